@@ -1,0 +1,19 @@
+"""Errors that a person can act on; each class is one exit code."""
+
+
+class OnggiError(Exception):
+    """Something a person can act on; its message says what happened, where, and what to do."""
+
+    exit_code = 1
+
+
+class RequestError(OnggiError):
+    """The request is wrong: a manifest, an argument or a path. Nothing was done."""
+
+    exit_code = 2
+
+
+class RunError(OnggiError):
+    """The run failed; what is whole is kept and the run can be resumed."""
+
+    exit_code = 1
