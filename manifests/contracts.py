@@ -1,0 +1,183 @@
+"""The contracts of Onggi's data: one Arrow schema per table, with a version that every file carries.
+
+Writers call `conform`, which refuses a table that does not hold its contract; readers call `check_version`.
+"""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from manifests.errors import RequestError, RunError
+
+SCHEMA_VERSION = "1.0"
+"""Major.minor. A new minor version adds columns; a new major version changes their meaning."""
+
+TABLE_KEY = b"onggi.table"
+VERSION_KEY = b"onggi.schema_version"
+
+DIGEST = pa.binary(16)
+"""An XXH3-128 digest."""
+
+VERDICTS = ("kept", "dropped", "failed")
+
+_PROVENANCE: list[pa.Field] = [
+    pa.field("source", pa.string(), nullable=False),
+    pa.field("key", pa.string(), nullable=False),  # the record's own name in its source; "" where it has none
+    pa.field("url", pa.string()),
+    pa.field("date", pa.string()),
+    pa.field("license", pa.string()),
+    pa.field("category", pa.string()),
+]
+_LOCATOR: list[pa.Field] = [
+    pa.field("file", pa.string(), nullable=False),
+    pa.field("offset", pa.int64(), nullable=False),  # of the record in its file: bytes, or rows of a Parquet file
+]
+_LANGUAGE: list[pa.Field] = [
+    pa.field("language", pa.string()),  # BCP 47; zxx for code and markup
+    pa.field("language_score", pa.float64()),
+    pa.field("hangul_frac", pa.float64()),  # Hangul letters per letter
+]
+_CAUSE: list[pa.Field] = [
+    pa.field("stage", pa.string()),
+    pa.field("reason", pa.string()),
+    pa.field("value", pa.float64()),  # what was measured, where it is a number
+    pa.field("threshold", pa.float64()),
+    pa.field("detail", pa.string()),  # an error's message, or a value that is not a number
+]
+
+
+def metadata_field(names: list[str]) -> list[pa.Field]:
+    """The optional `metadata` struct of strings; no field at all where a manifest asks for none."""
+    return [pa.field("metadata", pa.struct([(name, pa.string()) for name in names]))] if names else []
+
+
+def records_schema(metadata_names: list[str]) -> pa.Schema:
+    """What readers yield: one row per input record, before extraction.
+
+    `verdict` is null for a record that goes on; otherwise `dropped` or `failed`, and the cause says why. `content`
+    is null only where there is a verdict. `content_digest` covers the record's content (for a failed record, its
+    raw bytes). `n_bytes` is the size of the content. `kind` is `html` (goes through extraction) or `text`.
+    `charset` is the one declared outside the content (HTTP header); null where `content` is UTF-8 by contract of its
+    format (JSON, Parquet strings), in which case `utf8` is true.
+    """
+    return pa.schema(
+        [
+            *_PROVENANCE,
+            *metadata_field(metadata_names),
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("charset", pa.string()),
+            pa.field("utf8", pa.bool_(), nullable=False),
+            pa.field("content", pa.large_binary()),
+            pa.field("content_digest", DIGEST, nullable=False),
+            pa.field("n_bytes", pa.int64(), nullable=False),
+            pa.field("verdict", pa.string()),
+            *_CAUSE,
+            *_LOCATOR,
+        ]
+    )
+
+
+def measured_schema(metadata_names: list[str], signals: pa.StructType | None, *, store_text: bool) -> pa.Schema:
+    """Every record after the measuring pass, before any decision.
+
+    A row with a `verdict` was dropped or failed before it could be measured. `row_hash` covers what the row is, not
+    where it was found; it orders records whose ids are equal. `text_digest` is that of the normalised text.
+    """
+    return pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("row_hash", DIGEST, nullable=False),
+            *_PROVENANCE,
+            *metadata_field(metadata_names),
+            *([pa.field("text", pa.large_string())] if store_text else []),
+            pa.field("text_digest", DIGEST),
+            pa.field("n_bytes", pa.int64(), nullable=False),  # of the record's content, as read
+            pa.field("n_text_bytes", pa.int64(), nullable=False),  # of the normalised text, in UTF-8
+            *_LANGUAGE,
+            *([pa.field("signals", signals)] if signals else []),
+            pa.field("verdict", pa.string()),
+            *_CAUSE,
+            *_LOCATOR,
+        ]
+    )
+
+
+def documents_schema(metadata_names: list[str], signals: pa.StructType | None) -> pa.Schema:
+    """The curated corpus: one row per kept document, ordered by (id, copy)."""
+    return pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("copy", pa.int32(), nullable=False),
+            pa.field("text", pa.large_string(), nullable=False),
+            *_PROVENANCE,
+            *_LANGUAGE,
+            *([pa.field("signals", signals)] if signals else []),
+            pa.field("exact_size", pa.int64()),  # records with this very text; null where nothing was compared
+            *metadata_field(metadata_names),
+        ]
+    )
+
+
+LEDGER = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("copy", pa.int32(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("url", pa.string()),
+        pa.field("language", pa.string()),
+        pa.field("verdict", pa.string(), nullable=False),
+        *_CAUSE,
+        pa.field("failed_rules", pa.list_(pa.field("element", pa.string()))),  # all of them; `reason` is the first
+        pa.field("duplicate_of", pa.string()),
+        pa.field("duplicate_of_copy", pa.int32()),
+        *_LOCATOR,
+    ]
+)
+"""One row per input record, ordered by (id, copy); the locator is the only part that no digest covers."""
+
+NOT_IN_DIGEST = frozenset({"file", "offset"})
+
+
+def conform(table: pa.Table, schema: pa.Schema, name: str) -> pa.Table:
+    """The table with the schema's column order, types and version; fails where it breaks the contract.
+
+    Raises:
+        RunError: a column is missing, surplus, of another type, or holds nulls where none are allowed.
+    """
+    if sorted(table.column_names) != sorted(schema.names):
+        missing, surplus = set(schema.names) - set(table.column_names), set(table.column_names) - set(schema.names)
+        raise RunError(
+            f"{name}: columns do not hold the contract: missing {sorted(missing)}, surplus {sorted(surplus)}"
+        )
+    for field in schema:
+        column = table.column(field.name)
+        if column.type != field.type:
+            raise RunError(f"{name}.{field.name}: type is {column.type}, the contract says {field.type}")
+        if not field.nullable and column.null_count:
+            raise RunError(f"{name}.{field.name}: {column.null_count} nulls in a column that allows none")
+    return table.select(schema.names).cast(versioned(schema, name))
+
+
+def versioned(schema: pa.Schema, name: str, extra: Mapping[str, str] | None = None) -> pa.Schema:
+    """The schema with the table's name and version, and any other text, in its metadata."""
+    metadata = {TABLE_KEY: name.encode(), VERSION_KEY: SCHEMA_VERSION.encode()}
+    return schema.with_metadata(metadata | {key.encode(): value.encode() for key, value in (extra or {}).items()})
+
+
+def check_version(schema: pa.Schema, name: str, path: str) -> None:
+    """Refuse a file of another table or of an unknown major version.
+
+    Raises:
+        RequestError: names the file, what it holds and what this version of Onggi reads.
+    """
+    metadata = schema.metadata or {}
+    table = metadata.get(TABLE_KEY, b"").decode()
+    if table != name:
+        raise RequestError(f"{path}: holds {table or 'no Onggi table'}, expected the table {name!r}")
+    version = metadata.get(VERSION_KEY, b"0.0").decode()
+    if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+        raise RequestError(
+            f"{path}: written with schema {version}, this Onggi reads {SCHEMA_VERSION.split('.')[0]}.x; "
+            f"curate again with this version, or read it with the version that wrote it"
+        )
