@@ -9,6 +9,9 @@ MIB = 1 << 20
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 """A name that can stand in a path, a column name and a ledger reason."""
 
+RuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$")]
+"""A name, or RULESET.NAME as in a resolved manifest, where rulesets stand written out."""
+
 
 class Model(BaseModel):
     """A part of a manifest: unknown keys are errors, values do not change."""
@@ -96,7 +99,7 @@ class Measure(Model):
 class Rule(Model):
     """One condition that a document must meet to be kept."""
 
-    name: Name
+    name: RuleName
     """Name under which the ledger records what it dropped."""
     keep: str = Field(min_length=1)
     """SQL predicate over the document columns; a document for which it is not true is dropped (`NAME:missing` where

@@ -1,0 +1,216 @@
+"""Measured parts on disk: a split of the input is measured in bounded pieces, each written whole.
+
+A split is read in small batches; their measured rows are collected until they make a part (bounded in bytes), which
+is written ordered by id. A part carries the cursor at which reading goes on, so a killed run starts again after its
+last whole part.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from curation.measure import Measurer
+from curation.normalize import NORMAL_FORM
+from curation.read import Batch, Split, read_split
+from curation.signals import SIGNALS_VERSION
+from manifests.engine import Stopwatch, add_seconds, code_digest
+from manifests.schema import CorpusManifest, Input
+from manifests.store import Folder
+
+MEASURE_CODE = (
+    "classifiers/*.py",
+    "classifiers/models/*",
+    "curation/charset.py",
+    "curation/extract*.py",
+    "curation/kernels/*.py",
+    "curation/main_content*",
+    "curation/measure.py",
+    "curation/normalize.py",
+    "curation/read*.py",
+    "curation/shards.py",
+    "curation/signals.py",
+    "manifests/contracts.py",
+    "manifests/digest.py",
+)
+"""The code that measured columns depend on."""
+
+ROW_GROUP_TEXT_BYTES = 4 << 20
+"""Text per row group of a measured part: what reading a range of ids costs at least."""
+
+KEY_COLUMNS = ["text_digest", "id", "row_hash"]
+
+
+@dataclass(frozen=True)
+class MeasureTask:
+    """One split to measure; pickles to a worker."""
+
+    folder: str
+    split: Split
+    item: Input
+    manifest: CorpusManifest
+    sample_frac: float = 1.0
+
+    @property
+    def fingerprint(self) -> str:
+        """What the split's parts depend on: content, how it is read and measured, and the code that does it."""
+        depends = {
+            "split": self.split.__dict__,
+            "item": self.item.model_dump(),
+            "measure": self.manifest.measure.model_dump(),
+            "limits": self.manifest.limits.model_dump(),
+            "metadata": self.manifest.metadata_names,
+            "sample_frac": self.sample_frac,
+            "normal_form": NORMAL_FORM,
+            "signals": SIGNALS_VERSION,
+            "code": _measure_code(),
+        }
+        return xxhash.xxh3_64_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))
+
+
+@dataclass
+class PartCounts:
+    """What a part holds: records by their first verdict, what was skipped, and what it cost."""
+
+    n_read: int = 0
+    n_sampled_out: int = 0
+    n_early: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    content_bytes: int = 0
+    text_bytes: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, other: "PartCounts") -> None:
+        """Add another part's counts to these."""
+        self.n_read += other.n_read
+        self.n_sampled_out += other.n_sampled_out
+        self.n_early.update(other.n_early)
+        self.skipped.update(other.skipped)
+        self.content_bytes += other.content_bytes
+        self.text_bytes += other.text_bytes
+        add_seconds(self.seconds, other.seconds)
+
+
+def measure_split(task: MeasureTask) -> PartCounts:
+    """Measure a split from where its whole parts end; returns the counts of all its parts."""
+    folder = Folder(task.folder)
+    counts, cursor, n_parts, finished = _whole_parts(folder, task.fingerprint)
+    if finished:
+        return counts
+    measurer = _measurer(task.manifest)
+    for part in _collect(task, measurer, cursor):
+        _write_part(folder, f"{task.fingerprint}-{n_parts:05d}", part, measurer)
+        counts.add(part.counts)
+        n_parts += 1
+    return counts
+
+
+@dataclass
+class _Part:
+    """Rows on their way to one file."""
+
+    tables: list[pa.Table] = field(default_factory=list)
+    counts: PartCounts = field(default_factory=PartCounts)
+    cursor: int = 0
+    finished: bool = False
+
+    def add(self, batch: Batch, table: pa.Table, n_sampled_out: int) -> None:
+        """Add a batch and its measured rows."""
+        early = table.column("verdict").drop_null().to_pylist()
+        content_bytes = int(pc.sum(batch.records.column("n_bytes")).as_py() or 0)
+        text_bytes = int(pc.sum(table.column("n_text_bytes")).as_py() or 0)
+        self.tables.append(table)
+        self.cursor = batch.cursor
+        self.counts.add(
+            PartCounts(
+                table.num_rows, n_sampled_out, Counter(early), Counter(batch.skipped), content_bytes, text_bytes
+            )
+        )
+
+
+def _collect(task: MeasureTask, measurer: Measurer, cursor: int) -> Iterator[_Part]:
+    """Measured rows of the split, in parts of about `limits.shard_bytes` of content; the last one is marked."""
+    part = _Part(cursor=cursor)
+    batches = read_split(task.split, task.item, task.manifest.limits, task.manifest.metadata_names, cursor)
+    for batch in timed(batches, measurer.watch, "read"):
+        records = batch.records
+        if task.sample_frac < 1:
+            records = _sampled(records, task.sample_frac)
+        part.add(batch, measurer.measure(records), len(batch.records) - len(records))
+        if part.counts.content_bytes >= task.manifest.limits.shard_bytes:
+            yield part
+            part = _Part(cursor=part.cursor)
+    part.finished = True
+    yield part
+
+
+def _sampled(records: pa.RecordBatch, frac: float) -> pa.RecordBatch:
+    """The records whose content digest falls into the first `frac` of its range: the same ones in every run."""
+    first = np.array([int.from_bytes(value[:4], "big") for value in records.column("content_digest").to_pylist()])
+    return records.filter(pa.array(first < frac * 2**32, pa.bool_()))
+
+
+def timed(items: Iterator[Batch], watch: Stopwatch, name: str) -> Iterator[Batch]:
+    """The items, with the time that getting each takes under `name`."""
+    while True:
+        with watch(name):
+            item = next(items, None)
+        if item is None:
+            return
+        yield item
+
+
+def _write_part(folder: Folder, name: str, part: _Part, measurer: Measurer) -> None:
+    """Write a part's keys, ordered by text digest, and then its rows, ordered by id: these mark it whole."""
+    table = pa.concat_tables(part.tables) if part.tables else measurer.schema.empty_table()
+    with measurer.watch("write"):
+        table = table.sort_by([("id", "ascending")])
+        keys = table.select(KEY_COLUMNS).filter(pc.is_valid(table.column("text_digest")))
+        with (folder / "keys").table_writer(f"{name}.parquet", keys.schema, "keys") as writer:
+            writer.write(keys.sort_by([("text_digest", "ascending")]), row_group_rows=1 << 16)
+    part.counts.seconds = dict(measurer.watch.seconds)
+    measurer.watch.seconds.clear()
+    rows = max(1, int(table.num_rows * ROW_GROUP_TEXT_BYTES / max(part.counts.text_bytes, 1)))
+    extra = {"part": orjson.dumps({"cursor": part.cursor, "finished": part.finished, "counts": part.counts}).decode()}
+    with (folder / "measured").table_writer(f"{name}.parquet", measurer.schema, "measured", extra) as writer:
+        writer.write(table, row_group_rows=rows)
+
+
+def _whole_parts(folder: Folder, fingerprint: str) -> tuple[PartCounts, int, int, bool]:
+    """(counts, cursor, number, finished) of a split's parts that are whole."""
+    counts, cursor, n_parts = PartCounts(), 0, 0
+    while (folder / "measured").exists(name := f"{fingerprint}-{n_parts:05d}.parquet"):
+        part = orjson.loads((folder / "measured").parquet_extra(name, "measured")["part"])
+        counts.add(_counts(part["counts"]))
+        cursor, n_parts = part["cursor"], n_parts + 1
+        if part["finished"]:
+            return counts, cursor, n_parts, True
+    return counts, cursor, n_parts, False
+
+
+def _counts(value: dict[str, Any]) -> PartCounts:
+    return PartCounts(**(value | {name: Counter(value[name]) for name in ("n_early", "skipped")}))
+
+
+@cache
+def _measure_code() -> str:
+    return code_digest(*MEASURE_CODE)
+
+
+_measurers: dict[str, Measurer] = {}
+
+
+def _measurer(manifest: CorpusManifest) -> Measurer:
+    """The process's measurer for this manifest; models load once."""
+    key = manifest.measure.model_dump_json() + repr(manifest.metadata_names)
+    if key not in _measurers:
+        _measurers.clear()
+        _measurers[key] = Measurer(manifest)
+    return _measurers[key]
