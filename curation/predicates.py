@@ -1,0 +1,300 @@
+"""Predicates: SQL conditions over the document columns, checked before any work and evaluated by Polars.
+
+sqlglot reads the condition, only what is listed here may occur in it, and `polars.sql_expr` executes it. SQL's logic
+has three values: a condition over a missing value is NULL, which is not true. NaN counts as missing, and so does a
+division by zero.
+"""
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+import pyarrow as pa
+import sqlglot
+from polars.exceptions import PolarsError
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from manifests.errors import RequestError
+
+DIALECT = "duckdb"
+
+FUNCTIONS: dict[str, type[exp.Expr]] = {
+    "abs": exp.Abs,
+    "ceil": exp.Ceil,
+    "coalesce": exp.Coalesce,
+    "floor": exp.Floor,
+    "length": exp.Length,
+    "lower": exp.Lower,
+    "round": exp.Round,
+    "upper": exp.Upper,
+}
+ORDER: dict[type[exp.Expr], str] = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.GT: ">",
+    exp.GTE: ">=",
+    exp.LT: "<",
+    exp.LTE: "<=",
+}
+MIRRORED = {"=": "=", "<>": "<>", ">": "<", ">=": "<=", "<": ">", "<=": ">="}
+CONDITIONS = (exp.And, exp.Or, exp.Not, exp.In, exp.Between, exp.Is, exp.Like, exp.ILike)
+ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg)
+ATOMS = (exp.Paren, exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Boolean)
+ALLOWED = frozenset({*CONDITIONS, *ARITHMETIC, *ATOMS, *ORDER, *FUNCTIONS.values()})
+ALLOWED_IN_WORDS = (
+    "comparisons, AND, OR, NOT, IN (list), BETWEEN, IS NULL, LIKE, ILIKE, + - * / %, and the functions "
+    + ", ".join(FUNCTIONS)
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A column compared with a number: `signals.word_count >= 50`."""
+
+    column: str
+    op: str
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the conditions that AND joins at the top of a predicate, and what to report where it is not true."""
+
+    holds: pl.Expr
+    comparison: Comparison | None
+    value: pl.Expr | None
+    """The number that was judged; None where the part is not about one numeric column."""
+    detail: pl.Expr | None
+    """The text that was judged; None where the part is not about one column of text."""
+
+
+@dataclass(frozen=True)
+class Predicate:
+    """A checked predicate. `expr` is true, false or null per row of a frame that has `columns`."""
+
+    sql: str
+    columns: frozenset[str]
+    """The columns it reads, as written: `language`, `signals.word_count`."""
+    types: Mapping[str, pa.DataType] = field(compare=False, repr=False)
+    expr: pl.Expr = field(compare=False, repr=False)
+    parts: tuple[Part, ...] = field(compare=False, repr=False)
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Its top-level comparisons with numbers, in order; BETWEEN gives two."""
+        return tuple(part.comparison for part in self.parts if part.comparison)
+
+    def with_threshold(self, column: str | None, value: float) -> "Predicate":
+        """The predicate with another number; see `set_threshold`."""
+        return parse_predicate(set_threshold(self.sql, column, value), self.types)
+
+
+def dotted_columns(schema: pa.Schema) -> dict[str, pa.DataType]:
+    """The columns that a predicate may name, structs by field: {`language`: string, `signals.word_count`: int64}."""
+    columns: dict[str, pa.DataType] = {}
+    for item in schema:
+        if pa.types.is_struct(item.type):
+            columns |= {f"{item.name}.{child.name}": child.type for child in item.type}
+        else:
+            columns[item.name] = item.type
+    return columns
+
+
+def parse_predicate(sql: str, columns: Mapping[str, pa.DataType]) -> Predicate:
+    """Check a predicate against the columns that will be there (see `dotted_columns`).
+
+    Raises:
+        RequestError: it is not SQL, holds something that is not allowed, names an unknown column, compares values of
+            different kinds, or is not a condition.
+    """
+    tree = _parse(sql)
+    names = [_dotted(column) for column in tree.find_all(exp.Column)]
+    for column in tree.find_all(exp.Column):
+        _check_column(sql, column, columns)
+    if not names:
+        raise RequestError(f"predicate `{sql}`: names no column, so it would decide all documents alike")
+    expr = _checked(sql, tree, columns)
+    parts = tuple(_part(part, columns) for part in _conjuncts(tree))
+    return Predicate(sql=sql, columns=frozenset(names), types=columns, expr=expr, parts=parts)
+
+
+def set_threshold(sql: str, column: str | None, value: float) -> str:
+    """The predicate with `value` as the number that `column` is compared with (None: the only such number there is).
+
+    A column in a struct may be named by its last part: `word_count` for `signals.word_count`.
+
+    Raises:
+        RequestError: there is no such number, or more than one.
+    """
+    if not math.isfinite(value):
+        raise RequestError(f"predicate `{sql}`: {value} cannot be a threshold")
+    tree = _parse(sql)
+    numbers = [(found, node) for part in _conjuncts(tree) if (found := _comparison(part)) for node in [_number(part)]]
+    fits = [(found, node) for found, node in numbers if column is None or _is_named(found.column, column)]
+    if len(fits) != 1 or fits[0][1] is None:
+        there = ", ".join(f"{found.column} {found.op} {found.threshold:g}" for found, _ in numbers) or "none"
+        wanted = f"a threshold of {column!r}" if column else "a single threshold"
+        problem = "more than one threshold fits" if fits else f"it has not {wanted}"
+        raise RequestError(f"predicate `{sql}`: {problem}; its thresholds: {there}")
+    number = exp.Literal.number(repr(int(value) if value == int(value) else abs(value)))
+    fits[0][1].replace(exp.Neg(this=exp.Literal.number(repr(abs(value)))) if value < 0 else number)
+    return tree.sql(dialect=DIALECT, comments=False)
+
+
+def _parse(sql: str) -> exp.Expr:
+    """The syntax tree, BETWEEN written as two comparisons."""
+    try:
+        tree = sqlglot.parse_one(sql, read=DIALECT)
+    except SqlglotError as error:
+        details = getattr(error, "errors", None) or [{}]
+        reason = (details[0].get("description") or str(error).splitlines()[0]).split(" for <class")[0]
+        raise RequestError(f"predicate `{sql}`: not SQL: {reason} (column {details[0].get('col', '?')})") from None
+    for node in tree.walk():
+        _check_node(sql, node)
+    return tree.transform(_between_as_comparisons)
+
+
+def _check_node(sql: str, node: exp.Expr) -> None:
+    if isinstance(node, exp.Anonymous):
+        raise RequestError(f"predicate `{sql}`: unknown function {node.name}; functions: {', '.join(FUNCTIONS)}")
+    if type(node) not in ALLOWED:
+        part = f"`{node.sql(dialect=DIALECT)}` ({type(node).__name__})"
+        raise RequestError(f"predicate `{sql}`: {part} is not allowed; allowed are {ALLOWED_IN_WORDS}")
+    if isinstance(node, exp.Null) and not isinstance(node.parent, exp.Is):
+        raise RequestError(f"predicate `{sql}`: NULL is never equal to anything; write IS NULL or IS NOT NULL")
+    if isinstance(node, exp.Is) and not isinstance(node.expression, exp.Null):
+        raise RequestError(f"predicate `{sql}`: `{node.sql(dialect=DIALECT)}`: IS goes with NULL only; write = true")
+    if type(node) in ORDER and type(node.this) in ORDER:
+        raise RequestError(f"predicate `{sql}`: comparisons do not chain; write BETWEEN, or AND")
+
+
+def _between_as_comparisons(node: exp.Expr) -> exp.Expr:
+    if not isinstance(node, exp.Between):
+        return node
+    low = exp.GTE(this=node.this.copy(), expression=node.args["low"])
+    both = exp.And(this=low, expression=exp.LTE(this=node.this.copy(), expression=node.args["high"]))
+    return both if node.parent is None or isinstance(node.parent, exp.And) else exp.Paren(this=both)
+
+
+def _check_column(sql: str, column: exp.Column, columns: Mapping[str, pa.DataType]) -> None:
+    name = _dotted(column)
+    if name in columns:
+        return
+    by_last_part = [known for known in columns if known.split(".")[-1] == name.split(".")[-1]]
+    near = by_last_part or difflib.get_close_matches(name, columns, n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else f"; there are: {', '.join(sorted(columns))}"
+    if name.startswith("signals.") and not any(known.startswith("signals.") for known in columns):
+        hint = "; signals are not measured: set `measure: {signals: true}`"
+    if column.this.quoted and not near:
+        hint += f" (text is written in single quotes: '{name}')"
+    raise RequestError(f"predicate `{sql}`: unknown column {name}{hint}")
+
+
+def _compile(tree: exp.Expr, columns: Mapping[str, pa.DataType]) -> pl.Expr:
+    """The Polars expression: measured floats as float64, NaN and division by zero as NULL."""
+
+    def guard(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Column) and pa.types.is_floating(columns[_dotted(node)]):
+            nan = exp.cast(exp.Literal.string("NaN"), "DOUBLE")
+            return exp.Nullif(this=exp.cast(node.copy(), "DOUBLE"), expression=nan)
+        if isinstance(node, (exp.Div, exp.Mod)):
+            divisor = exp.Nullif(this=node.expression.copy(), expression=exp.Literal.number(0))
+            return type(node)(this=node.this.copy(), expression=divisor)
+        return node
+
+    # bottom up, so that a guarded column inside a divisor is not visited again
+    rewritten = tree.copy()
+    for node in reversed(list(rewritten.walk())):
+        guarded = guard(node)
+        if guarded is not node:
+            rewritten = guarded if node is rewritten else rewritten
+            node.replace(guarded)
+    return pl.sql_expr(rewritten.sql(dialect=DIALECT, identify=True, comments=False))
+
+
+def _checked(sql: str, tree: exp.Expr, columns: Mapping[str, pa.DataType]) -> pl.Expr:
+    """The compiled predicate, tried on no rows: Polars says what cannot be compared."""
+    try:
+        expr = _compile(tree, columns)
+        result = _no_rows(columns).select(result=expr)["result"]
+    except PolarsError as error:
+        raise RequestError(f"predicate `{sql}`: {str(error).splitlines()[0]}") from None
+    if result.dtype != pl.Boolean:
+        raise RequestError(f"predicate `{sql}`: gives {result.dtype}, not true or false; compare it with something")
+    return expr
+
+
+def _no_rows(columns: Mapping[str, pa.DataType]) -> pl.DataFrame:
+    structs: dict[str, list[tuple[str, pa.DataType]]] = {}
+    for name, kind in columns.items():
+        top, _, child = name.partition(".")
+        structs.setdefault(top, []).append((child, kind))
+    kinds = {top: pa.struct(fields) if fields[0][0] else fields[0][1] for top, fields in structs.items()}
+    frame = pl.from_arrow(pa.schema(list(kinds.items())).empty_table())
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _conjuncts(tree: exp.Expr) -> Iterator[exp.Expr]:
+    """What AND joins at the top, in order."""
+    if isinstance(tree, exp.Paren):
+        yield from _conjuncts(tree.this)
+    elif isinstance(tree, exp.And):
+        yield from _conjuncts(tree.this)
+        yield from _conjuncts(tree.expression)
+    else:
+        yield tree
+
+
+def _part(tree: exp.Expr, columns: Mapping[str, pa.DataType]) -> Part:
+    nodes = {_dotted(node): node for node in tree.find_all(exp.Column)}
+    value = detail = None
+    if len(nodes) == 1:
+        [(name, node)] = nodes.items()
+        is_number = pa.types.is_floating(columns[name]) or pa.types.is_integer(columns[name])
+        value = _compile(node, columns).cast(pl.Float64) if is_number else None
+        is_text = pa.types.is_string(columns[name]) or pa.types.is_large_string(columns[name])
+        detail = _compile(node, columns) if is_text else None
+    return Part(holds=_compile(tree, columns), comparison=_comparison(tree), value=value, detail=detail)
+
+
+def _comparison(tree: exp.Expr) -> Comparison | None:
+    """The part as column, operator and number, whichever side the number is on."""
+    number = _number(tree)
+    if number is None:
+        return None
+    op = ORDER[type(tree)]
+    if number is tree.expression:
+        return Comparison(_dotted(tree.this), op, _float(number))
+    return Comparison(_dotted(tree.expression), MIRRORED[op], _float(number))
+
+
+def _number(tree: exp.Expr) -> exp.Expr | None:
+    """The node of the number that a column is compared with; None where the part is something else."""
+    if type(tree) not in ORDER:
+        return None
+    sides: tuple[exp.Expr, exp.Expr] = (tree.this, tree.expression)
+    for column, number in (sides, sides[::-1]):
+        if isinstance(column, exp.Column) and _is_number(number):
+            return number
+    return None
+
+
+def _is_number(node: exp.Expr) -> bool:
+    literal = node.this if isinstance(node, exp.Neg) else node
+    return isinstance(literal, exp.Literal) and not literal.is_string
+
+
+def _float(number: exp.Expr) -> float:
+    return -float(number.this.name) if isinstance(number, exp.Neg) else float(number.name)
+
+
+def _dotted(column: exp.Column) -> str:
+    return ".".join(part.name for part in column.parts)
+
+
+def _is_named(column: str, name: str) -> bool:
+    return name in (column, column.split(".")[-1])
