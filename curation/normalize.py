@@ -21,9 +21,9 @@ from numba import njit
 NORMAL_FORM = "nfc-1"
 """Part of every run's identity: any change of behaviour in this file must change it."""
 
-# Windows-1252 leaves five of its bytes undefined; browsers keep them as controls, and so they are removed here.
+# Windows-1252 leaves five of its bytes undefined; what is read of them means nothing.
 _C1_AS_WINDOWS_1252 = {n: bytes([n]).decode("cp1252", errors="ignore") for n in range(0x80, 0xA0)}
-_LINE_ENDS = "\v\f\r\x1c\x1d\x1e\u2028\u2029"
+_LINE_ENDS = "\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
 _SPACES = "\x1f\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _INVISIBLE = "\u00ad\u200b\u2060\ufeff"
 _FULLWIDTH_ASCII = range(0xFF01, 0xFF5F)
@@ -34,8 +34,7 @@ _HALFWIDTH_HANGUL = {
     if unicodedata.decomposition(chr(n))
 }
 _REPLACEMENTS: dict[int, str] = (
-    dict.fromkeys((*range(9), *range(14, 28), 127), "")
-    | _C1_AS_WINDOWS_1252
+    dict.fromkeys((*range(0x09), *range(0x0E, 0x1C), *range(0x7F, 0xA0)), "")  # controls
     | dict.fromkeys(map(ord, _LINE_ENDS), "\n")
     | dict.fromkeys(map(ord, _SPACES), " ")
     | dict.fromkeys(map(ord, _INVISIBLE), "")
@@ -54,6 +53,9 @@ _WHOLE_LINES = TextFixerConfig(
     unescape_html=False, replace_lossy_sequences=False, decode_inconsistent_utf8=False, fix_c1_controls=False
 )
 
+# A lone pair (`Ã©`) in a longer text is rather quoted, by somebody who writes about encodings, than damaged.
+_LONE_PAIR_TEXT_CHARS_MAX = 200
+
 # Hangul of KS X 1001 read as Latin-1: a lead byte B0..C8, a trail byte A1..FE.
 _EUCKR_AS_LATIN = re.compile("(?:[\u00b0-\u00c8][\u00a1-\u00fe]){2}")
 _FREQUENT_SYLLABLES = frozenset(
@@ -62,14 +64,15 @@ _FREQUENT_SYLLABLES = frozenset(
 _N_SYLLABLES_MIN = 8
 _FREQUENT_FRAC_MIN = 0.3
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_C1 = re.compile("[\x80-\x9f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def normalize(text: str) -> str:
     """The normal form `nfc-1` of a text; `normalize(normalize(x)) == normalize(x)`.
 
-    It repeats until nothing changes, since a removed character can bring two others together; every repetition
-    after the first shortens the text.
+    It repeats until nothing changes, since a removed character can bring two others together. That ends: a repair
+    shortens the text, and no step brings back what another replaces.
     """
     while (changed := _normalize_once(text)) != text:
         text = changed
@@ -77,18 +80,21 @@ def normalize(text: str) -> str:
 
 
 def _normalize_once(text: str) -> str:
-    if _LONE_SURROGATE.search(text):
+    if _SURROGATE.search(text):
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    # Before the spaces and soft hyphens go: in mojibake they are bytes.
+    # Before spaces, soft hyphens and controls go: in mojibake they are bytes.
     text = _repair_utf8_as_latin(text)
     text = _repair_euckr_as_latin(text)
+    text = _repair_windows_1252_as_latin(text)
     text = _REPLACED.sub(lambda match: _REPLACEMENT_OF[match[0]], text)
     return unicodedata.normalize("NFC", text)
 
 
 def _repair_utf8_as_latin(text: str) -> str:
-    """Lines that hold UTF-8 read as Latin-1 or Windows-1252, where ftfy finds the whole line to be that."""
-    if not _UTF8_AS_LATIN.search(text):
+    """Repairs UTF-8 read as Latin-1 or Windows-1252 (`donâ€™t`) in lines that ftfy finds to be that as a whole."""
+    found = _UTF8_AS_LATIN.findall(text)
+    is_lone_pair = len(found) == 1 and len(found[0]) == 2
+    if not found or (is_lone_pair and len(text) > _LONE_PAIR_TEXT_CHARS_MAX):
         return text
     return "\n".join(
         fix_encoding_and_explain(line, _WHOLE_LINES).text if _UTF8_AS_LATIN.search(line) else line
@@ -117,6 +123,15 @@ def _decode_euckr(line: str) -> str:
         return line.encode("latin-1").decode("euc_kr")
     except UnicodeError:
         return ""
+
+
+def _repair_windows_1252_as_latin(text: str) -> str:
+    """Controls U+0080..009F are Windows-1252's quotes and dashes, in lines that Latin-1 could have carried."""
+    if not _C1.search(text):
+        return text
+    return "\n".join(
+        line.translate(_C1_AS_WINDOWS_1252) if max(line, default="") <= "\xff" else line for line in text.split("\n")
+    )
 
 
 _REPLACE, _UTF8_LEAD, _UTF8_CONTINUATION, _EUCKR_LEAD, _EUCKR_TRAIL = 1, 2, 4, 8, 16
@@ -190,13 +205,11 @@ def normalize_column(texts: pa.LargeStringArray) -> pa.LargeStringArray:
     offsets = np.frombuffer(offsets_buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
     candidates = np.zeros(len(texts), np.bool_)
     _find_candidates(np.frombuffer(utf8_buffer, np.uint8), offsets, _character_flags(), candidates)
-    replacements = []
-    for i in np.flatnonzero(candidates):
-        text = texts[i].as_py()
-        normal = text if text is None else normalize(text)
-        candidates[i] = normal != text
-        if candidates[i]:
-            replacements.append(normal)
-    if not replacements:
+    before = texts.take(np.flatnonzero(candidates)).to_pylist()
+    after = [text if text is None else normalize(text) for text in before]
+    changes = np.array([old != new for old, new in zip(before, after, strict=True)], np.bool_)
+    if not changes.any():
         return texts
+    candidates[candidates] = changes
+    replacements = [new for new, changed in zip(after, changes, strict=True) if changed]
     return pc.replace_with_mask(texts, pa.array(candidates), pa.array(replacements, pa.large_string()))
