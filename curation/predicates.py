@@ -60,15 +60,34 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class _Bound:
+    """`left op number` in the syntax tree; `left` may be a column or arithmetic."""
+
+    left: exp.Expr
+    op: str
+    number: exp.Expr
+
+    @property
+    def name(self) -> str:
+        return _dotted(self.left) if isinstance(self.left, exp.Column) else self.left.sql(dialect=DIALECT)
+
+    @property
+    def threshold(self) -> float:
+        is_negative = isinstance(self.number, exp.Neg)
+        return -float(self.number.this.name) if is_negative else float(self.number.name)
+
+
+@dataclass(frozen=True)
 class Part:
     """One of the conditions that AND joins at the top of a predicate, and what to report where it is not true."""
 
     holds: pl.Expr
-    comparison: Comparison | None
+    threshold: float | None
+    """The number that it compares with, if any."""
     value: pl.Expr | None
-    """The number that was judged; None where the part is not about one numeric column."""
+    """The number that was judged: what is compared with the threshold, or the one numeric column."""
     detail: pl.Expr | None
-    """The text that was judged; None where the part is not about one column of text."""
+    """The text that was judged, where the part is about one column of text."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +97,11 @@ class Predicate:
     sql: str
     columns: frozenset[str]
     """The columns it reads, as written: `language`, `signals.word_count`."""
+    comparisons: tuple[Comparison, ...]
+    """Its top-level comparisons of a column with a number, in order; BETWEEN gives two."""
     types: Mapping[str, pa.DataType] = field(compare=False, repr=False)
     expr: pl.Expr = field(compare=False, repr=False)
     parts: tuple[Part, ...] = field(compare=False, repr=False)
-
-    @property
-    def comparisons(self) -> tuple[Comparison, ...]:
-        """Its top-level comparisons with numbers, in order; BETWEEN gives two."""
-        return tuple(part.comparison for part in self.parts if part.comparison)
 
     def with_threshold(self, column: str | None, value: float) -> "Predicate":
         """The predicate with another number; see `set_threshold`."""
@@ -117,8 +133,15 @@ def parse_predicate(sql: str, columns: Mapping[str, pa.DataType]) -> Predicate:
     if not names:
         raise RequestError(f"predicate `{sql}`: names no column, so it would decide all documents alike")
     expr = _checked(sql, tree, columns)
-    parts = tuple(_part(part, columns) for part in _conjuncts(tree))
-    return Predicate(sql=sql, columns=frozenset(names), types=columns, expr=expr, parts=parts)
+    bounds = [bound for part in _conjuncts(tree) if (bound := _bound(part)) and isinstance(bound.left, exp.Column)]
+    return Predicate(
+        sql=sql,
+        columns=frozenset(names),
+        comparisons=tuple(Comparison(bound.name, bound.op, bound.threshold) for bound in bounds),
+        types=columns,
+        expr=expr,
+        parts=tuple(_part(part, columns) for part in _conjuncts(tree)),
+    )
 
 
 def set_threshold(sql: str, column: str | None, value: float) -> str:
@@ -132,15 +155,16 @@ def set_threshold(sql: str, column: str | None, value: float) -> str:
     if not math.isfinite(value):
         raise RequestError(f"predicate `{sql}`: {value} cannot be a threshold")
     tree = _parse(sql)
-    numbers = [(found, node) for part in _conjuncts(tree) if (found := _comparison(part)) for node in [_number(part)]]
-    fits = [(found, node) for found, node in numbers if column is None or _is_named(found.column, column)]
-    if len(fits) != 1 or fits[0][1] is None:
-        there = ", ".join(f"{found.column} {found.op} {found.threshold:g}" for found, _ in numbers) or "none"
-        wanted = f"a threshold of {column!r}" if column else "a single threshold"
-        problem = "more than one threshold fits" if fits else f"it has not {wanted}"
+    bounds = [bound for part in _conjuncts(tree) if (bound := _bound(part))]
+    fits = [bound for bound in bounds if column is None or column in (bound.name, bound.name.split(".")[-1])]
+    if len(fits) != 1:
+        there = ", ".join(f"{bound.name} {bound.op} {bound.threshold:g}" for bound in bounds) or "none"
+        problem = (
+            "more than one threshold fits" if fits else f"no threshold of {column}" if column else "no threshold"
+        )
         raise RequestError(f"predicate `{sql}`: {problem}; its thresholds: {there}")
-    number = exp.Literal.number(repr(int(value) if value == int(value) else abs(value)))
-    fits[0][1].replace(exp.Neg(this=exp.Literal.number(repr(abs(value)))) if value < 0 else number)
+    number = exp.Literal.number(repr(int(abs(value)) if value == int(value) else abs(value)))
+    fits[0].number.replace(exp.Neg(this=number) if value < 0 else number)
     return tree.sql(dialect=DIALECT, comments=False)
 
 
@@ -250,37 +274,27 @@ def _conjuncts(tree: exp.Expr) -> Iterator[exp.Expr]:
 
 
 def _part(tree: exp.Expr, columns: Mapping[str, pa.DataType]) -> Part:
+    holds, bound = _compile(tree, columns), _bound(tree)
+    if bound:
+        return Part(holds, bound.threshold, _compile(bound.left, columns).cast(pl.Float64), None)
     nodes = {_dotted(node): node for node in tree.find_all(exp.Column)}
-    value = detail = None
-    if len(nodes) == 1:
-        [(name, node)] = nodes.items()
-        is_number = pa.types.is_floating(columns[name]) or pa.types.is_integer(columns[name])
-        value = _compile(node, columns).cast(pl.Float64) if is_number else None
-        is_text = pa.types.is_string(columns[name]) or pa.types.is_large_string(columns[name])
-        detail = _compile(node, columns) if is_text else None
-    return Part(holds=_compile(tree, columns), comparison=_comparison(tree), value=value, detail=detail)
+    if len(nodes) != 1:
+        return Part(holds, None, None, None)
+    [(name, node)] = nodes.items()
+    judged, kind = _compile(node, columns), columns[name]
+    is_number = pa.types.is_floating(kind) or pa.types.is_integer(kind)
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return Part(holds, None, judged.cast(pl.Float64) if is_number else None, judged if is_text else None)
 
 
-def _comparison(tree: exp.Expr) -> Comparison | None:
-    """The part as column, operator and number, whichever side the number is on."""
-    number = _number(tree)
-    if number is None:
-        return None
-    op = ORDER[type(tree)]
-    if number is tree.expression:
-        return Comparison(_dotted(tree.this), op, _float(number))
-    return Comparison(_dotted(tree.expression), MIRRORED[op], _float(number))
-
-
-def _number(tree: exp.Expr) -> exp.Expr | None:
-    """The node of the number that a column is compared with; None where the part is something else."""
+def _bound(tree: exp.Expr) -> _Bound | None:
+    """The part as something compared with a number, whichever side the number is on; None where it is not that."""
     if type(tree) not in ORDER:
         return None
-    sides: tuple[exp.Expr, exp.Expr] = (tree.this, tree.expression)
-    for column, number in (sides, sides[::-1]):
-        if isinstance(column, exp.Column) and _is_number(number):
-            return number
-    return None
+    op, left, right = ORDER[type(tree)], tree.this, tree.expression
+    if _is_number(right):
+        return _Bound(left, op, right)
+    return _Bound(right, MIRRORED[op], left) if _is_number(left) else None
 
 
 def _is_number(node: exp.Expr) -> bool:
@@ -288,13 +302,5 @@ def _is_number(node: exp.Expr) -> bool:
     return isinstance(literal, exp.Literal) and not literal.is_string
 
 
-def _float(number: exp.Expr) -> float:
-    return -float(number.this.name) if isinstance(number, exp.Neg) else float(number.name)
-
-
 def _dotted(column: exp.Column) -> str:
     return ".".join(part.name for part in column.parts)
-
-
-def _is_named(column: str, name: str) -> bool:
-    return name in (column, column.split(".")[-1])

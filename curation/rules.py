@@ -181,8 +181,7 @@ def _first_not_true(parts: Sequence[Part]) -> list[pl.Expr]:
     """The columns of CAUSE, from the first part that is not true."""
     causes = [pl.lit(None, kind) for kind in CAUSE.values()]
     for part in reversed(parts):
-        threshold = part.comparison.threshold if part.comparison else None
-        mine = [part.value, pl.lit(threshold, pl.Float64), part.detail]
+        mine = [part.value, pl.lit(part.threshold, pl.Float64), part.detail]
         pairs = zip(mine, CAUSE.values(), causes, strict=True)
         causes = [
             pl.when(part.holds).then(later).otherwise(pl.lit(None, kind) if here is None else here)
