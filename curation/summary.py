@@ -1,0 +1,492 @@
+"""The summary of a corpus: of any part of it, and of all parts together.
+
+A `Summary` is small whatever the corpus, and `merge` of the summaries of parts equals the summary of the whole: bins
+are the same for every part, and samples are the first by (distance to the threshold, id, copy). Ids are hashes, so
+the first by id are a random sample that anyone can draw again.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from polars.datatypes import DataTypeClass
+
+from curation.predicates import Comparison
+from curation.rules import MISSING, CheckedRule
+from curation.summary_models import (
+    EDGES,
+    Distribution,
+    Failure,
+    Group,
+    ReasonSamples,
+    RuleSummary,
+    Sample,
+    Scale,
+    Signal,
+    Summary,
+    Tally,
+    Threshold,
+)
+
+__all__ = ["Summary", "merge", "summarize"]
+
+N_MARGIN_SAMPLES = 20
+N_REASON_SAMPLES = 10
+N_GROUPS = 20
+N_FAILURES = 50
+SNIPPET_CHARS = 300
+LANGUAGES = ("ko", "en", "other")
+NOT_SIGNALS = frozenset({"copy", "offset", "exact_size", "value", "threshold"})
+
+Key = TypeVar("Key", str, int)
+DType = pl.DataType | DataTypeClass
+
+
+def summarize(judged: pl.DataFrame, rules: Sequence[CheckedRule]) -> Summary:
+    """The summary of a part of a corpus.
+
+    Args:
+        judged: one row per record with the measured columns and the decision (verdict, stage, reason, failed_rules,
+            exact_size, exact_group); without a `text` column there are no snippets and no characters.
+        rules: in their order.
+    """
+    judged = _ordered(judged)
+    measured = _Measured(judged)
+    return Summary(
+        tallies=_tallies(judged),
+        rules=_rules(measured, rules),
+        signals=_signals(measured),
+        samples=_reason_samples(judged),
+        group_sizes=_group_sizes(judged),
+        groups=_groups(judged),
+        failures=_failures(judged),
+    )
+
+
+_REACHED_RULES = (pl.col("verdict") != "failed") & ~pl.col("stage").is_in(["read", "extract"]).fill_null(False)
+
+
+def _ordered(judged: pl.DataFrame) -> pl.DataFrame:
+    keys = judged.select("id", "copy")
+    return (
+        judged if keys.equals(ordered := keys.sort("id", "copy")) or ordered.is_empty() else judged.sort("id", "copy")
+    )
+
+
+# counts
+
+_TALLY_KEYS = ("source", "language", "verdict", "stage", "reason")
+
+
+def _tallies(judged: pl.DataFrame) -> tuple[Tally, ...]:
+    n_chars = pl.col("text").str.len_chars() if "text" in judged.columns else pl.lit(0)
+    rows = (
+        judged.lazy()
+        .select(*_TALLY_KEYS, "n_bytes", "n_text_bytes", n_chars=n_chars.cast(pl.Int64))
+        .group_by(*_TALLY_KEYS)
+        .agg(pl.len(), pl.sum("n_bytes"), pl.sum("n_text_bytes"), pl.sum("n_chars"))
+        .collect()
+    )
+    names = (*_TALLY_KEYS, "n_docs", "content_bytes", "text_bytes", "n_chars")
+    return _sorted_tallies(Tally(**dict(zip(names, row, strict=True))) for row in rows.iter_rows())
+
+
+def _sorted_tallies(tallies: Iterable[Tally]) -> tuple[Tally, ...]:
+    return tuple(sorted(tallies, key=lambda tally: [str(value) for value in _tally_key(tally)]))
+
+
+def _tally_key(tally: Tally) -> tuple[str | None, ...]:
+    return tally.source, tally.language, tally.verdict, tally.stage, tally.reason
+
+
+# distributions
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One numeric column: its values, NaN where missing, and their bins from 1 on, 0 where missing."""
+
+    scale: Scale
+    values: NDArray[np.float64]
+    bins: NDArray[np.int64]
+
+
+class _Measured:
+    """The documents of a part that came as far as the rules, ordered by (id, copy), and their columns as arrays."""
+
+    def __init__(self, judged: pl.DataFrame) -> None:
+        self.frame = judged.filter(_REACHED_RULES)
+        self.dropped = (self.frame["verdict"] != "kept").to_numpy()
+        language = pl.when(pl.col("language") == "ko").then(0).when(pl.col("language") == "en").then(1).otherwise(2)
+        self.language = self.frame.select(language.cast(pl.Int64)).to_series().to_numpy()
+        self.types = _numeric(self.frame)
+        self._columns: dict[str, _Column] = {}
+
+    def column(self, name: str) -> _Column:
+        """The column of this dotted name, computed once."""
+        if name not in self._columns:
+            scale = scale_of(name, self.types[name])
+            values = self.frame.select(_dotted(name).cast(pl.Float64).fill_null(np.nan)).to_series().to_numpy()
+            missing = np.isnan(values)
+            bins = np.where(missing, 0, bins_of(np.where(missing, 0, values), scale) + 1)
+            self._columns[name] = _Column(scale, values, bins)
+        return self._columns[name]
+
+
+def _numeric(frame: pl.DataFrame) -> dict[str, DType]:
+    """The types of the measured numeric columns by dotted name, structs by field."""
+    columns: dict[str, DType] = {}
+    for name, dtype in frame.schema.items():
+        if isinstance(dtype, pl.Struct):
+            columns |= {f"{name}.{key}": kind for key, kind in dtype.to_schema().items()}
+        elif name not in NOT_SIGNALS:
+            columns[name] = dtype
+    return {name: dtype for name, dtype in columns.items() if dtype.is_numeric() or dtype == pl.Boolean}
+
+
+def _dotted(column: str) -> pl.Expr:
+    name, _, field = column.partition(".")
+    return pl.col(name).struct.field(field) if field else pl.col(name)
+
+
+def scale_of(column: str, dtype: DType) -> Scale:
+    """How a column is binned. It depends on name and type only, so that all parts agree."""
+    if column.endswith(("_frac", "_score")):
+        return "fraction"
+    return "count" if dtype.is_integer() or dtype == pl.Boolean else "amount"
+
+
+def bins_of(values: NDArray[np.float64], scale: Scale) -> NDArray[np.int64]:
+    """The bin of each value: `EDGES[scale][bin] <= value < EDGES[scale][bin + 1]`; the outer bins take the rest."""
+    if scale == "fraction":
+        bins = np.floor(values * 200)
+    elif scale == "count":
+        bins = np.where(values < 8, np.floor(values), 8 + np.floor(4 * (np.log2(np.maximum(values, 8)) - 3)))
+    else:
+        bins = np.floor(4 * np.log2(np.maximum(values, 2**-11))) + 41
+    return bins.clip(0, len(EDGES[scale]) - 1).astype(np.int64)
+
+
+def _histograms(
+    column: _Column, groups: NDArray[np.int64], n_groups: int, rows: NDArray[np.int64] | slice = slice(None)
+) -> NDArray[np.int64]:
+    """Documents per group and bin, [n_groups, 1 + n_bins]; the first bin is that of missing values."""
+    width = len(EDGES[column.scale]) + 1
+    flat = np.bincount(column.bins[rows] + groups * width, minlength=n_groups * width)
+    return flat.reshape(n_groups, width)
+
+
+def _distribution(scale: Scale, kept: NDArray[np.int64], dropped: NDArray[np.int64]) -> Distribution:
+    """From two rows of `_histograms`."""
+    return Distribution(
+        scale=scale,
+        kept=tuple(kept[1:].tolist()),
+        dropped=tuple(dropped[1:].tolist()),
+        n_missing=int(kept[0] + dropped[0]),
+    )
+
+
+def _signals(measured: _Measured) -> tuple[Signal, ...]:
+    groups = measured.language * 2 + measured.dropped
+    signals = []
+    for name in measured.types:
+        column = measured.column(name)
+        counts = _histograms(column, groups, 2 * len(LANGUAGES))
+        for i, language in enumerate(LANGUAGES):
+            distribution = _distribution(column.scale, counts[2 * i], counts[2 * i + 1])
+            signals.append(Signal(column=name, language=language, distribution=distribution))
+    return tuple(signals)
+
+
+# rules and their margins
+
+_PASSES: dict[str, Callable[[NDArray[np.float64], float], NDArray[np.bool_]]] = {
+    "=": np.equal,
+    "<>": np.not_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+}
+
+
+def _rules(measured: _Measured, rules: Sequence[CheckedRule]) -> tuple[RuleSummary, ...]:
+    applies = measured.frame.select(
+        *((rule.when.expr if rule.when else pl.lit(True)).fill_null(False).alias(rule.name) for rule in rules)
+    )
+    fails = _failed_by_rule(measured.frame, [rule.name for rule in rules])
+    alone = fails.sum(axis=0) == 1
+    summaries = []
+    for rule, failing in zip(rules, fails, strict=True):
+        rows = np.flatnonzero(np.broadcast_to(applies[rule.name].to_numpy(), measured.frame.height))
+        summaries.append(
+            RuleSummary(
+                name=rule.name,
+                keep=rule.keep.sql,
+                when=rule.when.sql if rule.when else None,
+                n_evaluated=len(rows),
+                n_failing=int(failing.sum()),
+                n_only=int((failing & alone).sum()),
+                thresholds=tuple(_threshold(measured, comparison, rows) for comparison in rule.keep.comparisons),
+            )
+        )
+    return tuple(summaries)
+
+
+def _failed_by_rule(frame: pl.DataFrame, names: list[str]) -> NDArray[np.bool_]:
+    """Which documents fail each rule, [n_rules, n_docs]."""
+    n_failed = frame["failed_rules"].list.len().fill_null(0).to_numpy()
+    failed = frame["failed_rules"].explode(empty_as_null=False, keep_nulls=False).str.strip_suffix(MISSING)
+    numbers = failed.replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
+    fails = np.zeros((len(names), frame.height), dtype=np.bool_)
+    fails[numbers, np.repeat(np.arange(frame.height), n_failed)] = True
+    return fails
+
+
+def _threshold(measured: _Measured, comparison: Comparison, rows: NDArray[np.int64]) -> Threshold:
+    """One comparison over the documents in `rows`."""
+    column = measured.column(comparison.column)
+    values = column.values[rows]
+    there = ~np.isnan(values)
+    passes = _PASSES[comparison.op](values, comparison.threshold) & there
+    beyond = ~passes & there
+    distance = np.abs(values - comparison.threshold)
+    counts = _histograms(column, measured.dropped[rows].astype(np.int64), 2, rows)
+    failing, passing = (
+        _samples(measured.frame[rows[_nearest(measured.frame, rows, distance, side)]], comparison.column)
+        for side in (beyond, passes)
+    )
+    return Threshold(
+        column=comparison.column,
+        op=comparison.op,
+        threshold=comparison.threshold,
+        n_beyond=int(beyond.sum()),
+        distribution=_distribution(column.scale, counts[0], counts[1]),
+        failing=failing,
+        passing=passing,
+    )
+
+
+def _nearest(
+    frame: pl.DataFrame, rows: NDArray[np.int64], distance: NDArray[np.float64], side: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Positions in `rows` of the nearest documents of a side, one of each exact group, in order.
+
+    Rows are ordered by (id, copy), which is how equal distances are ordered too. Looks at a few times as many as are
+    wanted, and at more only where these are duplicates of each other.
+    """
+    there = np.flatnonzero(side)
+    n_look = 4 * N_MARGIN_SAMPLES
+    while True:
+        near = there[_smallest(distance[there], n_look)]
+        groups = frame["exact_group"].gather(rows[near])
+        first: NDArray[np.bool_] = (groups.is_null() | groups.is_first_distinct()).to_numpy()
+        if first.sum() >= N_MARGIN_SAMPLES or n_look >= len(there):
+            return near[first][:N_MARGIN_SAMPLES]
+        n_look *= 4
+
+
+def _smallest(values: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    """Positions of the n smallest values in order; of equal values, the first."""
+    if n < len(values):
+        limit = np.partition(values, n - 1)[n - 1]
+        below = np.flatnonzero(values < limit)
+        found = np.concatenate([below, np.flatnonzero(values == limit)[: n - len(below)]])
+    else:
+        found = np.arange(len(values))
+    return found[np.argsort(values[found], kind="stable")]
+
+
+# samples
+
+
+def _samples(frame: pl.DataFrame, column: str | None = None) -> tuple[Sample, ...]:
+    """The rows as samples, with the value of `column`, or else the value that dropped them."""
+    snippet = pl.col("text").str.slice(0, SNIPPET_CHARS) if "text" in frame.columns else pl.lit("")
+    shown = frame.select(
+        "id",
+        pl.col("copy").alias("copy_number"),
+        "source",
+        "url",
+        "language",
+        "verdict",
+        "reason",
+        (_dotted(column) if column else pl.col("value")).cast(pl.Float64).alias("value"),
+        pl.col("exact_group").alias("group"),
+        snippet.fill_null("").alias("snippet"),
+    )
+    return tuple(Sample(**row) for row in shown.iter_rows(named=True))
+
+
+def _reason_samples(judged: pl.DataFrame) -> tuple[ReasonSamples, ...]:
+    """The first documents by id of each reason to drop, and of the kept."""
+    rest = judged.filter(pl.col("verdict") != "failed")
+    firsts = rest.group_by("stage", "reason", maintain_order=True).head(N_REASON_SAMPLES)
+    by_reason: dict[tuple[str | None, str | None], list[Sample]] = {}
+    for (stage, reason), sample in zip(firsts.select("stage", "reason").iter_rows(), _samples(firsts), strict=True):
+        by_reason.setdefault((stage, reason), []).append(sample)
+    return _sorted_reasons({key: tuple(samples) for key, samples in by_reason.items()})
+
+
+def _sorted_reasons(
+    by_reason: Mapping[tuple[str | None, str | None], tuple[Sample, ...]],
+) -> tuple[ReasonSamples, ...]:
+    keys = sorted(by_reason, key=lambda key: (key[0] or "", key[1] or ""))
+    return tuple(ReasonSamples(stage=key[0], reason=key[1], samples=by_reason[key]) for key in keys)
+
+
+def _group_sizes(judged: pl.DataFrame) -> dict[int, int]:
+    sizes = judged.filter(pl.col("exact_size") > 1).group_by("exact_size").len().sort("exact_size")
+    return dict(sizes.iter_rows())
+
+
+def _groups(judged: pl.DataFrame) -> tuple[Group, ...]:
+    """The largest exact groups, as far as they lie in this part."""
+    members = judged.filter(pl.col("exact_size") > 1)
+    largest = (
+        members.select("exact_size", "exact_group")
+        .unique()
+        .sort("exact_size", "exact_group", descending=[True, False])
+    )
+    members = members.join(largest.head(N_GROUPS).select("exact_group"), on="exact_group", maintain_order="left")
+    firsts = members.unique("exact_group", keep="first", maintain_order=True)
+    sources = dict[str, dict[str, int]]()
+    for group, source, n_docs in members.group_by("exact_group", "source").len().sort("source").iter_rows():
+        sources.setdefault(group, {})[source] = n_docs
+    groups = [
+        Group(group=str(sample.group), size=size, sources=sources[str(sample.group)], first=sample)
+        for size, sample in zip(firsts["exact_size"], _samples(firsts), strict=True)
+    ]
+    return tuple(sorted(groups, key=_group_order)[:N_GROUPS])
+
+
+def _group_order(group: Group) -> tuple[int, str]:
+    return -group.size, group.group
+
+
+def _failures(judged: pl.DataFrame) -> tuple[Failure, ...]:
+    rows = judged.filter(pl.col("verdict") == "failed").head(N_FAILURES)
+    columns = ("id", pl.col("copy").alias("copy_number"), "source", "file", "offset", "stage", "reason", "detail")
+    return tuple(Failure(**row) for row in rows.select(columns).iter_rows(named=True))
+
+
+# merging
+
+
+def merge(summaries: Iterable[Summary]) -> Summary:
+    """The summary of all parts together; the order of the parts does not matter.
+
+    Raises:
+        ValueError: the parts were judged by different rules.
+    """
+    return reduce(_merge_two, summaries, Summary())
+
+
+def _merge_two(a: Summary, b: Summary) -> Summary:
+    if not a.tallies or not b.tallies:
+        return b if b.tallies or not a.rules else a
+    return Summary(
+        tallies=_merge_tallies(a.tallies + b.tallies),
+        rules=tuple(_merge_rules(x, y) for x, y in zip(a.rules, b.rules, strict=True)),
+        signals=tuple(_merge_signals(x, y) for x, y in zip(a.signals, b.signals, strict=True)),
+        samples=_merge_reasons(a.samples + b.samples),
+        group_sizes=_add(a.group_sizes, b.group_sizes),
+        groups=_merge_groups(a.groups + b.groups),
+        failures=tuple(sorted((*a.failures, *b.failures), key=_identity)[:N_FAILURES]),
+    )
+
+
+def _add(a: Mapping[Key, int], b: Mapping[Key, int]) -> dict[Key, int]:
+    """Counts added by key, in the order of the keys."""
+    return dict(sorted((Counter(a) + Counter(b)).items()))
+
+
+def _merge_tallies(tallies: Iterable[Tally]) -> tuple[Tally, ...]:
+    sums: dict[tuple[str | None, ...], Tally] = {}
+    for tally in tallies:
+        key = _tally_key(tally)
+        sums[key] = _add_tallies(sums[key], tally) if key in sums else tally
+    return _sorted_tallies(sums.values())
+
+
+def _add_tallies(a: Tally, b: Tally) -> Tally:
+    measures = ("n_docs", "content_bytes", "text_bytes", "n_chars")
+    return a.model_copy(update={name: getattr(a, name) + getattr(b, name) for name in measures})
+
+
+def _merge_distributions(a: Distribution, b: Distribution) -> Distribution:
+    return Distribution(
+        scale=a.scale,
+        kept=tuple(map(add, a.kept, b.kept)),
+        dropped=tuple(map(add, a.dropped, b.dropped)),
+        n_missing=a.n_missing + b.n_missing,
+    )
+
+
+def _merge_signals(a: Signal, b: Signal) -> Signal:
+    return a.model_copy(update={"distribution": _merge_distributions(a.distribution, b.distribution)})
+
+
+def _merge_rules(a: RuleSummary, b: RuleSummary) -> RuleSummary:
+    if (a.name, a.keep, a.when) != (b.name, b.keep, b.when):
+        raise ValueError(f"summaries of different rules: {a.name} ({a.keep}), {b.name} ({b.keep})")
+    return a.model_copy(
+        update={
+            "n_evaluated": a.n_evaluated + b.n_evaluated,
+            "n_failing": a.n_failing + b.n_failing,
+            "n_only": a.n_only + b.n_only,
+            "thresholds": tuple(map(_merge_thresholds, a.thresholds, b.thresholds)),
+        }
+    )
+
+
+def _merge_thresholds(a: Threshold, b: Threshold) -> Threshold:
+    return a.model_copy(
+        update={
+            "n_beyond": a.n_beyond + b.n_beyond,
+            "distribution": _merge_distributions(a.distribution, b.distribution),
+            "failing": _merge_nearest(a.threshold, a.failing + b.failing),
+            "passing": _merge_nearest(a.threshold, a.passing + b.passing),
+        }
+    )
+
+
+def _merge_nearest(threshold: float, samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """The nearest of all, one of each exact group."""
+    ordered = sorted(samples, key=lambda sample: (abs((sample.value or 0.0) - threshold), *_identity(sample)))
+    firsts = {sample.group or _identity(sample): sample for sample in reversed(ordered)}
+    return tuple(sample for sample in ordered if firsts[sample.group or _identity(sample)] is sample)[
+        :N_MARGIN_SAMPLES
+    ]
+
+
+def _identity(item: Sample | Failure) -> tuple[str, int]:
+    return item.id, item.copy_number
+
+
+def _merge_reasons(parts: Iterable[ReasonSamples]) -> tuple[ReasonSamples, ...]:
+    by_reason: dict[tuple[str | None, str | None], tuple[Sample, ...]] = {}
+    for part in parts:
+        key = (part.stage, part.reason)
+        both = (*by_reason.get(key, ()), *part.samples)
+        by_reason[key] = tuple(sorted(both, key=_identity)[:N_REASON_SAMPLES])
+    return _sorted_reasons(by_reason)
+
+
+def _merge_groups(groups: Iterable[Group]) -> tuple[Group, ...]:
+    by_group: dict[str, Group] = {}
+    for group in groups:
+        other = by_group.get(group.group)
+        by_group[group.group] = _join_groups(other, group) if other else group
+    return tuple(sorted(by_group.values(), key=_group_order)[:N_GROUPS])
+
+
+def _join_groups(a: Group, b: Group) -> Group:
+    first = min(a.first, b.first, key=_identity)
+    return a.model_copy(update={"sources": _add(a.sources, b.sources), "first": first})

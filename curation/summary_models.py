@@ -1,0 +1,137 @@
+"""What a summary of a corpus holds: counts, distributions over fixed bins, and samples. See curation/summary.py."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+Scale = Literal["fraction", "count", "amount"]
+EDGES: dict[Scale, NDArray[np.float64]] = {
+    "fraction": np.linspace(0, 1, 201)[:-1],
+    "count": np.concatenate([np.arange(8), 2 ** (3 + np.arange(149) / 4)]),  # each small number, then up to 2^40
+    "amount": np.concatenate([[0.0], 2 ** (np.arange(-40, 81) / 4)]),  # from 2^-10 to 2^20
+}
+"""Where bins begin. A bin ends where the next begins; the last has no end, and the first takes what is below it."""
+
+
+class Model(BaseModel):
+    """A part of a summary."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tally(Model):
+    """Records that came from one source in one language and ended in one way."""
+
+    source: str
+    language: str | None
+    verdict: str
+    stage: str | None
+    reason: str | None
+    n_docs: int
+    content_bytes: int
+    text_bytes: int
+    n_chars: int
+
+
+class Distribution(Model):
+    """How many documents lie in each bin of `EDGES[scale]`."""
+
+    scale: Scale
+    kept: tuple[int, ...]
+    dropped: tuple[int, ...]
+    n_missing: int
+
+
+class Signal(Model):
+    """The distribution of one measured column in one group of languages."""
+
+    column: str
+    language: str
+    distribution: Distribution
+
+
+class Sample(Model):
+    """A document to look at: who it is, what happened to it, and how its text begins."""
+
+    id: str
+    copy_number: int
+    source: str
+    url: str | None
+    language: str | None
+    verdict: str
+    reason: str | None
+    value: float | None
+    group: str | None
+    """The exact-duplicate group, where it has one: only one member of a group is shown."""
+    snippet: str
+
+
+class Threshold(Model):
+    """One comparison of a rule, over the documents to which the rule applies."""
+
+    column: str
+    op: str
+    threshold: float
+    n_beyond: int
+    """Documents whose value fails the comparison."""
+    distribution: Distribution
+    failing: tuple[Sample, ...]
+    passing: tuple[Sample, ...]
+
+
+class RuleSummary(Model):
+    """What one rule did."""
+
+    name: str
+    keep: str
+    when: str | None
+    n_evaluated: int
+    n_failing: int
+    n_only: int
+    """Documents that fail this rule and no other: all that stands between them and the corpus."""
+    thresholds: tuple[Threshold, ...]
+
+
+class Group(Model):
+    """Records whose normalised texts are equal."""
+
+    group: str
+    size: int
+    sources: dict[str, int]
+    first: Sample
+
+
+class ReasonSamples(Model):
+    """A few of the documents that ended for one reason (None: of the kept ones)."""
+
+    stage: str | None
+    reason: str | None
+    samples: tuple[Sample, ...]
+
+
+class Failure(Model):
+    """A record that could not be read or extracted, and where it lies."""
+
+    id: str
+    copy_number: int
+    source: str
+    file: str
+    offset: int
+    stage: str | None
+    reason: str | None
+    detail: str | None
+
+
+class Summary(Model):
+    """Everything that the report shows of the data."""
+
+    tallies: tuple[Tally, ...] = ()
+    rules: tuple[RuleSummary, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    samples: tuple[ReasonSamples, ...] = ()
+    group_sizes: dict[int, int] = {}
+    """Records by the size of their exact-duplicate group, from 2 on. There are at most sqrt(2 n_docs) sizes."""
+    groups: tuple[Group, ...] = ()
+    failures: tuple[Failure, ...] = ()
