@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import chain
 from operator import add
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -125,18 +126,27 @@ class _Measured:
         self.dropped = (self.frame["verdict"] != "kept").to_numpy()
         language = pl.when(pl.col("language") == "ko").then(0).when(pl.col("language") == "en").then(1).otherwise(2)
         self.language = self.frame.select(language.cast(pl.Int64)).to_series().to_numpy()
+        self.exact_groups = _codes(self.frame["exact_group"])
         self.types = _numeric(self.frame)
+        self._numbers = self.frame.select(
+            _dotted(name).cast(pl.Float64).fill_null(np.nan).alias(name) for name in self.types
+        )
         self._columns: dict[str, _Column] = {}
 
     def column(self, name: str) -> _Column:
         """The column of this dotted name, computed once."""
         if name not in self._columns:
             scale = scale_of(name, self.types[name])
-            values = self.frame.select(_dotted(name).cast(pl.Float64).fill_null(np.nan)).to_series().to_numpy()
+            values = self._numbers[name].to_numpy()
             missing = np.isnan(values)
             bins = np.where(missing, 0, bins_of(np.where(missing, 0, values), scale) + 1)
             self._columns[name] = _Column(scale, values, bins)
         return self._columns[name]
+
+
+def _codes(names: pl.Series) -> NDArray[np.int64]:
+    """A number for each name, equal where names are equal; -1 for null."""
+    return names.rank("dense").cast(pl.Int64).fill_null(-1).to_numpy()
 
 
 def _numeric(frame: pl.DataFrame) -> dict[str, DType]:
@@ -217,26 +227,35 @@ _PASSES: dict[str, Callable[[NDArray[np.float64], float], NDArray[np.bool_]]] = 
 
 
 def _rules(measured: _Measured, rules: Sequence[CheckedRule]) -> tuple[RuleSummary, ...]:
-    applies = measured.frame.select(
-        *((rule.when.expr if rule.when else pl.lit(True)).fill_null(False).alias(rule.name) for rule in rules)
-    )
+    applies = _applies(measured.frame, rules)
+    margins = [
+        [_margin(measured, comparison, rows) for comparison in rule.keep.comparisons]
+        for rule, rows in zip(rules, applies, strict=True)
+    ]
+    shown = _shown(measured.frame, [near for margin in chain.from_iterable(margins) for near in margin.nearest])
     fails = _failed_by_rule(measured.frame, [rule.name for rule in rules])
     alone = fails.sum(axis=0) == 1
-    summaries = []
-    for rule, failing in zip(rules, fails, strict=True):
-        rows = np.flatnonzero(np.broadcast_to(applies[rule.name].to_numpy(), measured.frame.height))
-        summaries.append(
-            RuleSummary(
-                name=rule.name,
-                keep=rule.keep.sql,
-                when=rule.when.sql if rule.when else None,
-                n_evaluated=len(rows),
-                n_failing=int(failing.sum()),
-                n_only=int((failing & alone).sum()),
-                thresholds=tuple(_threshold(measured, comparison, rows) for comparison in rule.keep.comparisons),
-            )
+    return tuple(
+        RuleSummary(
+            name=rule.name,
+            keep=rule.keep.sql,
+            when=rule.when.sql if rule.when else None,
+            n_evaluated=len(rows),
+            n_failing=int(failing.sum()),
+            n_only=int((failing & alone).sum()),
+            thresholds=tuple(_threshold(measured, margin, shown) for margin in of_rule),
         )
-    return tuple(summaries)
+        for rule, rows, failing, of_rule in zip(rules, applies, fails, margins, strict=True)
+    )
+
+
+def _applies(frame: pl.DataFrame, rules: Sequence[CheckedRule]) -> list[NDArray[np.int64]]:
+    """The rows to which each rule applies."""
+    always = pl.repeat(True, pl.len())
+    masks = frame.select(
+        (rule.when.expr.fill_null(False) if rule.when else always).alias(rule.name) for rule in rules
+    )
+    return [np.flatnonzero(mask.to_numpy()) for mask in masks]
 
 
 def _failed_by_rule(frame: pl.DataFrame, names: list[str]) -> NDArray[np.bool_]:
@@ -249,47 +268,57 @@ def _failed_by_rule(frame: pl.DataFrame, names: list[str]) -> NDArray[np.bool_]:
     return fails
 
 
-def _threshold(measured: _Measured, comparison: Comparison, rows: NDArray[np.int64]) -> Threshold:
-    """One comparison over the documents in `rows`."""
-    column = measured.column(comparison.column)
-    values = column.values[rows]
+@dataclass(frozen=True)
+class _Margin:
+    """The documents that one comparison judges, and the nearest rows on its failing and its passing side."""
+
+    comparison: Comparison
+    rows: NDArray[np.int64]
+    n_beyond: int
+    nearest: tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+def _margin(measured: _Measured, comparison: Comparison, rows: NDArray[np.int64]) -> _Margin:
+    values = measured.column(comparison.column).values[rows]
     there = ~np.isnan(values)
     passes = _PASSES[comparison.op](values, comparison.threshold) & there
     beyond = ~passes & there
     distance = np.abs(values - comparison.threshold)
-    counts = _histograms(column, measured.dropped[rows].astype(np.int64), 2, rows)
+    groups = measured.exact_groups[rows]
+    failing, passing = (rows[_nearest(distance, groups, np.flatnonzero(side))] for side in (beyond, passes))
+    return _Margin(comparison, rows, int(beyond.sum()), (failing, passing))
+
+
+def _nearest(distance: NDArray[np.float64], groups: NDArray[np.int64], side: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of the positions in `side`, those of the nearest documents in order, one of each exact group (-1: of none).
+
+    Positions are ordered by (id, copy), which is how equal distances are ordered too. Looks at a few times as many
+    as are wanted, and at more only where these are duplicates of each other.
+    """
+    n_look = 4 * N_MARGIN_SAMPLES
+    while True:
+        near = side[_smallest(distance[side], n_look)]
+        _, firsts = np.unique(np.where(groups[near] < 0, -1 - np.arange(len(near)), groups[near]), return_index=True)
+        if len(firsts) >= N_MARGIN_SAMPLES or n_look >= len(side):
+            return near[np.sort(firsts)][:N_MARGIN_SAMPLES]
+        n_look *= 4
+
+
+def _threshold(measured: _Measured, margin: _Margin, shown: Mapping[int, dict[str, Any]]) -> Threshold:
+    comparison, column = margin.comparison, measured.column(margin.comparison.column)
+    counts = _histograms(column, measured.dropped[margin.rows].astype(np.int64), 2, margin.rows)
     failing, passing = (
-        _samples(measured.frame[rows[_nearest(measured.frame, rows, distance, side)]], comparison.column)
-        for side in (beyond, passes)
+        tuple(Sample(value=column.values[row], **shown[row]) for row in near.tolist()) for near in margin.nearest
     )
     return Threshold(
         column=comparison.column,
         op=comparison.op,
         threshold=comparison.threshold,
-        n_beyond=int(beyond.sum()),
+        n_beyond=margin.n_beyond,
         distribution=_distribution(column.scale, counts[0], counts[1]),
         failing=failing,
         passing=passing,
     )
-
-
-def _nearest(
-    frame: pl.DataFrame, rows: NDArray[np.int64], distance: NDArray[np.float64], side: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Positions in `rows` of the nearest documents of a side, one of each exact group, in order.
-
-    Rows are ordered by (id, copy), which is how equal distances are ordered too. Looks at a few times as many as are
-    wanted, and at more only where these are duplicates of each other.
-    """
-    there = np.flatnonzero(side)
-    n_look = 4 * N_MARGIN_SAMPLES
-    while True:
-        near = there[_smallest(distance[there], n_look)]
-        groups = frame["exact_group"].gather(rows[near])
-        first: NDArray[np.bool_] = (groups.is_null() | groups.is_first_distinct()).to_numpy()
-        if first.sum() >= N_MARGIN_SAMPLES or n_look >= len(there):
-            return near[first][:N_MARGIN_SAMPLES]
-        n_look *= 4
 
 
 def _smallest(values: NDArray[np.float64], n: int) -> NDArray[np.int64]:
@@ -306,22 +335,22 @@ def _smallest(values: NDArray[np.float64], n: int) -> NDArray[np.int64]:
 # samples
 
 
-def _samples(frame: pl.DataFrame, column: str | None = None) -> tuple[Sample, ...]:
-    """The rows as samples, with the value of `column`, or else the value that dropped them."""
+def _shown(frame: pl.DataFrame, rows: Iterable[NDArray[np.int64]]) -> dict[int, dict[str, Any]]:
+    """What is shown of each of these rows, but for a value."""
+    wanted = np.unique(np.concatenate([np.empty(0, np.int64), *rows]))
+    return dict(zip(wanted.tolist(), frame[wanted].select(_sample_columns(frame)).to_dicts(), strict=True))
+
+
+def _samples(frame: pl.DataFrame) -> list[Sample]:
+    """The rows as samples, with the value that dropped them."""
+    return [Sample(**row) for row in frame.select(*_sample_columns(frame), "value").to_dicts()]
+
+
+def _sample_columns(frame: pl.DataFrame) -> list[pl.Expr]:
     snippet = pl.col("text").str.slice(0, SNIPPET_CHARS) if "text" in frame.columns else pl.lit("")
-    shown = frame.select(
-        "id",
-        pl.col("copy").alias("copy_number"),
-        "source",
-        "url",
-        "language",
-        "verdict",
-        "reason",
-        (_dotted(column) if column else pl.col("value")).cast(pl.Float64).alias("value"),
-        pl.col("exact_group").alias("group"),
-        snippet.fill_null("").alias("snippet"),
-    )
-    return tuple(Sample(**row) for row in shown.iter_rows(named=True))
+    same = ("id", "source", "url", "language", "verdict", "reason")
+    names = {"copy_number": pl.col("copy"), "group": pl.col("exact_group"), "snippet": snippet.fill_null("")}
+    return [*map(pl.col, same), *(column.alias(name) for name, column in names.items())]
 
 
 def _reason_samples(judged: pl.DataFrame) -> tuple[ReasonSamples, ...]:
