@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import xxhash
 
 from curation.measure import Measurer
@@ -178,21 +179,52 @@ def _write_part(folder: Folder, name: str, part: _Part, measurer: Measurer) -> N
     part.counts.seconds = dict(measurer.watch.seconds)
     measurer.watch.seconds.clear()
     rows = max(1, int(table.num_rows * ROW_GROUP_TEXT_BYTES / max(part.counts.text_bytes, 1)))
-    extra = {"part": orjson.dumps({"cursor": part.cursor, "finished": part.finished, "counts": part.counts}).decode()}
+    note = {"cursor": part.cursor, "finished": part.finished, "has_text": True, "counts": part.counts}
+    extra = {"part": orjson.dumps(note).decode()}
     with (folder / "measured").table_writer(f"{name}.parquet", measurer.schema, "measured", extra) as writer:
         writer.write(table, row_group_rows=rows)
 
 
 def _whole_parts(folder: Folder, fingerprint: str) -> tuple[PartCounts, int, int, bool]:
-    """(counts, cursor, number, finished) of a split's parts that are whole."""
+    """(counts, cursor, number, finished) of a split's parts that are whole and hold their text."""
     counts, cursor, n_parts = PartCounts(), 0, 0
     while (folder / "measured").exists(name := f"{fingerprint}-{n_parts:05d}.parquet"):
-        part = orjson.loads((folder / "measured").parquet_extra(name, "measured")["part"])
+        part = _part_note(folder, name)
+        if not part["has_text"]:
+            break
         counts.add(_counts(part["counts"]))
         cursor, n_parts = part["cursor"], n_parts + 1
         if part["finished"]:
             return counts, cursor, n_parts, True
     return counts, cursor, n_parts, False
+
+
+def measured_counts(run: Folder) -> dict[str, PartCounts]:
+    """The counts of every part of a run, by the part's name."""
+    names = (run / "measured").names(".parquet")
+    return {name.removesuffix(".parquet"): _counts(_part_note(run, name)["counts"]) for name in names}
+
+
+def has_texts(run: Folder) -> bool:
+    """Whether every measured part holds the texts, so that any document can be restored."""
+    return all(_part_note(run, name)["has_text"] for name in (run / "measured").names(".parquet"))
+
+
+def drop_texts(run: Folder) -> None:
+    """Write every measured part again without its texts (`store: columns`); parts that have none stay as they are."""
+    folder = run / "measured"
+    for name in folder.names(".parquet"):
+        if (note := _part_note(run, name))["has_text"]:
+            with folder.fs.open(folder.file(name), "rb") as file:
+                table = pq.read_table(file).drop_columns(["text"])
+            extra = {"part": orjson.dumps(note | {"has_text": False}).decode()}
+            with folder.table_writer(name, table.schema.remove_metadata(), "measured", extra) as writer:
+                writer.write(table, row_group_rows=1 << 16)
+
+
+def _part_note(run: Folder, name: str) -> dict[str, Any]:
+    note: dict[str, Any] = orjson.loads((run / "measured").parquet_extra(name, "measured")["part"])
+    return note
 
 
 def _counts(value: dict[str, Any]) -> PartCounts:

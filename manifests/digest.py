@@ -22,7 +22,7 @@ _NULL = np.uint64(0x8EBC6AF09C88C6E3)
 
 
 @njit(inline="always")
-def _mix(h):  # type: ignore[no-untyped-def]
+def _mix(h):
     h ^= h >> uint64(32)
     h *= uint64(0xD6E8FEB86659FD93)
     h ^= h >> uint64(32)
@@ -31,7 +31,7 @@ def _mix(h):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _hash_bytes(data, offsets, valid, seed, out):  # type: ignore[no-untyped-def]
+def _hash_bytes(data, offsets, valid, seed, out):
     """out[i, 0:2] = two independent 64-bit hashes of data[offsets[i]:offsets[i + 1]]."""
     for i in range(out.shape[0]):
         if not valid[i]:
@@ -64,7 +64,7 @@ def _hash_bytes(data, offsets, valid, seed, out):  # type: ignore[no-untyped-def
 
 
 @njit(nogil=True, cache=True)
-def _fold(rows, column):  # type: ignore[no-untyped-def]
+def _fold(rows, column):
     """Fold a column's hashes into the rows' hashes; a sum, so that the order of columns does not matter."""
     for i in range(rows.shape[0]):
         rows[i, 0] += column[i, 0]
@@ -72,7 +72,7 @@ def _fold(rows, column):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _fold_lists(elements, offsets, valid, seed, out):  # type: ignore[no-untyped-def]
+def _fold_lists(elements, offsets, valid, seed, out):
     """out[i] = hash of the sequence elements[offsets[i]:offsets[i + 1]], where order matters."""
     for i in range(out.shape[0]):
         a, b = seed, seed + _PRIME

@@ -68,7 +68,6 @@ class Folder:
     def __init__(self, path: str) -> None:
         self.path = path.rstrip("/")
         self.fs, self.root = fsspec.core.url_to_fs(self.path)
-        self._local = "file" in ([self.fs.protocol] if isinstance(self.fs.protocol, str) else self.fs.protocol)
 
     def __repr__(self) -> str:
         return f"Folder({self.path!r})"
@@ -90,6 +89,14 @@ class Folder:
             return []
         found = (posixpath.basename(path) for path in self.fs.ls(self.root, detail=False, refresh=True))
         return sorted(name for name in found if name.endswith(suffix) and not name.startswith("."))
+
+    def folders(self, prefix: str = "") -> list[str]:
+        """Names of the folders in this folder, sorted."""
+        if not self.fs.isdir(self.root):
+            return []
+        found = (entry for entry in self.fs.ls(self.root, detail=True, refresh=True) if entry["type"] == "directory")
+        names = (posixpath.basename(entry["name"].rstrip("/")) for entry in found)
+        return sorted(name for name in names if name.startswith(prefix))
 
     def exists(self, name: str) -> bool:
         """Whether a file or folder of this name is there."""
@@ -166,9 +173,10 @@ class Folder:
         return {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
 
     def scan(self, names: Sequence[str] | None = None) -> pl.LazyFrame:
-        """The Parquet files of this folder (or those named) as one lazy frame."""
+        """The Parquet files of this folder (or those named) as one lazy frame; `shard` is the file of each row."""
         found = self.names(".parquet") if names is None else names
-        return pl.scan_parquet([self.url(name) for name in found], glob=False)
+        frame = pl.scan_parquet([self.url(name) for name in found], glob=False, include_file_paths="shard")
+        return frame.with_columns(pl.col("shard").str.split("/").list.last().str.strip_suffix(".parquet"))
 
     def read_range(
         self, key: str, keys: KeyRange, columns: Sequence[str], names: Sequence[str] | None = None

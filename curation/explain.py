@@ -1,0 +1,97 @@
+"""The life of one document: what was read, what was measured, what was decided, and because of what."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from curation.decide import checked_rules
+from manifests.errors import RequestError
+from manifests.record import read_record
+from manifests.schema import CorpusManifest
+from manifests.store import Folder
+
+MIN_PREFIX = 6
+
+
+@dataclass(frozen=True)
+class RuleOutcome:
+    """What one rule said of a document."""
+
+    name: str
+    keep: str
+    when: str | None
+    applies: bool
+    holds: bool | None
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Story:
+    """Everything a run knows of one record."""
+
+    ledger: dict[str, Any]
+    measured: dict[str, Any]
+    rules: list[RuleOutcome]
+    exact_group: list[dict[str, Any]]
+    text: str | None
+
+
+def explain(run: Folder, name: str) -> list[Story]:
+    """The stories of the records whose id starts with `name` (ID, or ID#COPY).
+
+    Raises:
+        RequestError: no record has such an id, several have, or `name` is too short to look for.
+    """
+    record = read_record(run)
+    prefix, _, copy = name.lower().partition("#")
+    if len(prefix) < MIN_PREFIX:
+        raise RequestError(f"{name}: give at least the first {MIN_PREFIX} digits of an id")
+    ledger = (run / "ledger").scan().filter(pl.col("id").str.starts_with(prefix)).collect()
+    if copy:
+        ledger = ledger.filter(pl.col("copy") == int(copy))
+    if ledger["id"].n_unique() != 1:
+        found = ", ".join(ledger["id"].unique().sort().head(5)) or "none"
+        raise RequestError(f"{run.path}: {name} names {ledger['id'].n_unique()} records, not one (found: {found})")
+    manifest = CorpusManifest.model_validate(record.manifest)
+    return [_story(run, Folder(record.measured_in), manifest, record.manifest_base, row) for row in ledger.to_dicts()]
+
+
+def _story(run: Folder, measured_in: Folder, manifest: CorpusManifest, base: str, row: dict[str, Any]) -> Story:
+    measured = (measured_in / "measured").scan().filter(pl.col("id") == row["id"]).drop("shard").collect()
+    measured = measured.sort("row_hash").slice(row["copy"], 1)
+    group = _same_text(run, measured_in, measured["text_digest"][0]) if manifest.dedup.exact else []
+    values = measured.drop("row_hash").to_dicts()[0]
+    text = values.pop("text", None)
+    judged = measured if row["stage"] not in ("read", "extract") else measured.clear()
+    return Story(row, values, _outcomes(judged, manifest, base), group, text)
+
+
+def _outcomes(measured: pl.DataFrame, manifest: CorpusManifest, base: str) -> list[RuleOutcome]:
+    if measured.is_empty():
+        return []
+    outcomes = []
+    for rule in checked_rules(manifest, base, has_texts="text" in measured.columns):
+        applies = True if rule.when is None else measured.select(rule.when.expr).item() is True
+        names = sorted(rule.keep.columns)
+        values = {name: _value(measured, name) for name in names}
+        when = rule.when.sql if rule.when else None
+        holds = measured.select(rule.keep.expr).item()
+        outcomes.append(RuleOutcome(rule.name, rule.keep.sql, when, applies, holds, values))
+    return outcomes
+
+
+def _value(measured: pl.DataFrame, dotted: str) -> Any:
+    column, _, field = dotted.partition(".")
+    value = measured[column][0]
+    return value[field] if field and value is not None else value
+
+
+def _same_text(run: Folder, measured_in: Folder, digest: str | None) -> list[dict[str, Any]]:
+    """The ledger rows of all records with this text."""
+    if digest is None:
+        return []
+    same = (measured_in / "keys").scan().filter(pl.col("text_digest") == digest).select("id").unique().collect()
+    rows = (run / "ledger").scan().filter(pl.col("id").is_in(same["id"].to_list())).collect()
+    columns = ["id", "copy", "source", "url", "verdict", "reason", "duplicate_of"]
+    return rows.select(columns).sort("id", "copy").to_dicts() if rows.height > 1 else []

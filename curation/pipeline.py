@@ -1,0 +1,338 @@
+"""`curate` and `decide`: the stages in their order, from a manifest to a complete run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Protocol
+
+import orjson
+import pyarrow as pa
+import xxhash
+
+from curation.card import dataset_card
+from curation.decide import DECIDE_CODE, Decided, checked_rules, decide
+from curation.measure import Measurer
+from curation.read import Split, plan_splits
+from curation.report import render
+from curation.rules import expand, override
+from curation.shards import MeasureTask, PartCounts, drop_texts, has_texts, measure_split, measured_counts
+from curation.summary import Summary
+from manifests.contracts import records_schema
+from manifests.engine import PeakMemory, Stopwatch, code_digest, map_shards, version
+from manifests.errors import RequestError, RunError
+from manifests.record import RECORD, Entry, RunRecord, now, read_record, write_record
+from manifests.schema import CorpusManifest, Input
+from manifests.store import Folder, resolve
+
+REPORT = "report.html"
+SUMMARY = "summary.json"
+CARD = "README.md"
+
+
+class Progress(Protocol):
+    """Is told how far a step is; amounts are bytes of input, or ranges of ids."""
+
+    def __call__(self, step: str, done: float, total: float, note: str = "") -> None:
+        """Take note of it."""
+
+
+def silent(step: str, done: float, total: float, note: str = "") -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A manifest with what it needs to run: where its paths start, where its output goes, its splits."""
+
+    manifest: CorpusManifest
+    base: str
+    output: str
+    n_workers: int = 1
+    sample_frac: float = 1.0
+    splits: list[tuple[Input, Split]] = field(default_factory=list)
+
+    @property
+    def tasks(self) -> list[MeasureTask]:
+        """The measuring pass, a task per split."""
+        return [MeasureTask(self.output, split, item, self.manifest, self.sample_frac) for item, split in self.splits]
+
+    @property
+    def input_bytes(self) -> int:
+        """Size of all input files."""
+        return sum({split.path: split.file_bytes for _, split in self.splits}.values())
+
+
+def prepare(
+    manifest: CorpusManifest,
+    base: str,
+    output: str | None = None,
+    n_workers: int = 1,
+    thresholds: Sequence[str] = (),
+) -> Job:
+    """Check everything that can be checked before any work, and cut the inputs into splits.
+
+    Args:
+        manifest: as written.
+        base: where its relative paths start.
+        output: folder to write to instead of the manifest's.
+        n_workers: processes.
+        thresholds: RULE=NUMBER assignments, see `rules.override`.
+
+    Raises:
+        RequestError: an input does not exist, a ruleset or predicate is wrong.
+    """
+    manifest = manifest.model_copy(update={"rules": override(manifest.rules, thresholds, base)})
+    checked_rules(manifest, base)
+    shard_bytes = manifest.limits.shard_bytes
+    splits = [(item, split) for item in manifest.inputs for split in plan_splits(item, base, shard_bytes)]
+    return Job(manifest, base, resolve(output or manifest.output.path, base), n_workers, 1.0, splits)
+
+
+def resolved(manifest: CorpusManifest, base: str) -> CorpusManifest:
+    """The manifest with its rulesets written out, so that the record states every threshold."""
+    return manifest.model_copy(update={"rules": expand(manifest.rules, base)})
+
+
+def sampled(job: Job, frac: float) -> Job:
+    """The job on the `frac` of records whose content digest comes first, beside its real output."""
+    return replace(job, sample_frac=frac, output=f"{job.output}-sample")
+
+
+def curate(job: Job, progress: Progress = silent) -> RunRecord:
+    """Run a corpus manifest: measure, decide, write, report. A finished run is not done again; a killed one goes on.
+
+    Raises:
+        RunError: records were lost or invented (the counts of a shard do not add up), or a worker died.
+    """
+    run, fingerprint = Folder(job.output), _fingerprint(job)
+    if run.exists(RECORD) and (record := read_record(run)).fingerprint == fingerprint:
+        return record
+    run.remove(RECORD)
+    watch = Stopwatch()
+    with PeakMemory() as memory:
+        with watch("measure"):
+            shards = _measure(job, run, progress)
+        counts = _sum(shards)
+        with watch("decide"):
+            decided = _decide(job, run, run, fingerprint, counts, None, progress)
+    check_counts(shards, decided)
+    record = _finish(job, run, fingerprint, shards, decided, watch, memory.peak_bytes)
+    if job.manifest.store == "columns":
+        drop_texts(run)
+    return record
+
+
+def decide_again(
+    run: Folder, manifest: CorpusManifest, output: str, n_workers: int, progress: Progress = silent
+) -> RunRecord:
+    """New decisions over the measured columns of a complete run.
+
+    Args:
+        run: the run whose measurements are used.
+        manifest: as the run's, but for rules, dedup and output; already resolved.
+        output: folder of the new run; that of the old one replaces its decisions.
+        n_workers: processes.
+        progress: is told how far it is.
+
+    Raises:
+        RequestError: documents would be kept whose text was not stored (`store: columns`); nothing is written.
+        RunError: the counts do not add up.
+    """
+    old = read_record(run)
+    measured = Folder(old.measured_in)
+    texts_in = None if has_texts(measured) else run / "documents"
+    checked_rules(manifest, old.manifest_base, has_texts=texts_in is None)
+    job = Job(manifest, old.manifest_base, output, n_workers, old.sample_frac)
+    shards = measured_counts(measured)
+    new, fingerprint = Folder(output), _fingerprint(job, old.fingerprint)
+    watch = Stopwatch()
+    with PeakMemory() as memory, watch("decide"):
+        decided = _decide(job, measured, new, fingerprint, _sum(shards), texts_in, progress)
+    check_counts(shards, decided)
+    return _finish(job, new, fingerprint, shards, decided, watch, memory.peak_bytes, old)
+
+
+def changed_manifest(
+    run: Folder, manifest: CorpusManifest | None, base: str, thresholds: Sequence[str]
+) -> CorpusManifest:
+    """The resolved manifest for new decisions over a run: the run's own or another, with other thresholds.
+
+    Raises:
+        RequestError: what was measured is not what the other manifest asks for; it names the fields that differ.
+    """
+    record = read_record(run)
+    old = CorpusManifest.model_validate(record.manifest)
+    new = resolved(manifest, base) if manifest else old
+    differs = [name for name in ("inputs", "measure", "store") if getattr(old, name) != getattr(new, name)]
+    if differs:
+        raise RequestError(
+            f"{run.path} was measured with other settings of {', '.join(differs)}: `onggi decide` changes rules, dedup "
+            "and output only; for the rest run `onggi curate`"
+        )
+    return new.model_copy(update={"rules": override(new.rules, thresholds, base)})
+
+
+def _fingerprint(job: Job, measured: str = "") -> str:
+    """What a run's results depend on: the measured parts, the decisions, and the code of both."""
+    depends = [
+        measured,
+        [task.fingerprint for task in job.tasks],
+        job.manifest.model_dump(),
+        code_digest(*DECIDE_CODE),
+    ]
+    return xxhash.xxh3_64_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))
+
+
+def _measure(job: Job, run: Folder, progress: Progress) -> dict[str, PartCounts]:
+    """Measure all splits; returns the counts of each shard. Parts of other manifests or inputs are removed."""
+    tasks = {task.fingerprint: task for task in job.tasks}
+    for name in (run / "measured").names(".parquet"):
+        if name.rsplit("-", 1)[0] not in tasks:
+            (run / "keys").remove(name)
+            (run / "measured").remove(name)
+    total = sum(split.end - split.start for _, split in job.splits)
+    done = n_read = 0
+    progress("measure", 0, total)
+    for task, counts in map_shards(
+        measure_split, list(tasks.values()), job.n_workers, partial(warm_up, job.manifest)
+    ):
+        done, n_read = done + task.split.end - task.split.start, n_read + counts.n_read
+        progress("measure", done, total, f"{n_read:,} records")
+    return measured_counts(run)
+
+
+def warm_up(manifest: CorpusManifest) -> None:
+    """Compile the kernels, so that workers find them in the cache."""
+    empty = records_schema(manifest.metadata_names).empty_table()
+    Measurer(manifest).measure(pa.RecordBatch.from_pylist([], schema=empty.schema))
+
+
+def _sum(shards: dict[str, PartCounts]) -> PartCounts:
+    total = PartCounts()
+    for counts in shards.values():
+        total.add(counts)
+    return total
+
+
+def _decide(
+    job: Job,
+    measured: Folder,
+    new: Folder,
+    fingerprint: str,
+    counts: PartCounts,
+    texts_in: Folder | None,
+    progress: Progress,
+) -> Decided:
+    """Decide into a folder aside, then put `documents` and `ledger` in their place."""
+    name = f"staging-{fingerprint}"
+    for stale in new.folders("staging-"):
+        if stale != name:
+            new.remove(stale)
+    staging = new / name
+    decided = decide(
+        measured, staging, job.manifest, job.base, counts.n_read, counts.text_bytes, job.n_workers, texts_in, progress
+    )
+    if decided.unrestorable:
+        new.remove(name)
+        raise RequestError(
+            f"{measured.path} was measured with `store: columns`: {len(decided.unrestorable):,} documents would be "
+            f"kept whose text is gone (first: {', '.join(decided.unrestorable[:5])}); nothing was written. Keep no "
+            "more than the run kept, or curate again"
+        )
+    new.remove(RECORD)
+    for table in ("documents", "ledger"):
+        new.move_in(staging / table, table)
+    new.remove(name)
+    return decided
+
+
+def check_counts(shards: dict[str, PartCounts], decided: Decided) -> None:
+    """Per shard, read = kept + dropped + failed.
+
+    Raises:
+        RunError: names the shards where it does not hold.
+    """
+    wrong = [
+        f"{shard}: read {counts.n_read}, in the ledger {decided.by_shard.get(shard, 0)}"
+        for shard, counts in shards.items()
+        if counts.n_read != decided.by_shard.get(shard, 0)
+    ]
+    if wrong:
+        raise RunError("records were lost or invented: " + "; ".join(wrong[:10]))
+
+
+def _finish(
+    job: Job,
+    run: Folder,
+    fingerprint: str,
+    shards: dict[str, PartCounts],
+    decided: Decided,
+    watch: Stopwatch,
+    peak_bytes: int,
+    old: RunRecord | None = None,
+) -> RunRecord:
+    """Write summary, card and report, and the record last."""
+    counts = _sum(shards)
+    record = RunRecord(
+        name=job.manifest.name,
+        kind="corpus",
+        fingerprint=fingerprint,
+        onggi_version=version(),
+        created=now(),
+        manifest=job.manifest.model_dump(mode="json"),
+        manifest_base=job.base,
+        measured_in=old.measured_in if old else run.path,
+        inputs=old.inputs if old else _inputs(job),
+        outputs=[_output(run, "documents", decided.n_kept), _output(run, "ledger", decided.n_read)],
+        counts={
+            "read": decided.n_read,
+            "kept": decided.n_kept,
+            "dropped": decided.n_dropped,
+            "failed": decided.n_failed,
+            "content_bytes": counts.content_bytes,
+            "text_bytes": counts.text_bytes,
+            "kept_text_bytes": decided.text_bytes,
+        },
+        skipped=dict(counts.skipped),
+        licenses=decided.licenses,
+        shards={shard: {"read": part.n_read, **part.n_early} for shard, part in shards.items()},
+        digests={"documents": decided.documents.hex, "ledger": decided.ledger.hex},
+        timings={**watch.seconds, **{f"measure.{name}": seconds for name, seconds in counts.seconds.items()}},
+        throughput=_throughput(counts, watch),
+        peak_memory_bytes=peak_bytes,
+        n_workers=job.n_workers,
+        sample_frac=job.sample_frac,
+    )
+    run.write_json(SUMMARY, decided.summary.model_dump(mode="json"))
+    run.write_bytes(CARD, dataset_card(record, decided.summary).encode())
+    write_report(run, record, decided.summary)
+    write_record(run, record)
+    return record
+
+
+def write_report(run: Folder, record: RunRecord, summary: Summary) -> str:
+    """Write the report of a run; returns its path."""
+    run.write_bytes(REPORT, render(summary, record.model_dump(mode="json")).encode())
+    return run.url(REPORT)
+
+
+def _throughput(counts: PartCounts, watch: Stopwatch) -> dict[str, float]:
+    """MB of content and of text per second of each stage that ran."""
+    seconds = {name: watch.seconds[name] for name in ("measure", "decide") if watch.seconds.get(name)}
+    rates = {f"{name}.text_mb_s": counts.text_bytes / 1e6 / took for name, took in seconds.items()}
+    if "measure" in seconds:
+        rates["measure.content_mb_s"] = counts.content_bytes / 1e6 / seconds["measure"]
+    return rates
+
+
+def _inputs(job: Job) -> list[Entry]:
+    files = {split.path: split for _, split in job.splits}
+    return [
+        Entry(path=path, size_bytes=split.file_bytes, digest=split.file_digest, source=split.source)
+        for path, split in files.items()
+    ]
+
+
+def _output(run: Folder, table: str, rows: int) -> Entry:
+    folder = run / table
+    return Entry(path=table, size_bytes=sum(folder.size_bytes(name) for name in folder.names(".parquet")), rows=rows)

@@ -1,0 +1,419 @@
+"""Onggi: raw Korean and English data in; a curated corpus, a ledger of every record and a report out."""
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from manifests.engine import use_kernel_cache, version
+from manifests.errors import OnggiError, RequestError
+from manifests.house import check_packages
+
+if TYPE_CHECKING:
+    from curation.pipeline import Job
+    from manifests.record import RunRecord
+    from manifests.schema import CorpusManifest
+
+app = typer.Typer(
+    help=__doc__,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with `onggi demo`. Exit codes: 0 done, 1 the run failed, 2 the request is wrong.",
+)
+out = Console()
+err = Console(stderr=True)
+
+Manifest = Annotated[str, typer.Argument(help="Manifest: a YAML file, or the name of a recipe.", metavar="MANIFEST")]
+Run = Annotated[str, typer.Argument(help="Folder of a complete run.", metavar="RUN")]
+Output = Annotated[str | None, typer.Option("--output", "-o", help="Folder to write to, instead of the manifest's.")]
+Workers = Annotated[int, typer.Option("--workers", "-w", min=1, help="Processes; the result does not depend on it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="RULE=VALUE", help="Another threshold, as gopher.word_count=40. Repeatable."),
+]
+
+
+@app.command()
+def demo(output: Output = None, workers: Workers = 1) -> None:
+    """Curate the bundled sample and say where its report is: the two-minute tour."""
+    record, folder = _curate("demo", output or "demo", workers, None, [])
+    _print_run(record)
+    out.print(f"\nOpen the report:   {folder}/report.html", soft_wrap=True)
+    out.print(f"Another threshold: onggi decide {folder} --set gopher.word_count_min=20", soft_wrap=True)
+    out.print("Your own data:     onggi recipes minimal > web.yaml, edit it, onggi curate web.yaml", soft_wrap=True)
+
+
+@app.command()
+def recipes(name: Annotated[str | None, typer.Argument(help="Recipe to print.")] = None) -> None:
+    """List the shipped manifests, or print one to start from."""
+    from manifests.recipes import list_recipes, read_recipe
+
+    if name:
+        sys.stdout.write(read_recipe(name))
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("recipe", style="bold")
+    table.add_column("what it is")
+    for recipe in list_recipes():
+        table.add_row(recipe.name, recipe.summary)
+    out.print(table)
+
+
+@app.command()
+def plan(
+    manifest: Manifest,
+    output: Output = None,
+    workers: Workers = 1,
+    overrides: Sets = None,
+    as_json: AsJson = False,
+) -> None:
+    """Resolve and validate a manifest, and estimate records, memory, disk and time; nothing is written."""
+    from curation.plan import estimate
+
+    job = _job(manifest, output, workers, overrides or [])
+    with _status("measuring a sample"):
+        found = estimate(job)
+    free = shutil.disk_usage(_existing(job.output)).free if "://" not in job.output else None
+    if as_json:
+        _print_json({"manifest": job.manifest.model_dump(mode="json"), "estimate": found, "disk_free_bytes": free})
+        return
+    _print_plan(job, found, free)
+
+
+@app.command()
+def curate(
+    manifest: Manifest,
+    output: Output = None,
+    workers: Workers = 1,
+    sample: Annotated[str | None, typer.Option(metavar="1%", help="Preview on a share of the records.")] = None,
+    overrides: Sets = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure, decide, write and report. A killed run goes on where it was; a finished one is not done again."""
+    record, folder = _curate(manifest, output, workers, sample, overrides or [])
+    if as_json:
+        _print_json(record.model_dump(mode="json"))
+    else:
+        _print_run(record)
+        out.print(f"\nReport: {folder}/report.html", soft_wrap=True)
+
+
+@app.command()
+def decide(
+    run: Run,
+    manifest: Annotated[str | None, typer.Option(help="Manifest with other rules, dedup or output settings.")] = None,
+    overrides: Sets = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="New run's folder; without it RUN is changed.")
+    ] = None,
+    workers: Workers = 1,
+    as_json: AsJson = False,
+) -> None:
+    """New thresholds over measured columns, without measuring again."""
+    from curation.pipeline import changed_manifest, decide_again
+    from manifests.store import Folder, resolve
+
+    folder = Folder(resolve(run, _here()))
+    of_manifest, thresholds = _split_overrides(overrides or [])
+    if of_manifest and not manifest:
+        raise RequestError(f"--set {of_manifest[0]}: changes a field of a manifest: give one with --manifest")
+    written, base = _load(manifest, of_manifest) if manifest else (None, _here())
+    chosen = changed_manifest(folder, written, base, thresholds)
+    with _progress() as progress:
+        record = decide_again(folder, chosen, resolve(output or folder.path, _here()), workers, progress)
+    if as_json:
+        _print_json(record.model_dump(mode="json"))
+    else:
+        _print_run(record)
+
+
+@app.command()
+def diff(old: Run, new: Run, as_json: AsJson = False) -> None:
+    """Documents gained and lost from one run to another, by reason and source, with samples."""
+    from curation.diff import diff as compare
+    from manifests.record import read_record
+    from manifests.store import Folder, resolve
+
+    folders = [Folder(resolve(path, _here())) for path in (old, new)]
+    for folder in folders:
+        read_record(folder)
+    counts, samples = compare(*folders)
+    if as_json:
+        _print_json({"counts": counts.to_dicts(), "samples": samples.to_dicts()})
+        return
+    if counts.is_empty():
+        out.print("No difference: every record has the same verdict for the same reason in both runs.")
+        return
+    out.print(_table(["change", "source", "before", "after", "documents"], counts.rows()))
+    for row in samples.to_dicts():
+        measured = f" {row['value']:.4g} against {row['threshold']:.4g}" if row["threshold"] is not None else ""
+        out.print(
+            f"\n[bold]{row['change']}[/] {row['id']}  {row['before']} -> {row['after']}{measured}", soft_wrap=True
+        )
+        out.print(
+            " ".join((row["snippet"] or "(text in neither run's documents)").split()), markup=False, style="dim"
+        )
+
+
+@app.command()
+def explain(run: Run, id_: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False) -> None:
+    """The life of one document: every measure, verdict and duplicate. The first digits of its id suffice."""
+    from curation.explain import explain as tell
+    from manifests.store import Folder, resolve
+
+    stories = tell(Folder(resolve(run, _here())), id_)
+    if as_json:
+        _print_json(stories)
+        return
+    for story in stories:
+        _print_story(story)
+
+
+@app.command()
+def report(run: Run) -> None:
+    """Write the report of a run again: one static HTML file."""
+    from curation.pipeline import SUMMARY, write_report
+    from curation.summary_models import Summary
+    from manifests.record import read_record
+    from manifests.store import Folder, resolve
+
+    folder = Folder(resolve(run, _here()))
+    record = read_record(folder)
+    out.print(write_report(folder, record, Summary.model_validate(folder.read_json(SUMMARY))), soft_wrap=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(version())
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    show: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    check_packages()
+
+
+def _here() -> str:
+    return str(Path.cwd())
+
+
+def _split_overrides(overrides: list[str]) -> tuple[list[str], list[str]]:
+    """(fields of the manifest, thresholds of rules) among --set assignments; a field's path starts with its name."""
+    from manifests.schema import CorpusManifest
+
+    of_manifest = [item for item in overrides if re.split(r"[.=\[]", item)[0] in CorpusManifest.model_fields]
+    return of_manifest, [item for item in overrides if item not in of_manifest]
+
+
+def _load(manifest: str, overrides: list[str]) -> "tuple[CorpusManifest, str]":
+    """A manifest by path or recipe name, and the folder in which its relative paths start."""
+    from manifests.load import load_manifest
+    from manifests.recipes import find_manifest
+    from manifests.store import resolve
+
+    path = resolve(find_manifest(manifest), _here())
+    return load_manifest(path, overrides), path.rsplit("/", 1)[0]
+
+
+def _job(manifest: str, output: str | None, workers: int, overrides: list[str]) -> "Job":
+    from curation.pipeline import prepare
+    from manifests.store import resolve
+
+    of_manifest, thresholds = _split_overrides(overrides)
+    chosen, base = _load(manifest, of_manifest)
+    return prepare(chosen, base, resolve(output, _here()) if output else None, workers, thresholds)
+
+
+def _curate(
+    manifest: str, output: str | None, workers: int, sample: str | None, overrides: list[str]
+) -> "tuple[RunRecord, str]":
+    from curation.pipeline import curate as run_pipeline
+    from curation.pipeline import sampled
+
+    job = _job(manifest, output, workers, overrides)
+    if sample:
+        job = sampled(job, _fraction(sample))
+    with _progress() as progress:
+        return run_pipeline(job, progress), job.output
+
+
+def _fraction(text: str) -> float:
+    """A share such as `1%` or `0.01`.
+
+    Raises:
+        RequestError: it is not a number, or not between 0 and 1.
+    """
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise RequestError(f"--sample {text}: write a share such as 1% or 0.01")
+    return value
+
+
+@contextmanager
+def _status(text: str) -> Iterator[None]:
+    with err.status(text):
+        yield
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """Bars on stderr: share done, a note, time passed and time left."""
+    columns = [TextColumn("{task.description:>8}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%")]
+    columns += [TextColumn("{task.fields[note]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
+    with Progress(*columns, console=err) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(step: str, done: float, total: float, note: str = "") -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(step, total=total, note=note)
+            bars.update(tasks[step], completed=done, total=total, note=note)
+
+        yield show
+
+
+def _existing(path: str) -> Path:
+    return next(folder for folder in [Path(path), *Path(path).parents] if folder.exists())
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _table(header: list[str], rows: list[tuple[Any, ...]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in header:
+        table.add_column(name, justify="right" if name in ("records", "documents", "share", "size") else "left")
+    for row in rows:
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+    return table
+
+
+def _print_run(record: "RunRecord") -> None:
+    """The funnel, and what it cost."""
+    scale = 1 / record.sample_frac
+    counts = {name: round(record.counts[name] * scale) for name in ("read", "kept", "dropped", "failed")}
+    if record.sample_frac < 1:
+        out.print(f"Extrapolated from a sample of {record.sample_frac:.2%} ({record.counts['read']:,} records):")
+    rows = [(name, count, f"{count / max(counts['read'], 1):.1%}") for name, count in counts.items()]
+    out.print(_table(["", "records", "share"], rows))
+    seconds = record.timings.get("measure", 0.0) + record.timings.get("decide", 0.0)
+    rate = record.counts["text_bytes"] / 1e6 / max(seconds, 1e-9)
+    memory = record.peak_memory_bytes / 2**20
+    out.print(f"{seconds:.1f} s, {rate:.1f} MB of text/s, peak memory {memory:,.0f} MiB", style="dim")
+
+
+def _print_plan(job: "Job", found: Any, free: int | None) -> None:
+    from yaml import safe_dump
+
+    shown = job.manifest.model_dump(mode="json", exclude_defaults=True)
+    out.print(safe_dump(shown, allow_unicode=True, sort_keys=False), markup=False, highlight=False)
+    rows = [
+        (
+            item.source,
+            item.format,
+            item.n_files,
+            item.n_splits,
+            _size(item.size_bytes),
+            item.n_records,
+            _size(item.text_bytes),
+        )
+        for item in found.inputs
+    ]
+    out.print(_table(["source", "format", "files", "splits", "size", "records", "text"], rows))
+    room = "" if free is None else f" ({_size(free)} free)"
+    out.print(
+        f"\nEstimated from {_size(found.sampled_bytes)} of content, measured at {found.measure_mb_s:.1f} MB/s: "
+        f"about {found.n_records:,} records, {_duration(found.seconds)} with {job.n_workers} worker(s), "
+        f"{_size(found.ram_bytes)} of memory, {_size(found.disk_bytes)} on disk{room}.",
+        soft_wrap=True,
+    )
+    if free is not None and found.disk_bytes > free:
+        raise RequestError(f"{job.output}: needs about {_size(found.disk_bytes)}, {_size(free)} are free")
+
+
+def _size(n_bytes: float) -> str:
+    for unit in ("B", "KB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.1f} TB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _print_story(story: Any) -> None:
+    """One document's story, as text."""
+    row, measured = story.ledger, story.measured
+    out.print(f"[bold]{row['id']}[/] copy {row['copy']}", soft_wrap=True)
+    facts = [(name, measured.get(name)) for name in ("source", "key", "url", "date", "license", "file", "offset")]
+    facts += [
+        (name, measured.get(name))
+        for name in ("n_bytes", "n_text_bytes", "language", "language_score", "hangul_frac")
+    ]
+    out.print(
+        _table(["", ""], [(name, "" if value is None else str(value)) for name, value in facts if value is not None])
+    )
+    because = f" at stage {row['stage']}, because of {row['reason']}" if row["reason"] else ""
+    numbers = f": {row['value']:.6g} against {row['threshold']:.6g}" if row["threshold"] is not None else ""
+    out.print(f"\n[bold]{row['verdict']}[/]{because}{numbers} {row['detail'] or ''}", soft_wrap=True)
+    if row["duplicate_of"]:
+        out.print(f"duplicate of {row['duplicate_of']} copy {row['duplicate_of_copy']}", soft_wrap=True)
+    if story.rules:
+        out.print(_table(["rule", "says", "keeps where", "measured"], [_rule_row(rule) for rule in story.rules]))
+    if story.exact_group:
+        out.print("\nRecords with the same text:")
+        out.print(_table(list(story.exact_group[0]), [tuple(item.values()) for item in story.exact_group]))
+    if measured.get("signals"):
+        out.print("\nSignals:")
+        out.print(
+            _table(
+                ["", ""], [(name, f"{value:.6g}") for name, value in measured["signals"].items() if value is not None]
+            )
+        )
+    if story.text:
+        out.print(f"\n{story.text[:600]}", markup=False, style="dim")
+
+
+def _rule_row(rule: Any) -> tuple[str, str, str, str]:
+    says = "does not apply" if not rule.applies else {True: "holds", False: "fails", None: "missing"}[rule.holds]
+    values = ", ".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in rule.values.values())
+    return rule.name, says, rule.keep, values
+
+
+def main() -> None:
+    """The command line; an error that a person can act on is a message and an exit code, not a traceback."""
+    use_kernel_cache()
+    try:
+        app(standalone_mode=True)
+    except OnggiError as error:
+        err.print(f"onggi: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("\nonggi: stopped; the same command goes on from here", highlight=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
