@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("onggi", deadline=None)  # the first call of a kernel compiles it
+settings.load_profile("onggi")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
