@@ -1,6 +1,11 @@
-"""Recipes: the manifests that are shipped, to run as they are or to start from. The first line of each says what it is."""
+"""Recipes: the manifests that are shipped, to run as they are or to start from.
+
+The comment on top of each says what it is; its first sentence is the summary.
+"""
 
 import difflib
+import itertools
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,4 +57,7 @@ def _path(name: str) -> Path:
 
 def _summary(path: Path) -> str:
     with path.open(encoding="utf-8") as lines:
-        return next(lines, "").strip("#\n ")
+        comment = " ".join(
+            line.strip("# \n") for line in itertools.takewhile(lambda line: line.startswith("#"), lines)
+        )
+    return re.split(r"(?<=\.) (?=[A-Z])", comment)[0]

@@ -1,0 +1,81 @@
+"""The house stands: floors hold, the core is light, and the packages in use are its own."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from manifests.house import HOME, PACKAGES, check_packages
+
+HEAVY = {"torch", "transformers", "dask", "distributed", "vllm", "datatrove", "datasets", "trafilatura", "pandas"}
+ONLY_WHERE_USED = {"altair", "vl_convert"}
+
+
+def core_modules() -> list[str]:
+    files = [path for name in PACKAGES for path in sorted((HOME / name).rglob("*.py"))]
+    dotted = [".".join(path.relative_to(HOME).with_suffix("").parts) for path in files]
+    return ["onggi", *(name.removesuffix(".__init__") for name in dotted)]
+
+
+def run_python(code: str, *, path: list[Path], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONWARNINGS": "error"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_core_loads_nothing_heavy(tmp_path: Path) -> None:
+    modules = core_modules()
+    assert len(modules) > 10
+    code = f"import sys, {', '.join(modules)}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    done = run_python(code, path=[HOME], folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not (HEAVY | ONLY_WHERE_USED) & set(done.stdout.split())
+
+
+def test_packages_are_our_own() -> None:
+    check_packages()
+
+
+@pytest.mark.parametrize("shadow", ["curation/__init__.py", "classifiers.py"])
+def test_package_of_another_is_named(tmp_path: Path, shadow: str) -> None:
+    (tmp_path / shadow).parent.mkdir(exist_ok=True)
+    (tmp_path / shadow).touch()
+    code = "from manifests.house import check_packages\ncheck_packages()"
+    done = run_python(code, path=[tmp_path, HOME], folder=tmp_path)
+    name = Path(shadow).parts[0].removesuffix(".py")
+    assert f"package `{name}` was imported from {tmp_path / shadow}, which is not Onggi's" in done.stderr
+    assert done.returncode == 1
+
+
+def test_floors_hold() -> None:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def locked() -> dict[str, str]:
+    lines = (HOME / "requirements.lock").read_text("utf-8").splitlines()
+    pins = [line.split("==") for line in lines if not line.startswith("#")]
+    return {canonicalize_name(name): version for name, version in pins}
+
+
+def test_lock_covers_all_that_is_required() -> None:
+    """Everything that the core and the tests pull in has one exact version."""
+    pins, wanted, seen = locked(), [("onggi", frozenset({"test", "extract"}))], set[tuple[str, frozenset[str]]]()
+    while wanted:
+        name, extras = wanted.pop()
+        if (name, extras) in seen:
+            continue
+        seen.add((name, extras))
+        for text in distribution(name).requires or []:
+            requirement = Requirement(text)
+            if any(
+                not requirement.marker or requirement.marker.evaluate({"extra": extra}) for extra in extras | {""}
+            ):
+                wanted.append((canonicalize_name(requirement.name), frozenset(requirement.extras)))
+    assert {name for name, _ in seen} - {"onggi"} == set(pins)
