@@ -1,0 +1,210 @@
+"""Reading: input files found by name, cut into splits of bounded size, and read as batches of records.
+
+Every record of an input becomes exactly one row: to go on, dropped (not a document: HTTP status, content type) or
+failed with the error. docs/reading.md says what becomes what.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from xxhash import xxh3_128, xxh3_128_hexdigest
+
+from curation.read_batch import Batch, Split
+from curation.read_jsonl import cut_jsonl, read_jsonl
+from curation.read_parquet import check_columns, cut_parquet, open_parquet, read_parquet
+from curation.read_stream import digest_range, open_input
+from curation.read_text import read_text
+from curation.read_warc import read_warc
+from curation.read_warc_frames import cut_warc
+from manifests.errors import RequestError
+from manifests.schema import Input, Limits
+
+__all__ = ["Batch", "InputFile", "Split", "find_files", "plan_splits", "read_split"]
+
+FORMATS = {
+    "warc": (".warc", ".warc.gz", ".warc.wet", ".warc.wet.gz"),
+    "jsonl": (".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".ndjson.gz", ".ndjson.zst"),
+    "parquet": (".parquet",),
+    "text": (".txt", ".md"),
+}
+"""What a format's files are called."""
+
+TEXT_FILES_PER_SPLIT = 10_000
+
+_READERS: dict[str, Callable[..., Iterator[Batch]]] = {
+    "warc": read_warc,
+    "jsonl": read_jsonl,
+    "parquet": read_parquet,
+    "text": read_text,
+}
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file of an input; `root` and `name` joined by a slash are its path."""
+
+    root: str  # the folder that the input names, or the part of its glob before the first wildcard
+    name: str
+    format: str
+    size_bytes: int
+
+    @property
+    def path(self) -> str:
+        """An fsspec URL or an absolute path."""
+        return f"{self.root}/{self.name}"
+
+
+def find_files(item: Input, base: str) -> list[InputFile]:
+    """The files of an input, ordered by path. Relative paths start at `base`, a folder or an fsspec URL.
+
+    Of a folder, the files are taken whose names tell the format; hidden ones (`.`, `_`) are not. What a path or a
+    glob names is taken whatever it is called, if `format` says what it is.
+
+    Raises:
+        RequestError: nothing matches, or the format of a file cannot be told.
+    """
+    filesystem, pattern = fsspec.core.url_to_fs(_absolute(item.path, base))
+    pattern = pattern.rstrip("/") or pattern
+    found = [pattern] if filesystem.exists(pattern) else sorted(filesystem.glob(pattern))
+    root = _fixed_part(pattern) if found != [pattern] else pattern if filesystem.isdir(pattern) else _parent(pattern)
+    files = []
+    for path in found:
+        if filesystem.isdir(path):
+            inside = filesystem.find(path, detail=True)
+            files += [_input_file(filesystem, root, p, info, item, named=False) for p, info in inside.items()]
+        else:
+            files.append(_input_file(filesystem, root, path, filesystem.info(path), item, named=True))
+    taken = {file.path: file for file in files if file}
+    if not taken:
+        names = ", ".join(suffix for name in _formats(item) for suffix in FORMATS[name])
+        raise RequestError(f"source {item.source!r}: no input matches {item.path!r} ({pattern}); looked for {names}")
+    return [taken[path] for path in sorted(taken)]
+
+
+def plan_splits(item: Input, base: str, shard_bytes: int) -> list[Split]:
+    """The splits of an input, of about `shard_bytes` of its files as stored (Parquet: before compression).
+
+    Together they hold each record exactly once. Files that are one compressed stream are one split. Local files are
+    read once, for their digest.
+
+    Raises:
+        RequestError: as `find_files`; and where the mapping names columns that are not there.
+    """
+    files = find_files(item, base)
+    splits = [split for file in files if file.format != "text" for split in _splits_of(file, item, shard_bytes)]
+    return splits + _text_splits([file for file in files if file.format == "text"], item, shard_bytes)
+
+
+def read_split(
+    split: Split, item: Input, limits: Limits, metadata_names: list[str], cursor: int = 0
+) -> Iterator[Batch]:
+    """The records of a split in batches of at most 4 MiB of content, or one larger record.
+
+    Args:
+        cursor: of a batch read before, to get exactly what follows it; 0 for all.
+        metadata_names: the fields of the `metadata` struct; those that the input does not map are null.
+
+    Raises:
+        RequestError: a Parquet file without the columns that the input maps.
+        RunError: a damaged Parquet file. Whatever is wrong with other records becomes a failed row.
+    """
+    return _READERS[split.format](split, item, limits, metadata_names, cursor)
+
+
+def _absolute(path: str, base: str) -> str:
+    if "://" in path or "::" in path or Path(path).is_absolute():
+        return path
+    return f"{base.rstrip('/')}/{path}" if "://" in base else str(Path(base, path).absolute())
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _fixed_part(pattern: str) -> str:
+    return _parent(pattern[: min(pattern.find(c) for c in "*?[" if c in pattern)])
+
+
+def _formats(item: Input) -> list[str]:
+    return list(FORMATS) if item.format == "auto" else [item.format]
+
+
+def _format_of(name: str, item: Input) -> str | None:
+    return next((f for f in _formats(item) if name.lower().endswith(FORMATS[f])), None)
+
+
+def _input_file(
+    filesystem: fsspec.AbstractFileSystem, root: str, path: str, info: dict[str, object], item: Input, *, named: bool
+) -> InputFile | None:
+    name = path[len(root) :].lstrip("/")
+    kind = _format_of(name, item)
+    if kind is None and named:
+        if item.format == "auto":
+            names = ", ".join(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+            raise RequestError(
+                f"source {item.source!r}: the name of {path!r} does not tell its format; known are {names}, or give "
+                f"`format`: {', '.join(FORMATS)}"
+            )
+        kind = item.format
+    hidden = not named and any(part[0] in "._" for part in name.split("/"))
+    if kind is None or hidden:
+        return None
+    local = isinstance(filesystem, LocalFileSystem)
+    return InputFile(root if local else filesystem.unstrip_protocol(root), name, kind, int(str(info["size"])))
+
+
+def _digest(path: str) -> str:
+    """XXH3-128 of a local file's bytes; of a remote one's size and tag, since reading it twice costs."""
+    filesystem, inner = fsspec.core.url_to_fs(path)
+    if isinstance(filesystem, LocalFileSystem):
+        with open(inner, "rb") as file:
+            return digest_range(file, 0, filesystem.size(inner)).hex()
+    info = filesystem.info(inner)
+    tag = next((str(info[k]) for k in ("ETag", "etag", "md5Hash", "content_md5") if info.get(k)), None)
+    return xxh3_128_hexdigest(f"{info['size']} {tag or filesystem.ukey(inner)}".encode())
+
+
+def _splits_of(file: InputFile, item: Input, shard_bytes: int) -> Iterator[Split]:
+    with open_input(file.path) as opened:
+        if file.format == "parquet":
+            parquet = open_parquet(opened, file.path)
+            check_columns(parquet, item, file.path)
+            bounds = cut_parquet(parquet, shard_bytes)
+        else:
+            cut = cut_warc if file.format == "warc" else cut_jsonl
+            bounds = cut(opened, file.path, file.size_bytes, shard_bytes)
+    digest = _digest(file.path)
+    for start, end in pairwise(bounds):
+        yield Split(item.source, file.path, file.format, start, end, file.size_bytes, digest)
+
+
+def _text_splits(files: list[InputFile], item: Input, shard_bytes: int) -> list[Split]:
+    groups: list[list[InputFile]] = []
+    n_bytes = 0
+    for file in files:
+        if not groups or n_bytes + file.size_bytes > shard_bytes or len(groups[-1]) == TEXT_FILES_PER_SPLIT:
+            groups.append([])
+            n_bytes = 0
+        groups[-1].append(file)
+        n_bytes += file.size_bytes
+    return [_text_split(group, item) for group in groups]
+
+
+def _text_split(files: list[InputFile], item: Input) -> Split:
+    digest = xxh3_128()
+    for file in files:
+        digest.update(f"{file.name}\0{file.size_bytes}\0{_digest(file.path)}\0".encode())
+    return Split(
+        source=item.source,
+        path=files[0].root,
+        format="text",
+        start=0,
+        end=len(files),
+        file_bytes=sum(file.size_bytes for file in files),
+        file_digest=digest.hexdigest(),
+        files=tuple(file.name for file in files),
+    )

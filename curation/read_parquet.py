@@ -1,0 +1,271 @@
+"""Parquet: columns by name, batch by batch, without Python objects for the texts."""
+
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from xxhash import xxh3_128_digest
+
+from curation.read_batch import BATCH_BYTES, BATCH_RECORDS, Batch, Split
+from curation.read_stream import open_input
+from manifests.contracts import DIGEST, records_schema
+from manifests.errors import RequestError, RunError
+from manifests.schema import MIB, Input, Limits
+
+_NAMED = ("key", "url", "date", "license", "category", "charset")
+
+
+def read_parquet(
+    split: Split, item: Input, limits: Limits, metadata_names: list[str], cursor: int = 0
+) -> Iterator[Batch]:
+    """Batches of one split of a Parquet file; see `curation.read.read_split`.
+
+    Raises:
+        RequestError: not a Parquet file, or a column that is missing or of a type that holds no text.
+        RunError: the file is damaged.
+    """
+    with open_input(split.path) as file:
+        parquet = open_parquet(file, split.path)
+        check_columns(parquet, item, split.path)
+        first_row = sum(parquet.metadata.row_group(i).num_rows for i in range(split.start))
+        try:
+            yield from _batches(parquet, first_row, split, item, limits, metadata_names, cursor)
+        except (pa.ArrowException, OSError) as error:
+            raise RunError(
+                f"{split.path}: row groups {split.start} to {split.end - 1} cannot be read: {error}"
+            ) from error
+
+
+def open_parquet(file: BinaryIO, path: str) -> pq.ParquetFile:
+    """The opened file; nothing but its footer is read.
+
+    Raises:
+        RequestError: it is not a Parquet file.
+    """
+    try:
+        return pq.ParquetFile(file, pre_buffer=False, buffer_size=4 * MIB)
+    except (pa.ArrowException, OSError) as error:
+        raise RequestError(f"{path}: not a Parquet file, or one without its end: {error}") from error
+
+
+def check_columns(parquet: pq.ParquetFile, item: Input, path: str) -> None:
+    """Refuse a mapping that the file does not hold.
+
+    Raises:
+        RequestError: names the file, the column and the columns that exist.
+    """
+    content = _content_name(item)
+    for column in dict.fromkeys([content, *_mapped(item).values()]):
+        found = _type_at(parquet.schema_arrow, column)
+        if found is None:
+            names = ", ".join(parquet.schema_arrow.names)
+            raise RequestError(f"{path}: source {item.source!r} maps the column {column!r}; the file has {names}")
+        if column == content and not (_is_string(found) or _is_binary(found)):
+            raise RequestError(f"{path}: the column {column!r} is of type {found}; text must be a string or bytes")
+
+
+def cut_parquet(parquet: pq.ParquetFile, shard_bytes: int) -> list[int]:
+    """Row groups at which to cut into ranges of about `shard_bytes` before compression, with 0 and their number."""
+    bounds, n_bytes = [0], 0
+    for index in range(parquet.num_row_groups):
+        n_group_bytes = parquet.metadata.row_group(index).total_byte_size
+        if n_bytes and n_bytes + n_group_bytes > shard_bytes:
+            bounds.append(index)
+            n_bytes = 0
+        n_bytes += n_group_bytes
+    return [*bounds, parquet.num_row_groups]
+
+
+def _batches(
+    parquet: pq.ParquetFile,
+    first_row: int,
+    split: Split,
+    item: Input,
+    limits: Limits,
+    metadata_names: list[str],
+    cursor: int,
+) -> Iterator[Batch]:
+    """A cursor is the number of rows of the split before it."""
+    row = 0
+    columns = sorted({_content_name(item), *_mapped(item).values()})
+    for group in range(split.start, split.end):
+        meta = parquet.metadata.row_group(group)
+        if row + meta.num_rows <= cursor:
+            row += meta.num_rows
+            continue
+        n_rows = _rows_at_once(meta.num_rows, meta.total_byte_size)
+        for rows in parquet.iter_batches(n_rows, [group], columns, use_threads=False):
+            skip = min(max(0, cursor - row), rows.num_rows)
+            records = _records(rows.slice(skip), first_row + row + skip, split, item, limits, metadata_names)
+            row += skip
+            for part in _bounded(records):
+                row += part.num_rows
+                yield Batch(part, row, {})
+
+
+def _rows_at_once(n_rows: int, n_bytes: int) -> int:
+    """Rows of about one batch. Where there is hardly anything per row, a dictionary may hide long repeated texts."""
+    if n_bytes < 16 * n_rows:
+        return 64
+    return max(1, min(BATCH_RECORDS, BATCH_BYTES * n_rows // n_bytes))
+
+
+def _bounded(records: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Slices of at most the content that a batch may hold."""
+    ends = np.cumsum(pc.fill_null(pc.binary_length(records["content"]), 0).to_numpy(zero_copy_only=False))
+    start = 0
+    while start < records.num_rows:
+        before = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + BATCH_BYTES, side="right")))
+        yield records.slice(start, stop - start)
+        start = stop
+
+
+def _records(
+    rows: pa.RecordBatch, first_row: int, split: Split, item: Input, limits: Limits, metadata_names: list[str]
+) -> pa.RecordBatch:
+    """Rows of the file in the contract's columns."""
+    n_rows = rows.num_rows
+    raw = _plain(_column_at(rows, _content_name(item)))
+    utf8 = _is_string(raw.type)
+    content = raw.cast(pa.large_binary())
+    lengths = pc.fill_null(pc.binary_length(content), 0)
+    reasons, details = _failures(content, lengths, utf8, limits.record_bytes)
+    too_large = pc.equal(reasons, "record_too_large")
+    failed = reasons.is_valid()
+    mapped = {name: _text(_column_at(rows, column)) for name, column in _mapped(item).items()}
+    columns: dict[str, pa.Array] = {
+        **{name: mapped.get(name, pa.nulls(n_rows, pa.string())) for name in _NAMED},
+        **{name: pa.repeat(pa.scalar(value), n_rows) for name, value in item.set.items()},
+        "source": pa.repeat(pa.scalar(split.source), n_rows),
+        "kind": pa.repeat(pa.scalar("html" if item.html else "text"), n_rows),
+        "utf8": pa.repeat(pa.scalar(utf8), n_rows),
+        "content": pc.if_else(failed, pa.scalar(None, pa.large_binary()), content)
+        if reasons.null_count < n_rows
+        else content,
+        "content_digest": _digests(content),
+        "n_bytes": lengths.cast(pa.int64()),
+        "verdict": pc.if_else(failed, "failed", pa.scalar(None, pa.string())),
+        "stage": pc.if_else(failed, "read", pa.scalar(None, pa.string())),
+        "reason": reasons,
+        "value": pc.if_else(too_large, lengths.cast(pa.float64()), None),
+        "threshold": pc.if_else(too_large, float(limits.record_bytes), pa.scalar(None, pa.float64())),
+        "detail": details,
+        "file": pa.repeat(pa.scalar(split.path), n_rows),
+        "offset": pa.array(np.arange(first_row, first_row + n_rows)),
+    }
+    columns["key"] = pc.fill_null(columns["key"], "")
+    if utf8:
+        columns["charset"] = pa.nulls(n_rows, pa.string())
+    if metadata_names:
+        fields = [mapped.get(f"metadata {name}", pa.nulls(n_rows, pa.string())) for name in metadata_names]
+        columns["metadata"] = pa.StructArray.from_arrays(fields, metadata_names)
+    schema = records_schema(metadata_names)
+    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+def _failures(content: pa.Array, lengths: pa.Array, utf8: bool, limit_bytes: int) -> tuple[pa.Array, pa.Array]:
+    """Reason and detail for each row that fails; nulls for the others."""
+    none = pa.scalar(None, pa.string())
+    reasons = pc.if_else(pc.is_null(content), "missing_text", none)
+    reasons = pc.if_else(pc.greater(lengths, limit_bytes), "record_too_large", reasons)
+    details = pa.nulls(len(content), pa.string())
+    if utf8 and not _is_utf8(content):
+        errors = [_utf8_error(value.as_py()) for value in content]
+        details = pa.array(errors, pa.string())
+        reasons = pc.if_else(pc.and_(details.is_valid(), reasons.is_null()), "invalid_utf8", reasons)
+    return reasons, details
+
+
+def _digests(content: pa.Array) -> pa.Array:
+    """XXH3-128 of each value; of nothing where it is null."""
+    _, offsets, data = content.buffers()
+    ends = np.frombuffer(offsets, np.int64)[content.offset : content.offset + len(content) + 1].tolist()
+    view = memoryview(data) if data else memoryview(b"")
+    joined = b"".join([xxh3_128_digest(view[a:b]) for a, b in pairwise(ends)])
+    return pa.FixedSizeBinaryArray.from_buffers(DIGEST, len(content), [None, pa.py_buffer(joined)])
+
+
+def _content_name(item: Input) -> str:
+    return item.html or item.text or "text"
+
+
+def _mapped(item: Input) -> dict[str, str]:
+    """Column of the file for each column of the contract, and for each `metadata NAME`."""
+    named = {name: getattr(item, name) for name in _NAMED}
+    return {name: column for name, column in named.items() if column} | {
+        f"metadata {name}": column for name, column in item.metadata.items()
+    }
+
+
+def _is_string(kind: pa.DataType) -> bool:
+    return any(is_kind(kind) for is_kind in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return any(is_kind(kind) for is_kind in (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view))
+
+
+def _type_at(schema: pa.Schema, column: str) -> pa.DataType | None:
+    """Type of a column, by its name as it stands or by the path of struct fields that it spells."""
+    if column in schema.names:
+        kind = schema.field(column).type
+    else:
+        kind = pa.struct(list(schema))
+        for part in column.split("."):
+            if not pa.types.is_struct(kind) or kind.get_field_index(part) < 0:
+                return None
+            kind = kind.field(part).type
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _column_at(rows: pa.RecordBatch, column: str) -> pa.Array:
+    if column in rows.schema.names:
+        return rows.column(column)
+    first, *rest = column.split(".")
+    return pc.struct_field(rows.column(first), rest)
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+
+def _text(array: pa.Array) -> pa.Array:
+    """Any column as valid strings."""
+    array = _plain(array)
+    if not (_is_string(array.type) or _is_binary(array.type)):
+        return _as_string(array)
+    content = array.cast(pa.large_binary())
+    if _is_utf8(content):
+        return content.cast(pa.string())
+    return pa.array([None if v is None else v.decode(errors="replace") for v in content.to_pylist()], pa.string())
+
+
+def _as_string(array: pa.Array) -> pa.Array:
+    try:
+        return array.cast(pa.string())
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # lists, structs
+        return pa.array(
+            [None if v is None else json.dumps(v, ensure_ascii=False, default=str) for v in array.to_pylist()]
+        )
+
+
+def _is_utf8(content: pa.Array) -> bool:
+    try:
+        content.cast(pa.large_string())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _utf8_error(value: bytes | None) -> str | None:
+    try:
+        (value or b"").decode()
+    except UnicodeDecodeError as error:
+        return f"{error.reason}, at byte {error.start + 1} of the text"
+    return None

@@ -1,0 +1,236 @@
+"""Byte ranges of files, decoded piece by piece: gzip members and zstd frames with bounded memory, and how to go on
+after a broken one."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import fsspec
+import zstandard
+from xxhash import xxh3_128
+
+from manifests.schema import MIB
+
+READ_BYTES = 1 * MIB
+PIECE_BYTES = 1 * MIB
+FIRST_FEED_BYTES = 16 * 1024
+"""A member is often small: feeding little at first saves copying what comes after it."""
+PROBE_BYTES = 64 * 1024
+"""How much of a possible member is decoded to see whether it is one."""
+ZSTD_WINDOW_BYTES = 1 << 31
+"""The largest window that a file may ask for (`zstd --long=31`, as large public dumps do)."""
+
+
+class BrokenMemberError(Exception):
+    """A compressed member cannot be decoded to its end."""
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+        super().__init__(f"broken member at byte {offset}")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Decoded bytes of one member; `offset` is where the member starts in the file, `last` whether it ends here."""
+
+    data: bytes
+    offset: int
+    first: bool
+    last: bool
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A compression of members that can follow each other in a file."""
+
+    name: str
+    magic: bytes
+    feed_bytes: int  # of input at once: bounds the output where the library does not
+
+    def decoder(self) -> Any:
+        """A new decompressor, for one member."""
+        if self.name == "gzip":
+            return zlib.decompressobj(31)
+        return zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES).decompressobj()
+
+    def decode(self, decoder: Any, data: bytes) -> tuple[bytes, int]:
+        """Decoded bytes, and how many of `data` they took."""
+        if self.name == "gzip":
+            out = decoder.decompress(data, PIECE_BYTES)
+            return out, len(data) - len(decoder.unconsumed_tail) - len(decoder.unused_data)
+        out = decoder.decompress(data)
+        return out, len(data) - len(decoder.unused_data)
+
+
+GZIP = Codec("gzip", b"\x1f\x8b\x08", 256 * 1024)
+ZSTD = Codec("zstd", b"\x28\xb5\x2f\xfd", 1024)  # a run of zeros decodes to 32,768 times its size
+DECODE_ERRORS = (zlib.error, zstandard.ZstdError)
+
+
+def open_input(path: str) -> BinaryIO:
+    """The file at an fsspec URL or a path, to be read at any position."""
+    filesystem, inner = fsspec.core.url_to_fs(path)
+    file: BinaryIO = filesystem.open(inner, "rb")
+    return file
+
+
+def read_range(file: BinaryIO, start: int, end: int, block_bytes: int = READ_BYTES) -> Iterator[bytes]:
+    """The bytes of a range in blocks; the file may be moved in between."""
+    while start < end:
+        file.seek(start)
+        block = file.read(min(block_bytes, end - start))
+        if not block:
+            return
+        start += len(block)
+        yield block
+
+
+def digest_range(file: BinaryIO, start: int, end: int) -> bytes:
+    """XXH3-128 of a range of a file."""
+    digest = xxh3_128()
+    for block in read_range(file, start, end):
+        digest.update(block)
+    return digest.digest()
+
+
+class Members:
+    """Decoded pieces of the compressed members of a range, one after another; zero bytes between them are padding."""
+
+    def __init__(self, file: BinaryIO, start: int, end: int, codec: Codec) -> None:
+        self.file, self.end, self.codec = file, end, codec
+        self.restart(start)
+
+    def restart(self, at: int) -> None:
+        """Go on at the member that starts at byte `at`."""
+        self.position, self.member = at, at
+        self._decoder: Any = None
+        self._block, self._used = b"", 0  # what was read, and how much of it the decoder took
+        self._feed_bytes = 0
+
+    def next(self) -> Piece | None:
+        """The next piece, None at the end; at least 16 bytes unless the member is shorter.
+
+        Raises:
+            BrokenMemberError: the member cannot be decoded to its end. Call `restart` to go on elsewhere.
+        """
+        first = self._decoder is None
+        if first:
+            if not self._skip_padding():
+                return None
+            self.member, self._decoder = self.position, self.codec.decoder()
+            self._feed_bytes = min(FIRST_FEED_BYTES, self.codec.feed_bytes)
+        data = b""
+        while len(data) < 16 and not self._decoder.eof:
+            data += self._decode()
+        last = self._decoder.eof
+        if last:
+            self._decoder = None
+        return Piece(data, self.member, first, last)
+
+    def _skip_padding(self) -> bool:
+        while self._fill():
+            if self._block[self._used]:
+                return True
+            rest = self._block[self._used :]
+            self._take(len(rest) - len(rest.lstrip(b"\0")))
+        return False
+
+    def _fill(self) -> bool:
+        if self._used == len(self._block) and self.position < self.end:
+            self.file.seek(self.position)
+            self._block, self._used = self.file.read(min(READ_BYTES, self.end - self.position)), 0
+        return self._used < len(self._block)
+
+    def _take(self, n: int) -> None:
+        self._used += n
+        self.position += n
+
+    def _decode(self) -> bytes:
+        has_input = self._fill()
+        spare = self._decoder.copy() if self.codec is GZIP else None
+        try:
+            feed = self._block[self._used : self._used + self._feed_bytes]
+            data, n_used = self.codec.decode(self._decoder, feed)
+        except DECODE_ERRORS:
+            # What came out before the error is lost with it: feed less, down to the byte that is wrong.
+            if spare is None or self._feed_bytes == 1:
+                raise BrokenMemberError(self.member) from None
+            self._decoder, self._feed_bytes = spare, self._feed_bytes // 2
+            return b""
+        if not has_input and not data and not self._decoder.eof:
+            raise BrokenMemberError(self.member)
+        self._take(n_used)
+        self._feed_bytes = min(2 * self._feed_bytes, self.codec.feed_bytes)
+        return data
+
+
+class PlainBytes:
+    """The bytes of a range that is not compressed, with the interface of `Members`."""
+
+    def __init__(self, file: BinaryIO, start: int, end: int) -> None:
+        self.file, self.end = file, end
+        self.restart(start)
+
+    def restart(self, at: int) -> None:
+        """Go on at byte `at`."""
+        self.position = self.member = at
+        self._first = True
+
+    def next(self) -> Piece | None:
+        """The next piece, None at the end."""
+        if self.position >= self.end:
+            return None
+        self.file.seek(self.position)
+        data = self.file.read(min(READ_BYTES, self.end - self.position))
+        self.position += len(data)
+        first, self._first = self._first, False
+        return Piece(data, self.member, first, self.position >= self.end or not data)
+
+
+def member_starts(file: BinaryIO, start: int, end: int, codec: Codec, prefix: bytes) -> Iterator[int]:
+    """Where members seem to start in a range: the magic bytes, and what follows decodes, to `prefix` at first."""
+    tail = b""
+    for block in read_range(file, start, end):
+        window = tail + block
+        at = window.find(codec.magic)
+        while at >= 0:
+            if _is_member(file, start - len(tail) + at, end, codec, prefix):
+                yield start - len(tail) + at
+            at = window.find(codec.magic, at + 1)
+        start += len(block)
+        tail = window[-(len(codec.magic) - 1) :]
+
+
+def _is_member(file: BinaryIO, at: int, end: int, codec: Codec, prefix: bytes) -> bool:
+    file.seek(at)
+    data = file.read(min(PROBE_BYTES, end - at))
+    decoder, out = codec.decoder(), b""
+    try:
+        while data and not decoder.eof and len(out) <= len(prefix):
+            more, n_used = codec.decode(decoder, data[: codec.feed_bytes])
+            out, data = out + more, data[n_used:]
+    except DECODE_ERRORS:
+        return False
+    return bool(out) and out.startswith(prefix)
+
+
+def next_member(file: BinaryIO, start: int, end: int, codec: Codec, prefix: bytes) -> int:
+    """The first start of a member in a range; its end where there is none."""
+    return next(member_starts(file, start, end, codec, prefix), end)
+
+
+def diagnose(file: BinaryIO, start: int, end: int, codec: Codec) -> tuple[str, str]:
+    """Why the member in this range cannot be decoded: a reason and a detail, which depend on its bytes alone."""
+    decoder, n_used = codec.decoder(), 0
+    for block in read_range(file, start, end, 1024):
+        while block and not decoder.eof:
+            try:
+                _, n = codec.decode(decoder, block)
+            except DECODE_ERRORS as error:
+                return (
+                    f"malformed_{codec.name}",
+                    f"{error}, at byte {n_used} of the compressed member or shortly after",
+                )
+            n_used, block = n_used + n, block[n:]
+    return "truncated", f"the compressed member ends early, after {end - start} bytes"
