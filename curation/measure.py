@@ -49,10 +49,9 @@ class Measurer:
         columns["text_digest"] = _text_digests(texts)
         columns["n_text_bytes"] = pc.fill_null(pc.cast(pc.binary_length(texts), pa.int64()), 0)
         columns |= self._measure_texts(texts)
-        table = pa.table(
-            [columns.get(name, pa.nulls(len(texts))) for name in self.schema.names if name != "row_hash"],
-            names=[name for name in self.schema.names if name != "row_hash"],
-        )
+        fields = [field for field in self.schema if field.name != "row_hash"]
+        arrays = [columns.get(field.name, pa.nulls(len(texts), field.type)) for field in fields]
+        table = pa.table(arrays, names=[field.name for field in fields])
         with self.watch("digest"):
             hashes = as_binary(row_hashes(table, NOT_IN_DIGEST))
         return table.append_column("row_hash", hashes).select(self.schema.names).cast(self.schema)

@@ -90,7 +90,7 @@ def measured_schema(metadata_names: list[str], signals: pa.StructType | None, *,
             *_PROVENANCE,
             *metadata_field(metadata_names),
             *([pa.field("text", pa.large_string())] if store_text else []),
-            pa.field("text_digest", DIGEST),
+            pa.field("text_digest", pa.string()),  # 32 hexadecimal digits; null where there is no text
             pa.field("n_bytes", pa.int64(), nullable=False),  # of the record's content, as read
             pa.field("n_text_bytes", pa.int64(), nullable=False),  # of the normalised text, in UTF-8
             *_LANGUAGE,

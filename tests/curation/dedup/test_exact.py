@@ -1,0 +1,97 @@
+"""Exact groups and survivors against brute force, whatever the number of ranges and files."""
+
+import random
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from curation.dedup import exact
+from curation.shards import KEY_COLUMNS
+from manifests.store import Folder, KeyRange, to_arrow
+
+Row = tuple[str, str, str]  # text digest, id, row hash
+
+
+def random_rows(seed: int, n_rows: int) -> list[Row]:
+    rng = random.Random(seed)
+    names = [f"{rng.getrandbits(128):032x}" for _ in range(n_rows // 2)]
+    texts = {name: f"{rng.getrandbits(128):032x}" for name in names}
+    shared = [f"{rng.getrandbits(128):032x}" for _ in range(n_rows // 8)]
+    chosen = [rng.choice(names) for _ in range(n_rows)]
+    for name in rng.sample(names, len(names) // 2):
+        texts[name] = rng.choice(shared)
+    return [(texts[name], name, f"{rng.getrandbits(64):016x}") for name in chosen]
+
+
+def write_keys(run: Folder, rows: list[Row], n_files: int) -> None:
+    for number in range(n_files):
+        part = pl.DataFrame(rows[number::n_files], schema=KEY_COLUMNS, orient="row").sort("text_digest")
+        table = part.to_arrow(compat_level=pl.CompatLevel.oldest())
+        with (run / "keys").table_writer(f"part-{number}.parquet", table.schema, "keys") as writer:
+            writer.write(table, 16)
+
+
+def numbered(rows: list[Row]) -> list[tuple[str, str, int]]:
+    """(text, id, copy): copies of an id in the order of their hashes."""
+    seen: dict[str, int] = {}
+    found = []
+    for text, name, _ in sorted(rows, key=lambda row: (row[1], row[2])):
+        found.append((text, name, seen.setdefault(name, 0)))
+        seen[name] += 1
+    return found
+
+
+@pytest.mark.parametrize("n_files", [1, 3])
+@pytest.mark.parametrize("rows_per_range", [10, 10_000])
+def test_groups_and_survivors_equal_brute_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_files: int, rows_per_range: int
+) -> None:
+    monkeypatch.setattr(exact, "ROWS_PER_RANGE", rows_per_range)
+    rows, run = random_rows(n_files, 200), Folder(str(tmp_path))
+    write_keys(run, rows, n_files)
+    found = exact.find_groups(run, len(rows))
+    members: dict[str, list[tuple[str, int]]] = {}
+    for text, name, copy in numbered(rows):
+        members.setdefault(text, []).append((name, copy))
+    groups = {text: sorted(group) for text, group in members.items() if len(group) > 1}
+    assert (found.n_groups, found.n_members) == (len(groups), sum(map(len, groups.values())))
+
+    passes = {member for group in groups.values() for member in group if int(member[0][0], 16) % 3}
+    passing = [(text, *member) for text, group in groups.items() for member in group if member in passes]
+    schema = dict(zip(exact.PASSING.names, [pl.String, pl.String, pl.Int32], strict=True))
+    exact.write_passing(run / "passing", "p.parquet", pl.DataFrame(passing, schema=schema, orient="row"))
+    n_losers = exact.choose_survivors(run / "passing", run / "losers", found.n_members)
+    expected = {}
+    for group in groups.values():
+        alive = [member for member in group if member in passes]
+        expected |= dict.fromkeys(alive[1:], alive[0])
+    losers = (run / "losers").scan().select(exact.LOSERS.names).collect().rows()
+    assert {(row[0], row[1]): (row[2], row[3]) for row in losers} == expected
+    assert n_losers == len(expected) > 0
+
+
+def test_ranges_of_ids_see_their_own_groups(tmp_path: Path) -> None:
+    rows, run = random_rows(7, 200), Folder(str(tmp_path))
+    write_keys(run, rows, 2)
+    exact.find_groups(run, len(rows))
+    frame = exact.number_copies(pl.DataFrame(rows, schema=KEY_COLUMNS, orient="row"))
+    sizes = frame.group_by("text_digest").len().rows()
+    low, high = KeyRange(1, 2).bounds
+    part = exact.join_groups(frame.filter((pl.col("id") >= low) & (pl.col("id") < high)), run, KeyRange(1, 2))
+    assert part["exact_size"].to_list() == [dict(sizes)[text] for text in part["text_digest"]]
+    assert set(part.filter(pl.col("exact_size") > 1)["exact_group"]) <= set(frame["text_digest"])
+
+
+def test_groups_are_found_once_for_the_same_parts(tmp_path: Path) -> None:
+    rows, run = random_rows(3, 50), Folder(str(tmp_path))
+    write_keys(run, rows, 1)
+    first = exact.find_groups(run, len(rows))
+    marker = (tmp_path / "exact" / "groups.json").stat().st_mtime_ns
+    assert exact.find_groups(run, len(rows)) == first
+    assert (tmp_path / "exact" / "groups.json").stat().st_mtime_ns == marker
+
+
+def test_an_empty_exchange_has_its_schema() -> None:
+    empty = pl.DataFrame(schema={"exact_group": pl.String, "id": pl.String, "copy": pl.Int32})
+    assert to_arrow(empty, exact.PASSING).schema == exact.PASSING
