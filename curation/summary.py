@@ -179,7 +179,7 @@ def bins_of(values: NDArray[np.float64], scale: Scale) -> NDArray[np.int64]:
     elif scale == "count":
         bins = np.where(values < 8, np.floor(values), 8 + np.floor(4 * (np.log2(np.maximum(values, 8)) - 3)))
     else:
-        bins = np.floor(4 * np.log2(np.maximum(values, 2**-11))) + 41
+        bins = np.floor(8 * np.log2(np.maximum(values, 2**-11))) + 81
     return bins.clip(0, len(EDGES[scale]) - 1).astype(np.int64)
 
 

@@ -10,7 +10,7 @@ Scale = Literal["fraction", "count", "amount"]
 EDGES: dict[Scale, NDArray[np.float64]] = {
     "fraction": np.linspace(0, 1, 201)[:-1],
     "count": np.concatenate([np.arange(8), 2 ** (3 + np.arange(149) / 4)]),  # each small number, then up to 2^40
-    "amount": np.concatenate([[0.0], 2 ** (np.arange(-40, 81) / 4)]),  # from 2^-10 to 2^20
+    "amount": np.concatenate([[0.0], 2 ** (np.arange(-80, 161) / 8)]),  # from 2^-10 to 2^20
 }
 """Where bins begin. A bin ends where the next begins; the last has no end, and the first takes what is below it."""
 

@@ -1,0 +1,273 @@
+"""The report's charts: Vega-Lite specifications, rendered to SVG offline by vl-convert.
+
+To begin a rendering costs as much as to draw dozens of charts, so all histograms are cells of one faceted
+specification, cut apart afterwards. Positions are computed here, in pixels, which leaves Vega no scales to work out.
+The page's style sheet recolours the images by their fill and stroke attributes (see COLORS).
+"""
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import vl_convert
+from numpy.typing import NDArray
+
+from curation.summary_models import EDGES, Distribution, Scale
+
+_NOT_DRAWN = frozenset({"font-family", "role", "class", "aria-roledescription", "aria-hidden"})
+SVG = "http://www.w3.org/2000/svg"
+COLORS = {
+    "kept": "#2b7a78",
+    "dropped": "#c8643c",
+    "passing": "#b4d0cb",
+    "ink": "#2b2620",
+    "faint": "#756c62",
+    "shade": "#f3e6da",
+}
+"""A blue green and an orange, which colour-blind eyes tell apart too; charts also keep them apart by place."""
+
+WIDTH, HEIGHT = 320, 134
+LABEL_Y, TOP_Y, MIDDLE_Y, BOTTOM_Y, TICKS_Y = 11, 20, 76, 118, 129
+
+FUNNEL_WIDTH, STEP_HEIGHT, BAR_HEIGHT = 700, 25, 15
+NAMES_X, BARS_X, BARS_WIDTH = 196, 206, 380
+
+TAIL_FRAC = 0.003
+"""Share of the documents that may lie beyond either end of a histogram; its outermost bars hold them too."""
+FRACTION_STEPS = {(0, 10): 5, (0, 20): 5, (0, 40): 10, (0, 100): 20, (100, 200): 20, (0, 200): 50}
+"""Ranges that a histogram of fractions can show and the distance of its ticks, in bins of 1/200; narrowest first."""
+N_BARS_MAX = 50
+TICK_GAP = 26
+
+
+@dataclass(frozen=True)
+class Line:
+    """A threshold in a histogram: documents pass where `value op threshold`."""
+
+    op: str
+    threshold: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Kept documents upwards, dropped ones downwards; heights go with the square root, so that tails can be seen."""
+
+    distribution: Distribution
+    lines: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A bar of the funnel: how many records reach this step, and how many it takes away."""
+
+    name: str
+    n_before: int
+    n_removed: int
+    label: str
+
+
+def histograms(cells: Sequence[Histogram]) -> list[str]:
+    """One SVG image per histogram, in their order.
+
+    They are drawn over each other and told apart by the order of the elements, which is that of the rows.
+    """
+    if not cells:
+        return []
+    rows = [row | {"cell": i} for i, cell in enumerate(cells) for row in _cell(cell)]
+    spec = {"width": WIDTH, "height": HEIGHT, "data": {"values": rows}, "layer": list(_HISTOGRAM_LAYERS.values())}
+    images: list[list[ET.Element]] = [[] for _ in cells]
+    for part, elements in zip(_HISTOGRAM_LAYERS, _layers(_render(spec), len(_HISTOGRAM_LAYERS)), strict=True):
+        of_part = [row["cell"] for row in rows if row["part"] == part.split()[0]]
+        owners = list(dict.fromkeys(of_part)) if "area" in part else of_part
+        for cell, element in zip(owners, elements, strict=True):
+            images[cell].append(element)
+    return [_image(elements, WIDTH, HEIGHT) for elements in images]
+
+
+def funnel(steps: Sequence[Step]) -> str:
+    """What each step lets through and what it removes, as one SVG image."""
+    per_record = BARS_WIDTH / max(step.n_before for step in steps)
+    rows = []
+    for i, step in enumerate(steps):
+        y, end = STEP_HEIGHT * i + (STEP_HEIGHT - BAR_HEIGHT) / 2, BARS_X + step.n_before * per_record
+        cut = end - step.n_removed * per_record
+        through = "kept" if step.n_before and i == len(steps) - 1 else "passing"
+        middle = y + BAR_HEIGHT / 2 + 4
+        rows += [
+            {"part": through, "x": BARS_X, "x2": cut, "y": y, "y2": y + BAR_HEIGHT},
+            {"part": "dropped", "x": cut, "x2": end, "y": y, "y2": y + BAR_HEIGHT},
+            {"part": "name", "x": NAMES_X, "y": middle, "text": step.name},
+            {"part": "number", "x": end + 8, "y": middle, "text": step.label},
+        ]
+    height = STEP_HEIGHT * len(steps)
+    svg = _render({"width": FUNNEL_WIDTH, "height": height, "data": {"values": rows}, "layer": _FUNNEL_LAYERS})
+    return _image([element for layer in _layers(svg, len(_FUNNEL_LAYERS)) for element in layer], FUNNEL_WIDTH, height)
+
+
+# what is drawn of one histogram, in pixels
+
+
+def _cell(cell: Histogram) -> list[dict[str, Any]]:
+    distribution, edges = cell.distribution, EDGES[cell.distribution.scale]
+    kept, dropped = np.array(distribution.kept), np.array(distribution.dropped)
+    lines = [(line, _boundary(line, distribution.scale)) for line in cell.lines]
+    low, high = _range(kept + dropped, distribution.scale, [_bin_at(at, edges) for _, at in lines])
+
+    def x_of(value: float) -> float:
+        return round(WIDTH * min(max((_bin_at(value, edges) - low) / (high - low), 0), 1), 1)
+
+    rows = _bars(kept, dropped, low, high)
+    for line, at in lines:
+        rows += _line(line, x_of(at))
+    whole = 0.5 if distribution.scale == "count" else 0  # a bin of one whole number is named at its middle
+    ticks = [(x_of(value + whole * (value < 8)), value) for value in _ticks(distribution.scale, low, high)]
+    ticks = [tick for i, tick in enumerate(ticks) if i == 0 or tick[0] - ticks[i - 1][0] > TICK_GAP]
+    return rows + [{"part": "tick", "x": x, "text": short(value)} for x, value in ticks]
+
+
+def _bin_at(value: float, edges: NDArray[np.float64]) -> float:
+    """The place of a value on an axis on which all bins are equally wide."""
+    return float(np.interp(value, np.append(edges, np.inf), np.arange(len(edges) + 1)))
+
+
+def _boundary(line: Line, scale: Scale) -> float:
+    """Where passing begins or ends: for whole numbers, <= 3 ends where 4 begins."""
+    return line.threshold + (scale == "count" and line.op in ("<=", ">"))
+
+
+def _range(counts: NDArray[np.int64], scale: Scale, lines: list[float]) -> tuple[int, int]:
+    """The bins to show, [low, high): all but the tails, and every line."""
+    below = np.cumsum(counts) / max(counts.sum(), 1)
+    low, high = int(np.searchsorted(below, TAIL_FRAC)), int(np.searchsorted(below, 1 - TAIL_FRAC)) + 1
+    low, high = int(min([low, *lines])), int(np.ceil(max([high, *lines])))
+    if scale == "fraction":
+        return next((a, b) for a, b in FRACTION_STEPS if (a <= low and high <= b) or (a, b) == (0, len(counts)))
+    low, high = max(low - 1, 0), min(max(high + 1, low + 12), len(counts))
+    return (low, high) if high - low <= N_BARS_MAX else (low, high + (high - low) % 2)
+
+
+def _bars(kept: NDArray[np.int64], dropped: NDArray[np.int64], low: int, high: int) -> list[dict[str, Any]]:
+    """The outlines of the bars, upwards and downwards from the middle."""
+    merged = -(-(high - low) // N_BARS_MAX)
+    up, down = (_visible(counts, low, high).reshape(-1, merged).sum(axis=1) for counts in (kept, dropped))
+    tallest = max(up.max(), down.max(), 1)
+    tops = MIDDLE_Y - (MIDDLE_Y - TOP_Y) * np.sqrt(up / tallest)
+    bottoms = MIDDLE_Y + (BOTTOM_Y - MIDDLE_Y) * np.sqrt(down / tallest)
+    places = np.linspace(0, WIDTH, len(up) + 1)
+    outline = np.column_stack([places, np.append(tops, tops[-1]), np.append(bottoms, bottoms[-1])]).round(1)
+    return [
+        {"part": "bar", "x": x, "up": top, "down": bottom, "middle": MIDDLE_Y} for x, top, bottom in outline.tolist()
+    ]
+
+
+def _visible(counts: NDArray[np.int64], low: int, high: int) -> NDArray[np.int64]:
+    """The bins to show, what is beyond them added to the outermost."""
+    visible = np.zeros(high - low, dtype=np.int64)
+    np.add.at(visible, np.clip(np.arange(len(counts)), low, high - 1) - low, counts)
+    return visible
+
+
+def _line(line: Line, x: float) -> list[dict[str, Any]]:
+    """The threshold, its label towards the wider side, and a shade over where documents fail."""
+    align, text_x = ("left", x + 5) if x < WIDTH / 2 else ("right", x - 5)
+    rows: list[dict[str, Any]] = [
+        {"part": "line", "x": x},
+        {"part": "label", "x": text_x, "align": align, "text": line.label},
+    ]
+    if line.op in (">", ">="):
+        rows.append({"part": "shade", "x": 0, "x2": x})
+    elif line.op in ("<", "<="):
+        rows.append({"part": "shade", "x": x, "x2": WIDTH})
+    return rows
+
+
+def _ticks(scale: Scale, low: int, high: int) -> list[float]:
+    """Round values to write below the axis: decades, and finer where these are few."""
+    if scale == "fraction":
+        return [bin_ / 200 for bin_ in range(low, high + 1, FRACTION_STEPS[low, high])]
+    first, last = EDGES[scale][low], EDGES[scale][min(high, len(EDGES[scale]) - 1)]
+    powers = [10.0**power for power in (range(13) if scale == "count" else range(-3, 7))]
+    fine = [digit * power for power in powers for digit in (1, 2, 5)]
+    decades, finer = ([value for value in values if first <= value <= last] for values in (powers, fine))
+    return [0.0] * (low == 0) + (decades if len(decades) >= 3 else finer)
+
+
+def short(value: float) -> str:
+    """A number as an axis shows it: 0.25, 50, 20k, 1M."""
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit:
+            return f"{value / unit:g}{name}"
+    return f"{value:g}"
+
+
+# Vega-Lite
+
+
+def _layer(part: str, mark: dict[str, Any], **channels: str | float) -> dict[str, Any]:
+    """A layer of the rows of one part; channels are fields by name, or constants, all in pixels."""
+    encoding: dict[str, Any] = {}
+    for name, channel in channels.items():
+        encoding[name] = {"field": channel, "type": "nominal"} if isinstance(channel, str) else {"value": channel}
+        if name[0] in "xy" and isinstance(channel, str):
+            encoding[name] = {"field": channel}
+        if name in ("x", "y") and isinstance(channel, str):
+            encoding[name] |= {"type": "quantitative", "scale": None, "axis": None}
+    return {"transform": [{"filter": f"datum.part === '{part}'"}], "mark": mark, "encoding": encoding}
+
+
+def _text(size: int, color: str, **more: Any) -> dict[str, Any]:
+    return {"type": "text", "fontSize": size, "color": COLORS[color], "baseline": "alphabetic", **more}
+
+
+def _area(y: str, color: str) -> dict[str, Any]:
+    mark = {"type": "area", "interpolate": "step-after", "color": COLORS[color]}
+    return _layer("bar", mark, x="x", y=y, y2="middle", detail="cell")
+
+
+_HISTOGRAM_LAYERS = {
+    "shade": _layer("shade", {"type": "rect", "color": COLORS["shade"]}, x="x", x2="x2", y=TOP_Y, y2=BOTTOM_Y),
+    "bar area up": _area("up", "kept"),
+    "bar area down": _area("down", "dropped"),
+    "line": _layer("line", {"type": "rule", "color": COLORS["ink"], "strokeWidth": 1.5}, x="x", y=2, y2=BOTTOM_Y),
+    "label": _layer("label", _text(11, "ink", align={"expr": "datum.align"}), x="x", y=LABEL_Y, text="text"),
+    "tick": _layer("tick", _text(10, "faint", align="center"), x="x", y=TICKS_Y, text="text"),
+}
+"""By the part that each draws."""
+_FUNNEL_LAYERS = [
+    *(
+        _layer(part, {"type": "rect", "color": COLORS[part]}, x="x", x2="x2", y="y", y2="y2")
+        for part in ("passing", "kept", "dropped")
+    ),
+    _layer("name", _text(13, "ink", align="right"), x="x", y="y", text="text"),
+    _layer("number", _text(12, "faint", align="left"), x="x", y="y", text="text"),
+]
+_CONFIG = {"background": None, "view": {"stroke": None}, "aria": False, "font": "sans-serif"}
+
+
+def _render(spec: dict[str, Any]) -> ET.Element:
+    schema = "https://vega.github.io/schema/vega-lite/v6.json"
+    return ET.fromstring(vl_convert.vegalite_to_svg({"$schema": schema, "config": _CONFIG, **spec}))
+
+
+def _layers(svg: ET.Element, n_layers: int) -> list[list[ET.Element]]:
+    """The drawn elements of each layer, in the order of their rows; of an area, one per path."""
+    layers: list[list[ET.Element]] = [[] for _ in range(n_layers)]
+    for group in svg.iter(f"{{{SVG}}}g"):
+        found = re.search(r"\blayer_(\d+)_marks", group.get("class", ""))
+        if found:
+            layers[int(found[1])].extend(group)
+    return layers
+
+
+def _image(elements: list[ET.Element], width: int, height: int) -> str:
+    """An SVG image that the page can size, of these elements of Vega's drawing."""
+    image = ET.Element("svg", {"viewBox": f"-8 0 {width + 16} {height}", "aria-hidden": "true"})
+    for element in elements:
+        drawn = {name: value for name, value in element.attrib.items() if name not in _NOT_DRAWN}
+        shape = ET.SubElement(image, element.tag.removeprefix(f"{{{SVG}}}"), drawn)
+        shape.text = element.text
+    return ET.tostring(image, encoding="unicode")
