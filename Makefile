@@ -40,9 +40,10 @@ docs: $(VENV)/core.stamp
 
 lock:
 	$(PYTHON) -m venv --clear .venv-lock
-	.venv-lock/bin/python -m pip --disable-pip-version-check install --quiet -e '.[test]'
+	.venv-lock/bin/python -m pip --disable-pip-version-check install --quiet --upgrade --upgrade-strategy eager \
+	  -e '.[test]'
 	{ echo '# What `make` and CI install: the newest versions that fit pyproject.toml. Written by `make lock`.'; \
-	  .venv-lock/bin/python -m pip list --format=freeze --exclude-editable --exclude pip --exclude setuptools; \
+	  .venv-lock/bin/python -m pip list --format=freeze --exclude-editable --exclude pip; \
 	} > requirements.lock
 	rm -rf .venv-lock
 
