@@ -41,8 +41,7 @@ _REPLACEMENTS: dict[int, str] = (
     | {n: chr(n - 0xFEE0) for n in _FULLWIDTH_ASCII}
     | _HALFWIDTH_HANGUL
 )
-_REPLACED = re.compile("\r\n|[" + "".join(map(chr, _REPLACEMENTS)).replace("\\", r"\\") + "]")
-_REPLACEMENT_OF = {chr(n): replacement for n, replacement in _REPLACEMENTS.items()} | {"\r\n": "\n"}
+_REPLACED = re.compile("[" + "".join(map(chr, _REPLACEMENTS)).replace("\\", r"\\") + "]")
 
 # What the bytes 80..BF of UTF-8 look like once read as Latin-1 or Windows-1252.
 _CONTINUATION = {chr(n) for n in range(0x80, 0xC0)} | {c for c in _C1_AS_WINDOWS_1252.values() if c}
@@ -53,8 +52,10 @@ _WHOLE_LINES = TextFixerConfig(
     unescape_html=False, replace_lossy_sequences=False, decode_inconsistent_utf8=False, fix_c1_controls=False
 )
 
-# A lone pair (`Ã©`) in a longer text is rather quoted, by somebody who writes about encodings, than damaged.
-_LONE_PAIR_TEXT_CHARS_MAX = 200
+# A text that speaks of encodings rather quotes mojibake than suffers from it.
+_SPEAKS_OF_ENCODINGS = re.compile(
+    "mojibake|encod(?:ing|ed)|utf-?8|unicode|charset|character set|latin-?1|windows-1252|ftfy|인코딩|문자 ?집합", re.I
+)
 
 # Hangul of KS X 1001 read as Latin-1: a lead byte B0..C8, a trail byte A1..FE.
 _EUCKR_AS_LATIN = re.compile("(?:[\u00b0-\u00c8][\u00a1-\u00fe]){2}")
@@ -65,36 +66,47 @@ _N_SYLLABLES_MIN = 8
 _FREQUENT_FRAC_MIN = 0.3
 
 _C1 = re.compile("[\x80-\x9f]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_LATIN = re.compile("[\x80-\x9f\u00b0-\u00f4]")  # all mojibake has one of these: its leads, or a control
 
 
 def normalize(text: str) -> str:
     """The normal form `nfc-1` of a text; `normalize(normalize(x)) == normalize(x)`.
 
     It repeats until nothing changes, since a removed character can bring two others together. That ends: a repair
-    shortens the text, and no step brings back what another replaces.
+    shortens the text, and no step brings back what another replaces. Only mojibake can need a second time, and there
+    is none without a letter or sign of Latin-1.
     """
-    while (changed := _normalize_once(text)) != text:
-        text = changed
+    before = _without_surrogates(text)
+    while (after := _replace(_repair(before))) != before and _LATIN.search(after):
+        before = after
+    return after
+
+
+def _without_surrogates(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
 
 
-def _normalize_once(text: str) -> str:
-    if _SURROGATE.search(text):
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    # Before spaces, soft hyphens and controls go: in mojibake they are bytes.
-    text = _repair_utf8_as_latin(text)
-    text = _repair_euckr_as_latin(text)
-    text = _repair_windows_1252_as_latin(text)
-    text = _REPLACED.sub(lambda match: _REPLACEMENT_OF[match[0]], text)
-    return unicodedata.normalize("NFC", text)
+def _repair(text: str) -> str:
+    """Mojibake undone. This comes before spaces, soft hyphens and controls go: in mojibake they are bytes."""
+    if not _LATIN.search(text):
+        return text
+    return _repair_windows_1252_as_latin(_repair_euckr_as_latin(_repair_utf8_as_latin(text)))
+
+
+def _replace(text: str) -> str:
+    text = text.replace("\r\n", "\n")
+    if text.isascii():
+        return text.translate(_REPLACEMENTS)
+    return unicodedata.normalize("NFC", _REPLACED.sub(lambda match: _REPLACEMENTS[ord(match[0])], text))
 
 
 def _repair_utf8_as_latin(text: str) -> str:
     """Repairs UTF-8 read as Latin-1 or Windows-1252 (`donâ€™t`) in lines that ftfy finds to be that as a whole."""
-    found = _UTF8_AS_LATIN.findall(text)
-    is_lone_pair = len(found) == 1 and len(found[0]) == 2
-    if not found or (is_lone_pair and len(text) > _LONE_PAIR_TEXT_CHARS_MAX):
+    if not _UTF8_AS_LATIN.search(text) or _SPEAKS_OF_ENCODINGS.search(text):
         return text
     return "\n".join(
         fix_encoding_and_explain(line, _WHOLE_LINES).text if _UTF8_AS_LATIN.search(line) else line

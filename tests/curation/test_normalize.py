@@ -28,8 +28,7 @@ UNTOUCHED = {
     "a table of Latin-1": "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖ×ØÙÚÛÜÝÞßàáâãäåæçèéêëìíîïðñòóôõö÷øùúûüýþÿ",
     "middle dots": "암호 옆 ········ 레이블을 누릅니다. °°±±²²³³",
     "Windows-1251 read as Latin-1": "Ïðèâåò ìèð, ýòî ðóññêèé òåêñò â íåïðàâèëüíîé êîäèðîâêå",
-    "one pair quoted in a longer text": "I found values like `LÃ©opold` in the database. " * 1
-    + "They came from an import. " * 9,
+    "mojibake quoted": "Values in the wrong character encoding, like this:\n\n    Rue LÃ©opold I\n\nor donâ€™t.",
     "replacement and private use": "\ufffd \ue000 \U000f0000",
     "halfwidth katakana": "ｱｲｳ",
 }
