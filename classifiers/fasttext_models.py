@@ -14,11 +14,12 @@ from classifiers.scripts import Bytes, Offsets, text_buffers
 from manifests.errors import RequestError
 
 N_WINDOWS = 3
+NEWLINE, SPACE = 10, 32
 
 
 @dataclass(frozen=True)
 class TopLabels:
-    """The likeliest label of each line: an index into `FastTextModel.labels` (-1: none) and its probability."""
+    """The k likeliest labels of n texts, (n, k): indices into `FastTextModel.labels` (-1: none) and probabilities."""
 
     label: npt.NDArray[np.int64]
     score: npt.NDArray[np.float32]
@@ -39,36 +40,58 @@ class FastTextModel:
         try:
             # The class rather than fasttext.load_model, which prints a warning to stderr in some builds.
             self._model = fasttext.FastText._FastText(model_path=str(self.path))
-            names = [name.removeprefix("__label__") for name in self._model.get_labels()]
+            names = self._model.get_labels()
             supervised = self._model.f.getArgs().model.name == "supervised"
         except (ValueError, RuntimeError, MemoryError) as error:
             raise RequestError(f"fastText model {str(path)!r} cannot be loaded: {error}") from error
         if not supervised:
             raise RequestError(f"fastText model {str(path)!r} is not a supervised model; it has no labels to predict")
-        self.labels: tuple[str, ...] = tuple(names)
-        self._index = {f"__label__{name}": i for i, name in enumerate(names)}
+        self.labels: tuple[str, ...] = tuple(name.removeprefix("__label__") for name in names)
+        self._index = {name: i for i, name in enumerate(names)}
 
-    def predict(self, lines: pa.LargeStringArray) -> TopLabels:
-        """The likeliest label per line; every line ends in its only newline, as `sample_lines` makes them."""
-        entries = lines.to_numpy(zero_copy_only=False).tolist()
-        names, scores = self._model.f.multilinePredict(entries, 1, 0.0, "strict")
-        label = np.fromiter((self._index[n[0]] if n else -1 for n in names), np.int64, len(names))
-        score = np.fromiter((s[0] if len(s) else 0.0 for s in scores), np.float32, len(names))
+    def predict(self, texts: pa.LargeStringArray, k: int = 1) -> TopLabels:
+        """The k likeliest labels per text, all of which is read; line breaks and other controls count as spaces."""
+        entries = _as_lines(texts).to_numpy(zero_copy_only=False).tolist()
+        names, scores = self._model.f.multilinePredict(entries, k, 0.0, "strict")
+        label = np.full((len(texts), k), -1, np.int64)
+        score = np.zeros((len(texts), k), np.float32)
+        for row, (found, probability) in enumerate(zip(names, scores, strict=True)):
+            label[row, : len(found)] = [self._index[name] for name in found]
+            score[row, : len(found)] = probability
         return TopLabels(label, np.clip(score, 0.0, 1.0))
 
 
-def sample_lines(texts: pa.LargeStringArray, max_chars: int) -> pa.LargeStringArray:
-    """One line per document, as fastText wants it: about `max_chars` characters, no newline but the last.
+def sample_windows(texts: pa.LargeStringArray, max_chars: int) -> pa.LargeStringArray:
+    """At most about `max_chars` characters of each text, as they stand; a null gives the empty text.
 
-    A longer document gives three windows, from the middle of each third, so that neither header nor footer decides.
+    A longer text gives three windows, each from the middle of its third and on lines of its own, so that neither
+    header nor footer decides what the text is.
     """
     utf8, offsets = text_buffers(texts)
-    out = np.empty(
-        int(offsets[-1] - offsets[0]) + len(texts) * (N_WINDOWS + 1), np.uint8
-    )  # pages not written cost nothing
+    out = np.empty(int(offsets[-1] - offsets[0]) + len(texts) * N_WINDOWS, np.uint8)  # untouched pages cost nothing
     out_offsets = np.zeros(len(texts) + 1, np.int64)
     _sample(utf8, offsets, max_chars, out, out_offsets)
     return pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(out_offsets), pa.py_buffer(out))
+
+
+def _as_lines(texts: pa.LargeStringArray) -> pa.LargeStringArray:
+    """fastText's input: each text on one line that ends in its only newline."""
+    utf8, offsets = text_buffers(texts)
+    out = np.empty(int(offsets[-1] - offsets[0]) + len(texts), np.uint8)
+    _join_lines(utf8, offsets, out)
+    out_offsets = offsets - offsets[0] + np.arange(len(offsets))
+    return pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(out_offsets), pa.py_buffer(out))
+
+
+@njit(nogil=True, cache=True)
+def _join_lines(utf8: Bytes, offsets: Offsets, out: Bytes) -> None:
+    at = 0
+    for d in range(offsets.shape[0] - 1):
+        for i in range(offsets[d], offsets[d + 1]):
+            out[at] = max(utf8[i], SPACE)
+            at += 1
+        out[at] = NEWLINE
+        at += 1
 
 
 @njit(nogil=True, cache=True)
@@ -76,50 +99,40 @@ def _sample(utf8: Bytes, offsets: Offsets, max_chars: int, out: Bytes, out_offse
     at = 0
     for d in range(offsets.shape[0] - 1):
         start, end = offsets[d], offsets[d + 1]
-        if end - start <= max_chars:
-            at = copy_chars(utf8, start, end, max_chars, out, at)
+        if char_limit(utf8, start, end, max_chars) == end:
+            at = _copy(utf8, start, end, out, at)
         else:
             at = _copy_windows(utf8, start, end, max_chars, out, at)
-        out[at] = 10
-        at += 1
         out_offsets[d + 1] = at
 
 
 @njit(nogil=True, cache=True)
 def _copy_windows(utf8: Bytes, start: int, end: int, max_chars: int, out: Bytes, at: int) -> int:
-    """Three windows of max_chars / 3, each from the middle of its third; all of the text where it is short enough."""
-    n_chars = 0
-    for i in range(start, end):
-        n_chars += (utf8[i] & 0xC0) != 0x80
-        if n_chars > max_chars:
-            break
-    if n_chars <= max_chars:
-        return copy_chars(utf8, start, end, max_chars, out, at)
     third = (end - start) // N_WINDOWS
-    per_window = max(max_chars // N_WINDOWS, 1)
+    n_chars = max(max_chars // N_WINDOWS, 1)
     for w in range(N_WINDOWS):
-        left = next_char(utf8, start + w * third, end)
-        right = next_char(utf8, start + (w + 1) * third, end)
-        begin = _window_start(utf8, left, right, per_window)
-        at = copy_chars(utf8, begin, right, per_window, out, at)
-        out[at] = 32
+        left = _next_char(utf8, start + w * third, end)
+        right = _next_char(utf8, start + (w + 1) * third, end)
+        begin = _window_start(utf8, left, right, n_chars)
+        at = _copy(utf8, begin, char_limit(utf8, begin, right, n_chars), out, at)
+        out[at] = NEWLINE
         at += 1
     return at
 
 
 @njit(nogil=True, cache=True)
 def _window_start(utf8: Bytes, left: int, right: int, n_chars: int) -> int:
-    """Where a centred window of n_chars begins: after the next space, or else at the next character."""
+    """Where a centred window of n_chars begins: after the next space if one is near, else at the next character."""
     width = 1 if utf8[left + (right - left) // 2] < 0x80 else 3
     begin = left + max((right - left - n_chars * width) // 2, 0)
     for i in range(begin, min(begin + 48, right)):
-        if utf8[i] <= 32:
+        if utf8[i] <= SPACE:
             return i + 1
-    return next_char(utf8, begin, right)
+    return _next_char(utf8, begin, right)
 
 
 @njit(nogil=True, cache=True)
-def next_char(utf8: Bytes, i: int, end: int) -> int:
+def _next_char(utf8: Bytes, i: int, end: int) -> int:
     """The first position from i on where a character begins, or end."""
     while i < end and (utf8[i] & 0xC0) == 0x80:
         i += 1
@@ -127,15 +140,20 @@ def next_char(utf8: Bytes, i: int, end: int) -> int:
 
 
 @njit(nogil=True, cache=True)
-def copy_chars(utf8: Bytes, i: int, end: int, n_chars: int, out: Bytes, at: int) -> int:
-    """Copy at most n_chars whole characters, control characters as spaces; returns the new end of `out`."""
-    while i < end and n_chars >= 0:
-        byte = utf8[i]
-        if (byte & 0xC0) != 0x80:
-            n_chars -= 1
-            if n_chars < 0:
-                break
-        out[at] = byte if byte >= 32 else 32
-        at += 1
+def char_limit(utf8: Bytes, i: int, end: int, n_chars: int) -> int:
+    """The position after at most n_chars characters from i on."""
+    if end - i <= n_chars:
+        return end
+    while i < end:
+        n_chars -= (utf8[i] & 0xC0) != 0x80
+        if n_chars < 0:
+            break
         i += 1
-    return at
+    return i
+
+
+@njit(nogil=True, cache=True)
+def _copy(utf8: Bytes, i: int, end: int, out: Bytes, at: int) -> int:
+    """Append utf8[i:end] to out at position `at`; returns the new end."""
+    out[at : at + end - i] = utf8[i:end]
+    return at + end - i
