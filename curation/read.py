@@ -69,19 +69,23 @@ def find_files(item: Input, base: str) -> list[InputFile]:
     """
     filesystem, pattern = fsspec.core.url_to_fs(_absolute(item.path, base))
     pattern = pattern.rstrip("/") or pattern
-    found = [pattern] if filesystem.exists(pattern) else sorted(filesystem.glob(pattern))
-    root = _fixed_part(pattern) if found != [pattern] else pattern if filesystem.isdir(pattern) else _parent(pattern)
+    literal = filesystem.exists(pattern)
+    found = {pattern: filesystem.info(pattern)} if literal else filesystem.glob(pattern, detail=True)
+    is_folder = literal and found[pattern]["type"] == "directory"
+    root = pattern if is_folder else _parent(pattern) if literal else _fixed_part(pattern)
     files = []
-    for path in found:
-        if filesystem.isdir(path):
+    for path, info in found.items():
+        if info["type"] == "directory":
             inside = filesystem.find(path, detail=True)
-            files += [_input_file(filesystem, root, p, info, item, named=False) for p, info in inside.items()]
+            files += [_input_file(filesystem, root, p, i, item, named=False) for p, i in inside.items()]
         else:
-            files.append(_input_file(filesystem, root, path, filesystem.info(path), item, named=True))
+            files.append(_input_file(filesystem, root, path, info, item, named=True))
     taken = {file.path: file for file in files if file}
     if not taken:
         names = ", ".join(suffix for name in _formats(item) for suffix in FORMATS[name])
-        raise RequestError(f"source {item.source!r}: no input matches {item.path!r} ({pattern}); looked for {names}")
+        raise RequestError(
+            f"source {item.source!r}: nothing to read at {item.path!r} ({pattern}); looked for {names}"
+        )
     return [taken[path] for path in sorted(taken)]
 
 
@@ -95,6 +99,7 @@ def plan_splits(item: Input, base: str, shard_bytes: int) -> list[Split]:
         RequestError: as `find_files`; and where the mapping names columns that are not there.
     """
     files = find_files(item, base)
+    _check_mapping(item, {file.format for file in files})
     splits = [split for file in files if file.format != "text" for split in _splits_of(file, item, shard_bytes)]
     return splits + _text_splits([file for file in files if file.format == "text"], item, shard_bytes)
 
@@ -113,6 +118,24 @@ def read_split(
         RunError: a damaged Parquet file. Whatever is wrong with other records becomes a failed row.
     """
     return _READERS[split.format](split, item, limits, metadata_names, cursor)
+
+
+def _check_mapping(item: Input, formats: set[str]) -> None:
+    """Refuse columns that a format cannot have.
+
+    Raises:
+        RequestError: names the fields of the input.
+    """
+    columns = {"text", "html", "charset"} if "warc" in formats else set()
+    if "text" in formats:
+        columns = {"text", "html", "key", "url", "date", "license", "category", "charset", "metadata"}
+    given = sorted(name for name in columns if getattr(item, name))
+    if given:
+        kind = "text" if "text" in formats else "warc"
+        raise RequestError(
+            f"source {item.source!r}: {', '.join(given)} cannot be mapped: {item.path!r} holds files of the format "
+            f"{kind}, which has no such columns; constants go under `set`"
+        )
 
 
 def _absolute(path: str, base: str) -> str:

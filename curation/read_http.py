@@ -21,7 +21,6 @@ TEXT_TYPES = frozenset({"text/plain", "text/markdown", "text/x-markdown"})
 UNKNOWN_TYPES = frozenset({"", "*/*", "unknown/unknown", "application/unknown"})
 """To be sniffed, as browsers do (mimesniff.spec.whatwg.org, section 7.1)."""
 
-_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([^\s"';,]+)""", re.IGNORECASE)
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _HTML_TAG = re.compile(
@@ -30,6 +29,10 @@ _HTML_TAG = re.compile(
 )
 _XML_HTML = re.compile(rb"<\?xml[^>]*>\s*(?:<!doctype html|<html)", re.IGNORECASE)
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
+
+
+Headers = dict[str, str]
+"""By name, in lower case."""
 
 
 class UndecodableError(Exception):
@@ -49,28 +52,40 @@ class Response:
     """An HTTP response: status, headers, and the body as stored."""
 
     status: int
-    headers: HeaderMap
+    headers: Headers
     body: bytes
 
 
 def header_end(data: bytes, start: int = 0) -> int | None:
     """Where the blank line that ends a header block ends; None where there is none."""
-    match = _BLANK_LINE.search(data, start)
-    return match.end() if match else None
+    crlf = data.find(b"\n\r\n", start)
+    lf = data.find(b"\n\n", start, crlf + 1 if crlf >= 0 else len(data))
+    return lf + 2 if lf >= 0 else crlf + 3 if crlf >= 0 else None
 
 
-def parse_headers(block: bytes, encoding: str) -> HeaderMap:
-    """A header block with its first line; lines may end in LF alone.
+def parse_headers(block: bytes, encoding: str) -> Headers:
+    """Headers by name in lower case, of a block with its first line; lines may end in LF alone.
+
+    The last of several counts, as in browsers; encodings add up.
 
     Raises:
         ValueError: not a header block.
     """
     headers = HeaderMap(encoding)
     try:
-        headers.parse(BytesIO(re.sub(rb"\r?\n", b"\r\n", block)), has_status_line=True)
+        headers.parse(BytesIO(_with_crlf(block)), has_status_line=True)
     except OSError as error:
         raise ValueError(str(error)) from error
-    return headers
+    pairs = [(name.lower(), value) for name, value in headers.astuples()]
+    by_name = dict(pairs)
+    if len(by_name) < len(pairs):
+        for adding in ("content-encoding", "transfer-encoding"):
+            by_name[adding] = ",".join(value for name, value in pairs if name == adding)
+    return by_name
+
+
+def _with_crlf(block: bytes) -> bytes:
+    return block if block.count(b"\n") == block.count(b"\r\n") else re.sub(rb"\r?\n", b"\r\n", block)
 
 
 def parse_response(block: bytes) -> Response:
@@ -90,7 +105,7 @@ def parse_response(block: bytes) -> Response:
         raise UndecodableError("malformed_http", str(error)) from error
     status = re.match(rb"HTTP/\S+\s+(\d{3})(?!\d)", block)
     if not status:
-        raise UndecodableError("malformed_http", f"no status code in {headers.status_line!r}")
+        raise UndecodableError("malformed_http", f"no status code in {block[:40]!r}")
     return Response(int(status[1]), headers, block[end:])
 
 
@@ -129,9 +144,9 @@ def decode_body(response: Response, limit_bytes: int) -> bytes:
         TooLargeError: the decoded body is larger than the limit.
     """
     body = response.body
-    if "chunked" in (response.headers.get("Transfer-Encoding") or "").lower():
+    if "chunked" in response.headers.get("transfer-encoding", "").lower():
         body = dechunk(body)
-    names = [name.strip().lower() for name in (response.headers.get("Content-Encoding") or "").split(",")]
+    names = [name.strip().lower() for name in response.headers.get("content-encoding", "").split(",")]
     if len(names) > MAX_ENCODINGS:
         raise UndecodableError("bad_encoding", f"{len(names)} content encodings")
     for name in reversed(names):

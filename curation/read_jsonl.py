@@ -50,7 +50,9 @@ def codec_of(file: BinaryIO, path: str) -> Codec | None:
 def cut_jsonl(file: BinaryIO, path: str, size_bytes: int, shard_bytes: int) -> list[int]:
     """Where to cut a file into ranges of about `shard_bytes`: after line ends; a compressed file stays whole."""
     bounds = [0]
-    while codec_of(file, path) is None and bounds[-1] + shard_bytes < size_bytes:
+    if codec_of(file, path):
+        return [0, size_bytes]
+    while bounds[-1] + shard_bytes < size_bytes:
         at = bounds[-1] + shard_bytes - 1
         for block in read_range(file, at, size_bytes, 65536):
             newline = block.find(b"\n")
@@ -222,8 +224,10 @@ def _parse_lenient(line: bytes) -> Any:
         raise BadLineError("invalid_utf8", f"{error.reason}, at byte {error.start + 1} of the line") from error
     except json.JSONDecodeError as error:
         raise BadLineError("malformed_json", f"{error.msg}, at column {error.pos + 1} of the line") from error
-    except (RecursionError, ValueError) as error:
-        raise BadLineError("malformed_json", str(error)) from error
+    except RecursionError as error:
+        raise BadLineError("malformed_json", "nested too deeply") from error
+    except ValueError as error:  # Python refuses integers of more than 4,300 digits
+        raise BadLineError("malformed_json", "a number of too many digits") from error
 
 
 def _column(name: str) -> Callable[[dict[str, Any]], Any]:

@@ -58,9 +58,11 @@ class Codec:
         """Decoded bytes, and how many of `data` they took."""
         if self.name == "gzip":
             out = decoder.decompress(data, PIECE_BYTES)
-            return out, len(data) - len(decoder.unconsumed_tail) - len(decoder.unused_data)
-        out = decoder.decompress(data)
-        return out, len(data) - len(decoder.unused_data)
+            n_left = len(decoder.unused_data if decoder.eof else decoder.unconsumed_tail)
+        else:
+            out = decoder.decompress(data)
+            n_left = len(decoder.unused_data)
+        return out, len(data) - n_left
 
 
 GZIP = Codec("gzip", b"\x1f\x8b\x08", 256 * 1024)

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from fastwarc.warc import HeaderMap
-
 from curation.read_batch import Batch, Event, Record, Split, batches
 from curation.read_http import (
     HEADER_BYTES,
     HTML_TYPES,
     TEXT_TYPES,
     UNKNOWN_TYPES,
+    Headers,
     Response,
     TooLargeError,
     UndecodableError,
@@ -56,10 +55,10 @@ def _event(frame: Frame, item: Input, limits: Limits) -> Record | str:
     headers = frame.headers
     if headers is None or frame.problem:
         return _broken(frame, item, limits)
-    kind = (headers.get("WARC-Type") or "").strip().lower()
+    kind = headers.get("warc-type", "").strip().lower()
     if kind not in DOCUMENT_TYPES:
         return kind if kind in OTHER_TYPES else "unknown type"
-    http = media_type(headers.get("Content-Type")) == "application/http" or frame.block.startswith(b"HTTP/")
+    http = media_type(headers.get("content-type")) == "application/http" or frame.block.startswith(b"HTTP/")
     if kind == "response" and http:
         return _response(frame, headers, item, limits)
     return _resource(frame, headers, item, limits)
@@ -73,7 +72,7 @@ def _broken(frame: Frame, item: Input, limits: Limits) -> Record:
     return record.fail(reason, detail, frame.raw_digest(), frame.n_bytes)
 
 
-def _response(frame: Frame, headers: HeaderMap, item: Input, limits: Limits) -> Record:
+def _response(frame: Frame, headers: Headers, item: Input, limits: Limits) -> Record:
     try:
         response = parse_response(frame.block)
     except UndecodableError as error:
@@ -82,14 +81,14 @@ def _response(frame: Frame, headers: HeaderMap, item: Input, limits: Limits) -> 
     if response.status != 200:
         record.value, record.threshold = response.status, 200
         return record.drop("http_status", None, frame.raw_digest(), frame.n_bytes)
-    content_type = response.headers.get("Content-Type")
+    content_type = response.headers.get("content-type")
     n_payload_bytes = frame.n_block_bytes - (len(frame.block) - len(response.body))
     return _typed(record, frame, content_type, n_payload_bytes, limits, response)
 
 
-def _resource(frame: Frame, headers: HeaderMap, item: Input, limits: Limits) -> Record:
+def _resource(frame: Frame, headers: Headers, item: Input, limits: Limits) -> Record:
     record = _record(frame, headers, None, item)
-    return _typed(record, frame, headers.get("Content-Type"), frame.n_block_bytes, limits, None)
+    return _typed(record, frame, headers.get("content-type"), frame.n_block_bytes, limits, None)
 
 
 def _typed(
@@ -120,11 +119,12 @@ def _typed(
     return record.keep(content)
 
 
-def _record(frame: Frame, headers: HeaderMap | None, response: Response | None, item: Input) -> Record:
+def _record(frame: Frame, headers: Headers | None, response: Response | None, item: Input) -> Record:
     def value(name: str | None) -> str | None:
         if name is None or headers is None:
             return None
-        if name.lower().startswith("http:"):
+        name = name.lower()
+        if name.startswith("http:"):
             text = response.headers.get(name[5:].strip()) if response else None
         else:
             text = headers.get(name)

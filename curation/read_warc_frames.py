@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from fastwarc.warc import HeaderMap
 from xxhash import xxh3_128, xxh3_128_digest
 
-from curation.read_http import HEADER_BYTES, header_end, parse_headers
+from curation.read_http import HEADER_BYTES, Headers, header_end, parse_headers
 from curation.read_stream import (
     GZIP,
     BrokenMemberError,
@@ -36,7 +35,7 @@ class Frame:
     """A record as stored, or a stretch that is none (`headers` is None), or one that is not whole (`problem`)."""
 
     offset: int  # in the file: of the member, or of the record where the file is not compressed
-    headers: HeaderMap | None = None
+    headers: Headers | None = None
     header: bytes = b""  # as stored
     block: bytes = b""  # its beginning, where it is larger than what is kept
     n_block_bytes: int = 0
@@ -73,7 +72,7 @@ class WarcFrames:
 
     def __iter__(self) -> Iterator[Frame]:
         while True:
-            self._headers: HeaderMap | None = None
+            self._headers: Headers | None = None
             try:
                 if not self._begin():
                     return
@@ -235,8 +234,8 @@ class WarcFrames:
         return Frame(start, self._headers, problem=problem, digest=digest, n_bytes=end - start)
 
 
-def _content_length(headers: HeaderMap) -> int:
-    value = (headers.get("Content-Length") or "").strip()
+def _content_length(headers: Headers) -> int:
+    value = headers.get("content-length", "").strip()
     if not (value.isascii() and value.isdigit() and len(value) < 19):
         raise ValueError(f"Content-Length is {value!r}")
     return int(value)
