@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+import manifests
 from manifests.engine import use_kernel_cache, version
 from manifests.errors import OnggiError, RequestError
 from manifests.house import check_packages
@@ -30,6 +31,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with `onggi demo`. Exit codes: 0 done, 1 the run failed, 2 the request is wrong.",
 )
+SAMPLE = Path(manifests.__file__).parent / "sample"
+
 out = Console()
 err = Console(stderr=True)
 
@@ -221,13 +224,19 @@ def _split_overrides(overrides: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _load(manifest: str, overrides: list[str]) -> "tuple[CorpusManifest, str]":
-    """A manifest by path or recipe name, and the folder in which its relative paths start."""
+    """A manifest, by path or recipe name, and the folder in which its relative paths start.
+
+    That is the manifest's own folder; for a recipe the current one, and for the demo that of the sample.
+    """
     from manifests.load import load_manifest
     from manifests.recipes import find_manifest
     from manifests.store import resolve
 
-    path = resolve(find_manifest(manifest), _here())
-    return load_manifest(path, overrides), path.rsplit("/", 1)[0]
+    found = find_manifest(manifest)
+    path = resolve(found, _here())
+    own = path.rsplit("/", 1)[0]
+    base = own if found == manifest else str(SAMPLE) if manifest == "demo" else _here()
+    return load_manifest(path, overrides), base
 
 
 def _job(manifest: str, output: str | None, workers: int, overrides: list[str]) -> "Job":
