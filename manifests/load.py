@@ -3,13 +3,14 @@
 import difflib
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import fsspec
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from manifests.errors import RequestError
+from manifests.json_schema import Schema, expected, options, resolved, text_expected
 from manifests.overrides import override
 from manifests.schema import CorpusManifest
 from manifests.yaml_tree import Mistake, Node, parse_tree
@@ -18,14 +19,6 @@ KINDS: Mapping[str, type[CorpusManifest]] = {"corpus": CorpusManifest}
 MANIFEST_BYTES_MAX = 1 << 20
 MISTAKES_SHOWN_MAX = 50
 FOUND_CHARS_MAX = 60
-
-Schema = dict[str, Any]
-"""A part of a JSON Schema."""
-
-_PATTERNS = {
-    r"^[A-Za-z][A-Za-z0-9_-]*$": "a name (a letter, then letters, digits, `_` and `-`)",
-    r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$": "a name (letters, digits, `_`, `-` and at most one dot)",
-}
 
 
 def load_manifest(path: str, overrides: Sequence[str] = ()) -> CorpusManifest:
@@ -113,6 +106,8 @@ class _Place(NamedTuple):
     node: Node
     schema: Schema
     path: str
+    is_unclear: bool = False
+    """It has several forms, and nothing tells which was meant."""
 
 
 def _mistakes(error: ValidationError, root: Node, top: Schema) -> Iterator[Mistake]:
@@ -127,12 +122,12 @@ def _place(location: Sequence[str | int], root: Node, top: Schema) -> _Place | N
     """Where a location leads; None where it leads into a branch of a union that was not meant."""
     place = _Place(root, top, "")
     for part in location:
-        options = _options(place.schema)
-        meant = _meant(options, place.node)
-        if len(options) == 1 or part not in [_label(option) for option in options]:
-            place = _child(place, meant or options[0], part, top)
+        forms = options(place.schema)
+        meant = _meant(forms, place.node)
+        if len(forms) == 1 or part not in [_label(form) for form in forms]:
+            place = _child(place, meant or forms[0], part, top)
         elif meant is None:
-            return place
+            return place._replace(is_unclear=True)
         elif _label(meant) != part:
             return None
         else:
@@ -144,40 +139,26 @@ def _child(place: _Place, schema: Schema, part: str | int, top: Schema) -> _Plac
     node = place.node
     if isinstance(part, int):
         node = node.value[part] if isinstance(node.value, list) else node
-        return _Place(node, _resolved(schema.get("items", {}), top), f"{place.path}[{part}]")
+        return _Place(node, resolved(schema.get("items", {}), top), f"{place.path}[{part}]")
     node = node.value.get(part, node) if isinstance(node.value, dict) else node
     others = [schema.get("additionalProperties") or {}, *schema.get("patternProperties", {}).values()]
     child = schema.get("properties", {}).get(part, others[-1])
-    return _Place(node, _resolved(child, top), f"{place.path}.{part}".removeprefix("."))
+    return _Place(node, resolved(child, top), f"{place.path}.{part}".removeprefix("."))
 
 
-def _resolved(schema: Schema, top: Schema) -> Schema:
-    """The schema with what it and its alternatives refer to in place."""
-    if "anyOf" in schema:
-        return {**schema, "anyOf": [_resolved(option, top) for option in schema["anyOf"]]}
-    reference = schema.get("$ref", "").removeprefix("#/$defs/")
-    return {**top["$defs"][reference], **schema} if reference else schema
-
-
-def _options(schema: Schema) -> list[Schema]:
-    return [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
-
-
-def _label(option: Schema) -> str:
+def _label(form: Schema) -> str:
     """How Pydantic calls a branch of a union."""
-    return str(option["$ref"]).removeprefix("#/$defs/") if "$ref" in option else ""
+    return str(form.get("$ref", "")).removeprefix("#/$defs/")
 
 
-def _meant(options: Sequence[Schema], node: Node) -> Schema | None:
+def _meant(forms: Sequence[Schema], node: Node) -> Schema | None:
     """Of several forms the one that was meant: whose own keys are there; None where two are as likely."""
-    if len(options) == 1:
-        return options[0]
     keys = set(node.value) if isinstance(node.value, dict) else set()
+    fitting = [form for form in forms if ("properties" in form) == isinstance(node.value, dict)] or forms
     scores = [
-        (len(keys & {*option.get("required", ())}), -len(keys - {*option.get("properties", ())}))
-        for option in options
+        (len(keys & {*form.get("required", ())}), -len(keys - {*form.get("properties", ())})) for form in fitting
     ]
-    return options[scores.index(max(scores))] if scores.count(max(scores)) == 1 else None
+    return fitting[scores.index(max(scores))] if scores.count(max(scores)) == 1 else None
 
 
 # In words
@@ -185,15 +166,16 @@ def _meant(options: Sequence[Schema], node: Node) -> Schema | None:
 
 def _complaint(detail: ErrorDetails, place: _Place, holder: _Place) -> str:
     last = str(detail["loc"][-1]) if detail["loc"] else ""
-    if len(_options(place.schema)) > 1:  # nothing tells which form was meant
+    if place.is_unclear:
         return f"found {_found(place.node)}; {_wanted(place)}"
     if detail["type"] == "extra_forbidden":
-        return f"unknown key; {_valid(last, _options(holder.schema)[0].get('properties', {}))}"
+        form = _meant(options(holder.schema), holder.node) or {}
+        return f"unknown key; {_valid(last, form.get('properties', {}))}"
     if last == "[key]":
         return f"unknown key; {_valid_key(str(detail['loc'][-2]), holder.schema)}"
     if detail["type"] == "missing":
         meaning = " ".join(place.schema.get("description", "").split())
-        return f"missing; expected {_expected(place.schema)}" + (f": {meaning}" if meaning else "")
+        return f"missing; expected {expected(place.schema)}" + (f": {meaning}" if meaning else "")
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
     return f"found {_found(place.node)}; {_wanted(place)}"
@@ -213,7 +195,7 @@ def _short(text: str) -> str:
 
 
 def _wanted(place: _Place) -> str:
-    schema, value = _options(place.schema)[0], place.node.value
+    schema, value = options(place.schema)[0], place.node.value
     if "enum" in schema:
         return _valid(place.node.written, schema["enum"])
     hint = ""
@@ -221,7 +203,7 @@ def _wanted(place: _Place) -> str:
         hint = "; put it in quotes"
     if value is None and "default" in place.schema:
         hint = "; or leave the key out"
-    return f"expected {_expected(place.schema)}{hint}"
+    return f"expected {expected(place.schema)}{hint}"
 
 
 def _valid(written: str, valid: Iterable[str]) -> str:
@@ -234,50 +216,4 @@ def _valid_key(written: str, schema: Schema) -> str:
     names = schema.get("propertyNames", {})
     if "enum" in names:
         return _valid(written, names["enum"])
-    return f"expected {_text({'pattern': next(iter(schema.get('patternProperties', {})), '')} | names)}"
-
-
-def _expected(schema: Schema) -> str:
-    """What a schema accepts, in words."""
-    options = _options(schema)
-    if len(options) > 1:
-        return ", or ".join(_expected(option) for option in options)
-    match options[0]:
-        case {"const": value}:
-            return f"`{value}`"
-        case {"enum": values}:
-            return f"one of {', '.join(values)}"
-        case {"type": "string"} as text:
-            return _text(text)
-        case {"type": "integer" | "number" as kind} as number:
-            return ("a whole number" if kind == "integer" else "a number") + _bounds(number)
-        case {"type": "boolean"}:
-            return "true or false"
-        case {"type": "array"} as items:
-            return "a list" + (" that is not empty" if items.get("minItems") else "")
-        case {"properties": keys} as mapping:
-            return _mapping(list(keys), mapping.get("required", []))
-    return "a mapping"
-
-
-def _text(schema: Schema) -> str:
-    if schema.get("pattern"):
-        return _PATTERNS.get(schema["pattern"], f"text that matches {schema['pattern']}")
-    return "text that is not empty" if schema.get("minLength") else "text"
-
-
-def _bounds(schema: Schema) -> str:
-    words = {
-        "minimum": "at least",
-        "exclusiveMinimum": "above",
-        "maximum": "at most",
-        "exclusiveMaximum": "below",
-    }
-    return "".join(f", {word} {schema[key]}" for key, word in words.items() if key in schema)
-
-
-def _mapping(keys: Sequence[str], required: Sequence[str]) -> str:
-    optional = [key for key in keys if key not in required]
-    if not required:
-        return f"a mapping of any of {', '.join(optional)}"
-    return f"a mapping of {', '.join(required)}" + (f" (optional: {', '.join(optional)})" if optional else "")
+    return f"expected {text_expected({'pattern': next(iter(schema.get('patternProperties', {})), '')} | names)}"

@@ -157,7 +157,7 @@ class CorpusManifest(Model):
     that of the kept documents only."""
     limits: Limits = Limits()
     """Bounds on memory."""
-    output: Annotated[Output, BeforeValidator(_short_output)]
+    output: Annotated[Output, BeforeValidator(_short_output, json_schema_input_type=str | Output)]
     """Folder of the run, or {path, shard_bytes}."""
 
     @model_validator(mode="after")

@@ -58,7 +58,7 @@ WRONG = {
     "kind: corpus": [
         f"web.yaml:1: inputs: missing; expected a list that is not empty: {meaning(CorpusManifest, 'inputs')}",
         f"web.yaml:1: name: missing; {NAME}: {meaning(CorpusManifest, 'name')}",
-        "web.yaml:1: output: missing; expected a mapping of path (optional: shard_bytes): "
+        "web.yaml:1: output: missing; expected text, or a mapping of path (optional: shard_bytes): "
         + meaning(CorpusManifest, "output"),
     ],
     # YAML itself
@@ -120,6 +120,9 @@ WRONG = {
     "kind: corpus\nname: web\noutput: out\ninputs:\n- {source: a, path: a, set: {urll: x}, metadata: {1x: y}}": [
         f"web.yaml:5: inputs[0].metadata.1x: unknown key; {NAME}",
         "web.yaml:5: inputs[0].set.urll: unknown key; did you mean `url`? valid: category, date, license, url",
+    ],
+    HEAD.replace("output: out", "output: 5"): [
+        "web.yaml:4: output: found `5`; expected text, or a mapping of path (optional: shard_bytes); put it in quotes"
     ],
     # a rule or a ruleset: one complaint, about the form that was meant
     HEAD + "rules:\n- {name: long, kep: 'true'}": [

@@ -1,0 +1,72 @@
+"""JSON Schema, as Pydantic writes it, in words: for errors and for the reference page."""
+
+from collections.abc import Sequence
+from typing import Any
+
+Schema = dict[str, Any]
+"""A JSON Schema or a part of one."""
+
+_PATTERNS = {
+    r"^[A-Za-z][A-Za-z0-9_-]*$": "a name (a letter, then letters, digits, `_` and `-`)",
+    r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$": "a name (letters, digits, `_`, `-` and at most one dot)",
+}
+
+
+def resolved(schema: Schema, top: Schema) -> Schema:
+    """The schema with what it and its alternatives refer to in place; `$ref` stays, as their name."""
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [resolved(option, top) for option in schema["anyOf"]]}
+    reference = schema.get("$ref", "").removeprefix("#/$defs/")
+    return {**top["$defs"][reference], **schema} if reference else schema
+
+
+def options(schema: Schema) -> list[Schema]:
+    """The forms that a value may take, null left out."""
+    return [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
+
+
+def expected(schema: Schema) -> str:
+    """What a schema accepts, in words."""
+    forms = options(schema)
+    if len(forms) > 1:
+        return ", or ".join(expected(form) for form in forms)
+    match forms[0]:
+        case {"const": value}:
+            return f"`{value}`"
+        case {"enum": values}:
+            return f"one of {', '.join(values)}"
+        case {"type": "string"} as text:
+            return text_expected(text)
+        case {"type": "integer" | "number" as kind} as number:
+            return ("a whole number" if kind == "integer" else "a number") + _bounds(number)
+        case {"type": "boolean"}:
+            return "true or false"
+        case {"type": "array"} as items:
+            return "a list" + (" that is not empty" if items.get("minItems") else "")
+        case {"properties": keys} as mapping:
+            return _mapping(list(keys), mapping.get("required", []))
+    return "a mapping"
+
+
+def text_expected(schema: Schema) -> str:
+    """What the schema of a text, or of a key, accepts."""
+    if schema.get("pattern"):
+        return _PATTERNS.get(schema["pattern"], f"text that matches {schema['pattern']}")
+    return "text that is not empty" if schema.get("minLength") else "text"
+
+
+def _bounds(schema: Schema) -> str:
+    words = {
+        "minimum": "at least",
+        "exclusiveMinimum": "above",
+        "maximum": "at most",
+        "exclusiveMaximum": "below",
+    }
+    return "".join(f", {word} {schema[key]}" for key, word in words.items() if key in schema)
+
+
+def _mapping(keys: Sequence[str], required: Sequence[str]) -> str:
+    optional = [key for key in keys if key not in required]
+    if not required:
+        return f"a mapping of any of {', '.join(optional)}"
+    return f"a mapping of {', '.join(required)}" + (f" (optional: {', '.join(optional)})" if optional else "")
