@@ -32,8 +32,6 @@ COLORS = {
 WIDTH, HEIGHT = 320, 134
 LABEL_Y, TOP_Y, MIDDLE_Y, BOTTOM_Y, TICKS_Y = 11, 20, 76, 118, 129
 
-FUNNEL_WIDTH, STEP_HEIGHT, BAR_HEIGHT = 700, 25, 15
-NAMES_X, BARS_X, BARS_WIDTH = 196, 206, 380
 
 TAIL_FRAC = 0.003
 """Share of the documents that may lie beyond either end of a histogram; its outermost bars hold them too."""
@@ -58,6 +56,26 @@ class Histogram:
 
     distribution: Distribution
     lines: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True)
+class FunnelLayout:
+    """Where the parts of a funnel lie, in pixels; `name_y` and `bar_y` count from the top of a step."""
+
+    width: int
+    step_height: int
+    bars_x: int
+    bars_width: int
+    bar_y: int
+    name_x: int
+    name_y: int
+    name_align: str
+
+
+WIDE = FunnelLayout(700, 25, bars_x=206, bars_width=380, bar_y=5, name_x=196, name_y=17, name_align="right")
+NARROW = FunnelLayout(356, 42, bars_x=0, bars_width=236, bar_y=21, name_x=0, name_y=15, name_align="left")
+"""For a phone: names above the bars."""
+BAR_HEIGHT = 15
 
 
 @dataclass(frozen=True)
@@ -88,24 +106,25 @@ def histograms(cells: Sequence[Histogram]) -> list[str]:
     return [_image(elements, WIDTH, HEIGHT) for elements in images]
 
 
-def funnel(steps: Sequence[Step]) -> str:
+def funnel(steps: Sequence[Step], layout: FunnelLayout) -> str:
     """What each step lets through and what it removes, as one SVG image."""
-    per_record = BARS_WIDTH / max(step.n_before for step in steps)
+    per_record = layout.bars_width / max(1, *(step.n_before for step in steps))
     rows = []
     for i, step in enumerate(steps):
-        y, end = STEP_HEIGHT * i + (STEP_HEIGHT - BAR_HEIGHT) / 2, BARS_X + step.n_before * per_record
+        top = layout.step_height * i
+        y, end = top + layout.bar_y, layout.bars_x + step.n_before * per_record
         cut = end - step.n_removed * per_record
-        through = "kept" if step.n_before and i == len(steps) - 1 else "passing"
-        middle = y + BAR_HEIGHT / 2 + 4
+        through = "kept" if i == len(steps) - 1 else "passing"
+        name = {"x": layout.name_x, "y": top + layout.name_y, "text": step.name, "align": layout.name_align}
         rows += [
-            {"part": through, "x": BARS_X, "x2": cut, "y": y, "y2": y + BAR_HEIGHT},
+            {"part": through, "x": layout.bars_x, "x2": cut, "y": y, "y2": y + BAR_HEIGHT},
             {"part": "dropped", "x": cut, "x2": end, "y": y, "y2": y + BAR_HEIGHT},
-            {"part": "name", "x": NAMES_X, "y": middle, "text": step.name},
-            {"part": "number", "x": end + 8, "y": middle, "text": step.label},
+            {"part": "name", **name},
+            {"part": "number", "x": end + 8, "y": y + 12, "text": step.label},
         ]
-    height = STEP_HEIGHT * len(steps)
-    svg = _render({"width": FUNNEL_WIDTH, "height": height, "data": {"values": rows}, "layer": _FUNNEL_LAYERS})
-    return _image([element for layer in _layers(svg, len(_FUNNEL_LAYERS)) for element in layer], FUNNEL_WIDTH, height)
+    height = layout.step_height * len(steps)
+    svg = _render({"width": layout.width, "height": height, "data": {"values": rows}, "layer": _FUNNEL_LAYERS})
+    return _image([element for layer in _layers(svg, len(_FUNNEL_LAYERS)) for element in layer], layout.width, height)
 
 
 # what is drawn of one histogram, in pixels
@@ -242,7 +261,7 @@ _FUNNEL_LAYERS = [
         _layer(part, {"type": "rect", "color": COLORS[part]}, x="x", x2="x2", y="y", y2="y2")
         for part in ("passing", "kept", "dropped")
     ),
-    _layer("name", _text(13, "ink", align="right"), x="x", y="y", text="text"),
+    _layer("name", _text(13, "ink", align={"expr": "datum.align"}), x="x", y="y", text="text"),
     _layer("number", _text(12, "faint", align="left"), x="x", y="y", text="text"),
 ]
 _CONFIG = {"background": None, "view": {"stroke": None}, "aria": False, "font": "sans-serif"}

@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 from markupsafe import Markup
 
-from curation.charts import COLORS, Histogram, Line, Step, funnel, histograms, short
+from curation.charts import COLORS, NARROW, WIDE, Histogram, Line, Step, funnel, histograms
 from curation.rules import MISSING
 from curation.summary_models import EDGES, Distribution, RuleSummary, Sample, Summary, Tally, Threshold
 
@@ -38,6 +38,18 @@ LANGUAGE_NAMES = {
     "zxx": "code and markup",
     "und": "undetermined",
     "": "not identified",
+    "ja": "Japanese",
+    "zh": "Chinese",
+    "vi": "Vietnamese",
+    "ru": "Russian",
+    "de": "German",
+    "fr": "French",
+    "es": "Spanish",
+    "pt": "Portuguese",
+    "it": "Italian",
+    "nl": "Dutch",
+    "tr": "Turkish",
+    "id": "Indonesian",
 }
 
 
@@ -118,6 +130,7 @@ def render(summary: Summary, record: Mapping[str, Any]) -> str:
     """
     total = _counts(summary.tallies, lambda tally: "all")[0] if summary.tallies else Count("all")
     reasons = _reasons(summary)
+    steps = _steps(total, reasons)
     cards, signals = _charts(summary, _run_name(record))
     css = _environment().get_template("report.css").render(colors=COLORS)
     return (
@@ -129,7 +142,7 @@ def render(summary: Summary, record: Mapping[str, Any]) -> str:
             record=record,
             run=_run_name(record),
             total=total,
-            funnel=Markup(funnel(_steps(total, reasons))),
+            funnels={name: Markup(funnel(steps, layout)) for name, layout in (("wide", WIDE), ("narrow", NARROW))},
             reasons=reasons,
             kept_samples=_samples_of(summary, None, None),
             languages=_cut(_counts(summary.tallies, lambda tally: tally.language or "")),
@@ -141,6 +154,7 @@ def render(summary: Summary, record: Mapping[str, Any]) -> str:
             sizes=_sizes(summary.group_sizes),
             groups=summary.groups,
             failures=summary.failures,
+            timings=_timings(record.get("timings") or {}),
             inputs=record.get("inputs") or [],
             n_rows=N_ROWS,
             manifest=_manifest(record.get("manifest") or {}),
@@ -272,7 +286,7 @@ def _n_docs(distribution: Distribution) -> int:
 
 def _threshold_chart(threshold: Threshold) -> Histogram:
     beyond = percent(threshold.n_beyond, _n_docs(threshold.distribution))
-    label = f"{OPS.get(threshold.op, threshold.op)} {threshold.threshold:,.6g}   {beyond} beyond"
+    label = f"{OPS.get(threshold.op, threshold.op)} {number(threshold.threshold)} · {beyond} beyond"
     return Histogram(threshold.distribution, (Line(threshold.op, threshold.threshold, label),))
 
 
@@ -280,7 +294,7 @@ def _card(rule: RuleSummary, index: int, image: str, run: str) -> Card:
     threshold = rule.thresholds[index]
     described = (
         f"Histogram of {threshold.column} over {rule.n_evaluated:,} documents, threshold {threshold.op} "
-        f"{threshold.threshold:g}: {threshold.n_beyond:,} lie beyond it."
+        f"{number(threshold.threshold)}: {threshold.n_beyond:,} lie beyond it."
     )
     return Card(
         anchor=_anchor("t", rule.name, str(index)),
@@ -290,7 +304,7 @@ def _card(rule: RuleSummary, index: int, image: str, run: str) -> Card:
         described=described,
         command=_command(rule, threshold, run),
         quantiles=tuple(
-            (name, _quantile(threshold.distribution, q)) for name, q in (("5%", 0.05), ("half", 0.5), ("95%", 0.95))
+            (name, _quantile(threshold.distribution, q)) for name, q in (("5th", 0.05), ("50th", 0.5), ("95th", 0.95))
         )
         if _n_docs(threshold.distribution)
         else (),
@@ -307,9 +321,9 @@ def _command(rule: RuleSummary, threshold: Threshold, run: str) -> str | None:
 
 
 def _quantile(distribution: Distribution, q: float) -> float:
-    """The value below which a share `q` of the documents lies, to the beginning of its bin."""
+    """About the value below which a share `q` of the documents lies: the beginning of its bin, to two digits."""
     below = np.cumsum(np.array(distribution.kept) + np.array(distribution.dropped))
-    return float(EDGES[distribution.scale][np.searchsorted(below, q * below[-1])])
+    return float(f"{EDGES[distribution.scale][np.searchsorted(below, q * below[-1])]:.2g}")
 
 
 def _by_ruleset(cards: list[Card]) -> dict[str, list[Card]]:
@@ -326,7 +340,13 @@ def _n_shown(cards: list[Card]) -> int:
     return max(3, N_SAMPLES_MAX // (2 * len(cards))) if cards else 0
 
 
-# the manifest
+# the run and its manifest
+
+
+def _timings(timings: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Each step followed by its parts."""
+    first = {name.split(".")[0]: place for place, name in reversed(list(enumerate(timings)))}
+    return sorted(timings.items(), key=lambda item: (first[item[0].split(".")[0]], "." in item[0], -item[1]))
 
 
 def _manifest(manifest: Mapping[str, Any]) -> str:
@@ -353,6 +373,13 @@ def percent(part: float, whole: float) -> str:
     return f"{share:.2f}%" if 0 < share < 1 or 99 < share < 100 else f"{share:.1f}%"
 
 
+def number(value: float) -> str:
+    """A measured value: 2,000,000, 1,234.5, 0.374."""
+    if value == round(value):
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def size(n_bytes: float) -> str:
     """A size in decimal units: 12.3 MB."""
     for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
@@ -369,9 +396,20 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def moment(iso: str) -> str:
+    """A time without seconds: 2026-11-21 04:01 UTC."""
+    return f"{iso[:10]} {iso[11:16]}{' UTC' if iso.endswith(('Z', '+00:00')) else iso[19:]}"
+
+
 def web_link(url: str | None) -> str | None:
     """The URL where it may be linked: http and https only."""
     return url if url and re.match(r"https?://[^\s]+\Z", url, re.IGNORECASE) else None
+
+
+def address(url: str) -> str:
+    """A URL as a person reads it: no scheme, not too long."""
+    plain = visible(re.sub(r"^https?://(www\.)?", "", url, flags=re.IGNORECASE)).rstrip("/")
+    return plain if len(plain) <= 60 else f"{plain[:40]}…{plain[-17:]}"
 
 
 def visible(text: str) -> str:
@@ -400,8 +438,10 @@ def _environment() -> jinja2.Environment:
         "n": lambda value: f"{value:,}",
         "size": size,
         "duration": duration,
-        "short": short,
+        "moment": moment,
+        "number": number,
         "web_link": web_link,
+        "address": address,
         "visible": visible,
         "language_tag": language_tag,
         "op": lambda op: OPS.get(op, op),
