@@ -45,7 +45,13 @@ def expected(schema: Schema) -> str:
             return "a list" + (" that is not empty" if items.get("minItems") else "")
         case {"properties": keys} as mapping:
             return _mapping(list(keys), mapping.get("required", []))
-    return "a mapping"
+        case {"propertyNames": {"enum": keys}}:
+            return _mapping(keys, [])
+        case {"patternProperties": pattern}:
+            return f"a mapping of names to {expected(*pattern.values())}"
+        case {"additionalProperties": value}:
+            return f"a mapping to {expected(value)}"
+    return "a value"
 
 
 def text_expected(schema: Schema) -> str:

@@ -1,0 +1,115 @@
+"""Writes docs/reference/data.md, the columns of every table, from the contracts and the list of signals."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from curation.signals import SEGMENTATION, SIGNALS, SIGNALS_VERSION
+from manifests.contracts import LEDGER, SCHEMA_VERSION, documents_schema, measured_schema
+
+FOLDER = Path(__file__).resolve().parent / "reference"
+
+INTRODUCTION = f"""\
+# Data reference
+
+Written from `manifests/contracts.py` and `curation/signals.py` by `make docs`. Every table is plain Parquet and carries
+its name and schema version ({SCHEMA_VERSION}) in the metadata of each file. A new minor version adds columns; a file of
+another major version is refused with a message that says what to do.
+
+Columns of the measuring pass exist where the manifest asks for them: `language`, `language_score` and `hangul_frac`
+are null without `measure.language`; `signals` needs `measure.signals`, `metadata` an input that names some.
+"""
+
+DOCUMENTS = "One row per kept document, ordered by (`id`, `copy`): the corpus. `documents/*.parquet`."
+MEASURED = """\
+One row per record, before any decision, so that `onggi decide` can decide again. `measured/*.parquet`. A row with a
+`verdict` was dropped or failed before it could be measured."""
+LEDGER_TABLE = """\
+One row per record that was read, ordered by (`id`, `copy`): kept, dropped by a rule, or failed with an error.
+`ledger/*.parquet`. Read is kept plus dropped plus failed; a run in which this does not hold stops."""
+SIGNALS_TABLE = f"""\
+The fields of the struct `signals` (`{SIGNALS_VERSION}`, words cut by `{SEGMENTATION}`): `signals.word_count >= 50` is
+a predicate. A ratio without a denominator is null, never NaN, and a rule that needs it drops as `NAME:missing`."""
+
+MEANINGS = {
+    "id": "XXH3-128 of source, key and content digest, 32 hex digits. It does not depend on where the record lies.",
+    "copy": "0, 1, ... among records that are equal in source, key and content; (`id`, `copy`) is the primary key.",
+    "text": "The text, extracted and in the normal form `nfc-1`.",
+    "source": "The input's name in the manifest.",
+    "key": 'The record\'s own name in its source: WARC-Record-ID, the mapped column, the relative path; "" if none.',
+    "url": "Where it came from.",
+    "date": "As the source says.",
+    "license": "As the column or the manifest says.",
+    "category": "As the column or the manifest says.",
+    "language": "BCP 47: `ko`, `en`, `ko-Latn` (romanised Korean), ...; `zxx` for code and markup.",
+    "language_score": "Probability that the classifier gives to the language, 0 to 1.",
+    "hangul_frac": "Hangul letters per letter, 0 to 1.",
+    "signals": "What was measured of the text; see [signals](#signals).",
+    "exact_size": "Records with this very text, this one included; null where `dedup.exact` is not asked for.",
+    "metadata": "A struct of the further columns that the inputs name.",
+    "row_hash": "Digest of all that the row is, without where it was found; orders records whose ids are equal.",
+    "text_digest": "XXH3-128 of the normalised text, 32 hex digits; null where there is none.",
+    "n_bytes": "Size of the record's content as read.",
+    "n_text_bytes": "Size of the normalised text in UTF-8.",
+    "verdict": "`kept`, `dropped` or `failed`; in `measured` null where nothing is decided yet.",
+    "stage": "Where the verdict fell: `read`, `extract`, `rules` or `dedup`.",
+    "reason": "The first rule that failed (`NAME:missing` where its predicate was NULL), or the kind of error.",
+    "value": "What was measured, where the rule compares one number.",
+    "threshold": "What it was compared with.",
+    "detail": "An error's message, or a measured value that is not a number.",
+    "failed_rules": "All rules that failed; `reason` is the first of them.",
+    "duplicate_of": "The `id` of the document that was kept instead.",
+    "duplicate_of_copy": "Its `copy`.",
+    "file": "The file in which the record was found. No digest covers it.",
+    "offset": "Where in that file: bytes, or rows of a Parquet file. No digest covers it.",
+}
+
+
+def page() -> str:
+    """The reference of all tables, as Markdown."""
+    signals = pa.struct([(signal.name, signal.arrow_type) for signal in SIGNALS])
+    parts = [
+        INTRODUCTION,
+        table("documents", DOCUMENTS, documents_schema(["NAME"], signals)),
+        table("ledger", LEDGER_TABLE, LEDGER),
+        table("measured", MEASURED, measured_schema(["NAME"], signals, store_text=True)),
+        signals_table(),
+    ]
+    return "\n".join(parts)
+
+
+def table(name: str, text: str, schema: pa.Schema) -> str:
+    """The columns of one table. A column without a meaning here is a KeyError: write one."""
+    rows = [(f"`{field.name}`", arrow_type(field), MEANINGS[field.name]) for field in schema]
+    return f"## {name}\n\n{text}\n\n" + markdown(("column", "type", "meaning"), rows)
+
+
+def arrow_type(field: pa.Field) -> str:
+    """A column's type in short."""
+    name = (
+        "struct"
+        if pa.types.is_struct(field.type)
+        else "list of string"
+        if pa.types.is_list(field.type)
+        else field.type
+    )
+    return f"{name}{'' if field.nullable else ', never null'}"
+
+
+def signals_table() -> str:
+    """Every signal: what it measures, in which unit, after whom."""
+    rows = [(f"`{item.name}`", str(item.arrow_type), item.unit, item.doc, item.source) for item in SIGNALS]
+    return f"## signals\n\n{SIGNALS_TABLE}\n\n" + markdown(("signal", "type", "unit", "meaning", "after"), rows)
+
+
+def markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [header, ("---",) * len(header), *(tuple(cell.replace("|", "\\|") for cell in row) for row in rows)]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    (folder / "data.md").write_text(page(), "utf-8")
