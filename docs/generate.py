@@ -14,9 +14,9 @@ FOLDER = Path(__file__).resolve().parent / "reference"
 INTRODUCTION = f"""\
 # Data reference
 
-Written from `manifests/contracts.py` and `curation/signals.py` by `make docs`. Every table is plain Parquet and carries
-its name and schema version ({SCHEMA_VERSION}) in the metadata of each file. A new minor version adds columns; a file of
-another major version is refused with a message that says what to do.
+Written from `manifests/contracts.py` and `curation/signals.py` by `make docs`. Every table is plain Parquet, and each
+file's metadata carries the name of its table and the schema version, now {SCHEMA_VERSION}. A new minor version adds
+columns; a file of another major version is refused with a message that says what to do.
 
 Columns of the measuring pass exist where the manifest asks for them: `language`, `language_score` and `hangul_frac`
 are null without `measure.language`; `signals` needs `measure.signals`, `metadata` an input that names some.
