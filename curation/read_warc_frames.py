@@ -152,6 +152,8 @@ class WarcFrames:
         while (end := header_end(self._buffer, self._at)) is None:
             if len(self._buffer) - self._at > HEADER_BYTES or not self._extend():
                 return self._scan(offset, b"", ("malformed_warc", "the headers do not end"))
+        if _RECORD_START.search(self._buffer, self._at + 1, end):
+            return self._scan(offset, b"", ("truncated", "the headers end where another record begins"))
         header, self._at = self._buffer[self._at : end], end
         try:
             self._headers = parse_headers(header, "utf-8")
@@ -162,13 +164,22 @@ class WarcFrames:
         if n_bytes < n_block_bytes:
             problem = "truncated", f"the block ends after {n_bytes} of {n_block_bytes} bytes"
             return self._scan(offset, header, problem, block, n_bytes, digest)
-        while not self._skip_line_ends() and not self._ended and self._append(self._source.next()):
-            pass
-        if self._at < len(self._buffer) and not self._starts_record():
+        if not self._ends_well() and not self._starts_record():
             problem = "malformed_warc", f"no record begins after Content-Length: {n_bytes}, but {self._sample()!r}"
             return self._scan(offset, header, problem, block, n_bytes, digest)
         n_all = len(header) + n_bytes
         return Frame(offset, self._headers, header, block, n_bytes, None, digest and digest.digest(), n_all)
+
+    def _ends_well(self) -> bool:
+        """Whether a block ends where its length says. What follows it up to the next bytes or the member's end is
+        read, so that a wrong checksum is known before the record goes on."""
+        while len(self._buffer) - self._at < 4 and not self._ended and self._append(self._source.next()):
+            pass
+        has_line_ends = self._buffer.startswith((b"\r\n\r\n", b"\n\n"), self._at)
+        while not self._skip_line_ends():
+            if self._ended or not self._append(self._source.next()):
+                return True
+        return has_line_ends
 
     def _sample(self) -> bytes:
         return self._buffer[self._at : self._at + 20]
