@@ -262,7 +262,7 @@ def _failed_by_rule(frame: pl.DataFrame, names: list[str]) -> NDArray[np.bool_]:
     """Which documents fail each rule, [n_rules, n_docs]."""
     n_failed = frame["failed_rules"].list.len().fill_null(0).to_numpy()
     failed = frame["failed_rules"].explode(empty_as_null=False, keep_nulls=False).str.strip_suffix(MISSING)
-    numbers = failed.replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
+    numbers = failed.cast(pl.Enum(names)).to_physical().to_numpy()
     fails = np.zeros((len(names), frame.height), dtype=np.bool_)
     fails[numbers, np.repeat(np.arange(frame.height), n_failed)] = True
     return fails
