@@ -166,8 +166,8 @@ def changed_manifest(
     differs = [name for name in ("inputs", "measure", "store") if getattr(old, name) != getattr(new, name)]
     if differs:
         raise RequestError(
-            f"{run.path} was measured with other settings of {', '.join(differs)}: `onggi decide` changes rules, dedup "
-            "and output only; for the rest run `onggi curate`"
+            f"{run.path} was measured with other settings of {', '.join(differs)}: `onggi decide` changes rules, "
+            "dedup and output only; for the rest run `onggi curate`"
         )
     return new.model_copy(update={"rules": override(new.rules, thresholds, base)})
 
