@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 import manifests
-from manifests.engine import use_kernel_cache, version
+from manifests.code import version
 from manifests.errors import OnggiError, RequestError
 from manifests.house import check_packages
 
@@ -413,7 +413,6 @@ def _rule_row(rule: Any) -> tuple[str, str, str, str]:
 
 def main() -> None:
     """The command line; an error that a person can act on is a message and an exit code, not a traceback."""
-    use_kernel_cache()
     try:
         app(standalone_mode=True)
     except OnggiError as error:

@@ -17,8 +17,9 @@ from curation.report import render
 from curation.rules import expand, override
 from curation.shards import MeasureTask, PartCounts, drop_texts, has_texts, measure_split, measured_counts
 from curation.summary import Summary
+from manifests.code import code_digest, version
 from manifests.contracts import records_schema
-from manifests.engine import PeakMemory, Stopwatch, code_digest, map_shards, version
+from manifests.engine import PeakMemory, Stopwatch, map_shards
 from manifests.errors import RequestError, RunError
 from manifests.record import RECORD, Entry, RunRecord, now, read_record, write_record
 from manifests.schema import CorpusManifest, Input

@@ -22,7 +22,8 @@ from curation.measure import Measurer
 from curation.normalize import NORMAL_FORM
 from curation.read import Batch, Split, read_split
 from curation.signals import SIGNALS_VERSION
-from manifests.engine import Stopwatch, add_seconds, code_digest
+from manifests.code import code_digest
+from manifests.engine import Stopwatch, add_seconds
 from manifests.schema import CorpusManifest, Input
 from manifests.store import Folder
 

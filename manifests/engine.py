@@ -1,20 +1,14 @@
-"""Where shards execute: in this process, or in worker processes; and the code version that results depend on."""
+"""Where shards execute: in this process, or in worker processes; and what that takes."""
 
-import os
-import platform
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from importlib import metadata
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
-import xxhash
 
 from manifests.errors import RunError
 
@@ -23,33 +17,6 @@ Result = TypeVar("Result")
 
 PER_WORKER_AHEAD = 2
 """Items handed to the pool per worker before one comes back: the queue stays short whatever the number of items."""
-
-
-def version() -> str:
-    """Onggi's version."""
-    return metadata.version("onggi")
-
-
-def code_digest(*patterns: str) -> str:
-    """Digest of the sources that match the patterns, relative to Onggi's packages; results carry it.
-
-    A change of any of these files makes what they produced stale, so nobody has to remember to raise a number.
-    """
-    root = Path(__file__).resolve().parent.parent
-    state = xxhash.xxh3_128()
-    for path in sorted({path for pattern in patterns for path in root.glob(pattern) if path.is_file()}):
-        state.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return state.hexdigest()
-
-
-def use_kernel_cache() -> None:
-    """Let Numba keep its compiled kernels in a per-user folder; call before anything imports Numba.
-
-    The folder is keyed by Onggi's version, Python's and the machine's kind; Numba itself adds the CPU's features.
-    """
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    key = f"{version()}-py{sys.version_info.major}{sys.version_info.minor}-{platform.machine()}"
-    os.environ.setdefault("NUMBA_CACHE_DIR", f"{base}/onggi/kernels/{key}")
 
 
 def map_shards(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from manifests.engine import PeakMemory, Stopwatch, code_digest, map_shards
+from manifests.engine import PeakMemory, Stopwatch, map_shards
 from manifests.errors import RunError
 
 
@@ -35,12 +35,6 @@ def test_warm_up_runs_once_and_only_for_work() -> None:
 def test_a_dead_worker_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(RunError, match="run the same command again"):
         list(map_shards(die_at_three, list(range(6)), 2))
-
-
-def test_code_digest_follows_the_code() -> None:
-    one, two = code_digest("manifests/digest.py"), code_digest("manifests/*.py")
-    assert one != two
-    assert one == code_digest("manifests/digest.py")
 
 
 def test_peak_memory_sees_a_large_array() -> None:
