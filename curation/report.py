@@ -366,10 +366,12 @@ def _given(value: Any) -> Any:
 
 
 def percent(part: float, whole: float) -> str:
-    """A share: 12.3%, 0.04%, <0.01%."""
+    """A share: 12.3%, 0.04%, <0.01%. Only nothing is 0 and only the whole is 100."""
     share = 100 * part / whole if whole else 0.0
     if 0 < share < 0.01:
         return "<0.01%"
+    if 99.99 < share < 100:
+        return ">99.99%"
     return f"{share:.2f}%" if 0 < share < 1 or 99 < share < 100 else f"{share:.1f}%"
 
 
@@ -390,7 +392,7 @@ def size(n_bytes: float) -> str:
 
 def duration(seconds: float) -> str:
     """A time: 0.24 s, 12.3 s, 4 min 05 s, 3 h 20 min."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
@@ -408,7 +410,7 @@ def web_link(url: str | None) -> str | None:
 
 def address(url: str) -> str:
     """A URL as a person reads it: no scheme, not too long."""
-    plain = visible(re.sub(r"^https?://(www\.)?", "", url, flags=re.IGNORECASE)).rstrip("/")
+    plain = re.sub(r"^https?://(www\.)?", "", url, flags=re.IGNORECASE).rstrip("/")
     return plain if len(plain) <= 60 else f"{plain[:40]}…{plain[-17:]}"
 
 
@@ -431,6 +433,7 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -442,7 +445,6 @@ def _environment() -> jinja2.Environment:
         "number": number,
         "web_link": web_link,
         "address": address,
-        "visible": visible,
         "language_tag": language_tag,
         "op": lambda op: OPS.get(op, op),
     }
