@@ -1,9 +1,10 @@
 """The house stands: floors hold, the core is light, and the packages in use are its own."""
 
+import ast
 import os
 import subprocess
 import sys
-from importlib.metadata import distribution
+from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,16 @@ from packaging.utils import canonicalize_name
 from manifests.house import HOME, PACKAGES, check_packages
 
 HEAVY = {"torch", "transformers", "dask", "distributed", "vllm", "datatrove", "datasets", "trafilatura", "pandas"}
-ONLY_WHERE_USED = {"altair", "vl_convert"}
+PART_OF = {"markupsafe": "jinja2", "pydantic-core": "pydantic"}
+
+
+def core_files() -> list[Path]:
+    return [HOME / "onggi.py", *(path for name in PACKAGES for path in sorted((HOME / name).rglob("*.py")))]
 
 
 def core_modules() -> list[str]:
-    files = [path for name in PACKAGES for path in sorted((HOME / name).rglob("*.py"))]
-    dotted = [".".join(path.relative_to(HOME).with_suffix("").parts) for path in files]
-    return ["onggi", *(name.removesuffix(".__init__") for name in dotted)]
+    dotted = [".".join(path.relative_to(HOME).with_suffix("").parts) for path in core_files()]
+    return [name.removesuffix(".__init__") for name in dotted]
 
 
 def run_python(code: str, *, path: list[Path], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -34,7 +38,7 @@ def test_core_loads_nothing_heavy(tmp_path: Path) -> None:
     code = f"import sys, {', '.join(modules)}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
     done = run_python(code, path=[HOME], folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert sorted((HEAVY | ONLY_WHERE_USED) & set(done.stdout.split())) == []
+    assert sorted(HEAVY & set(done.stdout.split())) == []
 
 
 def test_packages_are_our_own() -> None:
@@ -62,6 +66,26 @@ def locked() -> dict[str, str]:
     lines = (HOME / "requirements.lock").read_text("utf-8").splitlines()
     pins = [line.split("==") for line in lines if not line.startswith("#")]
     return {canonicalize_name(name): version for name, version in pins}
+
+
+def imported(file: Path) -> set[str]:
+    """The top-level names that a file imports, wherever in it."""
+    modules: list[str] = []
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            modules.append(node.module or "")
+    return {name.partition(".")[0] for name in modules}
+
+
+def test_dependencies_are_those_that_are_imported() -> None:
+    distributions = packages_distributions()
+    names = set().union(*map(imported, core_files())) - sys.stdlib_module_names - {"onggi", *PACKAGES}
+    used = {canonicalize_name(distributions[name][0]) for name in names}
+    requirements = [Requirement(text) for text in distribution("onggi").requires or []]
+    core = {canonicalize_name(requirement.name) for requirement in requirements if not requirement.marker}
+    assert {PART_OF.get(name, name) for name in used} - {"trafilatura"} == core
 
 
 def test_lock_covers_all_that_is_required() -> None:
