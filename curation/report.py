@@ -20,6 +20,18 @@ import yaml
 from markupsafe import Markup
 
 from curation.charts import COLORS, NARROW, WIDE, Histogram, Line, Step, funnel, histograms
+from curation.report_values import (
+    OPS,
+    address,
+    duration,
+    language_tag,
+    moment,
+    number,
+    percent,
+    size,
+    visible,
+    web_link,
+)
 from curation.rules import MISSING
 from curation.summary_models import EDGES, Distribution, RuleSummary, Sample, Summary, Tally, Threshold
 
@@ -30,7 +42,6 @@ N_ROWS = 15
 N_MANIFEST_CHARS = 40_000
 
 STAGES = ("read", "extract", "rules", "dedup")
-OPS = {"<=": "≤", ">=": "≥", "<>": "≠"}
 LANGUAGE_NAMES = {
     "ko": "Korean",
     "en": "English",
@@ -255,9 +266,9 @@ def _steps(total: Count, reasons: list[Reason]) -> list[Step]:
 def _sizes(group_sizes: Mapping[int, int]) -> list[SizeRow]:
     """Groups by powers of two of their size: 2, 3-4, 5-8, ..."""
     rows: dict[int, list[int]] = {}
-    for size, n_docs in group_sizes.items():
-        row = rows.setdefault((size - 1).bit_length(), [0, 0])
-        row[0], row[1] = row[0] + n_docs // size, row[1] + n_docs
+    for n_members, n_docs in group_sizes.items():
+        row = rows.setdefault((n_members - 1).bit_length(), [0, 0])
+        row[0], row[1] = row[0] + n_docs // n_members, row[1] + n_docs
     return [
         SizeRow("2" if power == 1 else f"{2 ** (power - 1) + 1:,}–{2**power:,}", *rows[power])
         for power in sorted(rows)
@@ -360,72 +371,6 @@ def _given(value: Any) -> Any:
         pairs = ((key, _given(item)) for key, item in value.items())
         return {key: item for key, item in pairs if item is not None and item != {}}
     return [_given(item) for item in value] if isinstance(value, list) else value
-
-
-# how values are written
-
-
-def percent(part: float, whole: float) -> str:
-    """A share: 12.3%, 0.04%, <0.01%. Only nothing is 0 and only the whole is 100."""
-    share = 100 * part / whole if whole else 0.0
-    if 0 < share < 0.01:
-        return "<0.01%"
-    if 99.99 < share < 100:
-        return ">99.99%"
-    return f"{share:.2f}%" if 0 < share < 1 or 99 < share < 100 else f"{share:.1f}%"
-
-
-def number(value: float) -> str:
-    """A measured value: 2,000,000, 1,234.5, 0.374."""
-    if value == round(value):
-        return f"{value:,.0f}"
-    return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def size(n_bytes: float) -> str:
-    """A size in decimal units: 12.3 MB."""
-    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if n_bytes >= unit:
-            return f"{n_bytes / unit:,.1f} {name}"
-    return f"{n_bytes:,.0f} B"
-
-
-def duration(seconds: float) -> str:
-    """A time: 0.24 s, 12.3 s, 4 min 05 s, 3 h 20 min."""
-    if seconds < 59.95:
-        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def moment(iso: str) -> str:
-    """A time without seconds: 2026-11-21 04:01 UTC."""
-    return f"{iso[:10]} {iso[11:16]}{' UTC' if iso.endswith(('Z', '+00:00')) else iso[19:]}"
-
-
-def web_link(url: str | None) -> str | None:
-    """The URL where it may be linked: http and https only."""
-    return url if url and re.match(r"https?://[^\s]+\Z", url, re.IGNORECASE) else None
-
-
-def address(url: str) -> str:
-    """A URL as a person reads it: no scheme, not too long."""
-    plain = re.sub(r"^https?://(www\.)?", "", url, flags=re.IGNORECASE).rstrip("/")
-    return plain if len(plain) <= 60 else f"{plain[:40]}…{plain[-17:]}"
-
-
-def visible(text: str) -> str:
-    """The text with control characters as their pictures, and without those that turn the direction of text."""
-    return text.translate(_PICTURES)
-
-
-_REMOVED = (0x7F, *range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | dict.fromkeys(_REMOVED)
-
-
-def language_tag(language: str | None) -> str | None:
-    """The language where it is a plain BCP 47 tag that an attribute can hold."""
-    return language if language and re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", language) else None
 
 
 @cache

@@ -5,13 +5,10 @@ are the same for every part, and samples are the first by (distance to the thres
 the first by id are a random sample that anyone can draw again.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from itertools import chain
-from operator import add
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,8 +17,14 @@ from polars.datatypes import DataTypeClass
 
 from curation.predicates import Comparison
 from curation.rules import MISSING, CheckedRule
+from curation.summary_merge import merge
 from curation.summary_models import (
     EDGES,
+    N_FAILURES,
+    N_GROUPS,
+    N_MARGIN_SAMPLES,
+    N_REASON_SAMPLES,
+    SNIPPET_CHARS,
     Distribution,
     Failure,
     Group,
@@ -33,19 +36,14 @@ from curation.summary_models import (
     Summary,
     Tally,
     Threshold,
+    by_key,
 )
 
 __all__ = ["Summary", "merge", "summarize"]
 
-N_MARGIN_SAMPLES = 20
-N_REASON_SAMPLES = 10
-N_GROUPS = 20
-N_FAILURES = 50
-SNIPPET_CHARS = 300
 LANGUAGES = ("ko", "en", "other")
 NOT_SIGNALS = frozenset({"copy", "offset", "exact_size", "value", "threshold"})
 
-Key = TypeVar("Key", str, int)
 DType = pl.DataType | DataTypeClass
 
 
@@ -75,9 +73,7 @@ _REACHED_RULES = (pl.col("verdict") != "failed") & ~pl.col("stage").is_in(["read
 
 def _ordered(judged: pl.DataFrame) -> pl.DataFrame:
     keys = judged.select("id", "copy")
-    return (
-        judged if keys.equals(ordered := keys.sort("id", "copy")) or ordered.is_empty() else judged.sort("id", "copy")
-    )
+    return judged if keys.equals(keys.sort("id", "copy")) else judged.sort("id", "copy")
 
 
 # counts
@@ -95,15 +91,7 @@ def _tallies(judged: pl.DataFrame) -> tuple[Tally, ...]:
         .collect()
     )
     names = (*_TALLY_KEYS, "n_docs", "content_bytes", "text_bytes", "n_chars")
-    return _sorted_tallies(Tally(**dict(zip(names, row, strict=True))) for row in rows.iter_rows())
-
-
-def _sorted_tallies(tallies: Iterable[Tally]) -> tuple[Tally, ...]:
-    return tuple(sorted(tallies, key=lambda tally: [str(value) for value in _tally_key(tally)]))
-
-
-def _tally_key(tally: Tally) -> tuple[str | None, ...]:
-    return tally.source, tally.language, tally.verdict, tally.stage, tally.reason
+    return by_key(Tally(**dict(zip(names, row, strict=True))) for row in rows.iter_rows())
 
 
 # distributions
@@ -360,14 +348,10 @@ def _reason_samples(judged: pl.DataFrame) -> tuple[ReasonSamples, ...]:
     by_reason: dict[tuple[str | None, str | None], list[Sample]] = {}
     for (stage, reason), sample in zip(firsts.select("stage", "reason").iter_rows(), _samples(firsts), strict=True):
         by_reason.setdefault((stage, reason), []).append(sample)
-    return _sorted_reasons({key: tuple(samples) for key, samples in by_reason.items()})
-
-
-def _sorted_reasons(
-    by_reason: Mapping[tuple[str | None, str | None], tuple[Sample, ...]],
-) -> tuple[ReasonSamples, ...]:
-    keys = sorted(by_reason, key=lambda key: (key[0] or "", key[1] or ""))
-    return tuple(ReasonSamples(stage=key[0], reason=key[1], samples=by_reason[key]) for key in keys)
+    return by_key(
+        ReasonSamples(stage=stage, reason=reason, samples=tuple(samples))
+        for (stage, reason), samples in by_reason.items()
+    )
 
 
 def _group_sizes(judged: pl.DataFrame) -> dict[int, int]:
@@ -392,130 +376,10 @@ def _groups(judged: pl.DataFrame) -> tuple[Group, ...]:
         Group(group=str(sample.group), size=size, sources=sources[str(sample.group)], first=sample)
         for size, sample in zip(firsts["exact_size"], _samples(firsts), strict=True)
     ]
-    return tuple(sorted(groups, key=_group_order)[:N_GROUPS])
-
-
-def _group_order(group: Group) -> tuple[int, str]:
-    return -group.size, group.group
+    return tuple(sorted(groups, key=lambda group: group.order)[:N_GROUPS])
 
 
 def _failures(judged: pl.DataFrame) -> tuple[Failure, ...]:
     rows = judged.filter(pl.col("verdict") == "failed").head(N_FAILURES)
     columns = ("id", pl.col("copy").alias("copy_number"), "source", "file", "offset", "stage", "reason", "detail")
     return tuple(Failure(**row) for row in rows.select(columns).iter_rows(named=True))
-
-
-# merging
-
-
-def merge(summaries: Iterable[Summary]) -> Summary:
-    """The summary of all parts together; the order of the parts does not matter.
-
-    Raises:
-        ValueError: the parts were judged by different rules.
-    """
-    return reduce(_merge_two, summaries, Summary())
-
-
-def _merge_two(a: Summary, b: Summary) -> Summary:
-    if not a.tallies or not b.tallies:
-        return b if b.tallies or not a.rules else a
-    return Summary(
-        tallies=_merge_tallies(a.tallies + b.tallies),
-        rules=tuple(_merge_rules(x, y) for x, y in zip(a.rules, b.rules, strict=True)),
-        signals=tuple(_merge_signals(x, y) for x, y in zip(a.signals, b.signals, strict=True)),
-        samples=_merge_reasons(a.samples + b.samples),
-        group_sizes=_add(a.group_sizes, b.group_sizes),
-        groups=_merge_groups(a.groups + b.groups),
-        failures=tuple(sorted((*a.failures, *b.failures), key=_identity)[:N_FAILURES]),
-    )
-
-
-def _add(a: Mapping[Key, int], b: Mapping[Key, int]) -> dict[Key, int]:
-    """Counts added by key, in the order of the keys."""
-    return dict(sorted((Counter(a) + Counter(b)).items()))
-
-
-def _merge_tallies(tallies: Iterable[Tally]) -> tuple[Tally, ...]:
-    sums: dict[tuple[str | None, ...], Tally] = {}
-    for tally in tallies:
-        key = _tally_key(tally)
-        sums[key] = _add_tallies(sums[key], tally) if key in sums else tally
-    return _sorted_tallies(sums.values())
-
-
-def _add_tallies(a: Tally, b: Tally) -> Tally:
-    measures = ("n_docs", "content_bytes", "text_bytes", "n_chars")
-    return a.model_copy(update={name: getattr(a, name) + getattr(b, name) for name in measures})
-
-
-def _merge_distributions(a: Distribution, b: Distribution) -> Distribution:
-    return Distribution(
-        scale=a.scale,
-        kept=tuple(map(add, a.kept, b.kept)),
-        dropped=tuple(map(add, a.dropped, b.dropped)),
-        n_missing=a.n_missing + b.n_missing,
-    )
-
-
-def _merge_signals(a: Signal, b: Signal) -> Signal:
-    return a.model_copy(update={"distribution": _merge_distributions(a.distribution, b.distribution)})
-
-
-def _merge_rules(a: RuleSummary, b: RuleSummary) -> RuleSummary:
-    if (a.name, a.keep, a.when) != (b.name, b.keep, b.when):
-        raise ValueError(f"summaries of different rules: {a.name} ({a.keep}), {b.name} ({b.keep})")
-    return a.model_copy(
-        update={
-            "n_evaluated": a.n_evaluated + b.n_evaluated,
-            "n_failing": a.n_failing + b.n_failing,
-            "n_only": a.n_only + b.n_only,
-            "thresholds": tuple(map(_merge_thresholds, a.thresholds, b.thresholds)),
-        }
-    )
-
-
-def _merge_thresholds(a: Threshold, b: Threshold) -> Threshold:
-    return a.model_copy(
-        update={
-            "n_beyond": a.n_beyond + b.n_beyond,
-            "distribution": _merge_distributions(a.distribution, b.distribution),
-            "failing": _merge_nearest(a.threshold, a.failing + b.failing),
-            "passing": _merge_nearest(a.threshold, a.passing + b.passing),
-        }
-    )
-
-
-def _merge_nearest(threshold: float, samples: Iterable[Sample]) -> tuple[Sample, ...]:
-    """The nearest of all, one of each exact group."""
-    ordered = sorted(samples, key=lambda sample: (abs((sample.value or 0.0) - threshold), *_identity(sample)))
-    firsts = {sample.group or _identity(sample): sample for sample in reversed(ordered)}
-    return tuple(sample for sample in ordered if firsts[sample.group or _identity(sample)] is sample)[
-        :N_MARGIN_SAMPLES
-    ]
-
-
-def _identity(item: Sample | Failure) -> tuple[str, int]:
-    return item.id, item.copy_number
-
-
-def _merge_reasons(parts: Iterable[ReasonSamples]) -> tuple[ReasonSamples, ...]:
-    by_reason: dict[tuple[str | None, str | None], tuple[Sample, ...]] = {}
-    for part in parts:
-        key = (part.stage, part.reason)
-        both = (*by_reason.get(key, ()), *part.samples)
-        by_reason[key] = tuple(sorted(both, key=_identity)[:N_REASON_SAMPLES])
-    return _sorted_reasons(by_reason)
-
-
-def _merge_groups(groups: Iterable[Group]) -> tuple[Group, ...]:
-    by_group: dict[str, Group] = {}
-    for group in groups:
-        other = by_group.get(group.group)
-        by_group[group.group] = _join_groups(other, group) if other else group
-    return tuple(sorted(by_group.values(), key=_group_order)[:N_GROUPS])
-
-
-def _join_groups(a: Group, b: Group) -> Group:
-    first = min(a.first, b.first, key=_identity)
-    return a.model_copy(update={"sources": _add(a.sources, b.sources), "first": first})

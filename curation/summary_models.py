@@ -1,10 +1,17 @@
 """What a summary of a corpus holds: counts, distributions over fixed bins, and samples. See curation/summary.py."""
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+
+N_MARGIN_SAMPLES = 20
+N_REASON_SAMPLES = 10
+N_GROUPS = 20
+N_FAILURES = 50
+SNIPPET_CHARS = 300
 
 Scale = Literal["fraction", "count", "amount"]
 EDGES: dict[Scale, NDArray[np.float64]] = {
@@ -33,6 +40,11 @@ class Tally(Model):
     content_bytes: int
     text_bytes: int
     n_chars: int
+
+    @property
+    def key(self) -> tuple[str | None, ...]:
+        """What no two tallies of a summary share."""
+        return self.source, self.language, self.verdict, self.stage, self.reason
 
 
 class Distribution(Model):
@@ -66,6 +78,11 @@ class Sample(Model):
     group: str | None
     """The exact-duplicate group, where it has one: only one member of a group is shown."""
     snippet: str
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """The primary key of the document."""
+        return self.id, self.copy_number
 
 
 class Threshold(Model):
@@ -102,6 +119,11 @@ class Group(Model):
     sources: dict[str, int]
     first: Sample
 
+    @property
+    def order(self) -> tuple[int, str]:
+        """Largest first."""
+        return -self.size, self.group
+
 
 class ReasonSamples(Model):
     """A few of the documents that ended for one reason (None: of the kept ones)."""
@@ -109,6 +131,11 @@ class ReasonSamples(Model):
     stage: str | None
     reason: str | None
     samples: tuple[Sample, ...]
+
+    @property
+    def key(self) -> tuple[str | None, ...]:
+        """What no two of a summary share."""
+        return self.stage, self.reason
 
 
 class Failure(Model):
@@ -123,6 +150,11 @@ class Failure(Model):
     reason: str | None
     detail: str | None
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """The primary key of the record."""
+        return self.id, self.copy_number
+
 
 class Summary(Model):
     """Everything that the report shows of the data."""
@@ -135,3 +167,11 @@ class Summary(Model):
     """Records by the size of their exact-duplicate group, from 2 on. There are at most sqrt(2 n_docs) sizes."""
     groups: tuple[Group, ...] = ()
     failures: tuple[Failure, ...] = ()
+
+
+Keyed = TypeVar("Keyed", Tally, ReasonSamples)
+
+
+def by_key(items: Iterable[Keyed]) -> tuple[Keyed, ...]:
+    """The items in the order of their keys, missing values first."""
+    return tuple(sorted(items, key=lambda item: [(value is not None, value or "") for value in item.key]))

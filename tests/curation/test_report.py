@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from curation.charts import Histogram, Line, histograms
-from curation.report import duration, moment, number, percent, render, size, visible, web_link
+from curation.report import render
+from curation.report_values import duration, moment, number, percent, size, visible, web_link
 from curation.summary import summarize
 from curation.summary_models import EDGES, Distribution, Summary
 from tests.curation.judged_rows import RULES, judged_rows, rule

@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.summary import N_FAILURES, N_GROUPS, N_MARGIN_SAMPLES, SNIPPET_CHARS, bins_of, merge, summarize
-from curation.summary_models import EDGES, Scale, Summary, Threshold
+from curation.summary import bins_of, merge, summarize
+from curation.summary_models import (
+    EDGES,
+    N_FAILURES,
+    N_GROUPS,
+    N_MARGIN_SAMPLES,
+    SNIPPET_CHARS,
+    Scale,
+    Summary,
+    Threshold,
+)
 from tests.curation.judged_rows import RULES, judged_rows, rule
 
 

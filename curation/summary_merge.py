@@ -1,0 +1,133 @@
+"""Summaries of parts of a corpus, put together."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import add
+from typing import TypeVar
+
+from curation.summary_models import (
+    N_FAILURES,
+    N_GROUPS,
+    N_MARGIN_SAMPLES,
+    N_REASON_SAMPLES,
+    Distribution,
+    Group,
+    ReasonSamples,
+    RuleSummary,
+    Sample,
+    Signal,
+    Summary,
+    Tally,
+    Threshold,
+    by_key,
+)
+
+Key = TypeVar("Key", str, int)
+
+
+def merge(summaries: Iterable[Summary]) -> Summary:
+    """The summary of all parts together; the order of the parts does not matter.
+
+    Raises:
+        ValueError: the parts were judged by different rules.
+    """
+    return reduce(_merge_two, summaries, Summary())
+
+
+def _merge_two(a: Summary, b: Summary) -> Summary:
+    if not a.tallies or not b.tallies:
+        return b if b.tallies or not a.rules else a
+    return Summary(
+        tallies=_merge_tallies(a.tallies + b.tallies),
+        rules=tuple(_merge_rules(x, y) for x, y in zip(a.rules, b.rules, strict=True)),
+        signals=tuple(_merge_signals(x, y) for x, y in zip(a.signals, b.signals, strict=True)),
+        samples=_merge_reasons(a.samples + b.samples),
+        group_sizes=_add(a.group_sizes, b.group_sizes),
+        groups=_merge_groups(a.groups + b.groups),
+        failures=tuple(sorted((*a.failures, *b.failures), key=lambda item: item.key)[:N_FAILURES]),
+    )
+
+
+def _add(a: Mapping[Key, int], b: Mapping[Key, int]) -> dict[Key, int]:
+    """Counts added by key, in the order of the keys."""
+    return dict(sorted((Counter(a) + Counter(b)).items()))
+
+
+def _merge_tallies(tallies: Iterable[Tally]) -> tuple[Tally, ...]:
+    sums: dict[tuple[str | None, ...], Tally] = {}
+    for tally in tallies:
+        key = tally.key
+        sums[key] = _add_tallies(sums[key], tally) if key in sums else tally
+    return by_key(sums.values())
+
+
+def _add_tallies(a: Tally, b: Tally) -> Tally:
+    measures = ("n_docs", "content_bytes", "text_bytes", "n_chars")
+    return a.model_copy(update={name: getattr(a, name) + getattr(b, name) for name in measures})
+
+
+def _merge_distributions(a: Distribution, b: Distribution) -> Distribution:
+    return Distribution(
+        scale=a.scale,
+        kept=tuple(map(add, a.kept, b.kept)),
+        dropped=tuple(map(add, a.dropped, b.dropped)),
+        n_missing=a.n_missing + b.n_missing,
+    )
+
+
+def _merge_signals(a: Signal, b: Signal) -> Signal:
+    return a.model_copy(update={"distribution": _merge_distributions(a.distribution, b.distribution)})
+
+
+def _merge_rules(a: RuleSummary, b: RuleSummary) -> RuleSummary:
+    if (a.name, a.keep, a.when) != (b.name, b.keep, b.when):
+        raise ValueError(f"summaries of different rules: {a.name} ({a.keep}), {b.name} ({b.keep})")
+    return a.model_copy(
+        update={
+            "n_evaluated": a.n_evaluated + b.n_evaluated,
+            "n_failing": a.n_failing + b.n_failing,
+            "n_only": a.n_only + b.n_only,
+            "thresholds": tuple(map(_merge_thresholds, a.thresholds, b.thresholds)),
+        }
+    )
+
+
+def _merge_thresholds(a: Threshold, b: Threshold) -> Threshold:
+    return a.model_copy(
+        update={
+            "n_beyond": a.n_beyond + b.n_beyond,
+            "distribution": _merge_distributions(a.distribution, b.distribution),
+            "failing": _merge_nearest(a.threshold, a.failing + b.failing),
+            "passing": _merge_nearest(a.threshold, a.passing + b.passing),
+        }
+    )
+
+
+def _merge_nearest(threshold: float, samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """The nearest of all, one of each exact group."""
+    ordered = sorted(samples, key=lambda sample: (abs((sample.value or 0.0) - threshold), *sample.key))
+    firsts = {sample.group or sample.key: sample for sample in reversed(ordered)}
+    return tuple(sample for sample in ordered if firsts[sample.group or sample.key] is sample)[:N_MARGIN_SAMPLES]
+
+
+def _merge_reasons(parts: Iterable[ReasonSamples]) -> tuple[ReasonSamples, ...]:
+    by_reason: dict[tuple[str | None, ...], ReasonSamples] = {}
+    for part in parts:
+        both = by_reason[part.key].samples + part.samples if part.key in by_reason else part.samples
+        first = tuple(sorted(both, key=lambda sample: sample.key)[:N_REASON_SAMPLES])
+        by_reason[part.key] = part.model_copy(update={"samples": first})
+    return by_key(by_reason.values())
+
+
+def _merge_groups(groups: Iterable[Group]) -> tuple[Group, ...]:
+    by_group: dict[str, Group] = {}
+    for group in groups:
+        other = by_group.get(group.group)
+        by_group[group.group] = _join_groups(other, group) if other else group
+    return tuple(sorted(by_group.values(), key=lambda group: group.order)[:N_GROUPS])
+
+
+def _join_groups(a: Group, b: Group) -> Group:
+    first = min(a.first, b.first, key=lambda item: item.key)
+    return a.model_copy(update={"sources": _add(a.sources, b.sources), "first": first})
