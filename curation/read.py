@@ -141,7 +141,9 @@ def _check_mapping(item: Input, formats: set[str]) -> None:
 def _absolute(path: str, base: str) -> str:
     if "://" in path or "::" in path or Path(path).is_absolute():
         return path
-    return f"{base.rstrip('/')}/{path}" if "://" in base else str(Path(base, path).absolute())
+    if "://" in base:
+        return f"{base}{path}" if base.endswith("/") else f"{base}/{path}"
+    return str(Path(base, path).absolute())
 
 
 def _parent(path: str) -> str:
@@ -149,7 +151,7 @@ def _parent(path: str) -> str:
 
 
 def _fixed_part(pattern: str) -> str:
-    return _parent(pattern[: min(pattern.find(c) for c in "*?[" if c in pattern)])
+    return _parent(pattern[: min((pattern.find(c) for c in "*?[" if c in pattern), default=None)])
 
 
 def _formats(item: Input) -> list[str]:

@@ -32,6 +32,8 @@ def read_parquet(
     with open_input(split.path) as file:
         parquet = open_parquet(file, split.path)
         check_columns(parquet, item, split.path)
+        if _is_repeated(parquet, _content_name(item)):
+            parquet = open_parquet(file, split.path, [_content_name(item)])
         first_row = sum(parquet.metadata.row_group(i).num_rows for i in range(split.start))
         try:
             yield from _batches(parquet, first_row, split, item, limits, metadata_names, cursor)
@@ -41,14 +43,16 @@ def read_parquet(
             ) from error
 
 
-def open_parquet(file: BinaryIO, path: str) -> pq.ParquetFile:
-    """The opened file; nothing but its footer is read.
+def open_parquet(file: BinaryIO, path: str, repeated: list[str] | None = None) -> pq.ParquetFile:
+    """The opened file; nothing but its footer is read. Columns in `repeated` come as dictionaries.
 
     Raises:
         RequestError: it is not a Parquet file.
     """
     try:
-        return pq.ParquetFile(file, pre_buffer=False, buffer_size=4 * MIB)
+        return pq.ParquetFile(
+            file, read_dictionary=repeated, pre_buffer=False, buffer_size=4 * MIB, page_checksum_verification=True
+        )
     except (pa.ArrowException, OSError) as error:
         raise RequestError(f"{path}: not a Parquet file, or one without its end: {error}") from error
 
@@ -81,6 +85,19 @@ def cut_parquet(parquet: pq.ParquetFile, shard_bytes: int) -> list[int]:
     return [*bounds, parquet.num_row_groups]
 
 
+def _is_repeated(parquet: pq.ParquetFile, column: str) -> bool:
+    """Whether a column may hold a few texts many times: hardly a byte per row beside its dictionary, which makes the
+    size in the file say nothing about the size in memory."""
+    for group in range(parquet.num_row_groups):
+        meta = parquet.metadata.row_group(group)
+        for chunk in (meta.column(index) for index in range(meta.num_columns)):
+            if chunk.path_in_schema == column and chunk.has_dictionary_page:
+                n_dictionary_bytes = chunk.data_page_offset - chunk.dictionary_page_offset
+                if chunk.total_compressed_size - n_dictionary_bytes < 8 * chunk.num_values:
+                    return True
+    return False
+
+
 def _batches(
     parquet: pq.ParquetFile,
     first_row: int,
@@ -98,32 +115,31 @@ def _batches(
         if row + meta.num_rows <= cursor:
             row += meta.num_rows
             continue
-        n_rows = _rows_at_once(meta.num_rows, meta.total_byte_size)
+        n_rows = max(1, min(BATCH_RECORDS, BATCH_BYTES * meta.num_rows // max(1, meta.total_byte_size)))
         for rows in parquet.iter_batches(n_rows, [group], columns, use_threads=False):
             skip = min(max(0, cursor - row), rows.num_rows)
-            records = _records(rows.slice(skip), first_row + row + skip, split, item, limits, metadata_names)
             row += skip
-            for part in _bounded(records):
+            for part in _bounded(rows.slice(skip), _content_name(item)):
+                records = _records(part, first_row + row, split, item, limits, metadata_names)
                 row += part.num_rows
-                yield Batch(part, row, {})
+                yield Batch(records, row, {})
 
 
-def _rows_at_once(n_rows: int, n_bytes: int) -> int:
-    """Rows of about one batch. Where there is hardly anything per row, a dictionary may hide long repeated texts."""
-    if n_bytes < 16 * n_rows:
-        return 64
-    return max(1, min(BATCH_RECORDS, BATCH_BYTES * n_rows // n_bytes))
-
-
-def _bounded(records: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+def _bounded(rows: pa.RecordBatch, column: str) -> Iterator[pa.RecordBatch]:
     """Slices of at most the content that a batch may hold."""
-    ends = np.cumsum(pc.fill_null(pc.binary_length(records["content"]), 0).to_numpy(zero_copy_only=False))
+    ends = np.cumsum(_lengths(_column_at(rows, column)).to_numpy(zero_copy_only=False).astype(np.int64))
     start = 0
-    while start < records.num_rows:
+    while start < rows.num_rows:
         before = ends[start - 1] if start else 0
         stop = max(start + 1, int(np.searchsorted(ends, before + BATCH_BYTES, side="right")))
-        yield records.slice(start, stop - start)
+        yield rows.slice(start, stop - start)
         start = stop
+
+
+def _lengths(array: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(array.type):
+        return pc.fill_null(pc.take(_lengths(array.dictionary), array.indices), 0)
+    return pc.fill_null(pc.binary_length(array.cast(pa.large_binary())), 0)
 
 
 def _records(
@@ -134,7 +150,7 @@ def _records(
     raw = _plain(_column_at(rows, _content_name(item)))
     utf8 = _is_string(raw.type)
     content = raw.cast(pa.large_binary())
-    lengths = pc.fill_null(pc.binary_length(content), 0)
+    lengths = _lengths(content)
     reasons, details = _failures(content, lengths, utf8, limits.record_bytes)
     too_large = pc.equal(reasons, "record_too_large")
     failed = reasons.is_valid()

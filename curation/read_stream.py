@@ -108,7 +108,7 @@ class Members:
         self.position, self.member = at, at
         self._decoder: Any = None
         self._block, self._used = b"", 0  # what was read, and how much of it the decoder took
-        self._feed_bytes = 0
+        self._feed_bytes, self._stop = 0, self.end
 
     def next(self) -> Piece | None:
         """The next piece, None at the end; at least 16 bytes unless the member is shorter.
@@ -139,10 +139,17 @@ class Members:
         return False
 
     def _fill(self) -> bool:
-        if self._used == len(self._block) and self.position < self.end:
+        if self._used == len(self._block) and self.position < self._stop:
             self.file.seek(self.position)
-            self._block, self._used = self.file.read(min(READ_BYTES, self.end - self.position)), 0
+            self._block, self._used = self.file.read(min(READ_BYTES, self._stop - self.position)), 0
         return self._used < len(self._block)
+
+    def _stop_before_next(self, n_bytes: int) -> None:
+        if self._stop == self.end:
+            end = min(self.end, self.position + n_bytes + PROBE_BYTES)
+            starts = member_starts(self.file, self.position, end, self.codec, b"")
+            self._stop = next(starts, self.end)
+            self._block = self._block[: self._used + self._stop - self.position]
 
     def _take(self, n: int) -> None:
         self._used += n
@@ -155,10 +162,12 @@ class Members:
             feed = self._block[self._used : self._used + self._feed_bytes]
             data, n_used = self.codec.decode(self._decoder, feed)
         except DECODE_ERRORS:
-            # What came out before the error is lost with it: feed less, down to the byte that is wrong.
+            # What came out before the error is lost with it: feed less, down to the byte that is wrong, and nothing
+            # of a member that follows one cut short, which would decode to nonsense.
             if spare is None or self._feed_bytes == 1:
                 raise BrokenMemberError(self.member) from None
             self._decoder, self._feed_bytes = spare, self._feed_bytes // 2
+            self._stop_before_next(len(feed))
             return b""
         if not has_input and not data and not self._decoder.eof:
             raise BrokenMemberError(self.member)
