@@ -114,14 +114,14 @@ def test_each_row_once_for_any_shard_size(tmp_path, texts, group_rows, shard_byt
 
 def test_batches_are_bounded_and_resume(tmp_path, monkeypatch):
     rng = random.Random(5)
-    texts = [rng.choice("가나다") * rng.choice([10, 1000, 100_000]) + str(i) for i in range(150)]
-    path = write(tmp_path, {"text": texts}, row_group_size=70)  # bounds are checked where it is read
+    texts = [rng.choice("가나다") * rng.choice([10, 1000, 100_000]) + str(i) for i in range(60)]
+    path = write(tmp_path, {"text": texts}, row_group_size=25)  # bounds are checked where it is read
     assert [row["content"].decode() for row in read_all(path)[0]] == texts
     assert check_cursors(path, 1 << 40) > 3
     monkeypatch.setattr(read_parquet, "BATCH_BYTES", 5000)
-    short = write(tmp_path, {"text": [text[:900] for text in texts]}, row_group_size=40)
-    assert check_cursors(short, 1 << 40) > 20
-    assert check_cursors(short, 1) > 20
+    short = write(tmp_path, {"text": [text[:900] for text in texts]}, row_group_size=16)
+    assert check_cursors(short, 1 << 40) > 8
+    assert check_cursors(short, 1) > 8
 
 
 def test_a_long_text_that_a_dictionary_repeats_is_not_expanded_at_once(tmp_path):
