@@ -219,15 +219,9 @@ FIRST_SYLLABLE, LAST_SYLLABLE = 0xAC00, 0xD7A3
 
 
 def fit_romanised(prose: list[dict[str, str]], others: list[str]) -> None:
-    """Half of the evidence on each side: Korean with and without sound changes; English and all the other languages."""
-    korean = [
-        row["text"][:3000]
-        for row in prose
-        if row["lang"] == "ko" and "docs" not in row["file"] and "cpp" not in row["file"]
-    ]
-    english = [
-        row["text"][:3000] for row in prose if row["lang"] == "en" and row["file"] in ("en_books_misc", "en_noisy")
-    ]
+    """Half of the evidence each: Korean with and without sound changes; English and all the other languages."""
+    plain = [row for row in prose if row["file"] not in TECHNICAL]
+    korean, english = ([row["text"][:3000] for row in plain if row["lang"] == lang] for lang in ("ko", "en"))
     romanised = [[latin_only(romanise(text, changes)) for text in korean] for changes in (False, True)]
     probability = [smoothed(counts(texts)) for texts in (*romanised, english, others)]
     log_odds = np.log((probability[0] + probability[1]) / (probability[2] + probability[3]))
@@ -288,7 +282,7 @@ def smoothed(trigram_counts, strength=50.0):
 
 
 def declarations(package: Path) -> Iterator[tuple[str, str]]:
-    """(code, text) of each declaration that is mostly written in Latin letters."""
+    """(code, text) of each declaration that is mostly in Latin letters."""
     for path in sorted((package / "declaration").glob("*.html")):
         paragraphs = re.findall(r"<p>(.*?)</p>", path.read_text(), re.S)
         text = "\n".join(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", p)) for p in paragraphs)

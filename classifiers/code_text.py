@@ -236,12 +236,16 @@ def _count_line(utf8, line_start, first, last, counts):  # type: ignore[no-untyp
 
 @njit(nogil=True, cache=True, inline="always")
 def _count_prose(utf8, first, last, n_chars, at_line_start, counts):  # type: ignore[no-untyped-def]
-    """Add the line's characters to the prose if it is full of words and does not begin as a comment or a tag does."""
+    """Add the line to the prose if it is full of words, begins unlike a comment or tag, ends unlike code."""
     head = utf8[first]
     second = utf8[first + 1] if first < last else 32
     if head == 60 or head == 59 or head == 35:  # < ; #
         return
     if (head == 47 and (second == 47 or second == 42)) or (head == 45 and second == 45):  # // /* --
+        return
+    tail = utf8[last]
+    before = utf8[last - 1] if first < last else 32
+    if tail == 59 or tail == 123 or tail == 125 or (tail == 58 and (before == 41 or before == 93)):  # ; { } ): ]:
         return
     n_line = n_chars - at_line_start[0]
     n_pairs, n_not_ascii = counts[PROSE_SPACE] - at_line_start[1], counts[NOT_ASCII] - at_line_start[2]

@@ -1,5 +1,7 @@
 """fastText models over Arrow text: load once, sample long documents, predict in batches."""
 
+import mmap
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from manifests.errors import RequestError
 
 N_WINDOWS = 3
 NEWLINE, SPACE = 10, 32
+MAGIC, HEADER_BYTES = 793712314, 64  # of a model file
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class FastTextModel:
         self.path = Path(path)
         if not self.path.is_file():
             raise RequestError(f"fastText model {str(path)!r}: no such file; give the path of a .bin or .ftz model")
-        self.digest = xxhash.xxh3_128_hexdigest(self.path.read_bytes())
+        self.digest = _checked_digest(self.path)
         try:
             # The class rather than fasttext.load_model, which prints a warning to stderr in some builds.
             self._model = fasttext.FastText._FastText(model_path=str(self.path))
@@ -59,6 +62,55 @@ class FastTextModel:
             label[row, : len(found)] = [self._index[name] for name in found]
             score[row, : len(found)] = probability
         return TopLabels(label, np.clip(score, 0.0, 1.0))
+
+
+def _checked_digest(path: Path) -> str:
+    """The digest of a model file that is whole: fastText hangs on one cut short, or answers from half a matrix."""
+    wrong = f"fastText model {str(path)!r} cannot be loaded: it is not a fastText model, or it is cut short"
+    size_bytes = path.stat().st_size
+    if not size_bytes:
+        raise RequestError(wrong)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        try:
+            whole = _model_size(content) == size_bytes
+        except (struct.error, ValueError) as error:
+            raise RequestError(wrong) from error
+        if not whole:
+            raise RequestError(wrong)
+        return xxhash.xxh3_128_hexdigest(content)
+
+
+def _model_size(content: mmap.mmap) -> int:
+    """How many bytes a model file should have by what it says of itself (FastText::saveModel, format version 12)."""
+    magic, _ = struct.unpack_from("<ii", content)
+    if magic != MAGIC:
+        raise ValueError(f"magic number {magic}")
+    n_entries, _, _, _, n_pruned = struct.unpack_from("<iiiqq", content, HEADER_BYTES)
+    at = HEADER_BYTES + struct.calcsize("<iiiqq")
+    for _ in range(n_entries):  # a name that ends in zero, a count, a type
+        end = content.find(b"\0", at)
+        if end < 0:
+            raise ValueError("the dictionary does not end")
+        at = end + 10
+    at += max(n_pruned, 0) * 8
+    is_quantised = content[at] if at < len(content) else 0
+    at = _matrix_end(content, at + 1, bool(is_quantised))
+    output_quantised = is_quantised and at < len(content) and content[at]
+    return _matrix_end(content, at + 1, bool(output_quantised))
+
+
+def _matrix_end(content: mmap.mmap, at: int, is_quantised: bool) -> int:
+    if not is_quantised:
+        n_rows, n_columns = struct.unpack_from("<qq", content, at)
+        return int(at + 16 + 4 * n_rows * n_columns)
+    has_norms, n_rows, _, n_codes = struct.unpack_from("<?qqi", content, at)
+    at = _quantizer_end(content, at + struct.calcsize("<?qqi") + n_codes)
+    return _quantizer_end(content, at + n_rows) if has_norms else at
+
+
+def _quantizer_end(content: mmap.mmap, at: int) -> int:
+    (dimension,) = struct.unpack_from("<i", content, at)
+    return int(at + 16 + 4 * 256 * dimension)
 
 
 def sample_windows(texts: pa.LargeStringArray, max_chars: int) -> pa.LargeStringArray:

@@ -1,6 +1,7 @@
 """Which language a text is in: its script and its signs first, fastText's opinion for what they leave open."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,9 @@ LID176 = Path(__file__).parent / "models" / "lid.176.ftz"
 
 # Tuned on the even half of data/langid and on data/text; benchmarks/language.py shows what they do on the odd half.
 CODE_PROBABILITY = 0.8
-CODE_PROSE_FRAC_MAX = 0.3  # a text that is plain prose to this extent has a language, whatever code it shows
+CODE_PROSE_FRAC_MAX = 0.15  # a text that is plain prose to this extent has a language, whatever code it shows
 CODE_LATIN_FRAC_MIN = 0.5
+CODE_SYMBOL_FRAC_MIN = 0.03  # no code is all letters, however unlike prose it looks
 ROMANISED_LATIN_FRAC_MIN = 0.8
 ROMANISED_EVIDENCE_MIN = 0.6  # nats per trigram; the rows of the even half lie above 1.2, other languages below 0.5
 ROMANISED_SHRINKAGE = 8  # trigrams without evidence added to each text, so that one short word proves little
@@ -100,7 +102,7 @@ class LanguageIdentifier:
         _by_signs(samples, shares, language, score)
         _by_hangul(shares, language, score)
         is_open = (score == 0) & (shares.n_letters > 0)
-        self._by_fasttext(samples, shares, np.flatnonzero(is_open), language, score)
+        self._by_fasttext(pc.utf8_lower(samples), shares, np.flatnonzero(is_open), language, score)
         return LanguageColumns(pa.array(language, pa.string()), pa.array(score), pa.array(shares.hangul_frac))
 
     def _by_fasttext(
@@ -120,7 +122,8 @@ class LanguageIdentifier:
         """The model's first label: of a fifth of the sample where that leaves little doubt, else of all of it."""
         top = self._model.predict(sample_windows(samples, max(self.max_chars // 5, MIN_SAMPLE_CHARS)))
         label, score = top.label[:, 0], top.score[:, 0]
-        doubtful = np.flatnonzero((score < QUITE_SURE) | (hangul_frac >= HANGUL_TRACE))
+        mixed = (hangul_frac >= HANGUL_TRACE) & ((hangul_frac < HANGUL_MATRIX) | (self._tags[label] != "ko"))
+        doubtful = np.flatnonzero((score < QUITE_SURE) | mixed)
         top = self._model.predict(pc.take(samples, pa.array(doubtful)))
         label[doubtful], score[doubtful] = top.label[:, 0], top.score[:, 0]
         return self._tags[label], score
@@ -131,7 +134,7 @@ class LanguageIdentifier:
         english = np.where(self._tags[top.label] == "en", top.score, 0).max(axis=1, initial=0)
         wins = english * ENGLISH_PRIOR > score[rows]
         language[rows[wins]] = "en"
-        score[rows[wins]] = (english * ENGLISH_PRIOR / (1 + english * (ENGLISH_PRIOR - 1)))[wins]
+        score[rows[wins]] = english[wins]
 
     def identify_paragraphs(self, text: str) -> list[ParagraphLanguage]:
         """The language of every paragraph in order: blocks between blank lines, or lines where no line is blank."""
@@ -140,6 +143,15 @@ class LanguageIdentifier:
         columns = self.identify(pa.array([text[a:b] for a, b in spans], pa.large_string()))
         judged = zip(spans, columns.language.to_pylist(), columns.score.to_pylist(), strict=True)
         return [ParagraphLanguage(a, b, language, score) for (a, b), language, score in judged]
+
+
+def mixed_frac(paragraphs: list[ParagraphLanguage]) -> float:
+    """Share of the characters that lie in paragraphs of another language than most; `und` and `zxx` do not count."""
+    n_chars: Counter[str] = Counter()
+    for paragraph in paragraphs:
+        if paragraph.language not in (UNDETERMINED, "zxx"):
+            n_chars[paragraph.language] += paragraph.end - paragraph.start
+    return 1 - max(n_chars.values()) / n_chars.total() if n_chars else 0.0
 
 
 def _by_signs(samples: pa.LargeStringArray, shares: ScriptShares, language: Tags, score: Scores) -> None:
@@ -151,7 +163,7 @@ def _by_signs(samples: pa.LargeStringArray, shares: ScriptShares, language: Tags
     score[is_romanised] = 1 / (1 + np.exp(-4 * (evidence[is_romanised] - ROMANISED_EVIDENCE_MIN)))
     probability, prose_frac = code_signs(samples)
     is_code = (probability >= CODE_PROBABILITY) & (prose_frac < CODE_PROSE_FRAC_MAX)
-    is_code &= (shares.latin_frac >= CODE_LATIN_FRAC_MIN) & (shares.n_letters > 0)
+    is_code &= (shares.latin_frac >= CODE_LATIN_FRAC_MIN) & (shares.symbol_frac >= CODE_SYMBOL_FRAC_MIN)
     language[is_code], score[is_code] = "zxx", probability[is_code]
 
 
