@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from curation.kernels import duplicates, lines, words
-from curation.kernels.characters import character_classes
-from curation.kernels.hashing import joinable_hash, new_table
+from curation.kernels import duplicates, korean, lines, words
+from curation.kernels.characters import Bytes, Hashes, Offsets, Values, character_classes
+from curation.kernels.hashing import hash_text, new_table, new_words
 
 SIGNALS_VERSION = "signals-1"
 """Changes whenever a signal is added or its value could differ for some text."""
@@ -23,6 +22,7 @@ STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 GOPHER = "Rae et al. 2021 (Gopher), as datatrove 0.10.1"
 FINEWEB = "Penedo et al. 2024 (FineWeb), as datatrove 0.10.1"
 C4 = "Raffel et al. 2020 (C4), as datatrove 0.10.1"
+FINEWEB_2 = "Penedo et al. 2025 (FineWeb-2), kor_Hang, on endings of eojeol"
 DPS = "EleutherAI/dps, Korean job"
 ONGGI = "Onggi"
 
@@ -89,6 +89,21 @@ SIGNALS: tuple[Signal, ...] = (
     _count("c4_kept_line_count", "lines", "Lines that C4 keeps.", C4),
     _count("c4_sentence_count", "sentences", "Sentences in the lines that C4 keeps.", C4),
     _count("c4_citation_count", "count", "Citations such as [1] and [edit] that C4 takes out.", C4),
+    _count("hangul_word_count", "words", "Eojeol with a Hangul syllable.", ONGGI),
+    _ratio("josa_word_frac", "frac", "Of these, the share that closes with a particle (josa).", ONGGI),
+    _count(
+        "ko_stop_word_count",
+        "count",
+        "Different ones of the Korean stop words that are or close an eojeol.",
+        FINEWEB_2,
+    ),
+    _ratio("ko_stop_word_frac", "frac", "Eojeol with a Hangul syllable that a Korean stop word closes.", FINEWEB_2),
+    _ratio(
+        "jamo_frac", "frac", "Letters outside syllables (ㅋ, ㅠ), of the characters that are not white space.", ONGGI
+    ),
+    _count("jamo_run_max", "chars", "Longest run of letters outside syllables.", ONGGI),
+    _count("spam_phrase_count", "count", "Different Korean spam phrases, looked for without spaces and dots.", ONGGI),
+    _count("spam_hit_count", "count", "Occurrences of Korean spam phrases.", ONGGI),
 )
 """Every signal, in the order of the struct's fields. A ratio without a denominator is null, never NaN."""
 
@@ -110,7 +125,7 @@ def measure_signals(texts: pa.LargeStringArray) -> pa.StructArray:
     return pa.StructArray.from_arrays(fields, fields=list(SIGNAL_TYPE), mask=mask)
 
 
-def _buffers(texts: pa.LargeStringArray) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def _buffers(texts: pa.LargeStringArray) -> tuple[Bytes, Offsets]:
     """(UTF-8 bytes, n + 1 offsets) of the array, without copying the text."""
     if len(texts) == 0:
         return np.frombuffer(b"", np.uint8), np.frombuffer(bytes(8), np.int64)
@@ -119,33 +134,33 @@ def _buffers(texts: pa.LargeStringArray) -> tuple[npt.NDArray[np.uint8], npt.NDA
     return np.frombuffer(utf8 or b"", np.uint8), starts
 
 
-def _measure(utf8: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.float64]]:
+def _measure(utf8: Bytes, offsets: Offsets) -> dict[str, Values]:
     """Every kernel over all documents; one float column per signal, NaN where undefined."""
-    n_docs, longest_bytes = len(offsets) - 1, int(np.diff(offsets).max(initial=0))
-    classes = character_classes()
-    table = new_table(longest_bytes // 2 + 1)
-    of_words = np.empty((n_docs, len(words.COLUMNS)))
-    scratch, grams = words.new_words(longest_bytes), np.empty(longest_bytes // 2 + 1, np.uint64)
-    words.measure_words(utf8, offsets, classes, *_stop_words(), scratch, grams, table, of_words)
-    of_duplicates = np.empty((n_docs, len(duplicates.COLUMNS)))
-    duplicates.measure_duplicates(
-        utf8, offsets, classes, of_words[:, words.CHARS], of_words[:, words.WORDS], table, of_duplicates
+    longest_bytes = int(np.diff(offsets).max(initial=0))
+    n_docs, n_items, classes = len(offsets) - 1, longest_bytes // 2 + 1, character_classes()
+    of_words, of_duplicates, of_lines, of_korean = (
+        np.empty((n_docs, len(kernel.COLUMNS))) for kernel in (words, duplicates, lines, korean)
     )
-    of_lines = np.empty((n_docs, len(lines.COLUMNS)))
-    lines.measure_lines(utf8, offsets, classes, lines.C4_PHRASES, lines.new_line_scratch(longest_bytes), of_lines)
-    measured = zip(
-        (words.COLUMNS, duplicates.COLUMNS, lines.COLUMNS), (of_words, of_duplicates, of_lines), strict=True
-    )
-    return {name: values[:, i] for names, values in measured for i, name in enumerate(names)}
+    table = new_table(n_items)
+    words.measure_words(utf8, offsets, classes, *_stop_words(), new_words(n_items), table, of_words)
+    n_chars, n_words, hangul_fracs = (of_words[:, column] for column in (words.CHARS, words.WORDS, words.HANGUL))
+    duplicates.measure_duplicates(utf8, offsets, classes, n_chars, n_words, table, of_duplicates)
+    line_scratch = lines.new_line_scratch(longest_bytes)
+    lines.measure_lines(utf8, offsets, classes, lines.C4_PHRASES, line_scratch, of_lines)
+    endings, spam = korean.korean_endings(), korean.korean_spam()
+    korean.measure_korean(utf8, offsets, classes, endings, spam, hangul_fracs, of_korean)
+    kernels = (words, duplicates, lines, korean)
+    measured = zip(kernels, (of_words, of_duplicates, of_lines, of_korean), strict=True)
+    return {name: values[:, i] for kernel, values in measured for i, name in enumerate(kernel.COLUMNS)}
 
 
 @cache
-def _stop_words() -> tuple[npt.NDArray[np.uint64], int]:
+def _stop_words() -> tuple[Hashes, int]:
     """(hashes of the English stop words, characters of the longest one)."""
-    return np.array([joinable_hash(word) for word in STOP_WORDS], np.uint64), max(map(len, STOP_WORDS))
+    return np.array([hash_text(word) for word in STOP_WORDS], np.uint64), max(map(len, STOP_WORDS))
 
 
-def _to_arrow(values: npt.NDArray[np.float64], arrow_type: pa.DataType) -> pa.Array:
+def _to_arrow(values: Values, arrow_type: pa.DataType) -> pa.Array:
     """One column, null where NaN."""
     if pa.types.is_integer(arrow_type):
         return pa.array(values.astype(np.int32), arrow_type)

@@ -6,6 +6,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+Values = npt.NDArray[np.float64]
+
 N_CODE_POINTS = 0x110000
 
 SPACE = 1  # str.isspace(): where str.split() cuts
@@ -20,9 +25,8 @@ JAMO = 128  # a Hangul letter outside a syllable (ㅋ, ㅠ)
 # Line separators of str.splitlines(); "\r\n" counts once.
 _LINE_BREAKS = "\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
 # The next two are datatrove 0.10.1's (utils/text.py, Apache-2.0), its fullwidth １ included; a test compares them.
-_PUNCTUATION = (
-    "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~«´»–—’“”„…∶━►、。〈〉《》「」【】！％（），．１：；？～"
-    + "".join(map(chr, [*range(9), *range(11, 32), *range(127, 160)]))
+_PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~«´»–—’“”„…∶━►、。〈〉《》「」【】！％（），．１：；？～" + "".join(
+    map(chr, [*range(9), *range(11, 32), *range(127, 160)])
 )
 _TERMINAL_RANGES = """
     21 2E 3F 589 61D-61F 6D4 700-702 7F9 837 839 83D-83E 964-965 104A-104B 1362 1367-1368 166E 1735-1736 17D4-17D6
@@ -36,18 +40,18 @@ _SYLLABLE_RANGES = "AC00-D7A3"
 _JAMO_RANGES = "1100-11FF 3131-318E A960-A97C D7B0-D7C6 D7CB-D7FB FFA1-FFBE FFC2-FFC7 FFCA-FFCF FFD2-FFD7 FFDA-FFDC"
 
 
-def _code_points(ranges: str) -> npt.NDArray[np.int64]:
+def _code_points(ranges: str) -> Offsets:
     """All code points of hexadecimal ranges such as "21 61D-61F"."""
     bounds = [[int(bound, 16) for bound in item.split("-")] for item in ranges.split()]
     return np.concatenate([np.arange(item[0], item[-1] + 1) for item in bounds])
 
 
-def _ordinals(characters: str) -> npt.NDArray[np.int64]:
+def _ordinals(characters: str) -> Offsets:
     return np.array([ord(character) for character in characters])
 
 
 @cache
-def character_classes() -> npt.NDArray[np.uint8]:
+def character_classes() -> Bytes:
     """Class bits of every code point, shape (0x110000,), built from this Python's Unicode tables in some 50 ms."""
     every = np.arange(N_CODE_POINTS, dtype=np.uint32).view("U1")
     classes = np.zeros(N_CODE_POINTS, np.uint8)
@@ -64,21 +68,21 @@ def character_classes() -> npt.NDArray[np.uint8]:
 
 
 @njit(nogil=True, cache=True)
-def decode(utf8, i):
+def decode(utf8: Bytes, i: int) -> tuple[int, int]:
     """(code point, number of bytes) of the character that starts at utf8[i]; the buffer is valid UTF-8."""
-    lead = np.int64(utf8[i])
+    lead = int(utf8[i])
     if lead < 0x80:
         return lead, 1
     if lead < 0xE0:
-        return (lead & 0x1F) << 6 | np.int64(utf8[i + 1] & 0x3F), 2
-    middle = np.int64(utf8[i + 1] & 0x3F) << 6 | np.int64(utf8[i + 2] & 0x3F)
+        return (lead & 0x1F) << 6 | int(utf8[i + 1] & 0x3F), 2
+    middle = int(utf8[i + 1] & 0x3F) << 6 | int(utf8[i + 2] & 0x3F)
     if lead < 0xF0:
         return (lead & 0x0F) << 12 | middle, 3
-    return (lead & 0x07) << 18 | middle << 6 | np.int64(utf8[i + 3] & 0x3F), 4
+    return (lead & 0x07) << 18 | middle << 6 | int(utf8[i + 3] & 0x3F), 4
 
 
 @njit(nogil=True, cache=True)
-def strip(utf8, start, end, classes):
+def strip(utf8: Bytes, start: int, end: int, classes: Bytes) -> tuple[int, int]:
     """(start, end) of utf8[start:end] without the white space at both ends, as str.strip() leaves it."""
     while start < end:
         character, size = decode(utf8, start)

@@ -1,4 +1,4 @@
-"""64-bit hashes of strings that can be joined, and the open-addressing table that counts them."""
+"""Scratch for one document: its words as hashes that can be joined, and the table that counts what they make up."""
 
 from typing import NamedTuple
 
@@ -6,16 +6,19 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, uint64
 
-# hash(s) = sum of (code point + 1) * BASE^(characters after it), modulo 2^64. So hash(s + t) = hash(s) * BASE^len(t)
-# + hash(t), which gives the hash of n words joined without a space from the hashes of the words.
+from curation.kernels.characters import Bytes, Hashes, Offsets
+
+# hash(s) = sum of (code point + 1) * BASE^(-its position in s), modulo 2^64. With running sums over a text, the hash
+# of any stretch of it is one subtraction and one multiplication, at whatever length.
 BASE = uint64(0x9E3779B97F4A7C15)
+INVERSE = uint64(pow(0x9E3779B97F4A7C15, -1, 2**64))
 SPREAD = uint64(0xD6E8FEB86659FD93)
 
 
 class Table(NamedTuple):
     """Scratch for one document at a time: keys (0 where empty), how often each came, and at which item first."""
 
-    keys: npt.NDArray[np.uint64]
+    keys: Hashes
     counts: npt.NDArray[np.int32]
     firsts: npt.NDArray[np.int32]
 
@@ -26,16 +29,52 @@ def new_table(n_items: int) -> Table:
     return Table(np.empty(size, np.uint64), np.empty(size, np.int32), np.empty(size, np.int32))
 
 
-def joinable_hash(text: str) -> int:
-    """The hash of a string as the kernels compute it, character by character."""
-    h = 0
-    for character in text:
-        h = (h * int(BASE) + ord(character) + 1) % 2**64
-    return h
+class Words(NamedTuple):
+    """Scratch for the words of one document, its text without white space.
+
+    Word i has the characters char_end[i] to char_end[i + 1]; powers[i] is BASE^char_end[i], sums[i] the running sum
+    of (code point + 1) * BASE^-position before it, and order_sums[i] that of mix(hash of word j) * BASE^-j for j < i.
+    """
+
+    char_end: Offsets
+    sums: Hashes
+    powers: Hashes
+    order_sums: Hashes
+    any_class: Bytes  # class bits of any of a word's characters
+    all_class: Bytes  # class bits of all of a word's characters
+
+
+def new_words(n_words: int) -> Words:
+    """Scratch for up to n_words words; pages that no document touches cost no memory."""
+    char_end = np.zeros(n_words + 1, np.int64)
+    sums, powers, order_sums = np.zeros((3, n_words + 1), np.uint64)
+    return Words(char_end, sums, powers, order_sums, *np.empty((2, n_words), np.uint8))
+
+
+def hash_text(text: str) -> int:
+    """The hash of a string as the kernels compute it."""
+    return sum((ord(character) + 1) * pow(int(INVERSE), i, 2**64) for i, character in enumerate(text)) % 2**64
 
 
 @njit(nogil=True, cache=True)
-def mix(h):
+def hash_words(words: Words, i: int, n: int) -> np.uint64:
+    """The hash of the n words from word i, joined without spaces."""
+    joined: np.uint64 = (words.sums[i + n] - words.sums[i]) * words.powers[i]
+    return joined
+
+
+@njit(nogil=True, cache=True)
+def count_bits(bits: int) -> int:
+    """How many bits are set."""
+    n_bits = 0
+    while bits:
+        bits &= bits - 1
+        n_bits += 1
+    return n_bits
+
+
+@njit(nogil=True, cache=True)
+def mix(h: np.uint64) -> np.uint64:
     """A bijection on 64 bits in which every input bit moves every output bit."""
     h ^= h >> uint64(32)
     h *= SPREAD
@@ -45,7 +84,7 @@ def mix(h):
 
 
 @njit(nogil=True, cache=True)
-def clear(table, n_items):
+def clear(table: Table, n_items: int) -> np.uint64:
     """Empties as many slots as n_items need at half load; returns the shift that find() takes."""
     bits = 4
     while (1 << bits) < 2 * n_items:
@@ -55,7 +94,7 @@ def clear(table, n_items):
 
 
 @njit(nogil=True, cache=True)
-def find(table, shift, key):
+def find(table: Table, shift: np.uint64, key: np.uint64) -> np.uint64:
     """Where `key` (not 0) is, or belongs, in the first 2^(64 - shift) slots of the table."""
     mask = (uint64(1) << (uint64(64) - shift)) - uint64(1)
     slot = (key * BASE) >> shift
@@ -65,10 +104,10 @@ def find(table, shift, key):
 
 
 @njit(nogil=True, cache=True)
-def insert(table, shift, key):
+def insert(table: Table, shift: np.uint64, key: np.uint64) -> bool:
     """Adds `key`; True where it was there already."""
     key = max(key, uint64(1))
     slot = find(table, shift, key)
-    known = table.keys[slot] == key
+    known: bool = table.keys[slot] == key
     table.keys[slot] = key
     return known

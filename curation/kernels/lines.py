@@ -1,13 +1,12 @@
-"""Signals of lines cut where str.splitlines() cuts: Gopher's bullets and ellipses, and what C4 does with each line."""
+"""Signals of lines, cut as str.splitlines() cuts: Gopher's bullets and ellipses, and what C4 does with each line."""
 
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from curation.kernels.characters import DECIMAL, LINE_BREAK, SPACE, decode, strip
-from curation.kernels.phrases import compile_phrases, find_phrases
+from curation.kernels.characters import DECIMAL, LINE_BREAK, SPACE, TERMINAL, Bytes, Offsets, Values, decode, strip
+from curation.kernels.phrases import Phrases, compile_phrases, find_phrases
 
 COLUMNS = (
     "line_count",
@@ -36,19 +35,18 @@ C4_WORD_CHARS_MAX = 1000  # C4QualityFilter's max_word_length
 C4_LINE_WORDS_MIN = 3  # its min_words_per_line
 
 _POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
-# The Kelvin sign (U+212A) is the only letter beyond ASCII that str.lower() turns into one of a phrase's letters.
-_POLICY_SPELLINGS = _POLICY + tuple(phrase.replace("k", "\u212a") for phrase in _POLICY if "k" in phrase)
-C4_PHRASES = compile_phrases([["lorem ipsum"], ["javascript"], _POLICY_SPELLINGS])
+C4_PHRASES = compile_phrases([["lorem ipsum"], ["javascript"], _POLICY])
+BEGINS_LINE_BREAK = np.array([byte < 0x20 or byte in (0xC2, 0xE2) for byte in range(256)])
 SAYS_LOREM_IPSUM, SAYS_JAVASCRIPT, SAYS_POLICY = 1, 2, 4
 
 _EDIT, _CITATION_NEEDED = (np.frombuffer(tag, np.uint8) for tag in (b"[edit]", b"[citation needed]"))
 
 
 class LineScratch(NamedTuple):
-    """A copy of one line without its citations; `read` is a read-only view of `write`, of the type of Arrow's text."""
+    """A line without its citations; `read` is a read-only view of `write`, as Arrow's text is read-only too."""
 
-    write: npt.NDArray[np.uint8]
-    read: npt.NDArray[np.uint8]
+    write: Bytes
+    read: Bytes
 
 
 def new_line_scratch(n_bytes: int) -> LineScratch:
@@ -60,10 +58,10 @@ def new_line_scratch(n_bytes: int) -> LineScratch:
 
 
 @njit(nogil=True, cache=True)
-def next_line(utf8, i, end, classes):
+def next_line(utf8: Bytes, i: int, end: int, classes: Bytes) -> tuple[int, int]:
     """(end of the line that starts at i, start of the next one)."""
     while i < end:
-        if 0x20 <= utf8[i] < 0x80:
+        if not BEGINS_LINE_BREAK[utf8[i]]:
             i += 1
             continue
         character, size = decode(utf8, i)
@@ -75,7 +73,7 @@ def next_line(utf8, i, end, classes):
 
 
 @njit(nogil=True, cache=True)
-def word_shape(utf8, start, end, classes):
+def word_shape(utf8: Bytes, start: int, end: int, classes: Bytes) -> tuple[int, int]:
     """(words, characters of the longest) of a line; counts on only as long as either could still matter to C4."""
     n_words, n_chars, longest, i = 0, 0, 0, start
     while i < end and (n_words < C4_LINE_WORDS_MIN or end - start > C4_WORD_CHARS_MAX):
@@ -88,23 +86,21 @@ def word_shape(utf8, start, end, classes):
 
 
 @njit(nogil=True, cache=True)
-def starts_with(utf8, i, end, prefix):
+def starts_with(utf8: Bytes, i: int, end: int, prefix: Bytes) -> bool:
     """Whether utf8[i:end] starts with the bytes of `prefix`."""
-    if end - i < prefix.shape[0]:
-        return False
-    for k in range(prefix.shape[0]):
-        if utf8[i + k] != prefix[k]:
-            return False
-    return True
+    k = 0
+    while k < len(prefix) and i + k < end and utf8[i + k] == prefix[k]:
+        k += 1
+    return k == len(prefix)
 
 
 @njit(nogil=True, cache=True)
-def citation_end(utf8, i, end, classes):
+def citation_end(utf8: Bytes, i: int, end: int, classes: Bytes) -> int:
     r"""Where the citation that starts at i ends, or i if none does: C4's `\[\d*]|\[edit]|\[citation needed]`."""
     if starts_with(utf8, i, end, _EDIT):
-        return i + _EDIT.shape[0]
+        return i + len(_EDIT)
     if starts_with(utf8, i, end, _CITATION_NEEDED):
-        return i + _CITATION_NEEDED.shape[0]
+        return i + len(_CITATION_NEEDED)
     k = i + 1
     while k < end:
         character, size = decode(utf8, k)
@@ -115,29 +111,23 @@ def citation_end(utf8, i, end, classes):
 
 
 @njit(nogil=True, cache=True)
-def without_citations(utf8, start, end, classes, scratch):
-    """(text, start, end, citations): the line itself where it has none, else a copy in scratch."""
-    n_citations, n_written, i = 0, 0, start
+def cut_citations(utf8: Bytes, start: int, end: int, classes: Bytes, line: Bytes) -> tuple[int, int]:
+    """Copies utf8[start:end] to `line` without its citations; returns (bytes written, citations)."""
+    n_written, n_citations, i = 0, 0, start
     while i < end:
         past = citation_end(utf8, i, end, classes) if utf8[i] == 0x5B else i
         if past > i:
-            if n_citations == 0:
-                n_written = i - start
-                scratch.write[:n_written] = utf8[start:i]
             n_citations += 1
             i = past
-            continue
-        if n_citations:
-            scratch.write[n_written] = utf8[i]
+        else:
+            line[n_written] = utf8[i]
             n_written += 1
-        i += 1
-    if n_citations:
-        return scratch.read, 0, n_written, n_citations
-    return utf8, start, end, 0
+            i += 1
+    return n_written, n_citations
 
 
 @njit(nogil=True, cache=True)
-def ends_with_ellipsis(utf8, start, end):
+def ends_with_ellipsis(utf8: Bytes, start: int, end: int) -> tuple[bool, bool]:
     """(ends with three dots, ends with U+2026)."""
     if end - start < 3:
         return False, False
@@ -146,67 +136,74 @@ def ends_with_ellipsis(utf8, start, end):
 
 
 @njit(nogil=True, cache=True)
-def is_terminated(utf8, start, end):
+def is_terminated(utf8: Bytes, start: int, end: int) -> bool:
     """Whether a line ends in one of . ? ! " ' but not in three dots."""
     if start == end or ends_with_ellipsis(utf8, start, end)[0]:
         return False
-    last = utf8[end - 1]
-    return last == 0x2E or last == 0x3F or last == 0x21 or last == 0x22 or last == 0x27
+    return int(utf8[end - 1]) in (0x2E, 0x3F, 0x21, 0x22, 0x27)
 
 
 @njit(nogil=True, cache=True)
-def count_sentences(utf8, start, end, classes):
-    r"""Sentences of a line: 1 + matches of `[.?!。？！]["'”’)\]」』]*\s+(?=\S)`, a splitter that needs no model."""
-    n_sentences, ended, cut, i = 1, False, False, start
+def count_sentences(utf8: Bytes, start: int, end: int, classes: Bytes) -> int:
+    r"""Sentences of a stripped line: 1 + matches of `[.?!。？！]["'”’)\]」』]*\s`, a splitter that needs no model."""
+    n_sentences, is_ended, i = 1, False, start
     while i < end:
         character, size = decode(utf8, i)
         i += size
-        if classes[character] & SPACE:
-            cut, ended = cut or ended, False
-            continue
-        n_sentences += cut
-        cut = False
-        if character in (0x2E, 0x3F, 0x21, 0x3002, 0xFF1F, 0xFF01):
-            ended = True
-        elif character not in (0x22, 0x27, 0x201D, 0x2019, 0x29, 0x5D, 0x300D, 0x300F):
-            ended = False
+        bits = classes[character]
+        if bits & TERMINAL:
+            is_ended = character in (0x2E, 0x3F, 0x21, 0x3002, 0xFF1F, 0xFF01)
+        elif is_ended:
+            n_sentences += bits & SPACE != 0
+            is_ended = character in (0x22, 0x27, 0x201D, 0x2019, 0x29, 0x5D, 0x300D, 0x300F)
     return n_sentences
 
 
 @njit(nogil=True, cache=True)
-def has_byte(utf8, start, end, byte):
+def has_byte(utf8: Bytes, start: int, end: int, byte: int) -> bool:
     """Whether `byte` occurs in utf8[start:end]."""
-    for i in range(start, end):
-        if utf8[i] == byte:
-            return True
-    return False
+    while start < end and utf8[start] != byte:
+        start += 1
+    return start < end
 
 
 @njit(nogil=True, cache=True)
-def judge_line(utf8, start, end, classes, phrases, scratch):
-    """(column of what C4 does with a stripped line, its sentences, its citations), in C4QualityFilter's order."""
+def judge_text(utf8: Bytes, start: int, end: int, n_words: int, classes: Bytes, phrases: Phrases) -> tuple[int, int]:
+    """(column of what C4 does with a line without citations, its sentences), in C4QualityFilter's order."""
+    if not is_terminated(utf8, start, end):
+        return UNTERMINATED, 0
+    if n_words < C4_LINE_WORDS_MIN:
+        return SHORT, 0
+    said = find_phrases(utf8, start, end, phrases)
+    if said & SAYS_LOREM_IPSUM:
+        return LOREM_IPSUM, 0
+    if said & SAYS_JAVASCRIPT:
+        return JAVASCRIPT, 0
+    if has_byte(utf8, start, end, 0x7B):
+        return CURLY_BRACKET, 0
+    if said & SAYS_POLICY:
+        return POLICY, 0
+    return KEPT, count_sentences(utf8, start, end, classes)
+
+
+@njit(nogil=True, cache=True)
+def judge_line(
+    utf8: Bytes, start: int, end: int, classes: Bytes, phrases: Phrases, scratch: LineScratch
+) -> tuple[int, int, int]:
+    """(column of what C4 does with a stripped line, its sentences, its citations)."""
     n_words, longest = word_shape(utf8, start, end, classes)
     if longest > C4_WORD_CHARS_MAX:
         return LONG_WORD, 0, 0
-    text, start, end, n_citations = without_citations(utf8, start, end, classes, scratch)
-    if not is_terminated(text, start, end):
-        return UNTERMINATED, 0, n_citations
-    if n_words < C4_LINE_WORDS_MIN:
-        return SHORT, 0, n_citations
-    said = find_phrases(text, start, end, phrases)
-    if said & SAYS_LOREM_IPSUM:
-        return LOREM_IPSUM, 0, n_citations
-    if said & SAYS_JAVASCRIPT:
-        return JAVASCRIPT, 0, n_citations
-    if has_byte(text, start, end, 0x7B):
-        return CURLY_BRACKET, 0, n_citations
-    if said & SAYS_POLICY:
-        return POLICY, 0, n_citations
-    return KEPT, count_sentences(text, start, end, classes), n_citations
+    if not has_byte(utf8, start, end, 0x5B):
+        verdict, n_sentences = judge_text(utf8, start, end, n_words, classes, phrases)
+        return verdict, n_sentences, 0
+    size, n_citations = cut_citations(utf8, start, end, classes, scratch.write)
+    verdict, n_sentences = judge_text(scratch.read, 0, size, n_words, classes, phrases)
+    return verdict, n_sentences, n_citations
 
 
 @njit(nogil=True, cache=True)
-def mark_of(utf8, start, end):
+def mark_of(utf8: Bytes, start: int, end: int) -> tuple[bool, bool]:
     """(is a Gopher bullet, is any list mark) of the first character of a stripped line."""
     if start == end:
         return False, False
@@ -218,9 +215,11 @@ def mark_of(utf8, start, end):
 
 
 @njit(nogil=True, cache=True)
-def measure_lines(utf8, offsets, classes, phrases, scratch, out):
+def measure_lines(
+    utf8: Bytes, offsets: Offsets, classes: Bytes, phrases: Phrases, scratch: LineScratch, out: Values
+) -> None:
     """Writes COLUMNS of every document utf8[offsets[d]:offsets[d + 1]] into out[d]; NaN where undefined."""
-    for d in range(offsets.shape[0] - 1):
+    for d in range(len(offsets) - 1):
         row, i, end = out[d], offsets[d], offsets[d + 1]
         row[:] = 0
         while i < end:
