@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
-from curation.kernels import duplicates, korean, lines, words
+from curation.kernels import duplicates, korean, lines, pieces, words
 from curation.kernels.characters import Bytes, Hashes, Offsets, Values, character_classes
 from curation.kernels.hashing import hash_text, new_table, new_words
 
@@ -15,6 +15,9 @@ SIGNALS_VERSION = "signals-1"
 
 SEGMENTATION = "whitespace-1"
 """A word is a maximal run without Unicode white space, as `str.split()` cuts; for Korean, an eojeol."""
+
+PIECES = "pieces-1"
+"""About as fine as Korean morphemes: see kernels/pieces.py. Measured where a text has Hangul."""
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 """Gopher's English stop words, matched as whole words, case included (Rae et al. 2021, table A1)."""
@@ -104,6 +107,16 @@ SIGNALS: tuple[Signal, ...] = (
     _count("jamo_run_max", "chars", "Longest run of letters outside syllables.", ONGGI),
     _count("spam_phrase_count", "count", "Different Korean spam phrases, looked for without spaces and dots.", ONGGI),
     _count("spam_hit_count", "count", "Occurrences of Korean spam phrases.", ONGGI),
+    # Of pieces; where a text has no Hangul the counts are 0 and the rest is null.
+    _count("piece_count", "pieces", "Pieces: two syllables, a run of letters, a number, a URL, a symbol.", ONGGI),
+    _count("non_symbol_piece_count", "pieces", "Pieces with a character other than punctuation.", ONGGI),
+    _ratio("avg_piece_length", "chars", "Mean length of the pieces that are not punctuation alone.", ONGGI),
+    _ratio("letter_piece_frac", "frac", "Pieces with a letter, of all pieces.", ONGGI),
+    _ratio("newline_piece_ratio", "per piece", "Newlines (\\n) per piece.", ONGGI),
+    _ratio("hash_piece_ratio", "per piece", "Number signs (#) per piece.", ONGGI),
+    _ratio("ellipsis_piece_ratio", "per piece", "Ellipses (... or …) per piece.", ONGGI),
+    _ratio("dup_5_piece_char_frac", "frac", "Characters in repeated 5-grams of pieces.", ONGGI),
+    _ratio("dup_8_piece_char_frac", "frac", "Characters in repeated 8-grams of pieces.", ONGGI),
 )
 """Every signal, in the order of the struct's fields. A ratio without a denominator is null, never NaN."""
 
@@ -149,8 +162,11 @@ def _measure(utf8: Bytes, offsets: Offsets) -> dict[str, Values]:
     lines.measure_lines(utf8, offsets, classes, lines.C4_PHRASES, line_scratch, of_lines)
     endings, spam = korean.korean_endings(), korean.korean_spam()
     korean.measure_korean(utf8, offsets, classes, endings, spam, hangul_fracs, of_korean)
-    kernels = (words, duplicates, lines, korean)
-    measured = zip(kernels, (of_words, of_duplicates, of_lines, of_korean), strict=True)
+    of_pieces = np.empty((n_docs, len(pieces.COLUMNS)))
+    piece_scratch = new_words(longest_bytes), new_table(longest_bytes)
+    pieces.measure_pieces(utf8, offsets, classes, of_words, *piece_scratch, of_pieces)
+    kernels = (words, duplicates, lines, korean, pieces)
+    measured = zip(kernels, (of_words, of_duplicates, of_lines, of_korean, of_pieces), strict=True)
     return {name: values[:, i] for kernel, values in measured for i, name in enumerate(kernel.COLUMNS)}
 
 
