@@ -22,6 +22,7 @@ SVG = "http://www.w3.org/2000/svg"
 COLORS = {
     "kept": "#2b7a78",
     "dropped": "#c8643c",
+    "failed": "#6a5590",
     "passing": "#b4d0cb",
     "ink": "#2b2620",
     "faint": "#756c62",
@@ -80,11 +81,12 @@ BAR_HEIGHT = 15
 
 @dataclass(frozen=True)
 class Step:
-    """A bar of the funnel: how many records reach this step, and how many it takes away."""
+    """A bar of the funnel: how many records reach this step, and how many it takes away, which then are `verdict`."""
 
     name: str
     n_before: int
     n_removed: int
+    verdict: str
     label: str
 
 
@@ -118,7 +120,7 @@ def funnel(steps: Sequence[Step], layout: FunnelLayout) -> str:
         name = {"x": layout.name_x, "y": top + layout.name_y, "text": step.name, "align": layout.name_align}
         rows += [
             {"part": through, "x": layout.bars_x, "x2": cut, "y": y, "y2": y + BAR_HEIGHT},
-            {"part": "dropped", "x": cut, "x2": end, "y": y, "y2": y + BAR_HEIGHT},
+            {"part": step.verdict, "x": cut, "x2": end, "y": y, "y2": y + BAR_HEIGHT},
             {"part": "name", **name},
             {"part": "number", "x": end + 8, "y": y + 12, "text": step.label},
         ]
@@ -178,6 +180,8 @@ def _bars(kept: NDArray[np.int64], dropped: NDArray[np.int64], low: int, high: i
     bottoms = MIDDLE_Y + (BOTTOM_Y - MIDDLE_Y) * np.sqrt(down / tallest)
     places = np.linspace(0, WIDTH, len(up) + 1)
     outline = np.column_stack([places, np.append(tops, tops[-1]), np.append(bottoms, bottoms[-1])]).round(1)
+    steps = np.any(np.diff(outline[:, 1:], axis=0), axis=1)
+    outline = outline[np.concatenate([[True], steps[:-1], [True]])]  # equal bars side by side are one
     return [
         {"part": "bar", "x": x, "up": top, "down": bottom, "middle": MIDDLE_Y} for x, top, bottom in outline.tolist()
     ]
@@ -259,7 +263,7 @@ _HISTOGRAM_LAYERS = {
 _FUNNEL_LAYERS = [
     *(
         _layer(part, {"type": "rect", "color": COLORS[part]}, x="x", x2="x2", y="y", y2="y2")
-        for part in ("passing", "kept", "dropped")
+        for part in ("passing", "kept", "dropped", "failed")
     ),
     _layer("name", _text(13, "ink", align={"expr": "datum.align"}), x="x", y="y", text="text"),
     _layer("number", _text(12, "faint", align="left"), x="x", y="y", text="text"),

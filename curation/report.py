@@ -40,6 +40,8 @@ N_SAMPLES_MAX = 2400
 N_ROWS = 15
 """Rows of a table of languages or sources, and of inputs, before the rest is summed up."""
 N_MANIFEST_CHARS = 40_000
+N_DECIDING = 7
+"""Rules named beside the funnel."""
 
 STAGES = ("read", "extract", "rules", "dedup")
 LANGUAGE_NAMES = {
@@ -90,6 +92,7 @@ class Reason:
 
     name: str
     stage: str
+    verdict: str
     anchor: str
     n_docs: int
     text_bytes: int
@@ -113,6 +116,15 @@ class Card:
     def beyond_frac(self) -> float:
         """Share of the documents with a value that fail the comparison."""
         return self.threshold.n_beyond / max(_n_docs(self.threshold.distribution), 1)
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """The thresholds of one ruleset, and the condition under which all of them apply, if they have one in common."""
+
+    name: str
+    when: str | None
+    cards: list[Card]
 
 
 @dataclass(frozen=True)
@@ -159,6 +171,7 @@ def render(summary: Summary, record: Mapping[str, Any]) -> str:
             languages=_cut(_counts(summary.tallies, lambda tally: tally.language or "")),
             sources=_cut(_counts(summary.tallies, lambda tally: tally.source)),
             language_names=LANGUAGE_NAMES,
+            deciding=sorted(summary.rules, key=lambda of: -of.n_only)[:N_DECIDING],
             rulesets=_by_ruleset(cards),
             n_shown=_n_shown(cards),
             signals=signals,
@@ -222,6 +235,7 @@ def _reasons(summary: Summary) -> list[Reason]:
             key = (tally.stage or "", tally.reason or "")
             n_docs, text_bytes = sums.get(key, (0, 0))
             sums[key] = n_docs + tally.n_docs, text_bytes + tally.text_bytes
+    failed = {(tally.stage, tally.reason) for tally in summary.tallies if tally.verdict == "failed"}
     order = {name: number for number, name in enumerate(rules)}
 
     def place(key: tuple[str, str]) -> tuple[int, str, int, str]:
@@ -233,6 +247,7 @@ def _reasons(summary: Summary) -> list[Reason]:
         Reason(
             name=reason,
             stage=stage,
+            verdict="failed" if (stage, reason) in failed else "dropped",
             anchor=_anchor("r", stage, reason),
             n_docs=sums[stage, reason][0],
             text_bytes=sums[stage, reason][1],
@@ -253,14 +268,14 @@ def _anchor(*parts: str) -> str:
 
 def _steps(total: Count, reasons: list[Reason]) -> list[Step]:
     """The funnel: what is read, every reason that takes records away, what is kept."""
-    steps, left = [Step("read", total.n_read, 0, f"{total.n_read:,}")], total.n_read
+    steps, left = [Step("read", total.n_read, 0, "kept", f"{total.n_read:,}")], total.n_read
     for reason in reasons:
         if reason.n_docs:
             name = reason.name if reason.stage == "rules" else f"{reason.stage}: {reason.name}"
             label = f"− {reason.n_docs:,}  ({percent(reason.n_docs, total.n_read)})"
-            steps.append(Step(name, left, reason.n_docs, label))
+            steps.append(Step(name, left, reason.n_docs, reason.verdict, label))
             left -= reason.n_docs
-    return [*steps, Step("kept", left, 0, f"{left:,}  ({percent(left, total.n_read)})")]
+    return [*steps, Step("kept", left, 0, "kept", f"{left:,}  ({percent(left, total.n_read)})")]
 
 
 def _sizes(group_sizes: Mapping[int, int]) -> list[SizeRow]:
@@ -334,16 +349,18 @@ def _command(rule: RuleSummary, threshold: Threshold, run: str) -> str | None:
 def _quantile(distribution: Distribution, q: float) -> float:
     """About the value below which a share `q` of the documents lies: the beginning of its bin, to two digits."""
     below = np.cumsum(np.array(distribution.kept) + np.array(distribution.dropped))
-    return float(f"{EDGES[distribution.scale][np.searchsorted(below, q * below[-1])]:.2g}")
+    edge = EDGES[distribution.scale][np.searchsorted(below, q * below[-1])]
+    return float(f"{np.ceil(edge) if distribution.scale == 'count' else edge:.2g}")
 
 
-def _by_ruleset(cards: list[Card]) -> dict[str, list[Card]]:
-    """Cards by the ruleset that their rule came from, "" for the manifest's own; in their order."""
+def _by_ruleset(cards: list[Card]) -> list[Ruleset]:
+    """Cards by the ruleset that their rule came from, the manifest's own under ""; in their order."""
     groups: dict[str, list[Card]] = {}
     for card in cards:
         ruleset, dot, _ = card.rule.name.partition(".")
         groups.setdefault(ruleset if dot else "", []).append(card)
-    return groups
+    whens = {name: {card.rule.when for card in of} for name, of in groups.items()}
+    return [Ruleset(name, whens[name].pop() if len(whens[name]) == 1 else None, of) for name, of in groups.items()]
 
 
 def _n_shown(cards: list[Card]) -> int:
