@@ -49,9 +49,6 @@ FILES = [
     "ko_reviews_nsmc",
 ]
 ONE_LINERS = {"songys/Chatbot_data", "kocohub/korean-hate-speech", "e9t/nsmc"}
-MAX_DOC_BYTES = 16_000
-SOURCE_BYTES = 1_200_000
-ONE_LINER_BYTES = 100_000
 
 
 def main() -> None:
@@ -59,9 +56,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--source-bytes", type=int, default=1_200_000, help="text per source, at most")
+    parser.add_argument("--doc-bytes", type=int, default=16_000, help="text per document, at most")
+    parser.add_argument("--exclude", type=Path, help="an earlier output, whose documents are left out")
     parser.add_argument("--limit", type=int, help="documents, for a trial")
     args = parser.parse_args()
-    documents = sample(args.data / "text", args.seed).head(args.limit or sys.maxsize)
+    seen = pl.read_parquet(args.exclude, columns=["id"])["id"] if args.exclude else pl.Series([], dtype=pl.String)
+    documents = sample(args.data / "text", args.seed, args.source_bytes, args.doc_bytes, seen)
+    documents = documents.head(args.limit or sys.maxsize)
     filters = make_filters()
     rows, seconds = [], 0.0
     for row in documents.iter_rows(named=True):
@@ -77,21 +79,22 @@ def main() -> None:
     print(f"{documents.height} documents, {size_mb:.1f} MB, Kiwi alone {size_mb / seconds:.3f} MB/s")
 
 
-def sample(folder: Path, seed: int) -> pl.DataFrame:
-    """Columns id, source, text: up to SOURCE_BYTES of each source, in an order given by seed and id.
+def sample(folder: Path, seed: int, source_bytes: int, doc_bytes: int, seen: pl.Series) -> pl.DataFrame:
+    """Columns id, source, text: up to source_bytes of each source, in an order given by seed and id, without `seen`.
 
-    One-line sources come twice: as they are, and joined into pages of 3 to 40 lines (source `NAME joined`), since the
-    web has pages of comments and every filter but one drops single lines for their length alone.
+    One-line sources come twice: a few as they are, and joined into pages of 3 to 40 lines (source `NAME joined`),
+    since the web has pages of comments, and single lines are dropped for their length alone.
     """
     whole = pl.concat(pl.read_parquet(folder / f"{name}.parquet") for name in FILES)
-    whole = whole.filter(pl.col("lang") == "ko", pl.col("text").str.len_bytes().is_between(1, MAX_DOC_BYTES))
+    fits = pl.col("text").str.len_bytes().is_between(1, doc_bytes) & ~pl.col("id").is_in(seen.implode())
+    whole = whole.filter(pl.col("lang") == "ko", fits)
     order = [hashlib.blake2b(f"{seed}{key}".encode(), digest_size=8).hexdigest() for key in whole["id"]]
     whole = whole.select("id", "source", "text").with_columns(order=pl.Series(order)).sort("order")
     pieces = []
     for (source,), rows in whole.group_by("source", maintain_order=True):
-        pieces.append(_head(rows, ONE_LINER_BYTES if source in ONE_LINERS else SOURCE_BYTES))
+        pieces.append(_head(rows, source_bytes // 12 if source in ONE_LINERS else source_bytes))
         if source in ONE_LINERS:
-            pieces.append(_head(_joined(rows, seed), SOURCE_BYTES // 2))
+            pieces.append(_head(_joined(rows, seed), source_bytes // 2))
     return pl.concat(pieces).sort("order").drop("order")
 
 

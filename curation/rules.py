@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from curation.predicates import Part, Predicate, parse_predicate, set_threshold
 from curation.rulesets import load_ruleset
-from curation.signals import SEGMENTATION
+from curation.signals import PIECES, SEGMENTATION
 from manifests.errors import RequestError
 from manifests.schema import Rule, RulesetUse
 
@@ -49,10 +49,10 @@ def expand(rules: Sequence[Rule | RulesetUse], base: str) -> list[Rule]:
 
 def _expand_use(use: RulesetUse, base: str) -> list[Rule]:
     ruleset = load_ruleset(use.ruleset, base)
-    if ruleset.segmentation not in (None, SEGMENTATION):
+    if ruleset.segmentation not in (None, SEGMENTATION, PIECES):
         raise RequestError(
             f"ruleset {use.ruleset}: its thresholds were made for the word segmentation {ruleset.segmentation!r}, "
-            f"signals are measured with {SEGMENTATION!r}"
+            f"signals are measured with {SEGMENTATION!r} and {PIECES!r}"
         )
     return [
         Rule(name=f"{ruleset.name}.{rule.name}", keep=rule.keep, when=_both(use.when, rule.when))

@@ -152,7 +152,9 @@ def test_a_ruleset_is_written_out(house: RulesetUse) -> None:
 
 def test_a_ruleset_for_another_segmentation_is_refused(tmp_path) -> None:
     (tmp_path / "kiwi.yaml").write_text(RULESET.replace("whitespace-1", "kiwi-sbg-0.21"))
-    with pytest.raises(RequestError, match=r"'kiwi-sbg-0.21', signals are measured with 'whitespace-1'"):
+    with pytest.raises(
+        RequestError, match=r"'kiwi-sbg-0.21', signals are measured with 'whitespace-1' and 'pieces-1'"
+    ):
         expand([RulesetUse(ruleset="kiwi.yaml")], str(tmp_path))
 
 
