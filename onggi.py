@@ -33,6 +33,9 @@ app = typer.Typer(
 )
 SAMPLE = Path(manifests.__file__).parent / "sample"
 
+INTERRUPTED = 130
+"""What Typer exits with on Ctrl-C."""
+
 out = Console()
 err = Console(stderr=True)
 
@@ -414,12 +417,14 @@ def _rule_row(rule: Any) -> tuple[str, str, str, str]:
 def main() -> None:
     """The command line; an error that a person can act on is a message and an exit code, not a traceback."""
     try:
-        app(standalone_mode=True)
+        app()
     except OnggiError as error:
         err.print(f"onggi: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        err.print("\nonggi: stopped; the same command goes on from here", highlight=False)
+    except SystemExit as ended:
+        if ended.code != INTERRUPTED:
+            raise
+        err.print("onggi: stopped; the same command goes on from here", highlight=False)
         sys.exit(1)
 
 

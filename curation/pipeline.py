@@ -1,5 +1,6 @@
 """`curate` and `decide`: the stages in their order, from a manifest to a complete run."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -57,10 +58,16 @@ class Job:
         """The measuring pass, a task per split."""
         return [MeasureTask(self.output, split, item, self.manifest, self.sample_frac) for item, split in self.splits]
 
-    @property
-    def input_bytes(self) -> int:
-        """Size of all input files."""
-        return sum({split.path: split.file_bytes for _, split in self.splits}.values())
+
+def split_sizes(splits: Sequence[Split]) -> list[float]:
+    """Bytes of its file, as stored, that each split reads, whatever it counts in; all splits of a file are given."""
+    units: Counter[tuple[str, str]] = Counter()
+    for split in splits:
+        units[split.path, split.file_digest] += split.end - split.start
+    return [
+        split.file_bytes * (split.end - split.start) / max(units[split.path, split.file_digest], 1)
+        for split in splits
+    ]
 
 
 def prepare(
@@ -187,17 +194,19 @@ def _fingerprint(job: Job, measured: str = "") -> str:
 def _measure(job: Job, run: Folder, progress: Progress) -> dict[str, PartCounts]:
     """Measure all splits; returns the counts of each shard. Parts of other manifests or inputs are removed."""
     tasks = {task.fingerprint: task for task in job.tasks}
+    sizes = dict(
+        zip((t.fingerprint for t in job.tasks), split_sizes([split for _, split in job.splits]), strict=True)
+    )
     for name in (run / "measured").names(".parquet"):
         if name.rsplit("-", 1)[0] not in tasks:
             (run / "keys").remove(name)
             (run / "measured").remove(name)
-    total = sum(split.end - split.start for _, split in job.splits)
-    done = n_read = 0
+    total, done, n_read = sum(sizes.values()), 0.0, 0
     progress("measure", 0, total)
     for task, counts in map_shards(
         measure_split, list(tasks.values()), job.n_workers, partial(warm_up, job.manifest)
     ):
-        done, n_read = done + task.split.end - task.split.start, n_read + counts.n_read
+        done, n_read = done + sizes[task.fingerprint], n_read + counts.n_read
         progress("measure", done, total, f"{n_read:,} records")
     return measured_counts(run)
 
@@ -327,10 +336,10 @@ def _throughput(counts: PartCounts, watch: Stopwatch) -> dict[str, float]:
 
 
 def _inputs(job: Job) -> list[Entry]:
-    files = {split.path: split for _, split in job.splits}
+    files = {(split.path, split.file_digest): split for _, split in job.splits}
     return [
-        Entry(path=path, size_bytes=split.file_bytes, digest=split.file_digest, source=split.source)
-        for path, split in files.items()
+        Entry(path=split.path, size_bytes=split.file_bytes, digest=split.file_digest, source=split.source)
+        for split in files.values()
     ]
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.measure import Measurer
-from curation.pipeline import Job, warm_up
+from curation.pipeline import Job, split_sizes, warm_up
 from curation.read import Split, read_split
 from manifests.engine import resident_bytes
 from manifests.schema import CorpusManifest, Input
@@ -82,7 +82,7 @@ def estimate(job: Job) -> Estimate:
     scale_s = disk = 0.0
     for number, item in enumerate(job.manifest.inputs):
         splits = [split for owner, split in job.splits if owner is job.manifest.inputs[number]]
-        files = {split.path: split.file_bytes for split in splits}
+        files = {(split.path, split.file_digest): split.file_bytes for split in splits}
         sample = _sample(splits, item, job.manifest, measurer)
         factor = sum(files.values()) / max(sample.input_bytes, 1.0)
         inputs.append(
@@ -90,7 +90,7 @@ def estimate(job: Job) -> Estimate:
                 item.source,
                 item.path,
                 "+".join(sorted(sample.formats)),
-                len(files),
+                sum(max(1, len(split.files)) for split in splits) if splits[0].files else len(files),
                 len(splits),
                 sum(files.values()),
                 round(sample.n_records * factor),
@@ -116,7 +116,8 @@ def estimate(job: Job) -> Estimate:
 def _sample(splits: list[Split], item: Input, manifest: CorpusManifest, measurer: Measurer) -> _Sample:
     sample = _Sample()
     step = max(1, len(splits) // SAMPLE_SPLITS)
-    for split in splits[::step][:SAMPLE_SPLITS]:
+    sizes = split_sizes(splits)
+    for split, whole in list(zip(splits, sizes, strict=True))[::step][:SAMPLE_SPLITS]:
         sample.formats.add(split.format)
         content_bytes = n_records = 0
         content = b""
@@ -135,7 +136,6 @@ def _sample(splits: list[Split], item: Input, manifest: CorpusManifest, measurer
                 break
         sample.n_records += n_records
         sample.content_bytes += content_bytes
-        whole = split.file_bytes if split.format == "parquet" else split.end - split.start
         sample.input_bytes += whole if ended else min(whole, content_bytes * _compression(split, content))
     return sample
 
