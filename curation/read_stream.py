@@ -97,10 +97,15 @@ def digest_range(file: BinaryIO, start: int, end: int) -> bytes:
 
 
 class Members:
-    """Decoded pieces of the compressed members of a range, one after another; zero bytes between them are padding."""
+    """Decoded pieces of the compressed members of a range, one after another; zero bytes between them are padding.
 
-    def __init__(self, file: BinaryIO, start: int, end: int, codec: Codec) -> None:
-        self.file, self.end, self.codec = file, end, codec
+    A member that was cut short ends where the next one starts: what follows would decode to nonsense or, where
+    deflate stored bytes as they are, to something that makes sense. Hence gzip data are fed up to whatever looks like
+    the start of a member, with `prefix` in it, and past that only where the member in hand is whole.
+    """
+
+    def __init__(self, file: BinaryIO, start: int, end: int, codec: Codec, prefix: bytes = b"") -> None:
+        self.file, self.end, self.codec, self.prefix = file, end, codec, prefix
         self.restart(start)
 
     def restart(self, at: int) -> None:
@@ -108,7 +113,7 @@ class Members:
         self.position, self.member = at, at
         self._decoder: Any = None
         self._block, self._used = b"", 0  # what was read, and how much of it the decoder took
-        self._feed_bytes, self._stop = 0, self.end
+        self._feed_bytes, self._checked = 0, at  # no start of a member is looked for before `_checked`
 
     def next(self) -> Piece | None:
         """The next piece, None at the end; at least 16 bytes unless the member is shorter.
@@ -139,17 +144,12 @@ class Members:
         return False
 
     def _fill(self) -> bool:
-        if self._used == len(self._block) and self.position < self._stop:
+        """Whether there is input: enough to recognise a member, unless the range ends before."""
+        n_left = len(self._block) - self._used
+        if n_left < len(self.codec.magic) and self.position + n_left < self.end:
             self.file.seek(self.position)
-            self._block, self._used = self.file.read(min(READ_BYTES, self._stop - self.position)), 0
+            self._block, self._used = self.file.read(min(READ_BYTES, self.end - self.position)), 0
         return self._used < len(self._block)
-
-    def _stop_before_next(self, n_bytes: int) -> None:
-        if self._stop == self.end:
-            end = min(self.end, self.position + n_bytes + PROBE_BYTES)
-            starts = member_starts(self.file, self.position, end, self.codec, b"")
-            self._stop = next(starts, self.end)
-            self._block = self._block[: self._used + self._stop - self.position]
 
     def _take(self, n: int) -> None:
         self._used += n
@@ -157,23 +157,57 @@ class Members:
 
     def _decode(self) -> bytes:
         has_input = self._fill()
+        at_start = has_input and self._block.startswith(self.codec.magic, self._used)
+        feed = b"" if at_start and self._at_next_member() else self._feed()
         spare = self._decoder.copy() if self.codec is GZIP else None
         try:
-            feed = self._block[self._used : self._used + self._feed_bytes]
             data, n_used = self.codec.decode(self._decoder, feed)
         except DECODE_ERRORS:
-            # What came out before the error is lost with it: feed less, down to the byte that is wrong, and nothing
-            # of a member that follows one cut short, which would decode to nonsense.
+            # What came out before the error is lost with it: feed less, down to the byte that is wrong.
             if spare is None or self._feed_bytes == 1:
                 raise BrokenMemberError(self.member) from None
             self._decoder, self._feed_bytes = spare, self._feed_bytes // 2
-            self._stop_before_next(len(feed))
             return b""
-        if not has_input and not data and not self._decoder.eof:
+        if not feed and not data and not self._decoder.eof:
             raise BrokenMemberError(self.member)
         self._take(n_used)
         self._feed_bytes = min(2 * self._feed_bytes, self.codec.feed_bytes)
         return data
+
+    def _feed(self) -> bytes:
+        stop = min(self._used + self._feed_bytes, len(self._block))
+        if self.codec is GZIP:
+            first = self._used + max(1, self._checked - self.position)
+            found = self._block.find(self.codec.magic, first, stop + len(self.codec.magic) - 1)
+            more_to_come = self.position + len(self._block) - self._used < self.end
+            if found < 0 and more_to_come:
+                stop = max(self._used + 1, min(stop, len(self._block) - len(self.codec.magic) + 1))
+            stop = found if found >= 0 else stop
+        return self._block[self._used : stop]
+
+    def _at_next_member(self) -> bool:
+        """Whether another member starts here although the one in hand has not ended."""
+        if self.codec is not GZIP or self.position == self.member or self.position < self._checked:
+            return False
+        self._checked = self.position + 1
+        if not _is_member(self.file, self.position, self.end, self.codec, self.prefix):
+            return False
+        end = self._end_of_member()
+        self._checked = end or self.position
+        return end is None
+
+    def _end_of_member(self) -> int | None:
+        decoder, at = self._decoder.copy(), self.position
+        for block in read_range(self.file, self.position, self.end, PROBE_BYTES):
+            while block and not decoder.eof:
+                try:
+                    _, n_used = self.codec.decode(decoder, block)
+                except DECODE_ERRORS:
+                    return None
+                at, block = at + n_used, block[n_used:]
+            if decoder.eof:
+                return at
+        return None
 
 
 class PlainBytes:

@@ -17,6 +17,7 @@ from curation.read_stream import (
     diagnose,
     digest_range,
     next_member,
+    read_range,
 )
 from manifests.schema import MIB
 
@@ -27,6 +28,8 @@ it stores in parts of at most 65,535 bytes with other bytes between them, where 
 
 _RECORD_START = re.compile(rb"WARC/[01]\.\d+\r?\n(?:WARC|Content)-[A-Za-z-]+:")
 _RECORD_START_BYTES = 64  # at least as long as what the pattern can match of a real record
+MAX_SKIPPED_BYTES = 4096
+"""Line ends after a record that are remembered, to be read again where something else follows them."""
 _LINE_ENDS = re.compile(rb"[\r\n]*")
 
 
@@ -51,8 +54,8 @@ class Frame:
 def is_gzip(file: BinaryIO, path: str) -> bool:
     """Whether the file is compressed: by its first bytes and, where those are broken, by its name."""
     file.seek(0)
-    head = file.read(len(MAGIC))
-    return head.startswith(GZIP.magic) or (path.lower().endswith(".gz") and head != MAGIC)
+    head = file.read(_RECORD_START_BYTES)
+    return head.startswith(GZIP.magic) or (path.lower().endswith(".gz") and not _RECORD_START.match(head))
 
 
 class WarcFrames:
@@ -67,7 +70,7 @@ class WarcFrames:
 
     def __init__(self, file: BinaryIO, start: int, end: int, *, gzip: bool, keep_bytes: int) -> None:
         self.file, self.end, self.gzip, self.keep_bytes = file, end, gzip, keep_bytes
-        self._source = Members(file, start, end, GZIP) if gzip else PlainBytes(file, start, end)
+        self._source = Members(file, start, end, GZIP, MAGIC) if gzip else PlainBytes(file, start, end)
         self._restart(start)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -76,6 +79,7 @@ class WarcFrames:
             try:
                 if not self._begin():
                     return
+                self._skipped = b""
                 frame = self._frame()
                 self._note_place()
             except BrokenMemberError as error:
@@ -86,6 +90,7 @@ class WarcFrames:
         self._source.restart(at)
         self.place, self.clean = at, True
         self._buffer, self._at, self._member = b"", 0, at
+        self._skipped = b""  # line ends after the block in hand
         self._ended = self.gzip  # the member in hand is decoded to its end
         self._ahead: Piece | None = None
         self._broken: BrokenMemberError | None = None  # in the member ahead
@@ -127,7 +132,9 @@ class WarcFrames:
     def _skip_line_ends(self) -> bool:
         """Whether anything is left in the buffer after them."""
         match = _LINE_ENDS.match(self._buffer, self._at)
-        self._at = match.end() if match else self._at
+        if match:
+            self._at = match.end()
+            self._skipped += match[0][: MAX_SKIPPED_BYTES - len(self._skipped)]
         return self._at < len(self._buffer)
 
     def _begin(self) -> bool:
@@ -164,22 +171,35 @@ class WarcFrames:
         if n_bytes < n_block_bytes:
             problem = "truncated", f"the block ends after {n_bytes} of {n_block_bytes} bytes"
             return self._scan(offset, header, problem, block, n_bytes, digest)
-        if not self._ends_well() and not self._starts_record():
+        has_end, self._skipped = self._ends_with_blank_line(), b""
+        if not self._at_boundary() and not (has_end and not self._holds_record(offset + len(header), n_bytes, block)):
             problem = "malformed_warc", f"no record begins after Content-Length: {n_bytes}, but {self._sample()!r}"
             return self._scan(offset, header, problem, block, n_bytes, digest)
         n_all = len(header) + n_bytes
         return Frame(offset, self._headers, header, block, n_bytes, None, digest and digest.digest(), n_all)
 
-    def _ends_well(self) -> bool:
-        """Whether a block ends where its length says. What follows it up to the next bytes or the member's end is
-        read, so that a wrong checksum is known before the record goes on."""
+    def _ends_with_blank_line(self) -> bool:
         while len(self._buffer) - self._at < 4 and not self._ended and self._append(self._source.next()):
             pass
-        has_line_ends = self._buffer.startswith((b"\r\n\r\n", b"\n\n"), self._at)
+        return self._buffer.startswith((b"\r\n\r\n", b"\n\n"), self._at)
+
+    def _at_boundary(self) -> bool:
+        """Whether a record follows, or the member's end; it is reached, so that a wrong checksum is known."""
         while not self._skip_line_ends():
             if self._ended or not self._append(self._source.next()):
                 return True
-        return has_line_ends
+        return self._starts_record()
+
+    def _holds_record(self, start: int, n_bytes: int, block: bytes) -> bool:
+        """Whether a block holds what looks like a record: then a wrong length made it swallow one."""
+        if self.gzip:
+            return _RECORD_START.search(block) is not None
+        tail = b""
+        for part in read_range(self.file, start, start + n_bytes):
+            if _RECORD_START.search(tail + part):
+                return True
+            tail = part[-_RECORD_START_BYTES:]
+        return False
 
     def _sample(self) -> bytes:
         return self._buffer[self._at : self._at + 20]
@@ -212,11 +232,11 @@ class WarcFrames:
     ) -> Frame:
         """A frame up to where the next record seems to begin, from the block on: its length may be wrong."""
         n_bytes = len(header) + n_block_bytes
-        if digest is None or not self.gzip:  # else the block is gone
-            if digest is None:
-                self._buffer, self._at = block + self._buffer[self._at :], 0
-            else:
-                self._restart(offset + len(header))
+        if not self.gzip and header:
+            self._restart(offset + len(header))
+        elif digest is None:  # else the block is gone
+            self._buffer, self._at = block + self._skipped + self._buffer[self._at :], 0
+        if digest is None or not self.gzip:
             digest, n_bytes = xxh3_128(header), len(header)
         n_searched = 0 if header else 1  # what begins here is no record
         while True:
@@ -274,7 +294,7 @@ def _proven_member(file: BinaryIO, known: int, target: int, size_bytes: int) -> 
     """The first member with a record at or after `target` in a chain of members from a `known` one or long enough."""
     near = target - known <= PROOF_BYTES
     chain = known if near else next_member(file, target - PROOF_BYTES, size_bytes, GZIP, MAGIC)
-    members, found = Members(file, chain, size_bytes, GZIP), None
+    members, found = Members(file, chain, size_bytes, GZIP, MAGIC), None
     while True:
         try:
             piece = members.next()
