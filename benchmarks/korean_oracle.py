@@ -4,6 +4,8 @@ Runs in an environment of its own, because datatrove's Kiwi tokenizer needs kiwi
 
     python -m venv ../venvs/datatrove && ../venvs/datatrove/bin/pip install -r benchmarks/requirements-datatrove.txt
     ../venvs/datatrove/bin/python benchmarks/korean_oracle.py --out benchmarks/results/raw/korean_oracle.parquet
+    ../venvs/datatrove/bin/python benchmarks/korean_oracle.py --out benchmarks/results/raw/korean_fresh.parquet \\
+        --exclude benchmarks/results/raw/korean_oracle.parquet --seed 2 --source-bytes 600000 --doc-bytes 40000
 
 `benchmarks/korean_thresholds.py` then fits and judges eojeol thresholds. The sample is seeded and stratified by
 source. Kiwi reads 20 to 50 kB/s, so the default sample takes several minutes.
