@@ -57,6 +57,8 @@ class Histogram:
 
     distribution: Distribution
     lines: tuple[Line, ...] = ()
+    beside: tuple[Distribution, ...] = ()
+    """Distributions of the same column that are shown beside this one, and so on the same range."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,8 @@ def _cell(cell: Histogram) -> list[dict[str, Any]]:
     distribution, edges = cell.distribution, EDGES[cell.distribution.scale]
     kept, dropped = np.array(distribution.kept), np.array(distribution.dropped)
     lines = [(line, _boundary(line, distribution.scale)) for line in cell.lines]
-    low, high = _range(kept + dropped, distribution.scale, [_bin_at(at, edges) for _, at in lines])
+    shown = sum((np.array(other.kept) + np.array(other.dropped) for other in cell.beside), kept + dropped)
+    low, high = _range(shown, distribution.scale, [_bin_at(at, edges) for _, at in lines])
 
     def x_of(value: float) -> float:
         return round(WIDTH * min(max((_bin_at(value, edges) - low) / (high - low), 0), 1), 1)
@@ -146,8 +149,17 @@ def _cell(cell: Histogram) -> list[dict[str, Any]]:
         rows += _line(line, x_of(at))
     whole = 0.5 if distribution.scale == "count" else 0  # a bin of one whole number is named at its middle
     ticks = [(x_of(value + whole * (value < 8)), value) for value in _ticks(distribution.scale, low, high)]
-    ticks = [tick for i, tick in enumerate(ticks) if i == 0 or tick[0] - ticks[i - 1][0] > TICK_GAP]
-    return rows + [{"part": "tick", "x": x, "text": short(value)} for x, value in ticks]
+    gap = TICK_GAP if lines else 4 * TICK_GAP  # to place text is most of the cost of a chart
+    return rows + [{"part": "tick", "x": x, "text": short(value)} for x, value in _apart(ticks, gap)]
+
+
+def _apart(ticks: list[tuple[float, float]], gap: float) -> list[tuple[float, float]]:
+    """The ticks that keep their distance from the one before."""
+    kept: list[tuple[float, float]] = []
+    for tick in ticks:
+        if not kept or tick[0] - kept[-1][0] >= gap:
+            kept.append(tick)
+    return kept
 
 
 def _bin_at(value: float, edges: NDArray[np.float64]) -> float:

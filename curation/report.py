@@ -298,7 +298,11 @@ def _charts(summary: Summary, run: str) -> tuple[list[Card], list[SignalRow]]:
     judged = [(rule, i) for rule in summary.rules for i in range(len(rule.thresholds))]
     shown = [signal for signal in summary.signals if _n_docs(signal.distribution)]
     cells = [_threshold_chart(rule.thresholds[i]) for rule, i in judged]
-    images = histograms(cells + [Histogram(signal.distribution) for signal in shown])
+    beside: dict[str, list[Distribution]] = {}
+    for signal in shown:
+        beside.setdefault(signal.column, []).append(signal.distribution)
+    cells += [Histogram(signal.distribution, beside=tuple(beside[signal.column])) for signal in shown]
+    images = histograms(cells)
     cards = [_card(rule, i, image, run) for (rule, i), image in zip(judged, images, strict=False)]
     rows: dict[str, list[tuple[str, int, str]]] = {}
     for signal, image in zip(shown, images[len(judged) :], strict=True):
