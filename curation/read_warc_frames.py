@@ -155,7 +155,7 @@ class WarcFrames:
     def _frame(self) -> Frame:
         offset = self._member if self.gzip else self._plain_offset()
         if not self._starts_record():
-            return self._scan(offset, b"", ("malformed_warc", f"no record begins with {self._sample()!r}"))
+            return self._scan(offset, b"", ("malformed_warc", "no record begins where one should"))
         while (end := header_end(self._buffer, self._at)) is None:
             if len(self._buffer) - self._at > HEADER_BYTES or not self._extend():
                 return self._scan(offset, b"", ("malformed_warc", "the headers do not end"))
@@ -173,7 +173,7 @@ class WarcFrames:
             return self._scan(offset, header, problem, block, n_bytes, digest)
         has_end, self._skipped = self._ends_with_blank_line(), b""
         if not self._at_boundary() and not (has_end and not self._holds_record(offset + len(header), n_bytes, block)):
-            problem = "malformed_warc", f"no record begins after Content-Length: {n_bytes}, but {self._sample()!r}"
+            problem = "malformed_warc", f"no record follows the {n_bytes} bytes of Content-Length"
             return self._scan(offset, header, problem, block, n_bytes, digest)
         n_all = len(header) + n_bytes
         return Frame(offset, self._headers, header, block, n_bytes, None, digest and digest.digest(), n_all)
@@ -200,9 +200,6 @@ class WarcFrames:
                 return True
             tail = part[-_RECORD_START_BYTES:]
         return False
-
-    def _sample(self) -> bytes:
-        return self._buffer[self._at : self._at + 20]
 
     def _take(self, n_bytes: int, header: bytes) -> tuple[bytes, int, Any]:
         """The first bytes of a block, how many it has, and a digest of header and block where not all are kept."""
