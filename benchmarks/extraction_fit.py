@@ -1,8 +1,8 @@
 """Fit the trees of curation/main_content.json on the even half of data/extraction (pip install lightgbm).
 
-Each block of a page of the even half is labelled by the gold text: main content where at least half of its words align
-with it; in the set `trafilatura` only blocks that hold a listed segment are labelled. The second look learns from
-first-look scores of pages that its first look did not see. `--folds` reports held-out F1, by pages or by whole sites.
+Each block of a page of the even half is labelled by the gold text: main content where at least half of its words
+align with it; in the set `trafilatura` only blocks that hold a listed segment are labelled. The second look learns
+from first-look scores of pages that its first look did not see. `--folds` reports held-out F1, by pages or by sites.
 """
 
 import argparse
@@ -46,6 +46,7 @@ class Example:
         self.labels, self.weights = align(texts, page.gold) if page.gold else find_segments(texts, page)
 
     def text(self, scores: Any, bar: float) -> str:
+        """The text that these scores would give."""
         bar = min(bar, engine.WEAK_PAGE_FRAC * float(scores.max(initial=0)))
         return engine.write(self.source, self.outline, scores >= bar)
 
@@ -62,7 +63,7 @@ def block_texts(source: bytes, outline: Outline) -> list[str]:
 
 
 def align(texts: list[str], gold: str) -> tuple[Any, Any]:
-    """1 for blocks of which half the words align with the gold text, in order; weights are shares of the gold text."""
+    """1 for blocks of which half the words align with the gold text; weights are shares of the gold text."""
     words = [WORD.findall(text) for text in texts]
     flat = [word for block in words for word in block]
     aligned = np.zeros(len(flat) + 1)

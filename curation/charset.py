@@ -53,8 +53,8 @@ def decode(content: bytes, declared: str | None = None) -> Decoded:
 
     The first candidate that decodes without error wins. A single-byte label (ISO-8859-1 and its like, the default of
     many servers) decodes anything and so proves nothing: it yields where the page itself names a multi-byte charset
-    or is valid UTF-8. Where no candidate is free of errors the first with at most `REPLACED_FRAC_MAX` of its non-ASCII
-    bytes replaced wins, then the detector, then whatever replaces least. NUL never survives.
+    or is valid UTF-8. Where no candidate is free of errors the first with at most `REPLACED_FRAC_MAX` of its
+    non-ASCII bytes replaced wins, then the detector, then whatever replaces least. NUL never survives.
     """
     named = _named(content, declared)
     for charset in sorted(named, key=lambda name: bool(SINGLE_BYTE.fullmatch(name))):

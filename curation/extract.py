@@ -15,8 +15,8 @@ __all__ = ["Engine", "Extract", "ExtractError", "extractor"]
 def extractor(engine: Engine) -> Extract:
     """The function `(html, url) -> main text` of an engine; RequestError where it is unknown or not installed.
 
-    The function raises ExtractError, with a machine-readable `reason`, for a page that gives no text. Its text holds one
-    paragraph, list item or table row per line, without markup; preformatted text keeps its lines.
+    The function raises ExtractError, with a machine-readable `reason`, for a page that gives no text. Its text
+    holds one paragraph, list item or table row per line, without markup; preformatted text keeps its lines.
     """
     if engine == "onggi":
         return main_content

@@ -65,9 +65,12 @@ def read_page(html: str) -> tuple[bytes, Outline]:
     """The page as parsed and serialised again (UTF-8), and its outline."""
     _refuse_monsters(html)
     try:
-        source = HTMLTree.parse(html).document.html.encode("utf-8", "replace")
+        document = HTMLTree.parse(html).document
     except ValueError:
-        raise ExtractError("html_unparsable") from None
+        document = None
+    if document is None:
+        raise ExtractError("html_unparsable")
+    source = document.html.encode("utf-8", "replace")
     return source, outline(source)
 
 
@@ -107,12 +110,12 @@ def score_blocks(source: bytes, page: Outline, parts: Parts) -> Matrix:
     scores = score(matrix, trees.first)
     if not parts.second_look:
         return scores
-    seen = surroundings(page, scores, matrix[:, N_WORDS])
+    seen = surroundings(page, scores, np.ascontiguousarray(matrix[:, N_WORDS]))
     return score(np.hstack([matrix, seen]), trees.second)
 
 
 def write(source: bytes, page: Outline, keep: npt.NDArray[np.bool_]) -> str:
-    """The text of the kept blocks: a line each, cells of one table row on one line, preformatted text as it stands."""
+    """The text of the kept blocks: a line each, cells of a table row on one line, preformatted text as it stands."""
     html = np.frombuffer(source, np.uint8)
     room = np.empty(len(html) + len(keep) + 1, np.uint8)
     return room[: _write(html, page, keep, room)].tobytes().decode("utf-8", "replace").rstrip()

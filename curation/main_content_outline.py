@@ -1,10 +1,10 @@
 """The outline of a page: its elements and blocks of text as flat arrays, read in one linear pass.
 
-The kernel reads the serialisation of a tree that a real HTML parser built, so every element is closed, every attribute
-is quoted and only four entities occur; depth costs nothing because nothing recurses.
+The kernel reads the serialisation of a tree that a real HTML parser built, so every element is closed, every
+attribute is quoted and only four entities occur; depth costs nothing because nothing recurses.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -98,7 +98,7 @@ def _declares(html: Array, start: int, end: int, rule: Array) -> bool:
 
 
 @njit(nogil=True, cache=True)
-def _hints_in(html: Array, start: int, end: int, words: Automaton) -> int:
+def _hints_in(html: Array, start: int, end: int, words: Automaton) -> np.uint32:
     """The hints of an attribute value; where lower case turns to upper, and at every non-letter, a word begins."""
     state, bits = words.next_state[0, 0], np.uint32(0)
     was_lower, was_boundary = False, True
@@ -116,7 +116,7 @@ def _hints_in(html: Array, start: int, end: int, words: Automaton) -> int:
 
 
 @njit(nogil=True, cache=True)
-def _hash_name(html: Array, start: int) -> tuple[int, int]:
+def _hash_name(html: Array, start: int) -> tuple[np.uint32, int]:
     """The hash of the lower-cased tag name that begins here, and where it ends."""
     value = FNV_START
     while start < len(html) and html[start] != GT and html[start] != SPACE:
@@ -127,19 +127,21 @@ def _hash_name(html: Array, start: int) -> tuple[int, int]:
 
 
 @njit(nogil=True, cache=True)
-def _tag_of(value: int, tables: TagTables) -> int:
+def _tag_of(value: np.uint32, tables: TagTables) -> Any:
     at = np.searchsorted(tables.hashes, value)
     return tables.hash_tags[at] if at < len(tables.hashes) and tables.hashes[at] == value else np.uint8(0)
 
 
 @njit(nogil=True, cache=True)
-def _attributes(html: Array, at: int, kind: int, words: Automaton, signature: int) -> tuple[int, int, int, bool]:
+def _attributes(
+    html: Array, at: int, kind: int, words: Automaton, signature: np.uint32
+) -> tuple[int, np.uint32, np.uint32, bool]:
     """Read the attributes up to `>`: where the tag ends, its hints, its signature, and whether it hides its content.
 
-    Class names of <html> and <body> describe the page, not a part of it, so they give no hints; and what holds the whole
-    page or article is hidden only until a script shows it, so that hiding does not count.
+    Class names of <html> and <body> describe the page, not a part of it, so they give no hints; and what holds the
+    whole page or article is hidden only until a script shows it, so that hiding does not count.
     """
-    page_wide = kind == HTML or kind == BODY
+    page_wide = kind in (HTML, BODY)
     hideable = not page_wide and kind != MAIN_TAG and kind != ARTICLE_TAG
     hints, hidden = np.uint32(0), False
     while at < len(html) and html[at] != GT:
@@ -195,7 +197,7 @@ def _is_blank(html: Array, start: int, end: int) -> bool:
 
 
 @njit(nogil=True, cache=True)
-def _skip_raw(html: Array, at: int, name: int) -> int:
+def _skip_raw(html: Array, at: int, name: np.uint32) -> int:
     """From inside a script, a style or the like to its end tag; what looks like markup in there is not."""
     while at < len(html):
         at = _find(html, at, LT)
@@ -270,7 +272,7 @@ def _scan(html: Array, n_tags: int, tables: TagTables, words: Automaton) -> Outl
             if tables.is_block[kind]:
                 block, after_break = -1, False
             n_links -= kind == A
-            n_pres -= kind == PRE or kind == XMP
+            n_pres -= kind in (PRE, XMP)
         else:
             name, at = _hash_name(html, at + 1)
             kind = _tag_of(name, tables)
@@ -301,7 +303,7 @@ def _scan(html: Array, n_tags: int, tables: TagTables, words: Automaton) -> Outl
                     if tables.is_block[kind]:
                         block, after_break = -1, False
                     n_links += kind == A
-                    n_pres += kind == PRE or kind == XMP
+                    n_pres += kind in (PRE, XMP)
             if tables.is_raw[kind]:
                 at = _skip_raw(html, at, name)
     while depth > 0:

@@ -19,11 +19,12 @@ from curation.main_content_outline import Outline
 from curation.main_content_tags import Array
 
 Matrix = npt.NDArray[np.float32]
-SECOND_LOOK = (
+SEEN = (
     "score score_1_before score_1_after score_2_before score_2_after mean_3_around mean_8_around mean_20_around "
     "mean_10_before mean_10_after mean_before mean_after mean_parent mean_grandparent mean_great mean_great_great "
     "mean_signature max_before max_after"
-).split()
+)
+SECOND_LOOK = SEEN.split()
 MAX_WEIGHT_WORDS = 100  # a mean counts a block by its words, up to this many
 NO_NEIGHBOUR = -1.0
 
@@ -57,7 +58,8 @@ def model() -> Model:
 def flatten(trees: list[list[Any]], names: list[str]) -> Trees:
     """Trees as stored, each a list of nodes, into arrays."""
     index = {name: k for k, name in enumerate(names)}
-    roots, nodes = [], []
+    roots: list[int] = []
+    nodes: list[tuple[int, float, int, int]] = []
     for tree in trees:
         root = len(nodes)
         roots.append(root)
@@ -66,25 +68,23 @@ def flatten(trees: list[list[Any]], names: list[str]) -> Trees:
             nodes.append((-1, node, 0, 0) if leaf else (index[node[0]], node[1], root + node[2], root + node[3]))
     feature, threshold, low, high = zip(*nodes, strict=True)
     return Trees(
-        np.array(roots, np.int32), np.array(feature, np.int32), np.array(threshold, np.float64),
-        np.array(low, np.int32), np.array(high, np.int32),
+        np.array(roots, np.int32), np.array(feature, np.int16), np.array(threshold, np.float32),
+        np.array(low, np.int16), np.array(high, np.int16),
     )  # fmt: skip
 
 
 @njit(nogil=True, cache=True)
 def score(matrix: Matrix, trees: Trees) -> Matrix:
     """The probability of every row of the matrix: the logistic function of the sum of its leaves."""
-    scores = np.zeros(len(matrix), np.float32)
-    for row in range(len(matrix)):
-        total = 0.0
-        for root in trees.roots:
+    totals = np.zeros(len(matrix), np.float32)
+    for root in trees.roots:  # tree by tree, so that the nodes at hand stay in the nearest cache
+        for row in range(len(matrix)):
             node = root
             while trees.feature[node] >= 0:
                 low = matrix[row, trees.feature[node]] <= trees.threshold[node]
                 node = trees.low[node] if low else trees.high[node]
-            total += trees.threshold[node]
-        scores[row] = 1.0 / (1.0 + np.exp(-total))
-    return scores
+            totals[row] += trees.threshold[node]
+    return (1 / (1 + np.exp(-totals))).astype(np.float32)
 
 
 @njit(nogil=True, cache=True)
@@ -132,7 +132,7 @@ def surroundings(page: Outline, scores: Matrix, n_words: Matrix) -> Matrix:
 @njit(nogil=True, cache=True)
 def _mean(mass: Array, weight: Array, first: int, end: int) -> float:
     first, end = min(max(first, 0), len(mass) - 1), min(max(end, 0), len(mass) - 1)
-    return (mass[end] - mass[first]) / max(1.0, weight[end] - weight[first])
+    return float((mass[end] - mass[first]) / max(1.0, weight[end] - weight[first]))
 
 
 @njit(nogil=True, cache=True)

@@ -1,19 +1,20 @@
 """What the tags and the class names of HTML say: tables that the kernels of `main_content` look things up in."""
 
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-TAGS = (
-    "? html head body title script style noscript template iframe object svg math canvas video audio map textarea select "
-    "option button form fieldset input label nav header footer aside main article section div p blockquote pre code ul ol "
-    "li dl dt dd table caption thead tbody tfoot tr td th h1 h2 h3 h4 h5 h6 figure figcaption details summary address hr "
-    "br wbr img a b strong i em u span font small sup sub center time cite q del ins picture source dialog menu hgroup "
-    "search frame frameset noframes noembed embed xmp plaintext link meta base area col colgroup param track legend "
-    "datalist optgroup output progress meter applet basefont bgsound image keygen"
-).split()
+NAMES = """
+? html head body title script style noscript template iframe object svg math canvas video audio map textarea
+select option button form fieldset input label nav header footer aside main article section div p blockquote pre
+code ul ol li dl dt dd table caption thead tbody tfoot tr td th h1 h2 h3 h4 h5 h6 figure figcaption details
+summary address hr br wbr img a b strong i em u span font small sup sub center time cite q del ins picture source
+dialog menu hgroup search frame frameset noframes noembed embed xmp plaintext link meta base area col colgroup param
+track legend datalist optgroup output progress meter applet basefont bgsound image keygen
+"""
+TAGS = tuple(NAMES.split())
 TAG = {name: index for index, name in enumerate(TAGS)}
 
 VOID = "area base basefont bgsound br col embed frame hr img input keygen link meta param source track wbr"
@@ -23,9 +24,9 @@ NEVER_TEXT = (
     "input datalist noframes noembed embed applet frameset title dialog progress meter"
 )
 BLOCK_LEVEL = (
-    "html body nav header footer aside main article section div p blockquote pre ul ol li dl dt dd table caption thead "
-    "tbody tfoot tr td th h1 h2 h3 h4 h5 h6 figure figcaption details summary address hr center form fieldset menu hgroup "
-    "search legend dialog xmp plaintext"
+    "html body nav header footer aside main article section div p blockquote pre ul ol li dl dt dd table caption "
+    "thead tbody tfoot tr td th h1 h2 h3 h4 h5 h6 figure figcaption details summary address hr center form fieldset "
+    "menu hgroup search legend dialog xmp plaintext"
 )
 # What kind of block a tag makes; the tags that are not named here are 0.
 KINDS = {
@@ -35,23 +36,23 @@ KINDS = {
 
 # Vocabulary of class, id, role and itemprop, matched anywhere in the lower-cased value; `_` is a word boundary.
 HINTS = {
-    "nav": "_nav_ navig navbar _menu menu_ topbar toolbar _tabs_ pagin pager _skip breadcrumb crumbs _toc_ sitemap _nav "
-    "leftnav topnav",
+    "nav": "_nav_ navig navbar _menu menu_ topbar toolbar _tabs_ pagin pager _skip breadcrumb crumbs _toc_ sitemap "
+    "_nav leftnav topnav",
     "foot": "footer _foot_ colophon copyright _legal_ disclaimer contentinfo",
     "head": "header _head_ masthead banner",
     "side": "sidebar side_bar _side_ _aside_ sidecol rail_ _rail widget _right_ rightcol right_col leftcol left_col "
     "secondary complementary",
     "comment": "comment disqus _reply replies respond discussion _feedback reader_response livefyre",
     "share": "share sharing social addthis facebook twitter pinterest whatsapp linkedin _tweet follow bookmark",
-    "related": "related recommend similar more_from read_more readmore also_like outbrain taboola popular trending most_ "
-    "_latest_ recirc teaser _promo you_may _next_ _prev previous",
+    "related": "related recommend similar more_from read_more readmore also_like outbrain taboola popular trending "
+    "most_ _latest_ recirc teaser _promo you_may _next_ _prev previous",
     "ad": "_ad_ _ads_ advert sponsor promo _dfp adsense banner_ad google_ad _adv_ commercial affiliate",
     "meta": "byline author _date_ posted dateline timestamp _meta_ entry_meta post_meta _info_ published category "
     "categories _tags_ _tag_ taglist",
     "form": "newsletter subscri signup sign_up login signin sign_in register search _form_ optin paywall donate",
     "legal": "cookie consent gdpr privacy",
-    "popup": "popup modal overlay lightbox tooltip dropdown toast hidden collapse sr_only screen_reader visually_hidden "
-    "offscreen",
+    "popup": "popup modal overlay lightbox tooltip dropdown toast hidden collapse sr_only screen_reader "
+    "visually_hidden offscreen",
     "caption": "caption credit photo_ gallery slideshow carousel slider _media_ figure",
     "content": "article content _main_ story _entry_ entry_content post_body _body_ body_text blog_post _text_ "
     "page_content maincontent main_content post_content articlebody _prose markdown _post_",
@@ -67,11 +68,11 @@ TAG_HINTS = {
     "caption": "figure figcaption", "landmark": "main article", "bio": "address",
 }  # fmt: skip
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 
 class TagTables(NamedTuple):
-    """One entry per tag of `TAGS`, and the sorted FNV-1a hashes of the tag names with the tag that each stands for."""
+    """One entry per tag of `TAGS`; the sorted FNV-1a hashes of the names, with the tag that each stands for."""
 
     hashes: Array
     hash_tags: Array
