@@ -61,10 +61,16 @@ def demo(output: Output = None, workers: Workers = 1) -> None:
 
 
 @app.command()
-def recipes(name: Annotated[str | None, typer.Argument(help="Recipe to print.")] = None) -> None:
+def recipes(
+    name: Annotated[str | None, typer.Argument(help="Recipe to print.")] = None,
+    rulesets: Annotated[bool, typer.Option("--rulesets", help="List the shipped rulesets instead.")] = False,
+) -> None:
     """List the shipped manifests, or print one to start from."""
     from manifests.recipes import list_recipes, read_recipe
 
+    if rulesets:
+        _print_rulesets()
+        return
     if name:
         sys.stdout.write(read_recipe(name))
         return
@@ -74,6 +80,14 @@ def recipes(name: Annotated[str | None, typer.Argument(help="Recipe to print.")]
     for recipe in list_recipes():
         table.add_row(recipe.name, recipe.summary)
     out.print(table)
+
+
+def _print_rulesets() -> None:
+    from curation.rulesets import load_ruleset, shipped_names
+
+    for ruleset in (load_ruleset(name, _here()) for name in shipped_names()):
+        out.print(f"[bold]{ruleset.name}[/]  {ruleset.source}", highlight=False)
+        out.print(_table(["", "keeps where", ""], [(rule.name, rule.keep, rule.doc) for rule in ruleset.rules]))
 
 
 @app.command()

@@ -30,7 +30,7 @@ DECIDE_CODE = (
     "curation/dedup/*.py",
     "curation/predicates.py",
     "curation/rules.py",
-    "curation/summary.py",
+    "curation/summary*.py",
     "manifests/contracts.py",
     "manifests/digest.py",
     "manifests/store.py",

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Protocol
 
 import orjson
@@ -29,6 +28,8 @@ from manifests.store import Folder, resolve
 REPORT = "report.html"
 SUMMARY = "summary.json"
 CARD = "README.md"
+
+WARM_UP_PAGE = "<html><body><h1>옹기</h1><p>Onggi breathes. 옹기는 숨을 쉰다.</p></body></html>".encode()
 
 
 class Progress(Protocol):
@@ -203,18 +204,28 @@ def _measure(job: Job, run: Folder, progress: Progress) -> dict[str, PartCounts]
             (run / "measured").remove(name)
     total, done, n_read = sum(sizes.values()), 0.0, 0
     progress("measure", 0, total)
-    for task, counts in map_shards(
-        measure_split, list(tasks.values()), job.n_workers, partial(warm_up, job.manifest)
-    ):
+    for task, counts in map_shards(measure_split, list(tasks.values()), job.n_workers):
         done, n_read = done + sizes[task.fingerprint], n_read + counts.n_read
         progress("measure", done, total, f"{n_read:,} records")
     return measured_counts(run)
 
 
 def warm_up(manifest: CorpusManifest) -> None:
-    """Compile the kernels, so that workers find them in the cache."""
-    empty = records_schema(manifest.metadata_names).empty_table()
-    Measurer(manifest).measure(pa.RecordBatch.from_pylist([], schema=empty.schema))
+    """Compile the kernels by measuring one page, so that workers find them in the cache."""
+    schema = records_schema(manifest.metadata_names)
+    page = {
+        **dict.fromkeys(schema.names),
+        "source": "s",
+        "key": "",
+        "kind": "html",
+        "utf8": False,
+        "file": "",
+        "offset": 0,
+        "content": WARM_UP_PAGE,
+        "content_digest": bytes(16),
+        "n_bytes": len(WARM_UP_PAGE),
+    }
+    Measurer(manifest).measure(pa.RecordBatch.from_pylist([page], schema=schema))
 
 
 def _sum(shards: dict[str, PartCounts]) -> PartCounts:
@@ -313,7 +324,7 @@ def _finish(
         n_workers=job.n_workers,
         sample_frac=job.sample_frac,
     )
-    run.write_json(SUMMARY, decided.summary.model_dump(mode="json"))
+    run.write_bytes(SUMMARY, decided.summary.model_dump_json().encode())
     run.write_bytes(CARD, dataset_card(record, decided.summary).encode())
     write_report(run, record, decided.summary)
     write_record(run, record)
@@ -322,7 +333,7 @@ def _finish(
 
 def write_report(run: Folder, record: RunRecord, summary: Summary) -> str:
     """Write the report of a run; returns its path."""
-    run.write_bytes(REPORT, render(summary, record.model_dump(mode="json")).encode())
+    run.write_bytes(REPORT, render(summary, {**record.model_dump(mode="json"), "folder": run.path}).encode())
     return run.url(REPORT)
 
 

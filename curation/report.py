@@ -187,7 +187,9 @@ def render(summary: Summary, record: Mapping[str, Any]) -> str:
 
 
 def _run_name(record: Mapping[str, Any]) -> str:
-    """The run's folder as its manifest says, for commands to copy."""
+    """The run's folder, or what its manifest calls it, for commands to copy."""
+    if record.get("folder"):
+        return str(record["folder"])
     output = (record.get("manifest") or {}).get("output") or "RUN"
     return str(output["path"] if isinstance(output, Mapping) else output)
 

@@ -32,7 +32,7 @@ MEASURE_CODE = (
     "classifiers/models/*",
     "curation/charset.py",
     "curation/extract*.py",
-    "curation/kernels/*.py",
+    "curation/kernels/*.*",
     "curation/main_content*",
     "curation/measure.py",
     "curation/normalize.py",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psutil
 
@@ -23,18 +23,14 @@ def map_shards(
     work: Callable[[Item], Result],
     items: Sequence[Item],
     n_workers: int = 1,
-    warm_up: Callable[[], Any] | None = None,
 ) -> Iterator[tuple[Item, Result]]:
     """Yield (item, result) as results come; in this process with one worker, in `n_workers` processes with more.
 
-    `work`, `items` and results must pickle when there are several workers. `warm_up` runs once before any work, so
-    that kernels are compiled once and workers find them in the cache.
+    `work`, `items` and results must pickle when there are several workers.
 
     Raises:
         RunError: a worker died; what the others finished is kept.
     """
-    if warm_up and items:
-        warm_up()
     if n_workers <= 1 or len(items) <= 1:
         for item in items:
             yield item, work(item)

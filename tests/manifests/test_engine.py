@@ -25,13 +25,6 @@ def test_every_item_comes_back_once(n_workers: int) -> None:
     assert sorted(map_shards(square, list(range(9)), n_workers)) == [(i, i * i) for i in range(9)]
 
 
-def test_warm_up_runs_once_and_only_for_work() -> None:
-    calls: list[int] = []
-    list(map_shards(square, [1, 2], 1, lambda: calls.append(1)))
-    list(map_shards(square, [], 1, lambda: calls.append(1)))
-    assert calls == [1]
-
-
 def test_a_dead_worker_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(RunError, match="run the same command again"):
         list(map_shards(die_at_three, list(range(6)), 2))
