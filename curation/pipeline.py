@@ -119,6 +119,10 @@ def curate(job: Job, progress: Progress = silent) -> RunRecord:
     run.remove(RECORD)
     watch = Stopwatch()
     with PeakMemory() as memory:
+        with watch("prepare"):
+            progress("prepare", 0, 1, "compiling kernels, once on this machine")
+            warm_up(job.manifest)
+            progress("prepare", 1, 1)
         with watch("measure"):
             shards = _measure(job, run, progress)
         counts = _sum(shards)
