@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from curation.kernels import duplicates, korean, lines, pieces, words
@@ -60,7 +62,7 @@ SIGNALS: tuple[Signal, ...] = (
     _count("stop_word_count", "count", "Different ones of the 8 English stop words that occur as words.", GOPHER),
     _ratio("hangul_frac", "frac", "Hangul syllables and letters, of the characters that are not white space.", ONGGI),
     *(
-        _ratio(f"top_{n}_gram_char_frac", "frac", f"Characters in the most frequent word {n}-gram.", GOPHER)
+        _ratio(f"top_{n}_gram_char_frac", "per char", f"Characters in all of the most frequent {n}-gram.", GOPHER)
         for n in range(2, 5)
     ),
     *(
@@ -129,8 +131,8 @@ def measure_signals(texts: pa.LargeStringArray) -> pa.StructArray:
     `texts` is one Arrow array of `large_string`; slices are fine. Returns an array of SIGNAL_TYPE of the same length,
     null where the text is null. Raises TypeError for any other type.
     """
-    if not pa.types.is_large_string(texts.type):
-        raise TypeError(f"measure_signals takes an array of large_string, not of {texts.type}")
+    if not isinstance(texts, pa.LargeStringArray):
+        raise TypeError(f"takes one array of large_string, not {type(texts).__name__} of {texts.type}")
     utf8, offsets = _buffers(texts)
     columns = _measure(utf8, offsets)
     fields = [_to_arrow(columns[signal.name], signal.arrow_type) for signal in SIGNALS]
@@ -140,11 +142,16 @@ def measure_signals(texts: pa.LargeStringArray) -> pa.StructArray:
 
 def _buffers(texts: pa.LargeStringArray) -> tuple[Bytes, Offsets]:
     """(UTF-8 bytes, n + 1 offsets) of the array, without copying the text."""
-    if len(texts) == 0:
-        return np.frombuffer(b"", np.uint8), np.frombuffer(bytes(8), np.int64)
-    _, offsets, utf8 = texts.buffers()
-    starts = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    return np.frombuffer(utf8 or b"", np.uint8), starts
+    _, offsets, utf8 = texts.buffers() if len(texts) else (None, bytes(8), None)
+    first = texts.offset if len(texts) else 0
+    starts = np.frombuffer(offsets, np.int64)[first : first + len(texts) + 1]
+    return _read_only(np.frombuffer(utf8 or b"", np.uint8)), _read_only(starts)
+
+
+def _read_only(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array as Arrow's immutable buffers come; of mutable ones Numba would compile every kernel a second time."""
+    values.flags.writeable = False
+    return values
 
 
 def _measure(utf8: Bytes, offsets: Offsets) -> dict[str, Values]:
@@ -156,12 +163,11 @@ def _measure(utf8: Bytes, offsets: Offsets) -> dict[str, Values]:
     )
     table = new_table(n_items)
     words.measure_words(utf8, offsets, classes, *_stop_words(), new_words(n_items), table, of_words)
-    n_chars, n_words, hangul_fracs = (of_words[:, column] for column in (words.CHARS, words.WORDS, words.HANGUL))
-    duplicates.measure_duplicates(utf8, offsets, classes, n_chars, n_words, table, of_duplicates)
+    duplicates.measure_duplicates(utf8, offsets, classes, of_words, table.keys, of_duplicates)
     line_scratch = lines.new_line_scratch(longest_bytes)
     lines.measure_lines(utf8, offsets, classes, lines.C4_PHRASES, line_scratch, of_lines)
     endings, spam = korean.korean_endings(), korean.korean_spam()
-    korean.measure_korean(utf8, offsets, classes, endings, spam, hangul_fracs, of_korean)
+    korean.measure_korean(utf8, offsets, classes, endings, spam, of_words, of_korean)
     of_pieces = np.empty((n_docs, len(pieces.COLUMNS)))
     piece_scratch = new_words(longest_bytes), new_table(longest_bytes)
     pieces.measure_pieces(utf8, offsets, classes, of_words, *piece_scratch, of_pieces)

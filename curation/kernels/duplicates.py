@@ -3,8 +3,9 @@ r"""Signals of lines and paragraphs cut at "\n": what repeats (Gopher), and how 
 import numpy as np
 from numba import njit, uint64
 
-from curation.kernels.characters import SPACE, TERMINAL, Bytes, Offsets, Values, decode, strip
-from curation.kernels.hashing import BASE, SPREAD, Table, clear, insert, mix
+from curation.kernels import words
+from curation.kernels.characters import SPACE, TERMINAL, Bytes, Hashes, Offsets, Values, decode, strip
+from curation.kernels.hashing import BASE, SPREAD, clear, insert, mix
 
 COLUMNS = (
     "dup_para_frac",
@@ -26,17 +27,26 @@ UNDEFINED = np.nan
 
 
 @njit(nogil=True, cache=True)
-def seen_before(table: Table, shift: np.uint64, text_hash: np.uint64) -> bool:
+def count_newlines(utf8: Bytes, start: int, end: int) -> int:
+    r"""How many "\n" utf8[start:end] has."""
+    n_newlines = 0
+    for i in range(start, end):
+        n_newlines += utf8[i] == NEWLINE
+    return n_newlines
+
+
+@njit(nogil=True, cache=True)
+def seen_before(keys: Hashes, shift: np.uint64, text_hash: np.uint64) -> bool:
     """Whether a text of this hash, the empty text included, came before; and remembers it."""
-    return insert(table, shift, mix(text_hash + SPREAD))
+    return insert(keys, shift, mix(text_hash + SPREAD))
 
 
 @njit(nogil=True, cache=True)
 def measure_lines(
-    utf8: Bytes, start: int, end: int, n_chars: int, n_newlines: int, classes: Bytes, table: Table, row: Values
+    utf8: Bytes, start: int, end: int, n_chars: int, n_newlines: int, classes: Bytes, keys: Hashes, row: Values
 ) -> int:
     r"""Writes Gopher's line duplicates (cut at runs of "\n") and FineWeb's shares; returns the duplicates."""
-    shift = clear(table, min(n_newlines, (end - start) // 2) + 1)
+    shift = clear(keys, min(n_newlines, (end - start) // 2) + 1)
     n_lines, n_dups, n_dup_chars, n_nonblank, n_terminal, n_short, n_dup_nonblank_chars = 0, 0, 0, 0, 0, 0, 0
     h, size_chars, all_class, last_class, was_break, i = uint64(0), 0, SPACE, 0, False, start
     while i <= end:
@@ -48,7 +58,7 @@ def measure_lines(
             h, size_chars, was_break = h * BASE + uint64(character + 1), size_chars + 1, False
             continue
         if not was_break or i > end:
-            is_dup = seen_before(table, shift, h)
+            is_dup = seen_before(keys, shift, h)
             n_lines += 1
             n_dups += is_dup
             n_dup_chars += size_chars * is_dup
@@ -75,10 +85,10 @@ def is_newlines(utf8: Bytes, start: int, end: int) -> bool:
 
 @njit(nogil=True, cache=True)
 def measure_paragraphs(
-    utf8: Bytes, start: int, end: int, n_chars: int, n_newlines: int, classes: Bytes, table: Table, row: Values
+    utf8: Bytes, start: int, end: int, n_chars: int, n_newlines: int, classes: Bytes, keys: Hashes, row: Values
 ) -> None:
     r"""Writes the duplicates among the paragraphs of a stripped text, cut at two or more "\n"."""
-    shift = clear(table, min(n_newlines, (end - start) // 2) + 1)
+    shift = clear(keys, min(n_newlines, (end - start) // 2) + 1)
     n_paras, n_dups, n_dup_chars = 0, 0, 0
     h, size_chars, n_breaks, i = uint64(0), 0, 0, start
     while i <= end:
@@ -88,7 +98,7 @@ def measure_paragraphs(
             i += 1
             continue
         if n_breaks > 1 or i == end:
-            is_dup = seen_before(table, shift, h)
+            is_dup = seen_before(keys, shift, h)
             n_paras += 1
             n_dups += is_dup
             n_dup_chars += size_chars * is_dup
@@ -105,25 +115,27 @@ def measure_duplicates(
     utf8: Bytes,
     offsets: Offsets,
     classes: Bytes,
-    n_chars_of: Values,
-    n_words_of: Values,
-    table: Table,
+    of_words: Values,
+    keys: Hashes,
     out: Values,
 ) -> None:
-    """Writes COLUMNS of every document utf8[offsets[d]:offsets[d + 1]] into out[d]; NaN where undefined."""
+    """Writes COLUMNS of every document utf8[offsets[d]:offsets[d + 1]] into out[d]; NaN where undefined.
+
+    `of_words` are the columns that kernels.words measured of the same documents.
+    """
     for d in range(len(offsets) - 1):
-        row, start, end, n_newlines = out[d], offsets[d], offsets[d + 1], 0
-        for i in range(start, end):
-            n_newlines += utf8[i] == NEWLINE
+        row, start, end = out[d], offsets[d], offsets[d + 1]
+        n_newlines = count_newlines(utf8, start, end)
         row[:] = UNDEFINED
         row[LINES] = 0
-        row[NEWLINES] = n_newlines / n_words_of[d] if n_words_of[d] else UNDEFINED
+        n_words = of_words[d, words.WORDS]
+        row[NEWLINES] = n_newlines / n_words if n_words else UNDEFINED
         if start == end:
             continue
-        n_chars = int(n_chars_of[d])
-        n_dups = measure_lines(utf8, start, end, n_chars, n_newlines, classes, table, row)
+        n_chars = int(of_words[d, words.CHARS])
+        n_dups = measure_lines(utf8, start, end, n_chars, n_newlines, classes, keys, row)
         row[DUP_PARAS] = row[DUP_PARA_CHARS] = 0
         first, past = strip(utf8, start, end, classes)
         # Where no line repeats, no paragraph does, unless stripping the text has changed its first or last line.
         if n_dups or not (is_newlines(utf8, start, first) and is_newlines(utf8, past, end)):
-            measure_paragraphs(utf8, first, past, n_chars, n_newlines, classes, table, row)
+            measure_paragraphs(utf8, first, past, n_chars, n_newlines, classes, keys, row)

@@ -34,6 +34,7 @@ class Words(NamedTuple):
 
     Word i has the characters char_end[i] to char_end[i + 1]; powers[i] is BASE^char_end[i], sums[i] the running sum
     of (code point + 1) * BASE^-position before it, and order_sums[i] that of mix(hash of word j) * BASE^-j for j < i.
+    So the n words from word i, joined, have the hash (sums[i + n] - sums[i]) * powers[i].
     """
 
     char_end: Offsets
@@ -57,13 +58,6 @@ def hash_text(text: str) -> int:
 
 
 @njit(nogil=True, cache=True)
-def hash_words(words: Words, i: int, n: int) -> np.uint64:
-    """The hash of the n words from word i, joined without spaces."""
-    joined: np.uint64 = (words.sums[i + n] - words.sums[i]) * words.powers[i]
-    return joined
-
-
-@njit(nogil=True, cache=True)
 def count_bits(bits: int) -> int:
     """How many bits are set."""
     n_bits = 0
@@ -84,30 +78,30 @@ def mix(h: np.uint64) -> np.uint64:
 
 
 @njit(nogil=True, cache=True)
-def clear(table: Table, n_items: int) -> np.uint64:
+def clear(keys: Hashes, n_items: int) -> np.uint64:
     """Empties as many slots as n_items need at half load; returns the shift that find() takes."""
     bits = 4
     while (1 << bits) < 2 * n_items:
         bits += 1
-    table.keys[: 1 << bits] = 0
+    keys[: 1 << bits] = 0
     return uint64(64 - bits)
 
 
 @njit(nogil=True, cache=True)
-def find(table: Table, shift: np.uint64, key: np.uint64) -> np.uint64:
-    """Where `key` (not 0) is, or belongs, in the first 2^(64 - shift) slots of the table."""
+def find(keys: Hashes, shift: np.uint64, key: np.uint64) -> np.uint64:
+    """Where `key` (not 0) is, or belongs, in the first 2^(64 - shift) slots."""
     mask = (uint64(1) << (uint64(64) - shift)) - uint64(1)
     slot = (key * BASE) >> shift
-    while table.keys[slot] != uint64(0) and table.keys[slot] != key:
+    while keys[slot] != uint64(0) and keys[slot] != key:
         slot = (slot + uint64(1)) & mask
     return slot
 
 
 @njit(nogil=True, cache=True)
-def insert(table: Table, shift: np.uint64, key: np.uint64) -> bool:
+def insert(keys: Hashes, shift: np.uint64, key: np.uint64) -> bool:
     """Adds `key`; True where it was there already."""
     key = max(key, uint64(1))
-    slot = find(table, shift, key)
-    known: bool = table.keys[slot] == key
-    table.keys[slot] = key
+    slot = find(keys, shift, key)
+    known: bool = keys[slot] == key
+    keys[slot] = key
     return known

@@ -8,6 +8,7 @@ import numpy as np
 import yaml
 from numba import njit
 
+from curation.kernels import words
 from curation.kernels.characters import ALPHA, DECIMAL, JAMO, SPACE, SYLLABLE, Bytes, Offsets, Values, decode
 from curation.kernels.hashing import count_bits
 from curation.kernels.phrases import Endings, Phrases, compile_endings, compile_phrases, find_endings, step
@@ -54,7 +55,7 @@ def measure_text(
     """
     n_words, n_josa, n_stops, seen_stops = 0, 0, 0, 0
     n_visible, n_jamo, jamo_run, longest_run, n_hits, seen_spam, state = 0, 0, 0, 0, 0, 0, 0
-    first, run_start, run_end, has_syllable, i = -1, -1, -1, False, start
+    first, run_start, run_end, has_syllable, i = start - 1, start - 1, start - 1, False, start
     while i <= end:
         character, size = decode(utf8, i) if i < end else (0x20, 1)
         bits = classes[character]
@@ -69,7 +70,7 @@ def measure_text(
                 n_josa += is_josa
                 n_stops += stop_word >= 0
                 seen_stops |= 1 << stop_word if stop_word >= 0 else 0
-            first, run_start, run_end, has_syllable, jamo_run = -1, -1, -1, False, 0
+            first, run_start, run_end, has_syllable, jamo_run = start - 1, start - 1, start - 1, False, 0
         else:
             n_visible += 1
             if bits & JAMO:
@@ -79,7 +80,7 @@ def measure_text(
             else:
                 jamo_run = 0
                 if bits & (ALPHA | DECIMAL):
-                    first = i if first < 0 else first
+                    first = i if first < start else first
                     run_start = i if run_end != i else run_start
                     run_end = i + size
                     has_syllable |= bits & SYLLABLE != 0
@@ -98,18 +99,20 @@ def measure_korean(
     classes: Bytes,
     endings: Endings,
     spam: Phrases,
-    hangul_fracs: Values,
+    of_words: Values,
     out: Values,
 ) -> None:
     """Writes COLUMNS of every document utf8[offsets[d]:offsets[d + 1]] into out[d]; NaN where undefined.
 
-    hangul_fracs[d] says how much of the document is Hangul; where it is 0 or NaN there is nothing to look for.
+    `of_words` are the columns that kernels.words measured of the same documents; where they show no Hangul, there is
+    nothing to look for.
     """
     for d in range(len(offsets) - 1):
         row = out[d]
         row[:] = 0
-        if hangul_fracs[d] > 0:
+        hangul_frac = of_words[d, words.HANGUL]
+        if hangul_frac > 0:
             measure_text(utf8, offsets[d], offsets[d + 1], classes, endings, spam, row)
         else:
             row[JOSA_WORDS] = row[STOP_WORD_FRAC] = UNDEFINED
-            row[JAMOS] = hangul_fracs[d]
+            row[JAMOS] = hangul_frac

@@ -35,9 +35,9 @@ C4_WORD_CHARS_MAX = 1000  # C4QualityFilter's max_word_length
 C4_LINE_WORDS_MIN = 3  # its min_words_per_line
 
 _POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
-C4_PHRASES = compile_phrases([["lorem ipsum"], ["javascript"], _POLICY])
+C4_PHRASES = compile_phrases([["lorem ipsum"], ["javascript"], ["{"], _POLICY])
 BEGINS_LINE_BREAK = np.array([byte < 0x20 or byte in (0xC2, 0xE2) for byte in range(256)])
-SAYS_LOREM_IPSUM, SAYS_JAVASCRIPT, SAYS_POLICY = 1, 2, 4
+SAYS_LOREM_IPSUM, SAYS_JAVASCRIPT, SAYS_CURLY_BRACKET, SAYS_POLICY = 1, 2, 4, 8
 
 _EDIT, _CITATION_NEEDED = (np.frombuffer(tag, np.uint8) for tag in (b"[edit]", b"[citation needed]"))
 
@@ -111,8 +111,8 @@ def citation_end(utf8: Bytes, i: int, end: int, classes: Bytes) -> int:
 
 
 @njit(nogil=True, cache=True)
-def cut_citations(utf8: Bytes, start: int, end: int, classes: Bytes, line: Bytes) -> tuple[int, int]:
-    """Copies utf8[start:end] to `line` without its citations; returns (bytes written, citations)."""
+def cut_citations(utf8: Bytes, start: int, end: int, classes: Bytes, line: Bytes) -> tuple[int, int, int]:
+    """Copies utf8[start:end] to `line` without its citations; returns (start there, end there, citations)."""
     n_written, n_citations, i = 0, 0, start
     while i < end:
         past = citation_end(utf8, i, end, classes) if utf8[i] == 0x5B else i
@@ -123,7 +123,7 @@ def cut_citations(utf8: Bytes, start: int, end: int, classes: Bytes, line: Bytes
             line[n_written] = utf8[i]
             n_written += 1
             i += 1
-    return n_written, n_citations
+    return 0, n_written, n_citations
 
 
 @njit(nogil=True, cache=True)
@@ -160,9 +160,9 @@ def count_sentences(utf8: Bytes, start: int, end: int, classes: Bytes) -> int:
 
 
 @njit(nogil=True, cache=True)
-def has_byte(utf8: Bytes, start: int, end: int, byte: int) -> bool:
-    """Whether `byte` occurs in utf8[start:end]."""
-    while start < end and utf8[start] != byte:
+def has_bracket(utf8: Bytes, start: int, end: int) -> bool:
+    """Whether [ occurs in utf8[start:end]."""
+    while start < end and utf8[start] != 0x5B:
         start += 1
     return start < end
 
@@ -179,7 +179,7 @@ def judge_text(utf8: Bytes, start: int, end: int, n_words: int, classes: Bytes, 
         return LOREM_IPSUM, 0
     if said & SAYS_JAVASCRIPT:
         return JAVASCRIPT, 0
-    if has_byte(utf8, start, end, 0x7B):
+    if said & SAYS_CURLY_BRACKET:
         return CURLY_BRACKET, 0
     if said & SAYS_POLICY:
         return POLICY, 0
@@ -194,11 +194,11 @@ def judge_line(
     n_words, longest = word_shape(utf8, start, end, classes)
     if longest > C4_WORD_CHARS_MAX:
         return LONG_WORD, 0, 0
-    if not has_byte(utf8, start, end, 0x5B):
+    if not has_bracket(utf8, start, end):
         verdict, n_sentences = judge_text(utf8, start, end, n_words, classes, phrases)
         return verdict, n_sentences, 0
-    size, n_citations = cut_citations(utf8, start, end, classes, scratch.write)
-    verdict, n_sentences = judge_text(scratch.read, 0, size, n_words, classes, phrases)
+    start, end, n_citations = cut_citations(utf8, start, end, classes, scratch.write)
+    verdict, n_sentences = judge_text(scratch.read, start, end, n_words, classes, phrases)
     return verdict, n_sentences, n_citations
 
 

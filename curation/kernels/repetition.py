@@ -6,18 +6,19 @@ Both count characters as datatrove's find_top_duplicate and find_all_duplicate d
 from numba import njit, uint64
 
 from curation.kernels.characters import Values
-from curation.kernels.hashing import BASE, INVERSE, Table, Words, clear, find, hash_words, insert, mix
+from curation.kernels.hashing import BASE, INVERSE, Table, Words, clear, find, insert, mix
 
 
 @njit(nogil=True, cache=True)
 def sum_word_order(words: Words, n_words: int) -> None:
     """Fills order_sums, from which come hashes of n-grams that know where each word ends."""
+    sums, powers, order_sums = words.sums, words.powers, words.order_sums
     total, power = uint64(0), uint64(1)
     for i in range(n_words):
-        words.order_sums[i] = total
-        total += mix(hash_words(words, i, 1)) * power
+        order_sums[i] = total
+        total += mix((sums[i + 1] - sums[i]) * powers[i]) * power
         power *= INVERSE
-    words.order_sums[n_words] = total
+    order_sums[n_words] = total
 
 
 @njit(nogil=True, cache=True)
@@ -26,19 +27,25 @@ def top_n_gram_chars(words: Words, n_words: int, n: int, table: Table) -> int:
     n_grams = n_words - n + 1
     if n_grams < 1:
         return 0
-    shift = clear(table, n_grams)
+    order_sums, char_end, keys, counts, firsts = (
+        words.order_sums,
+        words.char_end,
+        table.keys,
+        table.counts,
+        table.firsts,
+    )
+    shift = clear(keys, n_grams)
     best_count, best_first, power = 0, 0, uint64(1)
     for i in range(n_grams):
-        key = max((words.order_sums[i + n] - words.order_sums[i]) * power, uint64(1))
+        key = max((order_sums[i + n] - order_sums[i]) * power, uint64(1))
         power *= BASE
-        slot = find(table, shift, key)
-        if table.keys[slot] == uint64(0):
-            table.keys[slot], table.counts[slot], table.firsts[slot] = key, 0, i
-        table.counts[slot] += 1
-        count, first = int(table.counts[slot]), int(table.firsts[slot])
-        if count > best_count or (count == best_count and first < best_first):
-            best_count, best_first = count, first
-    return best_count * (int(words.char_end[best_first + n]) - int(words.char_end[best_first]) + n - 1)
+        slot = find(keys, shift, key)
+        if keys[slot] == uint64(0):
+            keys[slot], counts[slot], firsts[slot] = key, 0, i
+        counts[slot] += 1
+        if counts[slot] > best_count or (counts[slot] == best_count and firsts[slot] < best_first):
+            best_count, best_first = int(counts[slot]), int(firsts[slot])
+    return best_count * int(char_end[best_first + n] - char_end[best_first] + n - 1)
 
 
 @njit(nogil=True, cache=True)
@@ -47,12 +54,13 @@ def duplicated_chars(words: Words, n_words: int, n: int, table: Table) -> int:
 
     Words are joined without spaces, as datatrove joins them, so "a bc" and "ab c" are the same.
     """
+    sums, powers, char_end, keys = words.sums, words.powers, words.char_end, table.keys
     n_grams = n_words - n + 1
-    shift = clear(table, n_grams)
+    shift = clear(keys, n_grams)
     n_chars, i = 0, 0
     while i < n_grams:
-        if insert(table, shift, hash_words(words, i, n)):
-            n_chars += words.char_end[i + n] - words.char_end[i]
+        if insert(keys, shift, (sums[i + n] - sums[i]) * powers[i]):
+            n_chars += int(char_end[i + n] - char_end[i])
             i += n
         else:
             i += 1

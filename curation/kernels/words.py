@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit, uint64
 
 from curation.kernels.characters import ALPHA, JAMO, SPACE, SYLLABLE, SYMBOL, Bytes, Hashes, Offsets, Values, decode
-from curation.kernels.hashing import BASE, INVERSE, Table, Words, count_bits, hash_words
+from curation.kernels.hashing import BASE, INVERSE, Table, Words, count_bits
 from curation.kernels.repetition import measure_repetition
 
 COLUMNS = (
@@ -76,10 +76,10 @@ def count_symbols(utf8: Bytes, start: int, end: int) -> tuple[int, int]:
 @njit(nogil=True, cache=True)
 def count_stop_words(words: Words, n_words: int, stop_words: Hashes, longest_chars: int) -> int:
     """How many different ones of stop_words (hashes, of words of at most longest_chars) occur."""
-    seen = 0
+    char_end, sums, powers, seen = words.char_end, words.sums, words.powers, 0
     for i in range(n_words):
-        if words.char_end[i + 1] - words.char_end[i] <= longest_chars:
-            word = hash_words(words, i, 1)
+        if char_end[i + 1] - char_end[i] <= longest_chars:
+            word = (sums[i + 1] - sums[i]) * powers[i]
             for k in range(len(stop_words)):
                 seen |= (word == stop_words[k]) << k
     return count_bits(seen)
