@@ -65,7 +65,7 @@ def test_groups_and_survivors_equal_brute_force(
     expected = {}
     for group in groups.values():
         alive = [member for member in group if member in passes]
-        expected |= dict.fromkeys(alive[1:], alive[0])
+        expected |= {member: alive[0] for member in alive[1:]}
     losers = (run / "losers").scan().select(exact.LOSERS.names).collect().rows()
     assert {(row[0], row[1]): (row[2], row[3]) for row in losers} == expected
     assert n_losers == len(expected) > 0
