@@ -64,8 +64,8 @@ def test_groups_and_survivors_equal_brute_force(
     n_losers = exact.choose_survivors(run / "passing", run / "losers", found.n_members)
     expected = {}
     for group in groups.values():
-        alive = [member for member in group if member in passes]
-        expected |= {member: alive[0] for member in alive[1:]}
+        survivor, *others = [member for member in group if member in passes] or [None]
+        expected |= dict.fromkeys(others, survivor)
     losers = (run / "losers").scan().select(exact.LOSERS.names).collect().rows()
     assert {(row[0], row[1]): (row[2], row[3]) for row in losers} == expected
     assert n_losers == len(expected) > 0
