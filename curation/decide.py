@@ -7,12 +7,13 @@ members of duplicate groups are exchanged between ranges, as narrow rows. Nothin
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import polars as pl
 import pyarrow as pa
 
 from curation.dedup import exact
+from curation.predicates import dotted_columns
 from curation.rules import CheckedRule, columns_needed, judge, load_rules
 from curation.signals import SIGNAL_TYPE
 from curation.summary import Summary, merge, summarize
@@ -37,6 +38,8 @@ DECIDE_CODE = (
 )
 """The code that decisions depend on."""
 
+NOT_FOR_RULES = {"row_hash", "verdict", "stage", "reason", "value", "threshold", "detail", "file", "offset"}
+LANGUAGE_COLUMNS = {"language", "language_score", "hangul_frac"}
 IDENTITY = ["id", "row_hash", "source", "key", "text_digest", "verdict"]
 
 
@@ -78,36 +81,29 @@ class Decided:
 
 
 def _rules(task: DecideTask) -> list[CheckedRule]:
-    return _rules_of(task.manifest.model_dump_json(), task.base)
-
-
-@cache
-def _rules_of(manifest_json: str, base: str) -> list[CheckedRule]:
-    return checked_rules(CorpusManifest.model_validate_json(manifest_json), base)
+    return checked_rules(task.manifest, task.base, has_texts=task.texts_in is None)
 
 
 def checked_rules(manifest: CorpusManifest, base: str, *, has_texts: bool = True) -> list[CheckedRule]:
-    """The manifest's rules, parsed against the columns that its measuring pass leaves.
+    """The manifest's rules, parsed against the columns that its measuring pass leaves; parsed once per process.
 
     Raises:
         RequestError: a predicate is not valid SQL, or names a column that is not measured.
     """
+    return _checked(manifest.model_dump_json(), base, has_texts)
+
+
+@lru_cache(8)
+def _checked(manifest_json: str, base: str, has_texts: bool) -> list[CheckedRule]:
+    manifest = CorpusManifest.model_validate_json(manifest_json)
     return load_rules(manifest.rules, base, predicate_columns(manifest, has_texts=has_texts))
 
 
 def predicate_columns(manifest: CorpusManifest, *, has_texts: bool = True) -> dict[str, pa.DataType]:
     """The columns that a predicate may name, nested fields by their dotted names, with their types."""
     schema = measured_schema(manifest.metadata_names, _signal_type(manifest), store_text=has_texts)
-    hidden = {"row_hash", "verdict", "stage", "reason", "value", "threshold", "detail", "file", "offset"}
-    if not manifest.measure.language:
-        hidden |= {"language", "language_score", "hangul_frac"}
-    columns: dict[str, pa.DataType] = {}
-    for field in schema:
-        if pa.types.is_struct(field.type):
-            columns |= {f"{field.name}.{child.name}": child.type for child in field.type}
-        elif field.name not in hidden:
-            columns[field.name] = field.type
-    return columns
+    hidden = NOT_FOR_RULES | (set() if manifest.measure.language else LANGUAGE_COLUMNS)
+    return dotted_columns(pa.schema([field for field in schema if field.name not in hidden]))
 
 
 def decide(

@@ -243,7 +243,8 @@ def _checked(sql: str, tree: exp.Expr, columns: Mapping[str, pa.DataType]) -> pl
     """The compiled predicate, tried on no rows: Polars says what cannot be compared."""
     try:
         expr = _compile(tree, columns)
-        result = _no_rows(columns).select(result=expr)["result"]
+        named = {_dotted(column): columns[_dotted(column)] for column in tree.find_all(exp.Column)}
+        result = _no_rows(named).select(result=expr)["result"]
     except PolarsError as error:
         raise RequestError(f"predicate `{sql}`: {str(error).splitlines()[0]}") from None
     if result.dtype != pl.Boolean:
