@@ -23,7 +23,7 @@ from manifests.engine import map_shards
 from manifests.schema import CorpusManifest
 from manifests.store import Folder, KeyRange, TableWriter, ranges_for, to_arrow
 
-SLICE_TEXT_BYTES = 16 << 20
+SLICE_TEXT_BYTES = 64 << 20
 """Text held at once while a range of ids is written."""
 
 DECIDE_CODE = (
