@@ -88,9 +88,7 @@ def ablation(sets: dict[str, list[Page]]) -> list[str]:
     whole = 0.0
     for name in ("", *(field.name for field in fields(Parts))):
         parts = replace(Parts(), **{name: False}) if name else Parts()
-        scores = [
-            measure(pages, lambda html, url, p=parts: main_content(html, url, p)).odd for pages in sets.values()
-        ]
+        scores = [measure(pages, lambda html, url, p=parts: main_content(html, p)).odd for pages in sets.values()]
         average = sum(scores) / len(scores)
         whole = whole or average
         cells = " | ".join(f"{score:.3f}" for score in scores)

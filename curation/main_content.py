@@ -13,25 +13,19 @@ from numba import njit
 from resiliparse.parse.html import HTMLTree
 
 from curation.main_content_features import GROUPS, NAMES, features
+from curation.main_content_limits import ExtractError, refuse_monsters
 from curation.main_content_outline import AMP, SPACE, Outline, outline
 from curation.main_content_scorer import Matrix, model, score, surroundings
 from curation.main_content_tags import TAG, Array
+from curation.main_content_tree import NO_HINT
 
-MAX_TAGS = 1_500_000  # about 150 bytes of memory for each element and each piece of text of the tree
-MAX_REOPENED = 5_000_000  # elements that a parser may have to open again (see _refuse_monsters)
 KEEP_SCORE = 0.42  # best on the even half, folds held out
 WEAK_PAGE_FRAC = 0.5  # a page without any convincing block is judged against its best one
-N_WORDS = NAMES.index("n_words")
+MENU_LINK_FRAC = 0.8
+N_WORDS, LINK_FRAC = NAMES.index("n_words"), NAMES.index("link_frac")
+IN_NAV, IN_BEST = NAMES.index("hint_nav"), NAMES.index("in_best")
 TD, TH = TAG["td"], TAG["th"]
 NEWLINE, TAB = 10, 9
-
-
-class ExtractError(Exception):
-    """A page that gives no text; `reason` is the machine-readable why, such as `no_text` or `too_many_tags`."""
-
-    def __init__(self, reason: str):
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -48,13 +42,17 @@ class Parts:
     repetition: bool = True  # blocks with the same tag and class
     hints: bool = True  # generic vocabulary of tags, roles, class names and ids
     second_look: bool = True  # score again, knowing the scores of what stands around
+    menus: bool = True  # never links alone in navigation outside the best container
     weak_pages: bool = True  # lower the bar where no block convinces
 
 
-def main_content(html: str, url: str | None = None, parts: Parts | None = None) -> str:
+ALL_PARTS = Parts()
+
+
+def main_content(html: str, parts: Parts = ALL_PARTS) -> str:
     """The main text of a page: a paragraph, list item or table row per line; ExtractError where there is none."""
     source, page = read_page(html)
-    keep = select(source, page, parts or Parts())
+    keep = select(source, page, parts)
     text = write(source, page, keep)
     if not text:
         raise ExtractError("no_text")
@@ -63,46 +61,36 @@ def main_content(html: str, url: str | None = None, parts: Parts | None = None) 
 
 def read_page(html: str) -> tuple[bytes, Outline]:
     """The page as parsed and serialised again (UTF-8), and its outline."""
-    _refuse_monsters(html)
+    raw = html.encode("utf-8", "replace")
+    refuse_monsters(raw)
     try:
-        document = HTMLTree.parse(html).document
+        document = HTMLTree.parse_from_bytes(raw, "utf-8").document
     except ValueError:
         document = None
     if document is None:
         raise ExtractError("html_unparsable")
-    source = document.html.encode("utf-8", "replace")
+    del raw
+    source = document.html.encode("utf-8")
+    del document  # a tree takes more memory than all that follows
     return source, outline(source)
-
-
-def _refuse_monsters(html: str) -> None:
-    """Refuse what would cost gigabytes: too many tags, or formatting elements left open before many blocks.
-
-    A parser opens every unclosed <b>, <font> and the like again in each following block, so that the size of the tree
-    is the product of the two.
-    """
-    n_tags = html.count("<")
-    if n_tags > MAX_TAGS:
-        raise ExtractError("too_many_tags")
-    n_open = n_tags - 2 * html.count("</")
-    if n_open * n_tags > MAX_REOPENED and n_open > 500:
-        n_unclosed = sum(max(0, html.count(f"<{name}") - html.count(f"</{name}")) for name in ("font", "nobr"))
-        if n_unclosed * n_tags > MAX_REOPENED:
-            raise ExtractError("too_many_tags")
 
 
 def select(source: bytes, page: Outline, parts: Parts) -> npt.NDArray[np.bool_]:
     """Which blocks are main content."""
-    scores = score_blocks(source, page, parts)
+    matrix = features(source, page)
+    scores = score_blocks(matrix, page, parts)
     bar = KEEP_SCORE
     if parts.weak_pages and len(scores):
         bar = min(bar, WEAK_PAGE_FRAC * float(scores.max()))
-    return scores >= bar
+    keep: npt.NDArray[np.bool_] = scores >= bar
+    if parts.menus:
+        keep &= ~((matrix[:, LINK_FRAC] > MENU_LINK_FRAC) & (matrix[:, IN_NAV] < NO_HINT) & (matrix[:, IN_BEST] == 0))
+    return keep
 
 
-def score_blocks(source: bytes, page: Outline, parts: Parts) -> Matrix:
+def score_blocks(matrix: Matrix, page: Outline, parts: Parts) -> Matrix:
     """The probability of each block to be main content."""
-    trees = model()
-    matrix = features(source, page)
+    trees, matrix = model(), matrix.copy()
     for field in fields(parts):
         if field.name in GROUPS and not getattr(parts, field.name):
             hidden = [NAMES.index(name) for name in GROUPS[field.name].split()]
@@ -117,8 +105,9 @@ def score_blocks(source: bytes, page: Outline, parts: Parts) -> Matrix:
 def write(source: bytes, page: Outline, keep: npt.NDArray[np.bool_]) -> str:
     """The text of the kept blocks: a line each, cells of a table row on one line, preformatted text as it stands."""
     html = np.frombuffer(source, np.uint8)
-    room = np.empty(len(html) + len(keep) + 1, np.uint8)
-    return room[: _write(html, page, keep, room)].tobytes().decode("utf-8", "replace").rstrip()
+    sizes = np.where(keep[page.piece_block], page.piece_end - page.piece_start, 0)
+    room = np.empty(int(sizes.clip(0).sum()) + len(sizes) + len(keep), np.uint8)
+    return str(room[: _write(html, page, keep, room)].data, "utf-8", "replace").rstrip()
 
 
 @njit(nogil=True, cache=True)
