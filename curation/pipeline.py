@@ -1,5 +1,6 @@
 """`curate` and `decide`: the stages in their order, from a manifest to a complete run."""
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -206,11 +207,13 @@ def _measure(job: Job, run: Folder, progress: Progress) -> dict[str, PartCounts]
         if name.rsplit("-", 1)[0] not in tasks:
             (run / "keys").remove(name)
             (run / "measured").remove(name)
-    total, done, n_read = sum(sizes.values()), 0.0, 0
+    total, done, n_read, content_bytes, started = sum(sizes.values()), 0.0, 0, 0, time.perf_counter()
     progress("measure", 0, total)
     for task, counts in map_shards(measure_split, list(tasks.values()), job.n_workers):
         done, n_read = done + sizes[task.fingerprint], n_read + counts.n_read
-        progress("measure", done, total, f"{n_read:,} records")
+        content_bytes += counts.content_bytes
+        mb_s = content_bytes / 1e6 / (time.perf_counter() - started)
+        progress("measure", done, total, f"{n_read:,} records, {mb_s:.1f} MB/s")
     return measured_counts(run)
 
 
