@@ -4,7 +4,8 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from curation.kernels import at, kernel
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -67,31 +68,31 @@ def character_classes() -> Bytes:
     return classes
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def decode(utf8: Bytes, i: int) -> tuple[int, int]:
     """(code point, number of bytes) of the character that starts at utf8[i]; the buffer is valid UTF-8."""
-    lead = int(utf8[i])
+    lead = int(utf8[at(i)])
     if lead < 0x80:
         return lead, 1
     if lead < 0xE0:
-        return (lead & 0x1F) << 6 | int(utf8[i + 1] & 0x3F), 2
-    middle = int(utf8[i + 1] & 0x3F) << 6 | int(utf8[i + 2] & 0x3F)
+        return (lead & 0x1F) << 6 | int(utf8[at(i + 1)] & 0x3F), 2
+    middle = int(utf8[at(i + 1)] & 0x3F) << 6 | int(utf8[at(i + 2)] & 0x3F)
     if lead < 0xF0:
         return (lead & 0x0F) << 12 | middle, 3
-    return (lead & 0x07) << 18 | middle << 6 | int(utf8[i + 3] & 0x3F), 4
+    return (lead & 0x07) << 18 | middle << 6 | int(utf8[at(i + 3)] & 0x3F), 4
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def strip(utf8: Bytes, start: int, end: int, classes: Bytes) -> tuple[int, int]:
     """(start, end) of utf8[start:end] without the white space at both ends, as str.strip() leaves it."""
     while start < end:
         character, size = decode(utf8, start)
-        if not classes[character] & SPACE:
+        if not classes[at(character)] & SPACE:
             break
         start += size
     while start < end:
         last = end - 1
-        while utf8[last] & 0xC0 == 0x80:
+        while utf8[at(last)] & 0xC0 == 0x80:
             last -= 1
         if not classes[decode(utf8, last)[0]] & SPACE:
             break

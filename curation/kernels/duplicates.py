@@ -1,9 +1,9 @@
 r"""Signals of lines and paragraphs cut at "\n": what repeats (Gopher), and how lines look (FineWeb)."""
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
-from curation.kernels import words
+from curation.kernels import at, kernel, words
 from curation.kernels.characters import SPACE, TERMINAL, Bytes, Hashes, Offsets, Values, decode, strip
 from curation.kernels.hashing import BASE, SPREAD, clear, insert, mix
 
@@ -26,22 +26,22 @@ NEWLINE = 0x0A
 UNDEFINED = np.nan
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def count_newlines(utf8: Bytes, start: int, end: int) -> int:
     r"""How many "\n" utf8[start:end] has."""
     n_newlines = 0
     for i in range(start, end):
-        n_newlines += utf8[i] == NEWLINE
+        n_newlines += utf8[at(i)] == NEWLINE
     return n_newlines
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def seen_before(keys: Hashes, shift: np.uint64, text_hash: np.uint64) -> bool:
     """Whether a text of this hash, the empty text included, came before; and remembers it."""
     return insert(keys, shift, mix(text_hash + SPREAD))
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def measure_lines(
     utf8: Bytes, start: int, end: int, n_chars: int, n_newlines: int, classes: Bytes, keys: Hashes, row: Values
 ) -> int:
@@ -53,7 +53,7 @@ def measure_lines(
         character, size = decode(utf8, i) if i < end else (NEWLINE, 1)
         i += size
         if character != NEWLINE:
-            last_class = int(classes[character])
+            last_class = int(classes[at(character)])
             all_class &= last_class
             h, size_chars, was_break = h * BASE + uint64(character + 1), size_chars + 1, False
             continue
@@ -75,15 +75,15 @@ def measure_lines(
     return n_dups
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def is_newlines(utf8: Bytes, start: int, end: int) -> bool:
     """Whether all of utf8[start:end] is newlines."""
-    while start < end and utf8[start] == NEWLINE:
+    while start < end and utf8[at(start)] == NEWLINE:
         start += 1
     return start == end
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def measure_paragraphs(
     utf8: Bytes, start: int, end: int, n_chars: int, n_newlines: int, classes: Bytes, keys: Hashes, row: Values
 ) -> None:
@@ -110,7 +110,7 @@ def measure_paragraphs(
     row[DUP_PARAS], row[DUP_PARA_CHARS] = n_dups / n_paras, n_dup_chars / n_chars
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def measure_duplicates(
     utf8: Bytes,
     offsets: Offsets,

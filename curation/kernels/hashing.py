@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, uint64
+from numba import uint64
 
+from curation.kernels import kernel
 from curation.kernels.characters import Bytes, Hashes, Offsets
 
 # hash(s) = sum of (code point + 1) * BASE^(-its position in s), modulo 2^64. With running sums over a text, the hash
@@ -16,40 +17,45 @@ SPREAD = uint64(0xD6E8FEB86659FD93)
 
 
 class Table(NamedTuple):
-    """Scratch for one document at a time: keys (0 where empty), how often each came, and at which item first."""
+    """Scratch for the n-grams of one document: their hashes, those that may repeat, and a table to count them in."""
 
-    keys: Hashes
+    grams: Hashes
+    repeats: npt.NDArray[np.int32]
+    marks: Bytes  # what n-grams have hashed to; the same memory as keys
+    keys: Hashes  # 0 where empty
     counts: npt.NDArray[np.int32]
     firsts: npt.NDArray[np.int32]
 
 
 def new_table(n_items: int) -> Table:
     """A table for up to n_items; pages that no document touches cost no memory."""
-    size = 1 << max(4, (2 * n_items - 1).bit_length())
-    return Table(np.empty(size, np.uint64), np.empty(size, np.int32), np.empty(size, np.int32))
+    keys = np.empty(1 << max(4, (2 * n_items - 1).bit_length()), np.uint64)
+    counts, firsts = np.empty((2, len(keys)), np.int32)
+    return Table(np.empty(n_items, np.uint64), np.empty(n_items, np.int32), keys.view(np.uint8), keys, counts, firsts)
 
 
 class Words(NamedTuple):
     """Scratch for the words of one document, its text without white space.
 
     Word i has the characters char_end[i] to char_end[i + 1]; powers[i] is BASE^char_end[i], sums[i] the running sum
-    of (code point + 1) * BASE^-position before it, and order_sums[i] that of mix(hash of word j) * BASE^-j for j < i.
-    So the n words from word i, joined, have the hash (sums[i + n] - sums[i]) * powers[i].
+    of (code point + 1) * BASE^-position before it; so the n words from word i, joined, have the hash
+    (sums[i + n] - sums[i]) * powers[i]. order_sums and order_powers are the same with words in place of characters.
     """
 
     char_end: Offsets
     sums: Hashes
     powers: Hashes
     order_sums: Hashes
+    order_powers: Hashes
     any_class: Bytes  # class bits of any of a word's characters
     all_class: Bytes  # class bits of all of a word's characters
 
 
 def new_words(n_words: int) -> Words:
     """Scratch for up to n_words words; pages that no document touches cost no memory."""
-    char_end = np.zeros(n_words + 1, np.int64)
-    sums, powers, order_sums = np.zeros((3, n_words + 1), np.uint64)
-    return Words(char_end, sums, powers, order_sums, *np.empty((2, n_words), np.uint8))
+    char_end, of_chars, of_order = np.zeros(n_words + 1, np.int64), *np.zeros((2, 2, n_words + 1), np.uint64)
+    of_chars[1, 0] = 1
+    return Words(char_end, *of_chars, *of_order, *np.empty((2, n_words), np.uint8))
 
 
 def hash_text(text: str) -> int:
@@ -57,7 +63,7 @@ def hash_text(text: str) -> int:
     return sum((ord(character) + 1) * pow(int(INVERSE), i, 2**64) for i, character in enumerate(text)) % 2**64
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def count_bits(bits: int) -> int:
     """How many bits are set."""
     n_bits = 0
@@ -67,7 +73,7 @@ def count_bits(bits: int) -> int:
     return n_bits
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def mix(h: np.uint64) -> np.uint64:
     """A bijection on 64 bits in which every input bit moves every output bit."""
     h ^= h >> uint64(32)
@@ -77,7 +83,7 @@ def mix(h: np.uint64) -> np.uint64:
     return h ^ (h >> uint64(32))
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def clear(keys: Hashes, n_items: int) -> np.uint64:
     """Empties as many slots as n_items need at half load; returns the shift that find() takes."""
     bits = 4
@@ -87,7 +93,7 @@ def clear(keys: Hashes, n_items: int) -> np.uint64:
     return uint64(64 - bits)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def find(keys: Hashes, shift: np.uint64, key: np.uint64) -> np.uint64:
     """Where `key` (not 0) is, or belongs, in the first 2^(64 - shift) slots."""
     mask = (uint64(1) << (uint64(64) - shift)) - uint64(1)
@@ -97,7 +103,7 @@ def find(keys: Hashes, shift: np.uint64, key: np.uint64) -> np.uint64:
     return slot
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def insert(keys: Hashes, shift: np.uint64, key: np.uint64) -> bool:
     """Adds `key`; True where it was there already."""
     key = max(key, uint64(1))

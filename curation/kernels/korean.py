@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import yaml
-from numba import njit
 
-from curation.kernels import words
+from curation.kernels import at, kernel, words
 from curation.kernels.characters import ALPHA, DECIMAL, JAMO, SPACE, SYLLABLE, Bytes, Offsets, Values, decode
 from curation.kernels.hashing import count_bits
 from curation.kernels.phrases import Endings, Phrases, compile_endings, compile_phrases, find_endings, step
@@ -45,7 +44,7 @@ def _korean_words() -> dict[str, Any]:
     return words
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def measure_text(
     utf8: Bytes, start: int, end: int, classes: Bytes, endings: Endings, spam: Phrases, row: Values
 ) -> None:
@@ -58,11 +57,11 @@ def measure_text(
     first, run_start, run_end, has_syllable, i = start - 1, start - 1, start - 1, False, start
     while i <= end:
         character, size = decode(utf8, i) if i < end else (0x20, 1)
-        bits = classes[character]
+        bits = classes[at(character)]
         if bits & (ALPHA | DECIMAL):
             state = step(state, character, spam)
-            seen_spam |= spam.found[state]
-            n_hits += spam.found[state] != 0
+            seen_spam |= spam.found[at(state)]
+            n_hits += spam.found[at(state)] != 0
         if bits & SPACE:
             if has_syllable:
                 is_josa, stop_word = find_endings(utf8, run_start, run_end, first, endings)
@@ -92,7 +91,7 @@ def measure_text(
     row[JAMO_RUN], row[SPAM_PHRASES], row[SPAM_HITS] = longest_run, count_bits(seen_spam), n_hits
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def measure_korean(
     utf8: Bytes,
     offsets: Offsets,

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from curation.kernels import at, kernel
 from curation.kernels.characters import DECIMAL, LINE_BREAK, SPACE, TERMINAL, Bytes, Offsets, Values, decode, strip
 from curation.kernels.phrases import Phrases, compile_phrases, find_phrases
 
@@ -57,44 +57,44 @@ def new_line_scratch(n_bytes: int) -> LineScratch:
     return LineScratch(write, read)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def next_line(utf8: Bytes, i: int, end: int, classes: Bytes) -> tuple[int, int]:
     """(end of the line that starts at i, start of the next one)."""
     while i < end:
-        if not BEGINS_LINE_BREAK[utf8[i]]:
+        if not BEGINS_LINE_BREAK[utf8[at(i)]]:
             i += 1
             continue
         character, size = decode(utf8, i)
-        if classes[character] & LINE_BREAK:
-            is_crlf = character == 0x0D and i + 1 < end and utf8[i + 1] == 0x0A
+        if classes[at(character)] & LINE_BREAK:
+            is_crlf = character == 0x0D and i + 1 < end and utf8[at(i + 1)] == 0x0A
             return i, i + size + is_crlf
         i += size
     return end, end
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def word_shape(utf8: Bytes, start: int, end: int, classes: Bytes) -> tuple[int, int]:
     """(words, characters of the longest) of a line; counts on only as long as either could still matter to C4."""
     n_words, n_chars, longest, i = 0, 0, 0, start
     while i < end and (n_words < C4_LINE_WORDS_MIN or end - start > C4_WORD_CHARS_MAX):
         character, size = decode(utf8, i)
         i += size
-        n_chars = 0 if classes[character] & SPACE else n_chars + 1
+        n_chars = 0 if classes[at(character)] & SPACE else n_chars + 1
         n_words += n_chars == 1
         longest = max(longest, n_chars)
     return n_words, longest
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def starts_with(utf8: Bytes, i: int, end: int, prefix: Bytes) -> bool:
     """Whether utf8[i:end] starts with the bytes of `prefix`."""
     k = 0
-    while k < len(prefix) and i + k < end and utf8[i + k] == prefix[k]:
+    while k < len(prefix) and i + k < end and utf8[at(i + k)] == prefix[k]:
         k += 1
     return k == len(prefix)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def citation_end(utf8: Bytes, i: int, end: int, classes: Bytes) -> int:
     r"""Where the citation that starts at i ends, or i if none does: C4's `\[\d*]|\[edit]|\[citation needed]`."""
     if starts_with(utf8, i, end, _EDIT):
@@ -104,53 +104,53 @@ def citation_end(utf8: Bytes, i: int, end: int, classes: Bytes) -> int:
     k = i + 1
     while k < end:
         character, size = decode(utf8, k)
-        if not classes[character] & DECIMAL:
+        if not classes[at(character)] & DECIMAL:
             return k + 1 if character == 0x5D else i
         k += size
     return i
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def cut_citations(utf8: Bytes, start: int, end: int, classes: Bytes, line: Bytes) -> tuple[int, int, int]:
     """Copies utf8[start:end] to `line` without its citations; returns (start there, end there, citations)."""
     n_written, n_citations, i = 0, 0, start
     while i < end:
-        past = citation_end(utf8, i, end, classes) if utf8[i] == 0x5B else i
+        past = citation_end(utf8, i, end, classes) if utf8[at(i)] == 0x5B else i
         if past > i:
             n_citations += 1
             i = past
         else:
-            line[n_written] = utf8[i]
+            line[at(n_written)] = utf8[at(i)]
             n_written += 1
             i += 1
     return 0, n_written, n_citations
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def ends_with_ellipsis(utf8: Bytes, start: int, end: int) -> tuple[bool, bool]:
     """(ends with three dots, ends with U+2026)."""
     if end - start < 3:
         return False, False
-    a, b, c = utf8[end - 3], utf8[end - 2], utf8[end - 1]
+    a, b, c = utf8[at(end - 3)], utf8[at(end - 2)], utf8[at(end - 1)]
     return a == 0x2E and b == 0x2E and c == 0x2E, a == 0xE2 and b == 0x80 and c == 0xA6
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def is_terminated(utf8: Bytes, start: int, end: int) -> bool:
     """Whether a line ends in one of . ? ! " ' but not in three dots."""
     if start == end or ends_with_ellipsis(utf8, start, end)[0]:
         return False
-    return int(utf8[end - 1]) in (0x2E, 0x3F, 0x21, 0x22, 0x27)
+    return int(utf8[at(end - 1)]) in (0x2E, 0x3F, 0x21, 0x22, 0x27)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def count_sentences(utf8: Bytes, start: int, end: int, classes: Bytes) -> int:
     r"""Sentences of a stripped line: 1 + matches of `[.?!。？！]["'”’)\]」』]*\s`, a splitter that needs no model."""
     n_sentences, is_ended, i = 1, False, start
     while i < end:
         character, size = decode(utf8, i)
         i += size
-        bits = classes[character]
+        bits = classes[at(character)]
         if bits & TERMINAL:
             is_ended = character in (0x2E, 0x3F, 0x21, 0x3002, 0xFF1F, 0xFF01)
         elif is_ended:
@@ -159,15 +159,16 @@ def count_sentences(utf8: Bytes, start: int, end: int, classes: Bytes) -> int:
     return n_sentences
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def has_bracket(utf8: Bytes, start: int, end: int) -> bool:
     """Whether [ occurs in utf8[start:end]."""
-    while start < end and utf8[start] != 0x5B:
-        start += 1
-    return start < end
+    n_brackets = 0
+    for i in range(start, end):
+        n_brackets += utf8[at(i)] == 0x5B
+    return n_brackets > 0
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def judge_text(utf8: Bytes, start: int, end: int, n_words: int, classes: Bytes, phrases: Phrases) -> tuple[int, int]:
     """(column of what C4 does with a line without citations, its sentences), in C4QualityFilter's order."""
     if not is_terminated(utf8, start, end):
@@ -186,7 +187,7 @@ def judge_text(utf8: Bytes, start: int, end: int, n_words: int, classes: Bytes, 
     return KEPT, count_sentences(utf8, start, end, classes)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def judge_line(
     utf8: Bytes, start: int, end: int, classes: Bytes, phrases: Phrases, scratch: LineScratch
 ) -> tuple[int, int, int]:
@@ -202,7 +203,7 @@ def judge_line(
     return verdict, n_sentences, n_citations
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def mark_of(utf8: Bytes, start: int, end: int) -> tuple[bool, bool]:
     """(is a Gopher bullet, is any list mark) of the first character of a stripped line."""
     if start == end:
@@ -214,7 +215,7 @@ def mark_of(utf8: Bytes, start: int, end: int) -> tuple[bool, bool]:
     return False, False
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def measure_lines(
     utf8: Bytes, offsets: Offsets, classes: Bytes, phrases: Phrases, scratch: LineScratch, out: Values
 ) -> None:

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.kernels import at, kernel
 from curation.kernels.characters import Bytes, decode
 
 MAX_PHRASES = 63
@@ -101,25 +101,25 @@ def _trie(spellings: Sequence[Sequence[int]]) -> tuple[list[dict[int, int]], lis
     return children, ends
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def step(state: int, character: int, phrases: Phrases) -> int:
     """The state after one more character."""
-    return int(phrases.next_state[state + phrases.symbol[character]]) if character < N_SYMBOLS else 0
+    return int(phrases.next_state[at(state + phrases.symbol[at(character)])]) if character < N_SYMBOLS else 0
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def find_phrases(utf8: Bytes, start: int, end: int, phrases: Phrases) -> int:
     """Bits of the phrases that occur in utf8[start:end]."""
     state, bits, i = 0, 0, start
     while i < end:
         character, size = decode(utf8, i)
         state = step(state, character, phrases)
-        bits |= phrases.found[state]
+        bits |= phrases.found[at(state)]
         i += size
     return bits
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def find_endings(utf8: Bytes, start: int, end: int, first: int, endings: Endings) -> tuple[bool, int]:
     """(whether a suffix closes utf8[start:end], something of the word before it; the longest word that does, or -1).
 
@@ -128,10 +128,10 @@ def find_endings(utf8: Bytes, start: int, end: int, first: int, endings: Endings
     state, is_closed, longest, i = 0, False, -1, end
     while i > start:
         i -= 1
-        state = endings.next_state[state, endings.symbol[utf8[i]]]
+        state = endings.next_state[at(state), endings.symbol[utf8[at(i)]]]
         if state == 0:
             break
-        is_closed |= endings.closes[state] and i > first
-        if endings.number[state] >= 0:
-            longest = endings.number[state]
+        is_closed |= endings.closes[at(state)] and i > first
+        if endings.number[at(state)] >= 0:
+            longest = endings.number[at(state)]
     return is_closed, longest

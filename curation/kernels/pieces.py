@@ -7,9 +7,9 @@ benchmarks/korean_thresholds.py shows that rules made for Kiwi's words decide on
 """
 
 import numpy as np
-from numba import njit, uint64
+from numba import uint64
 
-from curation.kernels import words
+from curation.kernels import at, kernel, words
 from curation.kernels.characters import (
     ALPHA,
     DECIMAL,
@@ -42,16 +42,22 @@ UNDEFINED = np.nan
 SYLLABLES, JAMOS, LETTERS_RUN, NUMBER, URL, OTHER = range(6)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def starts_url(utf8: Bytes, i: int, end: int) -> bool:
     """Whether http:// or https:// stands at utf8[i]."""
-    if end - i < 8 or utf8[i] != 0x68 or utf8[i + 1] != 0x74 or utf8[i + 2] != 0x74 or utf8[i + 3] != 0x70:
+    if (
+        end - i < 8
+        or utf8[at(i)] != 0x68
+        or utf8[at(i + 1)] != 0x74
+        or utf8[at(i + 2)] != 0x74
+        or utf8[at(i + 3)] != 0x70
+    ):
         return False
-    colon = i + 5 if utf8[i + 4] == 0x73 else i + 4
-    return bool(utf8[colon] == 0x3A and utf8[colon + 1] == 0x2F and utf8[colon + 2] == 0x2F)
+    colon = i + 5 if utf8[at(i + 4)] == 0x73 else i + 4
+    return bool(utf8[at(colon)] == 0x3A and utf8[at(colon + 1)] == 0x2F and utf8[at(colon + 2)] == 0x2F)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def kind_of(bits: int, utf8: Bytes, i: int, end: int) -> int:
     """The kind of piece that the character at utf8[i] begins; `bits` are its classes."""
     if bits & (SYLLABLE | JAMO):
@@ -61,7 +67,7 @@ def kind_of(bits: int, utf8: Bytes, i: int, end: int) -> int:
     return NUMBER if bits & DECIMAL else OTHER
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def is_separator(character: int, utf8: Bytes, after: int, end: int, classes: Bytes) -> bool:
     """Whether the character is one of , - . / : and a digit follows at utf8[after]."""
     if not (0x2C <= character <= 0x2F or character == 0x3A) or after >= end:
@@ -69,14 +75,14 @@ def is_separator(character: int, utf8: Bytes, after: int, end: int, classes: Byt
     return bool(classes[decode(utf8, after)[0]] & DECIMAL)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def ends_url(character: int, bits: int) -> bool:
     """Whether the character cannot stand in a URL: a Hangul syllable, or one of < > \" ' `."""
     is_quote = character == 0x22 or character == 0x27 or character == 0x60
     return bool(bits & SYLLABLE or is_quote or character == 0x3C or character == 0x3E)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def split_pieces(utf8: Bytes, start: int, end: int, classes: Bytes, pieces: Words) -> int:
     """Fills `pieces` with the pieces of utf8[start:end]; returns how many there are."""
     n_pieces, n_chars, size_chars, kind, previous = 0, 0, 0, OTHER, -1
@@ -84,7 +90,7 @@ def split_pieces(utf8: Bytes, start: int, end: int, classes: Bytes, pieces: Word
     i = start
     while i < end:
         character, size = decode(utf8, i)
-        bits = int(classes[character])
+        bits = int(classes[at(character)])
         if kind == SYLLABLES:
             goes_on = bits & SYLLABLE != 0 and size_chars < 2
         elif kind == JAMOS:
@@ -98,9 +104,13 @@ def split_pieces(utf8: Bytes, start: int, end: int, classes: Bytes, pieces: Word
         else:
             goes_on = character == previous
         if size_chars and (bits & SPACE or not goes_on):
-            pieces.any_class[n_pieces], pieces.all_class[n_pieces] = any_class, all_class
+            pieces.any_class[at(n_pieces)], pieces.all_class[at(n_pieces)] = any_class, all_class
             n_pieces += 1
-            pieces.char_end[n_pieces], pieces.sums[n_pieces], pieces.powers[n_pieces] = n_chars, total, power
+            pieces.char_end[at(n_pieces)], pieces.sums[at(n_pieces)], pieces.powers[at(n_pieces)] = (
+                n_chars,
+                total,
+                power,
+            )
             any_class, all_class, size_chars = 0, 255, 0
         if not bits & SPACE:
             if size_chars == 0:
@@ -115,36 +125,36 @@ def split_pieces(utf8: Bytes, start: int, end: int, classes: Bytes, pieces: Word
         previous = character
         i += size
     if size_chars:
-        pieces.any_class[n_pieces], pieces.all_class[n_pieces] = any_class, all_class
+        pieces.any_class[at(n_pieces)], pieces.all_class[at(n_pieces)] = any_class, all_class
         n_pieces += 1
-        pieces.char_end[n_pieces], pieces.sums[n_pieces], pieces.powers[n_pieces] = n_chars, total, power
+        pieces.char_end[at(n_pieces)], pieces.sums[at(n_pieces)], pieces.powers[at(n_pieces)] = n_chars, total, power
     return n_pieces
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def measure_quality(pieces: Words, n_pieces: int, row: Values) -> None:
     """Writes how many pieces are not mere symbols, their mean length, and the share of pieces with letters."""
     n_spoken, n_spoken_chars, n_letters = 0, 0, 0
     for i in range(n_pieces):
-        if not pieces.all_class[i] & SYMBOL:
+        if not pieces.all_class[at(i)] & SYMBOL:
             n_spoken += 1
-            n_spoken_chars += pieces.char_end[i + 1] - pieces.char_end[i]
-        n_letters += pieces.any_class[i] & ALPHA != 0
+            n_spoken_chars += pieces.char_end[at(i + 1)] - pieces.char_end[at(i)]
+        n_letters += pieces.any_class[at(i)] & ALPHA != 0
     row[SPOKEN] = n_spoken
     row[LENGTH] = n_spoken_chars / n_spoken if n_spoken else UNDEFINED
     row[LETTERS] = n_letters / n_pieces if n_pieces else UNDEFINED
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def count_newlines(utf8: Bytes, start: int, end: int) -> int:
     """How many newlines utf8[start:end] has."""
     n_newlines = 0
     for i in range(start, end):
-        n_newlines += utf8[i] == 0x0A
+        n_newlines += utf8[at(i)] == 0x0A
     return n_newlines
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def measure_pieces(
     utf8: Bytes,
     offsets: Offsets,

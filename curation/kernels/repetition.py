@@ -3,71 +3,90 @@
 Both count characters as datatrove's find_top_duplicate and find_all_duplicate do.
 """
 
-from numba import njit, uint64
+from numba import uint64
 
-from curation.kernels.characters import Values
+from curation.kernels import at, kernel
+from curation.kernels.characters import Hashes, Values
 from curation.kernels.hashing import BASE, INVERSE, Table, Words, clear, find, insert, mix
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def sum_word_order(words: Words, n_words: int) -> None:
-    """Fills order_sums, from which come hashes of n-grams that know where each word ends."""
-    sums, powers, order_sums = words.sums, words.powers, words.order_sums
-    total, power = uint64(0), uint64(1)
+    """Fills order_sums and order_powers, from which come hashes of n-grams that know where each word ends."""
+    sums, powers, order_sums, order_powers = words.sums, words.powers, words.order_sums, words.order_powers
+    total, power, inverse = uint64(0), uint64(1), uint64(1)
     for i in range(n_words):
-        order_sums[i] = total
-        total += mix((sums[i + 1] - sums[i]) * powers[i]) * power
-        power *= INVERSE
-    order_sums[n_words] = total
+        order_sums[at(i)], order_powers[at(i)] = total, power
+        total += mix((sums[at(i + 1)] - sums[at(i)]) * powers[at(i)]) * inverse
+        inverse *= INVERSE
+        power *= BASE
+    order_sums[at(n_words)] = total
 
 
-@njit(nogil=True, cache=True)
+@kernel()
+def find_repeats(sums: Hashes, powers: Hashes, n: int, n_grams: int, table: Table) -> int:
+    """Fills table.grams with the hashes of all n-grams, and table.repeats with those that may occur more than once.
+
+    Returns how many may. A byte of marks takes in many n-grams without a branch, and few then need the hash table.
+    """
+    grams, repeats, marks = table.grams, table.repeats, table.marks
+    bits = 4
+    while (1 << bits) < 8 * n_grams:
+        bits += 1
+    marks[: 1 << bits] = 0
+    shift = uint64(64 - bits)
+    for i in range(n_grams):
+        grams[at(i)] = (sums[at(i + n)] - sums[at(i)]) * powers[at(i)]
+        place = (grams[at(i)] * BASE) >> shift
+        marks[place] = marks[place] << 1 | 1  # 1, 3, 7, ..., 255, 255
+    n_repeats = 0
+    for i in range(n_grams):
+        repeats[at(n_repeats)] = i
+        n_repeats += marks[(grams[at(i)] * BASE) >> shift] > 1
+    return n_repeats
+
+
+@kernel()
 def top_n_gram_chars(words: Words, n_words: int, n: int, table: Table) -> int:
     """Characters in all occurrences of the most frequent n-gram (the earliest of those that tie), spaces included."""
     n_grams = n_words - n + 1
     if n_grams < 1:
         return 0
-    order_sums, char_end, keys, counts, firsts = (
-        words.order_sums,
-        words.char_end,
-        table.keys,
-        table.counts,
-        table.firsts,
-    )
-    shift = clear(keys, n_grams)
-    best_count, best_first, power = 0, 0, uint64(1)
-    for i in range(n_grams):
-        key = max((order_sums[i + n] - order_sums[i]) * power, uint64(1))
-        power *= BASE
+    n_repeats = find_repeats(words.order_sums, words.order_powers, n, n_grams, table)
+    keys, counts, firsts, char_end = table.keys, table.counts, table.firsts, words.char_end
+    shift = clear(keys, n_repeats)
+    best_count, best_first = 1, 0
+    for k in range(n_repeats):
+        i = table.repeats[at(k)]
+        key = max(table.grams[at(i)], uint64(1))
         slot = find(keys, shift, key)
         if keys[slot] == uint64(0):
             keys[slot], counts[slot], firsts[slot] = key, 0, i
         counts[slot] += 1
         if counts[slot] > best_count or (counts[slot] == best_count and firsts[slot] < best_first):
             best_count, best_first = int(counts[slot]), int(firsts[slot])
-    return best_count * int(char_end[best_first + n] - char_end[best_first] + n - 1)
+    return best_count * int(char_end[at(best_first + n)] - char_end[at(best_first)] + n - 1)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def duplicated_chars(words: Words, n_words: int, n: int, table: Table) -> int:
     """Characters in n-grams that occurred before; a counted n-gram is stepped over whole.
 
     Words are joined without spaces, as datatrove joins them, so "a bc" and "ab c" are the same.
     """
-    sums, powers, char_end, keys = words.sums, words.powers, words.char_end, table.keys
-    n_grams = n_words - n + 1
-    shift = clear(keys, n_grams)
-    n_chars, i = 0, 0
-    while i < n_grams:
-        if insert(keys, shift, (sums[i + n] - sums[i]) * powers[i]):
-            n_chars += int(char_end[i + n] - char_end[i])
-            i += n
-        else:
-            i += 1
+    n_grams = max(n_words - n + 1, 0)
+    n_repeats = find_repeats(words.sums, words.powers, n, n_grams, table)
+    shift = clear(table.keys, n_repeats)
+    n_chars, next_gram = 0, 0
+    for k in range(n_repeats):
+        i = table.repeats[at(k)]
+        if i >= next_gram and insert(table.keys, shift, table.grams[at(i)]):
+            n_chars += int(words.char_end[at(i + n)] - words.char_end[at(i)])
+            next_gram = i + n
     return n_chars
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def measure_repetition(words: Words, n_words: int, n_chars: int, table: Table, fracs: Values) -> None:
     """Writes 9 shares of n_chars into fracs: the top 2- to 4-grams, then the duplicated 5- to 10-grams."""
     sum_word_order(words, n_words)

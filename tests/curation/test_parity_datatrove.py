@@ -26,7 +26,7 @@ def disagreements(datatrove: Datatrove, documents: Sequence[str]) -> list[str]:
     found = [
         line
         for text, signals in zip(documents, measured, strict=True)
-        for line in differing_numbers(datatrove, text, signals)
+        for line in differing_numbers(datatrove.numbers(text), signals)
     ]
     for name, reasons in our_reasons(documents).items():
         for text, ours in zip(documents, reasons, strict=True):
