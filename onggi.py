@@ -181,9 +181,7 @@ def diff(old: Run, new: Run, as_json: AsJson = False) -> None:
         out.print(
             f"\n[bold]{row['change']}[/] {row['id']}  {row['before']} -> {row['after']}{measured}", soft_wrap=True
         )
-        out.print(
-            " ".join((row["snippet"] or "(text in neither run's documents)").split()), markup=False, style="dim"
-        )
+        out.print(" ".join((row["snippet"] or "(its text was not stored)").split()), markup=False, style="dim")
 
 
 @app.command()
@@ -326,7 +324,8 @@ def _print_json(value: Any) -> None:
 def _table(header: list[str], rows: list[tuple[Any, ...]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in header:
-        table.add_column(name, justify="right" if name in ("records", "documents", "share", "size") else "left")
+        right = name in ("records", "documents", "share", "size")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
     return table

@@ -2,6 +2,8 @@
 
 import polars as pl
 
+from curation.dedup.exact import number_copies
+from manifests.record import read_record
 from manifests.store import Folder, KeyRange
 
 SAMPLES_PER_KIND = 5
@@ -69,9 +71,17 @@ def _outcome(verdict: str, reason: str) -> pl.Expr:
 
 
 def _with_snippets(samples: pl.DataFrame, old: Folder, new: Folder) -> pl.DataFrame:
-    """The samples with the start of their texts, from whichever run kept them."""
-    snippet = pl.col("text").str.slice(0, SNIPPET_CHARS).alias("snippet")
+    """The samples with the start of their texts, as measured, or where none were stored as kept."""
     wanted = pl.col("id").is_in(samples["id"].unique().to_list())
-    texts = [(run / "documents").scan().filter(wanted).select("id", "copy", snippet).collect() for run in (old, new)]
-    first = pl.concat(texts).unique(["id", "copy"], keep="first", maintain_order=True)
+    texts = pl.concat(_snippets(run, wanted) for run in (new, old))
+    first = texts.unique(["id", "copy"], keep="first", maintain_order=True)
     return samples.join(first, on=["id", "copy"], how="left", maintain_order="left")
+
+
+def _snippets(run: Folder, wanted: pl.Expr) -> pl.DataFrame:
+    snippet = pl.col("text").str.slice(0, SNIPPET_CHARS).alias("snippet")
+    measured = Folder(read_record(run).measured_in) / "measured"
+    if "text" in measured.scan().collect_schema().names():
+        rows = measured.scan().filter(wanted).select("id", "row_hash", snippet).collect()
+        return number_copies(rows).select("id", "copy", "snippet")
+    return (run / "documents").scan().filter(wanted).select("id", "copy", snippet).collect()
