@@ -156,24 +156,18 @@ def _read_only(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _measure(utf8: Bytes, offsets: Offsets) -> dict[str, Values]:
     """Every kernel over all documents; one float column per signal, NaN where undefined."""
-    longest_bytes = int(np.diff(offsets).max(initial=0))
-    n_docs, n_items, classes = len(offsets) - 1, longest_bytes // 2 + 1, character_classes()
-    of_words, of_duplicates, of_lines, of_korean = (
-        np.empty((n_docs, len(kernel.COLUMNS))) for kernel in (words, duplicates, lines, korean)
-    )
-    table = new_table(n_items)
-    words.measure_words(utf8, offsets, classes, *_stop_words(), new_words(n_items), table, of_words)
-    duplicates.measure_duplicates(utf8, offsets, classes, of_words, table.keys, of_duplicates)
-    line_scratch = lines.new_line_scratch(longest_bytes)
-    lines.measure_lines(utf8, offsets, classes, lines.C4_PHRASES, line_scratch, of_lines)
-    endings, spam = korean.korean_endings(), korean.korean_spam()
-    korean.measure_korean(utf8, offsets, classes, endings, spam, of_words, of_korean)
-    of_pieces = np.empty((n_docs, len(pieces.COLUMNS)))
-    piece_scratch = new_words(longest_bytes), new_table(longest_bytes)
-    pieces.measure_pieces(utf8, offsets, classes, of_words, *piece_scratch, of_pieces)
     kernels = (words, duplicates, lines, korean, pieces)
-    measured = zip(kernels, (of_words, of_duplicates, of_lines, of_korean, of_pieces), strict=True)
-    return {name: values[:, i] for kernel, values in measured for i, name in enumerate(kernel.COLUMNS)}
+    outputs = [np.empty((len(offsets) - 1, len(kernel.COLUMNS))) for kernel in kernels]
+    of_words, of_duplicates, of_lines, of_korean, of_pieces = outputs
+    longest_bytes, texts = int(np.diff(offsets).max(initial=0)), (utf8, offsets, character_classes())
+    scratch, table = new_words(longest_bytes), new_table(longest_bytes)
+    words.measure_words(*texts, *_stop_words(), scratch, table, of_words)
+    duplicates.measure_duplicates(*texts, of_words, table.keys, of_duplicates)
+    lines.measure_lines(*texts, lines.C4_PHRASES, lines.new_line_scratch(longest_bytes), of_lines)
+    korean.measure_korean(*texts, korean.korean_endings(), korean.korean_spam(), of_words, of_korean)
+    pieces.measure_pieces(*texts, of_words, scratch, table, of_pieces)
+    named = zip(kernels, outputs, strict=True)
+    return {name: output[:, i] for kernel, output in named for i, name in enumerate(kernel.COLUMNS)}
 
 
 @cache

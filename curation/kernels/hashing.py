@@ -39,23 +39,21 @@ class Words(NamedTuple):
 
     Word i has the characters char_end[i] to char_end[i + 1]; powers[i] is BASE^char_end[i], sums[i] the running sum
     of (code point + 1) * BASE^-position before it; so the n words from word i, joined, have the hash
-    (sums[i + n] - sums[i]) * powers[i]. order_sums and order_powers are the same with words in place of characters.
+    (sums[i + n] - sums[i]) * powers[i].
     """
 
     char_end: Offsets
     sums: Hashes
     powers: Hashes
-    order_sums: Hashes
-    order_powers: Hashes
     any_class: Bytes  # class bits of any of a word's characters
     all_class: Bytes  # class bits of all of a word's characters
 
 
 def new_words(n_words: int) -> Words:
     """Scratch for up to n_words words; pages that no document touches cost no memory."""
-    char_end, of_chars, of_order = np.zeros(n_words + 1, np.int64), *np.zeros((2, 2, n_words + 1), np.uint64)
-    of_chars[1, 0] = 1
-    return Words(char_end, *of_chars, *of_order, *np.empty((2, n_words), np.uint8))
+    return Words(
+        np.empty(n_words + 1, np.int64), *np.empty((2, n_words + 1), np.uint64), *np.empty((2, n_words), np.uint8)
+    )
 
 
 def hash_text(text: str) -> int:

@@ -85,6 +85,7 @@ def ends_url(character: int, bits: int) -> bool:
 @kernel()
 def split_pieces(utf8: Bytes, start: int, end: int, classes: Bytes, pieces: Words) -> int:
     """Fills `pieces` with the pieces of utf8[start:end]; returns how many there are."""
+    pieces.char_end[0], pieces.sums[0], pieces.powers[0] = 0, 0, 1
     n_pieces, n_chars, size_chars, kind, previous = 0, 0, 0, OTHER, -1
     total, power, inverse, any_class, all_class = uint64(0), uint64(1), uint64(1), 0, 255
     i = start
@@ -169,7 +170,6 @@ def measure_pieces(
     Where a document has no Hangul its counts are 0 and its ratios NaN. `of_words` are the columns that kernels.words
     measured of the same documents.
     """
-    pieces.powers[0] = 1
     for d in range(len(offsets) - 1):
         row, start, end = out[d], offsets[d], offsets[d + 1]
         if not of_words[d, words.HANGUL] > 0:

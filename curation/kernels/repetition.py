@@ -11,16 +11,19 @@ from curation.kernels.hashing import BASE, INVERSE, Table, Words, clear, find, i
 
 
 @kernel()
-def sum_word_order(words: Words, n_words: int) -> None:
-    """Fills order_sums and order_powers, from which come hashes of n-grams that know where each word ends."""
-    sums, powers, order_sums, order_powers = words.sums, words.powers, words.order_sums, words.order_powers
-    total, power, inverse = uint64(0), uint64(1), uint64(1)
+def keep_word_ends(words: Words, n_words: int) -> None:
+    """Turns sums and powers, in place, to words instead of characters: their hashes then tell "a bc" from "ab c"."""
+    sums, powers = words.sums, words.powers
+    total, power, inverse, before = uint64(0), uint64(1), uint64(1), sums[0]
     for i in range(n_words):
-        order_sums[at(i)], order_powers[at(i)] = total, power
-        total += mix((sums[at(i + 1)] - sums[at(i)]) * powers[at(i)]) * inverse
+        after = sums[at(i + 1)]
+        word = mix((after - before) * powers[at(i)])
+        sums[at(i)], powers[at(i)] = total, power
+        total += word * inverse
         inverse *= INVERSE
         power *= BASE
-    order_sums[at(n_words)] = total
+        before = after
+    sums[at(n_words)] = total
 
 
 @kernel()
@@ -48,11 +51,14 @@ def find_repeats(sums: Hashes, powers: Hashes, n: int, n_grams: int, table: Tabl
 
 @kernel()
 def top_n_gram_chars(words: Words, n_words: int, n: int, table: Table) -> int:
-    """Characters in all occurrences of the most frequent n-gram (the earliest of those that tie), spaces included."""
+    """Characters in all occurrences of the most frequent n-gram (the earliest of those that tie), spaces included.
+
+    For hashes that keep_word_ends has made.
+    """
     n_grams = n_words - n + 1
     if n_grams < 1:
         return 0
-    n_repeats = find_repeats(words.order_sums, words.order_powers, n, n_grams, table)
+    n_repeats = find_repeats(words.sums, words.powers, n, n_grams, table)
     keys, counts, firsts, char_end = table.keys, table.counts, table.firsts, words.char_end
     shift = clear(keys, n_repeats)
     best_count, best_first = 1, 0
@@ -89,8 +95,8 @@ def duplicated_chars(words: Words, n_words: int, n: int, table: Table) -> int:
 @kernel()
 def measure_repetition(words: Words, n_words: int, n_chars: int, table: Table, fracs: Values) -> None:
     """Writes 9 shares of n_chars into fracs: the top 2- to 4-grams, then the duplicated 5- to 10-grams."""
-    sum_word_order(words, n_words)
-    for n in range(2, 5):
-        fracs[n - 2] = top_n_gram_chars(words, n_words, n, table) / n_chars
     for n in range(5, 11):
         fracs[n - 2] = duplicated_chars(words, n_words, n, table) / n_chars
+    keep_word_ends(words, n_words)
+    for n in range(2, 5):
+        fracs[n - 2] = top_n_gram_chars(words, n_words, n, table) / n_chars

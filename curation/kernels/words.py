@@ -28,6 +28,7 @@ UNDEFINED = np.nan  # a ratio without a denominator
 @kernel()
 def split_words(utf8: Bytes, start: int, end: int, classes: Bytes, words: Words) -> tuple[int, int, int]:
     """Fills `words` as str.split() splits utf8[start:end]; returns (words, characters, Hangul characters)."""
+    words.char_end[0], words.sums[0], words.powers[0] = 0, 0, 1
     n_words, n_chars, n_word_chars, n_hangul, inside = 0, 0, 0, 0, False
     total, power, inverse, any_class, all_class = uint64(0), uint64(1), uint64(1), 0, 255
     i = start
