@@ -12,8 +12,6 @@ import pytest
 
 from manifests.house import HOME, PACKAGES
 
-NOT_SHIPPED = {"tests", "benchmarks", "docs", ".ci"}
-
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -21,18 +19,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built")
     run([sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(HOME)], folder)
     return folder
-
-
-@pytest.fixture(scope="module")
-def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of a clean environment away from the checkout: the wheel, and what it requires."""
-    folder = tmp_path_factory.mktemp("clean")
-    run([sys.executable, "-m", "venv", str(folder / "venv")], folder)
-    programs = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
-    (wheel,) = built.glob("*.whl")
-    install = ["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile"]
-    run([str(programs / "python"), *install, "-c", str(HOME / "requirements.lock"), str(wheel)], folder)
-    return programs
 
 
 def run(command: list[str], folder: Path) -> str:
@@ -66,18 +52,22 @@ def test_sdist_holds_what_the_wheel_needs_and_the_tests(built: Path) -> None:
     assert not any(name.startswith((".venv", ".git/", ".ci", "demo", "out")) for name in names)
 
 
-def test_command_line_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:
-    onggi = str(installed / "onggi")
+def test_wheel_works_away_from_the_checkout(built: Path, tmp_path: Path) -> None:
+    """Without extras, in a clean environment; one test, so that it is installed once however tests are spread."""
+    run([sys.executable, "-m", "venv", "venv"], tmp_path)
+    python, onggi = str(tmp_path / "venv" / "bin" / "python"), str(tmp_path / "venv" / "bin" / "onggi")
+    (wheel,) = built.glob("*.whl")
+    pip = [python, "-m", "pip", "--disable-pip-version-check"]
+    run([*pip, "install", "--quiet", "--no-compile", "-c", str(HOME / "requirements.lock"), str(wheel)], tmp_path)
+    listed = {package["name"] for package in json.loads(run([*pip, "list", "--format=json"], tmp_path))}
+    assert "onggi" in listed and not {"trafilatura", "datatrove", "torch", "pytest"} & listed
+
     assert "curate" in run([onggi, "--help"], tmp_path)
     assert "fineweb2-ko" in run([onggi, "recipes"], tmp_path)
     assert run([onggi, "recipes", "minimal"], tmp_path).startswith("# ")
-    listed = json.loads(run([str(installed / "python"), "-m", "pip", "list", "--format=json"], tmp_path))
-    assert not {"trafilatura", "datatrove", "torch", "pytest"} & {package["name"] for package in listed}
 
-
-def test_demo_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:
-    run([str(installed / "onggi"), "demo", "--output", str(tmp_path / "demo")], tmp_path)
-    counts = json.loads((tmp_path / "demo" / "run.json").read_bytes())["counts"]
+    run([onggi, "demo", "--output", "tour"], tmp_path)
+    counts = json.loads((tmp_path / "tour" / "run.json").read_bytes())["counts"]
     assert counts["read"] == counts["kept"] + counts["dropped"] + counts["failed"] > 1000
     assert min(counts["kept"], counts["dropped"], counts["failed"]) > 0
-    assert (tmp_path / "demo" / "report.html").stat().st_size > 10_000
+    assert (tmp_path / "tour" / "report.html").stat().st_size > 10_000
