@@ -83,12 +83,14 @@ def count_dots(utf8: Bytes, start: int, end: int) -> int:
 
 
 @kernel()
-def count_stop_words(words: Words, n_words: int, stop_words: Hashes, longest_chars: int) -> int:
-    """How many different ones of stop_words (hashes, of words of at most longest_chars) occur."""
-    char_end, sums, powers, seen = words.char_end, words.sums, words.powers, 0
+def count_stop_words(words: Words, n_words: int, stop_words: Hashes) -> int:
+    """How many different ones of stop_words (hashes, at most 63) occur."""
+    sums, powers, seen, top_bits = words.sums, words.powers, 0, uint64(0)
+    for k in range(len(stop_words)):
+        top_bits |= uint64(1) << (stop_words[k] >> uint64(58))
     for i in range(n_words):
-        if char_end[at(i + 1)] - char_end[at(i)] <= longest_chars:
-            word = (sums[at(i + 1)] - sums[at(i)]) * powers[at(i)]
+        word = (sums[at(i + 1)] - sums[at(i)]) * powers[at(i)]
+        if top_bits >> (word >> uint64(58)) & uint64(1):  # of other words few get further
             for k in range(len(stop_words)):
                 seen |= (word == stop_words[k]) << k
     return count_bits(seen)
@@ -114,7 +116,6 @@ def measure_words(
     offsets: Offsets,
     classes: Bytes,
     stop_words: Hashes,
-    longest_stop_word: int,
     words: Words,
     table: Table,
     out: Values,
@@ -128,7 +129,7 @@ def measure_words(
         measure_quality(words, n_words, row)
         row[HASHES] = n_hashes / n_words if n_words else UNDEFINED
         row[ELLIPSES] = n_ellipses / n_words if n_words else UNDEFINED
-        row[STOP_WORDS] = count_stop_words(words, n_words, stop_words, longest_stop_word)
+        row[STOP_WORDS] = count_stop_words(words, n_words, stop_words)
         row[HANGUL] = n_hangul / words.char_end[at(n_words)] if n_words else UNDEFINED
         if n_chars:
             measure_repetition(words, n_words, n_chars, table, row[REPETITION:])
