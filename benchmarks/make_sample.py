@@ -197,7 +197,7 @@ def write_rows(path: Path, rows: pl.DataFrame, pack: Callable[[bytes], bytes]) -
 def write_notes(data: Path) -> None:
     """A folder of Markdown and plain text."""
     rows = load(data, ["en_books_misc", "ko_books_misc", "ko_docs_mixed", "ko_law"])
-    is_whole = ~pl.col("url").str.contains(r"#[1-9]")
+    is_whole = ~pl.col("url").str.contains(r"#[1-9]") & ~pl.col("text").str.contains(r"(?i)pypi")
     korean = pl.col("lang") == "ko"
     for source, folder, prefix, n, fits in (
         ("simonw/til", "en", "til", 16, is_whole & ~pl.col("url").str.contains("(?i)twitter|mastodon|homebrew")),

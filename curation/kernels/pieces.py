@@ -46,7 +46,7 @@ SYLLABLES, JAMOS, LETTERS_RUN, NUMBER, URL, OTHER = range(6)
 def starts_url(utf8: Bytes, i: int, end: int) -> bool:
     """Whether http:// or https:// stands at utf8[i]."""
     if (
-        end - i < 8
+        end - i < 7
         or utf8[at(i)] != 0x68
         or utf8[at(i + 1)] != 0x74
         or utf8[at(i + 2)] != 0x74
@@ -54,7 +54,9 @@ def starts_url(utf8: Bytes, i: int, end: int) -> bool:
     ):
         return False
     colon = i + 5 if utf8[at(i + 4)] == 0x73 else i + 4
-    return bool(utf8[at(colon)] == 0x3A and utf8[at(colon + 1)] == 0x2F and utf8[at(colon + 2)] == 0x2F)
+    return bool(
+        colon + 2 < end and utf8[at(colon)] == 0x3A and utf8[at(colon + 1)] == 0x2F and utf8[at(colon + 2)] == 0x2F
+    )
 
 
 @kernel()

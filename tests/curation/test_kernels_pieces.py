@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from datatrove.pipeline.filters.gopher_repetition_filter import find_all_duplicate
 from datatrove.utils.text import PUNCTUATION_SET
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curation.signals import measure_signals
@@ -62,6 +62,8 @@ def expected(text: str) -> dict[str, float | None]:
 
 @settings(max_examples=200, deadline=None)
 @given(texts)
+@example("가http://")
+@example("가https:/")
 def test_agrees_with_the_oracle(text: str) -> None:
     [signals] = measure_signals(pa.array([text], pa.large_string())).to_pylist()
     wanted = expected(text)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from xxhash import xxh3_128_digest
 
@@ -133,6 +133,7 @@ def expected(line: bytes, start_of_file: bool) -> bytes | str | None:
 @given(lines=st.lists(lines, max_size=30), ending=st.sampled_from([b"", b"\n"]), shard_bytes=st.integers(1, 5000))
 def test_each_line_once_for_any_shard_size_and_compression(tmp_path, lines, ending, shard_bytes):
     data = b"\n".join(lines) + ending
+    assume(not data.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd")))  # a file that begins so is a compressed one
     half = len(data) // 2
     wanted = [expected(line, i == 0) for i, line in enumerate(lines)]
     wanted = [w for w in wanted if w is not None]
