@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -327,7 +328,7 @@ def _table(header: list[str], rows: list[tuple[Any, ...]]) -> Table:
         right = name in ("records", "documents", "share", "size")
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else escape(str(cell)) for cell in row))
     return table
 
 
@@ -402,7 +403,7 @@ def _print_story(story: Any) -> None:
     )
     because = f" at stage {row['stage']}, because of {row['reason']}" if row["reason"] else ""
     numbers = f": {row['value']:.6g} against {row['threshold']:.6g}" if row["threshold"] is not None else ""
-    out.print(f"\n[bold]{row['verdict']}[/]{because}{numbers} {row['detail'] or ''}", soft_wrap=True)
+    out.print(f"\n[bold]{row['verdict']}[/]{because}{numbers} {escape(row['detail'] or '')}", soft_wrap=True)
     if row["duplicate_of"]:
         out.print(f"duplicate of {row['duplicate_of']} copy {row['duplicate_of_copy']}", soft_wrap=True)
     if story.rules:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from curation.dedup import exact
 from curation.predicates import dotted_columns
 from curation.rules import CheckedRule, columns_needed, judge, load_rules
+from curation.shards import ROW_BYTES
 from curation.signals import SIGNAL_TYPE
 from curation.summary import Summary, merge, summarize
 from manifests.contracts import LEDGER, NOT_IN_DIGEST, conform, documents_schema, measured_schema
@@ -23,8 +24,8 @@ from manifests.engine import map_shards
 from manifests.schema import CorpusManifest
 from manifests.store import Folder, KeyRange, TableWriter, ranges_for, to_arrow
 
-SLICE_TEXT_BYTES = 64 << 20
-"""Text held at once while a range of ids is written."""
+SLICE_BYTES = 64 << 20
+"""Text, with ROW_BYTES for each row, that is held at once while a range of ids is written."""
 
 DECIDE_CODE = (
     "curation/decide.py",
@@ -132,7 +133,7 @@ def decide(
     """
     groups = exact.find_groups(run, n_rows) if manifest.dedup.exact else exact.ExactGroups(0, 0)
     ranges = ranges_for(text_bytes, manifest.output.shard_bytes)
-    n_slices = max(1, len(ranges_for(text_bytes, SLICE_TEXT_BYTES)) // len(ranges))
+    n_slices = max(1, len(ranges_for(text_bytes + ROW_BYTES * n_rows, SLICE_BYTES)) // len(ranges))
     texts = texts_in.path if texts_in else None
     tasks = [
         DecideTask(run.path, staging.path, manifest, base, keys, n_slices, groups.n_members > 0, texts)
@@ -217,7 +218,8 @@ def _write_range(task: DecideTask) -> Decided:
     """Write the documents and the ledger of a range of ids; what was written is known from its note, written last."""
     staging, name = Folder(task.staging), f"part-{task.keys.index:05d}"
     notes = staging / "notes"
-    if notes.exists(f"{name}.json"):
+    staged = all((staging / table).exists(f"{name}.parquet") for table in ("documents", "ledger"))
+    if staged and notes.exists(f"{name}.json"):
         return _from_note(notes.read_json(f"{name}.json"))
     schema = documents_schema(task.manifest.metadata_names, _signal_type(task.manifest))
     with (

@@ -3,13 +3,13 @@
 import polars as pl
 
 from curation.dedup.exact import number_copies
-from manifests.record import read_record
-from manifests.store import Folder, KeyRange
+from manifests.record import measured_folder, read_record
+from manifests.store import Folder, KeyRange, ranges_for
 
 SAMPLES_PER_KIND = 5
 SNIPPET_CHARS = 160
-RANGES = 16
-"""Ranges of ids that are compared apart, which bounds memory."""
+ROWS_PER_RANGE = 500_000
+"""Rows of the ledgers that are compared at once, which bounds memory."""
 
 KINDS = ["change", "source", "before", "after"]
 COLUMNS = ["id", "copy", "source", "verdict", "stage", "reason", "value", "threshold"]
@@ -23,7 +23,7 @@ def diff(old: Folder, new: Folder) -> tuple[pl.DataFrame, pl.DataFrame]:
         samples: the first few documents of each kind of change with `value`, `threshold` and a `snippet`.
     """
     counts, samples = [], []
-    for keys in KeyRange().split(RANGES):
+    for keys in ranges_for(read_record(old).counts["read"] + read_record(new).counts["read"], ROWS_PER_RANGE):
         changes = _compare(old, new, keys)
         counts.append(changes.group_by(KINDS).len("n_docs"))
         samples.append(_first_of_each(changes))
@@ -80,7 +80,7 @@ def _with_snippets(samples: pl.DataFrame, old: Folder, new: Folder) -> pl.DataFr
 
 def _snippets(run: Folder, wanted: pl.Expr) -> pl.DataFrame:
     snippet = pl.col("text").str.slice(0, SNIPPET_CHARS).alias("snippet")
-    measured = Folder(read_record(run).measured_in) / "measured"
+    measured = measured_folder(run, read_record(run)) / "measured"
     if "text" in measured.scan().collect_schema().names():
         rows = measured.scan().filter(wanted).select("id", "row_hash", snippet).collect()
         return number_copies(rows).select("id", "copy", "snippet")

@@ -7,7 +7,7 @@ import polars as pl
 
 from curation.decide import checked_rules
 from manifests.errors import RequestError
-from manifests.record import read_record
+from manifests.record import measured_folder, read_record
 from manifests.schema import CorpusManifest
 from manifests.store import Folder
 
@@ -48,13 +48,15 @@ def explain(run: Folder, name: str) -> list[Story]:
     if len(prefix) < MIN_PREFIX:
         raise RequestError(f"{name}: give at least the first {MIN_PREFIX} digits of an id")
     ledger = (run / "ledger").scan().filter(pl.col("id").str.starts_with(prefix)).collect()
+    if copy and not copy.isdigit():
+        raise RequestError(f"{name}: after # comes the number of a copy")
     if copy:
         ledger = ledger.filter(pl.col("copy") == int(copy))
     if ledger["id"].n_unique() != 1:
         found = ", ".join(ledger["id"].unique().sort().head(5)) or "none"
         raise RequestError(f"{run.path}: {name} names {ledger['id'].n_unique()} records, not one (found: {found})")
-    manifest = CorpusManifest.model_validate(record.manifest)
-    return [_story(run, Folder(record.measured_in), manifest, record.manifest_base, row) for row in ledger.to_dicts()]
+    manifest, measured = CorpusManifest.model_validate(record.manifest), measured_folder(run, record)
+    return [_story(run, measured, manifest, record.manifest_base, row) for row in ledger.to_dicts()]
 
 
 def _story(run: Folder, measured_in: Folder, manifest: CorpusManifest, base: str, row: dict[str, Any]) -> Story:

@@ -22,7 +22,17 @@ from manifests.code import code_digest, version
 from manifests.contracts import records_schema
 from manifests.engine import PeakMemory, Stopwatch, map_shards
 from manifests.errors import RequestError, RunError
-from manifests.record import RECORD, Entry, RunRecord, now, read_record, write_record
+from manifests.record import (
+    PREVIOUS,
+    RECORD,
+    Entry,
+    RunRecord,
+    measured_folder,
+    now,
+    read_record,
+    set_aside,
+    write_record,
+)
 from manifests.schema import CorpusManifest, Input
 from manifests.store import Folder, resolve
 
@@ -91,16 +101,28 @@ def prepare(
     Raises:
         RequestError: an input does not exist, a ruleset or predicate is wrong.
     """
+    manifest = resolved(manifest, base)
     manifest = manifest.model_copy(update={"rules": override(manifest.rules, thresholds, base)})
     checked_rules(manifest, base)
-    shard_bytes = manifest.limits.shard_bytes
-    splits = [(item, split) for item in manifest.inputs for split in plan_splits(item, base, shard_bytes)]
-    return Job(manifest, base, resolve(output or manifest.output.path, base), n_workers, 1.0, splits)
+    twice = [item for number, item in enumerate(manifest.inputs) if item in manifest.inputs[:number]]
+    if twice:
+        raise RequestError(f"inputs: source {twice[0].source!r}, path {twice[0].path!r} is listed twice")
+    folder = resolve(output or manifest.output.path, base)
+    splits = [
+        (item, split)
+        for item in manifest.inputs
+        for split in plan_splits(item, base, manifest.limits.shard_bytes, leave_out=folder)
+    ]
+    return Job(manifest, base, folder, n_workers, 1.0, splits)
 
 
 def resolved(manifest: CorpusManifest, base: str) -> CorpusManifest:
-    """The manifest with its rulesets written out, so that the record states every threshold."""
-    return manifest.model_copy(update={"rules": expand(manifest.rules, base)})
+    """The manifest with its rulesets written out and its model's path absolute: what the record states."""
+    measure, language = manifest.measure, manifest.measure.language
+    if language and language.model != "lid176":
+        language = language.model_copy(update={"model": resolve(language.model, base)})
+        measure = measure.model_copy(update={"language": language})
+    return manifest.model_copy(update={"rules": expand(manifest.rules, base), "measure": measure})
 
 
 def sampled(job: Job, frac: float) -> Job:
@@ -115,9 +137,12 @@ def curate(job: Job, progress: Progress = silent) -> RunRecord:
         RunError: records were lost or invented (the counts of a shard do not add up), or a worker died.
     """
     run, fingerprint = Folder(job.output), _fingerprint(job)
-    if run.exists(RECORD) and (record := read_record(run)).fingerprint == fingerprint:
+    if record := _finished(run, fingerprint):
+        if job.manifest.store == "columns":
+            drop_texts(run)  # a kill may have come between the record and this
         return record
     run.remove(RECORD)
+    run.remove(PREVIOUS)
     watch = Stopwatch()
     with PeakMemory() as memory:
         with watch("prepare"):
@@ -126,10 +151,8 @@ def curate(job: Job, progress: Progress = silent) -> RunRecord:
             progress("prepare", 1, 1)
         with watch("measure"):
             shards = _measure(job, run, progress)
-        counts = _sum(shards)
         with watch("decide"):
-            decided = _decide(job, run, run, fingerprint, counts, None, progress)
-    check_counts(shards, decided)
+            decided = _decide(job, run, run, fingerprint, shards, None, progress)
     record = _finish(job, run, fingerprint, shards, decided, watch, memory.peak_bytes)
     if job.manifest.store == "columns":
         drop_texts(run)
@@ -152,8 +175,10 @@ def decide_again(
         RequestError: documents would be kept whose text was not stored (`store: columns`); nothing is written.
         RunError: the counts do not add up.
     """
-    old = read_record(run)
-    measured = Folder(old.measured_in)
+    old = read_record(run, interrupted=True)
+    measured = measured_folder(run, old)
+    if manifest.store == "columns":
+        drop_texts(measured)  # a kill may have come before this was done
     texts_in = None if has_texts(measured) else run / "documents"
     checked_rules(manifest, old.manifest_base, has_texts=texts_in is None)
     job = Job(manifest, old.manifest_base, output, n_workers, old.sample_frac)
@@ -161,8 +186,8 @@ def decide_again(
     new, fingerprint = Folder(output), _fingerprint(job, old.fingerprint)
     watch = Stopwatch()
     with PeakMemory() as memory, watch("decide"):
-        decided = _decide(job, measured, new, fingerprint, _sum(shards), texts_in, progress)
-    check_counts(shards, decided)
+        decided = _decide(job, measured, new, fingerprint, shards, texts_in, progress)
+    old = old.model_copy(update={"measured_in": measured.path})
     return _finish(job, new, fingerprint, shards, decided, watch, memory.peak_bytes, old)
 
 
@@ -174,7 +199,7 @@ def changed_manifest(
     Raises:
         RequestError: what was measured is not what the other manifest asks for; it names the fields that differ.
     """
-    record = read_record(run)
+    record = read_record(run, interrupted=True)
     old = CorpusManifest.model_validate(record.manifest)
     new = resolved(manifest, base) if manifest else old
     differs = [name for name in ("inputs", "measure", "store") if getattr(old, name) != getattr(new, name)]
@@ -184,6 +209,15 @@ def changed_manifest(
             "dedup and output only; for the rest run `onggi curate`"
         )
     return new.model_copy(update={"rules": override(new.rules, thresholds, base)})
+
+
+def _finished(run: Folder, fingerprint: str) -> RunRecord | None:
+    """The record of a run that is complete and for just this; one that cannot be read is as good as none."""
+    try:
+        record = read_record(run)
+    except RequestError:
+        return None
+    return record if record.fingerprint == fingerprint else None
 
 
 def _fingerprint(job: Job, measured: str = "") -> str:
@@ -203,10 +237,10 @@ def _measure(job: Job, run: Folder, progress: Progress) -> dict[str, PartCounts]
     sizes = dict(
         zip((t.fingerprint for t in job.tasks), split_sizes([split for _, split in job.splits]), strict=True)
     )
-    for name in (run / "measured").names(".parquet"):
-        if name.rsplit("-", 1)[0] not in tasks:
-            (run / "keys").remove(name)
-            (run / "measured").remove(name)
+    for table in ("measured", "keys"):  # rows first: a part without keys must not count as whole
+        for name in (run / table).names(".parquet"):
+            if name.rsplit("-", 1)[0] not in tasks:
+                (run / table).remove(name)
     total, done, n_read, content_bytes, started = sum(sizes.values()), 0.0, 0, 0, time.perf_counter()
     progress("measure", 0, total)
     for task, counts in map_shards(measure_split, list(tasks.values()), job.n_workers):
@@ -247,11 +281,12 @@ def _decide(
     measured: Folder,
     new: Folder,
     fingerprint: str,
-    counts: PartCounts,
+    shards: dict[str, PartCounts],
     texts_in: Folder | None,
     progress: Progress,
 ) -> Decided:
-    """Decide into a folder aside, then put `documents` and `ledger` in their place."""
+    """Decide into a folder aside, check that it adds up, then put `documents` and `ledger` in their place."""
+    counts = _sum(shards)
     name = f"staging-{fingerprint}"
     for stale in new.folders("staging-"):
         if stale != name:
@@ -267,7 +302,8 @@ def _decide(
             f"kept whose text is gone (first: {', '.join(decided.unrestorable[:5])}); nothing was written. Keep no "
             "more than the run kept, or curate again"
         )
-    new.remove(RECORD)
+    check_counts(shards, decided)
+    set_aside(new)
     for table in ("documents", "ledger"):
         new.move_in(staging / table, table)
     new.remove(name)
@@ -354,7 +390,7 @@ def _throughput(counts: PartCounts, watch: Stopwatch) -> dict[str, float]:
 
 
 def _inputs(job: Job) -> list[Entry]:
-    files = {(split.path, split.file_digest): split for _, split in job.splits}
+    files = {(split.source, split.path, split.file_digest): split for _, split in job.splits}
     return [
         Entry(path=split.path, size_bytes=split.file_bytes, digest=split.file_digest, source=split.source)
         for split in files.values()

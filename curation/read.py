@@ -58,11 +58,12 @@ class InputFile:
         return f"{self.root}/{self.name}"
 
 
-def find_files(item: Input, base: str) -> list[InputFile]:
+def find_files(item: Input, base: str, leave_out: str | None = None) -> list[InputFile]:
     """The files of an input, ordered by path. Relative paths start at `base`, a folder or an fsspec URL.
 
     Of a folder, the files are taken whose names tell the format; hidden ones (`.`, `_`) are not. What a path or a
-    glob names is taken whatever it is called, if `format` says what it is.
+    glob names is taken whatever it is called, if `format` says what it is. What lies in the folder `leave_out` (the
+    run's output, which may be inside an input) is not taken.
 
     Raises:
         RequestError: nothing matches, or the format of a file cannot be told.
@@ -80,7 +81,8 @@ def find_files(item: Input, base: str) -> list[InputFile]:
             files += [_input_file(filesystem, root, p, i, item, named=False) for p, i in inside.items()]
         else:
             files.append(_input_file(filesystem, root, path, info, item, named=True))
-    taken = {file.path: file for file in files if file}
+    own = f"{leave_out}/"
+    taken = {file.path: file for file in files if file and not (leave_out and file.path.startswith(own))}
     if not taken:
         names = ", ".join(suffix for name in _formats(item) for suffix in FORMATS[name])
         raise RequestError(
@@ -89,7 +91,7 @@ def find_files(item: Input, base: str) -> list[InputFile]:
     return [taken[path] for path in sorted(taken)]
 
 
-def plan_splits(item: Input, base: str, shard_bytes: int) -> list[Split]:
+def plan_splits(item: Input, base: str, shard_bytes: int, leave_out: str | None = None) -> list[Split]:
     """The splits of an input, of about `shard_bytes` of its files as stored (Parquet: before compression).
 
     Together they hold each record exactly once. Files that are one compressed stream are one split. Local files are
@@ -98,7 +100,7 @@ def plan_splits(item: Input, base: str, shard_bytes: int) -> list[Split]:
     Raises:
         RequestError: as `find_files`; and where the mapping names columns that are not there.
     """
-    files = find_files(item, base)
+    files = find_files(item, base, leave_out)
     _check_mapping(item, {file.format for file in files})
     splits = [split for file in files if file.format != "text" for split in _splits_of(file, item, shard_bytes)]
     return splits + _text_splits([file for file in files if file.format == "text"], item, shard_bytes)

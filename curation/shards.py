@@ -9,6 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,8 +47,14 @@ MEASURE_CODE = (
 )
 """The code that measured columns depend on."""
 
+MEASURE_LIBRARIES = ("fastwarc", "fasttext-numpy2-wheel", "ftfy", "resiliparse")
+"""The libraries that they depend on."""
+
 ROW_GROUP_TEXT_BYTES = 4 << 20
 """Text per row group of a measured part: what reading a range of ids costs at least."""
+
+ROW_BYTES = 1024
+"""What a row takes in memory beside its text: its columns, about."""
 
 KEY_COLUMNS = ["text_digest", "id", "row_hash"]
 
@@ -73,6 +82,7 @@ class MeasureTask:
             "normal_form": NORMAL_FORM,
             "signals": SIGNALS_VERSION,
             "code": _measure_code(),
+            "model": _model_digest(self.manifest.measure.language.model if self.manifest.measure.language else ""),
         }
         return xxhash.xxh3_64_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))
 
@@ -146,7 +156,7 @@ def _collect(task: MeasureTask, measurer: Measurer, cursor: int) -> Iterator[_Pa
         if task.sample_frac < 1:
             records = _sampled(records, task.sample_frac)
         part.add(batch, measurer.measure(records), len(batch.records) - len(records))
-        if part.counts.content_bytes >= task.manifest.limits.shard_bytes:
+        if part.counts.content_bytes + ROW_BYTES * part.counts.n_read >= task.manifest.limits.shard_bytes:
             yield part
             part = _Part(cursor=part.cursor)
     part.finished = True
@@ -234,7 +244,16 @@ def _counts(value: dict[str, Any]) -> PartCounts:
 
 @cache
 def _measure_code() -> str:
-    return code_digest(*MEASURE_CODE)
+    versions = [metadata.version(name) for name in MEASURE_LIBRARIES]
+    versions += [metadata.version("trafilatura")] if find_spec("trafilatura") else []
+    return " ".join([code_digest(*MEASURE_CODE), *versions])
+
+
+@cache
+def _model_digest(model: str) -> str:
+    """The digest of a language model that is given by path, since another may come to lie there."""
+    path = Path(model)
+    return xxhash.xxh3_64_hexdigest(path.read_bytes()) if path.is_file() else model
 
 
 _measurers: dict[str, Measurer] = {}

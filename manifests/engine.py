@@ -58,8 +58,9 @@ def _map_in_processes(
             "again to go on, with fewer --workers or a smaller limits.shard_bytes if memory was short"
         ) from error
     finally:
+        processes = list((pool._processes or {}).values())  # shutdown forgets them
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in list((pool._processes or {}).values()):
+        for process in processes:
             process.terminate()
 
 

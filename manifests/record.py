@@ -9,12 +9,14 @@ from manifests.errors import RequestError
 from manifests.store import Folder
 
 RECORD = "run.json"
+PREVIOUS = "previous.json"
+"""The record of decisions that are just being replaced: what a killed `decide` goes on from."""
 
 
 class Entry(BaseModel):
     """One file or table that a run read or wrote."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     path: str
     size_bytes: int
@@ -26,7 +28,7 @@ class Entry(BaseModel):
 class RunRecord(BaseModel):
     """What was run, on what, and what came of it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     name: str
     kind: str
@@ -58,17 +60,43 @@ def now() -> str:
 def write_record(folder: Folder, record: RunRecord) -> None:
     """Write the record: the last write of a run."""
     folder.write_json(RECORD, record.model_dump(mode="json"))
+    folder.remove(PREVIOUS)
 
 
-def read_record(folder: Folder) -> RunRecord:
-    """The record of a complete run.
+def set_aside(folder: Folder) -> None:
+    """Take the record away before its outputs are replaced, so that a half-replaced run does not look complete."""
+    if folder.exists(RECORD):
+        folder.write_bytes(PREVIOUS, folder.read_bytes(RECORD))
+        folder.remove(RECORD)
+
+
+def read_record(folder: Folder, *, interrupted: bool = False) -> RunRecord:
+    """The record of a complete run; with `interrupted` also that of a run whose new decisions were not finished.
 
     Raises:
-        RequestError: there is no run, or it is not complete.
+        RequestError: there is no run, it is not complete, or another version of Onggi wrote it.
     """
-    if not folder.exists(RECORD):
+    name = PREVIOUS if interrupted and not folder.exists(RECORD) else RECORD
+    if not folder.exists(name):
         state = (
-            "is not complete: run `onggi curate` again to finish it" if folder.exists("measured") else "holds no run"
+            "is not complete: run the same command again to finish it"
+            if folder.exists("measured")
+            else "holds no run"
         )
         raise RequestError(f"{folder.path}: {state} (no {RECORD})")
-    return RunRecord.model_validate(folder.read_json(RECORD))
+    try:
+        return RunRecord.model_validate(folder.read_json(name))
+    except ValueError as error:
+        raise RequestError(f"{folder.url(name)}: not a record that this version of Onggi reads: {error}") from None
+
+
+def measured_folder(run: Folder, record: RunRecord) -> Folder:
+    """Where the measured parts of a run lie: in its own folder, which may have moved, or in that of another run.
+
+    Raises:
+        RequestError: the parts that it was decided from are no longer there.
+    """
+    for folder in (run, Folder(record.measured_in)):
+        if {name.removesuffix(".parquet") for name in (folder / "measured").names(".parquet")} == set(record.shards):
+            return folder
+    raise RequestError(f"{run.path}: what it was decided from is no longer in {record.measured_in}: curate again")

@@ -16,6 +16,8 @@ import orjson
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+from pyarrow import dataset
 
 from manifests.contracts import check_version, versioned
 
@@ -28,10 +30,11 @@ COMPRESSION_LEVEL = 1
 
 def resolve(path: str, base: str) -> str:
     """An absolute path or URL; a relative one starts at `base`."""
+    path = path.rstrip("/") or "/"
+    if path == "~" or path.startswith("~/"):
+        return posixpath.expanduser(path)
     if "://" in path or posixpath.isabs(path):
         return path
-    if path.startswith("~"):
-        return posixpath.join(posixpath.expanduser("~"), path[2:])
     return f"{base.rstrip('/')}/{path}" if "://" in base else posixpath.normpath(posixpath.join(base, path))
 
 
@@ -122,6 +125,8 @@ class Folder:
 
     def move_in(self, other: "Folder", name: str) -> None:
         """Put another folder of the same filesystem in the place of this one's `name`."""
+        if not other.fs.exists(other.root):
+            raise FileNotFoundError(other.path)  # before anything is removed
         self.remove(name)
         self.fs.mv(other.root, self.file(name), recursive=True)
 
@@ -175,8 +180,15 @@ class Folder:
     def scan(self, names: Sequence[str] | None = None) -> pl.LazyFrame:
         """The Parquet files of this folder (or those named) as one lazy frame; `shard` is the file of each row."""
         found = self.names(".parquet") if names is None else names
+        if not isinstance(self.fs, LocalFileSystem):
+            return pl.concat([self._scan_remote(name) for name in found])
         frame = pl.scan_parquet([self.url(name) for name in found], glob=False, include_file_paths="shard")
         return frame.with_columns(pl.col("shard").str.split("/").list.last().str.strip_suffix(".parquet"))
+
+    def _scan_remote(self, name: str) -> pl.LazyFrame:
+        """One file through its own filesystem, since Polars knows only some and finds credentials in its own way."""
+        data = dataset.dataset(self.file(name), filesystem=self.fs, format="parquet")
+        return pl.scan_pyarrow_dataset(data).with_columns(shard=pl.lit(name.removesuffix(".parquet")))
 
     def read_range(
         self, key: str, keys: KeyRange, columns: Sequence[str], names: Sequence[str] | None = None

@@ -11,15 +11,19 @@ import polars as pl
 import pyarrow as pa
 import xxhash
 
+from manifests.code import code_digest
 from manifests.store import Folder, KeyRange, ranges_for, to_arrow
 
 ROWS_PER_RANGE = 500_000
 """Narrow rows held at once."""
 
 MEMBERS = pa.schema(
-    [("id", pa.string()), ("copy", pa.int32()), ("exact_group", pa.string()), ("exact_size", pa.int64())]
+    [("id", pa.string()), ("row_hash", pa.binary(16)), ("exact_group", pa.string()), ("exact_size", pa.int64())]
 )
-"""Documents that share their text with others, ordered by (id, copy); the group's name is the text's digest."""
+"""Documents that share their text with others, ordered by id; the group's name is the text's digest.
+
+Records of equal id and row hash have equal texts, and stand here once.
+"""
 
 PASSING = pa.schema([("exact_group", pa.string()), ("id", pa.string()), ("copy", pa.int32())])
 """Members of groups that pass the rules, ordered by group."""
@@ -51,7 +55,8 @@ def find_groups(run: Folder, n_rows: int) -> ExactGroups:
         run: the folder with `keys` (ordered by text digest).
         n_rows: measured rows, which says how many ranges keep memory bounded.
     """
-    fingerprint = xxhash.xxh3_64_hexdigest("\n".join((run / "keys").names(".parquet")).encode())
+    depends = [code_digest("curation/dedup/exact.py"), *(run / "keys").names(".parquet")]
+    fingerprint = xxhash.xxh3_64_hexdigest("\n".join(depends).encode())
     folder = run / "exact"
     if folder.exists("groups.json"):
         found = folder.read_json("groups.json")
@@ -60,24 +65,23 @@ def find_groups(run: Folder, n_rows: int) -> ExactGroups:
     run.remove("exact")
     n_groups = n_members = 0
     for keys in ranges_for(n_rows, ROWS_PER_RANGE):
-        members = _members(
-            number_copies((run / "keys").read_range("text_digest", keys, ["text_digest", "id", "row_hash"]))
-        )
+        members = _members((run / "keys").read_range("text_digest", keys, ["text_digest", "id", "row_hash"]))
         n_groups, n_members = n_groups + members["exact_group"].n_unique(), n_members + members.height
-        _write(folder, f"part-{keys.index:05d}.parquet", members, MEMBERS)
+        once = members.unique(["id", "row_hash"]).sort("id", "row_hash")
+        _write(folder, f"part-{keys.index:05d}.parquet", once, MEMBERS)
     folder.write_json("groups.json", {"fingerprint": fingerprint, "n_groups": n_groups, "n_members": n_members})
     return ExactGroups(n_groups, n_members)
 
 
-def _members(numbered: pl.DataFrame) -> pl.DataFrame:
-    sized = numbered.with_columns(exact_size=pl.len().over("text_digest").cast(pl.Int64))
-    return sized.filter(pl.col("exact_size") > 1).rename({"text_digest": "exact_group"}).sort("id", "copy")
+def _members(keys: pl.DataFrame) -> pl.DataFrame:
+    sized = keys.with_columns(exact_size=pl.len().over("text_digest").cast(pl.Int64))
+    return sized.filter(pl.col("exact_size") > 1).rename({"text_digest": "exact_group"})
 
 
 def join_groups(frame: pl.DataFrame, run: Folder, keys: KeyRange) -> pl.DataFrame:
     """The frame (documents of a range of ids) with `exact_group` (null for a text of its own) and `exact_size`."""
     members = (run / "exact").read_range("id", keys, MEMBERS.names)
-    joined = frame.join(members, on=["id", "copy"], how="left", maintain_order="left")
+    joined = frame.join(members, on=["id", "row_hash"], how="left", maintain_order="left")
     measured = pl.col("text_digest").is_not_null()
     return joined.with_columns(exact_size=pl.when(measured).then(pl.col("exact_size").fill_null(1)))
 

@@ -10,7 +10,7 @@ from curation.dedup import exact
 from curation.shards import KEY_COLUMNS
 from manifests.store import Folder, KeyRange, to_arrow
 
-Row = tuple[str, str, str]  # text digest, id, row hash
+Row = tuple[str, str, bytes]  # text digest, id, row hash
 
 
 def random_rows(seed: int, n_rows: int) -> list[Row]:
@@ -21,7 +21,7 @@ def random_rows(seed: int, n_rows: int) -> list[Row]:
     chosen = [rng.choice(names) for _ in range(n_rows)]
     for name in rng.sample(names, len(names) // 2):
         texts[name] = rng.choice(shared)
-    return [(texts[name], name, f"{rng.getrandbits(64):016x}") for name in chosen]
+    return [(texts[name], name, rng.randbytes(16)) for name in chosen]
 
 
 def write_keys(run: Folder, rows: list[Row], n_files: int) -> None:
