@@ -15,10 +15,20 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-import manifests
-from manifests.code import version
-from manifests.errors import OnggiError, RequestError
-from manifests.house import check_packages
+try:
+    import manifests
+    from manifests.code import version
+    from manifests.errors import OnggiError, RequestError
+    from manifests.house import check_packages
+except ImportError as error:  # another package of this name comes first
+    found = getattr(sys.modules.get("manifests"), "__file__", None) or ""
+    if Path(found).resolve().parent.parent == Path(__file__).resolve().parent:
+        raise
+    sys.stderr.write(
+        f"onggi: {error}: package `manifests` was imported from {found}, which is not Onggi's "
+        f"({Path(__file__).parent}): remove or rename it, or run from another folder\n"
+    )
+    sys.exit(2)
 
 if TYPE_CHECKING:
     from curation.pipeline import Job

@@ -56,6 +56,14 @@ def test_package_of_another_is_named(tmp_path: Path, shadow: str) -> None:
     assert done.returncode == 1
 
 
+def test_even_another_manifests_package_is_named(tmp_path: Path) -> None:
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests/__init__.py").touch()
+    done = run_python("import onggi", path=[tmp_path, HOME], folder=tmp_path)
+    assert done.returncode == 2
+    assert f"package `manifests` was imported from {tmp_path / 'manifests/__init__.py'}" in done.stderr
+
+
 def test_floors_hold() -> None:
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False)
