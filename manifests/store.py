@@ -17,7 +17,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
-from pyarrow import dataset
 
 from manifests.contracts import check_version, versioned
 
@@ -187,6 +186,8 @@ class Folder:
 
     def _scan_remote(self, name: str) -> pl.LazyFrame:
         """One file through its own filesystem, since Polars knows only some and finds credentials in its own way."""
+        from pyarrow import dataset  # imports pandas where that is installed
+
         data = dataset.dataset(self.file(name), filesystem=self.fs, format="parquet")
         return pl.scan_pyarrow_dataset(data).with_columns(shard=pl.lit(name.removesuffix(".parquet")))
 
