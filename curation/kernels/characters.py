@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from numba import uint64
 
 from curation.kernels import at, kernel
 
@@ -13,6 +14,8 @@ Hashes = npt.NDArray[np.uint64]
 Values = npt.NDArray[np.float64]
 
 N_CODE_POINTS = 0x110000
+
+ONES_8, HIGHS_8 = uint64(0x0101010101010101), uint64(0x8080808080808080)  # the lowest, the highest bit of each byte
 
 SPACE = 1  # str.isspace(): where str.split() cuts
 LINE_BREAK = 2  # where str.splitlines() cuts
@@ -80,6 +83,15 @@ def decode(utf8: Bytes, i: int) -> tuple[int, int]:
     if lead < 0xF0:
         return (lead & 0x0F) << 12 | middle, 3
     return (lead & 0x07) << 18 | middle << 6 | int(utf8[at(i + 3)] & 0x3F), 4
+
+
+@kernel()
+def eight_bytes(utf8: Bytes, i: int) -> np.uint64:
+    """utf8[i:i + 8] as one number, the first byte lowest; LLVM makes one load of it."""
+    eight = uint64(0)
+    for k in range(8):
+        eight |= uint64(utf8[at(i + k)]) << uint64(8 * k)
+    return eight
 
 
 @kernel()

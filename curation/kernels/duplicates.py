@@ -4,7 +4,18 @@ import numpy as np
 from numba import uint64
 
 from curation.kernels import at, kernel, words
-from curation.kernels.characters import TERMINAL, Bytes, Hashes, Offsets, Values, decode, strip
+from curation.kernels.characters import (
+    HIGHS_8,
+    ONES_8,
+    TERMINAL,
+    Bytes,
+    Hashes,
+    Offsets,
+    Values,
+    decode,
+    eight_bytes,
+    strip,
+)
 from curation.kernels.hashing import SPREAD, clear, insert, mix
 
 COLUMNS = (
@@ -23,8 +34,7 @@ DUP_PARAS, DUP_PARA_CHARS, DUP_LINES, DUP_LINE_CHARS, LINES, TERMINAL_LINES, SHO
 )
 SHORT_LINE_CHARS = 30  # FineWeb's short_line_length
 NEWLINE = 0x0A
-ONES_8 = uint64(0x0101010101010101)
-NEWLINES_8, HIGHS_8, ALL_8 = uint64(0x0A0A0A0A0A0A0A0A), uint64(0x8080808080808080), uint64(0xFFFFFFFFFFFFFFFF)
+NEWLINES_8, ALL_8 = uint64(NEWLINE) * ONES_8, uint64(0xFFFFFFFFFFFFFFFF)
 UNDEFINED = np.nan
 
 
@@ -41,15 +51,6 @@ def count_newlines(utf8: Bytes, start: int, end: int) -> int:
 def seen_before(keys: Hashes, shift: np.uint64, text_hash: np.uint64) -> bool:
     """Whether a text of this hash, the empty text included, came before; and remembers it."""
     return insert(keys, shift, mix(text_hash + SPREAD))
-
-
-@kernel()
-def eight_bytes(utf8: Bytes, i: int) -> np.uint64:
-    """utf8[i:i + 8] as one number, the first byte lowest; LLVM makes one load of it."""
-    eight = uint64(0)
-    for k in range(8):
-        eight |= uint64(utf8[at(i + k)]) << uint64(8 * k)
-    return eight
 
 
 @kernel()

@@ -3,9 +3,23 @@
 from typing import NamedTuple
 
 import numpy as np
+from numba import uint64
 
 from curation.kernels import at, kernel
-from curation.kernels.characters import DECIMAL, LINE_BREAK, SPACE, TERMINAL, Bytes, Offsets, Values, decode, strip
+from curation.kernels.characters import (
+    DECIMAL,
+    HIGHS_8,
+    LINE_BREAK,
+    ONES_8,
+    SPACE,
+    TERMINAL,
+    Bytes,
+    Offsets,
+    Values,
+    decode,
+    eight_bytes,
+    strip,
+)
 from curation.kernels.phrases import Phrases, compile_phrases, find_phrases
 
 COLUMNS = (
@@ -37,6 +51,8 @@ C4_LINE_WORDS_MIN = 3  # its min_words_per_line
 _POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 C4_PHRASES = compile_phrases([["lorem ipsum"], ["javascript"], ["{"], _POLICY])
 BEGINS_LINE_BREAK = np.array([byte < 0x20 or byte in (0xC2, 0xE2) for byte in range(256)])
+SPACES_8, E2_8 = uint64(0x20) * ONES_8, uint64(0xE2) * ONES_8
+MAY_END_SENTENCE = np.array([byte in b".?!\xe3\xef" for byte in range(256)])  # as the first byte of a character
 SAYS_LOREM_IPSUM, SAYS_JAVASCRIPT, SAYS_CURLY_BRACKET, SAYS_POLICY = 1, 2, 4, 8
 
 _EDIT, _CITATION_NEEDED = (np.frombuffer(tag, np.uint8) for tag in (b"[edit]", b"[citation needed]"))
@@ -61,9 +77,16 @@ def new_line_scratch(n_bytes: int) -> LineScratch:
 def next_line(utf8: Bytes, i: int, end: int, classes: Bytes) -> tuple[int, int]:
     """(end of the line that starts at i, start of the next one)."""
     while i < end:
-        if not BEGINS_LINE_BREAK[utf8[at(i)]]:
+        if i + 8 <= end:  # exact as to the first: Warren, Hacker's Delight, section 6-1
+            eight = eight_bytes(utf8, i)
+            others = (eight | SPACES_8) ^ E2_8  # 0 where a byte is 0xC2 or 0xE2
+            if not (((eight - SPACES_8) & ~eight) | ((others - ONES_8) & ~others)) & HIGHS_8:
+                i += 8
+                continue
+        while i < end and not BEGINS_LINE_BREAK[utf8[at(i)]]:
             i += 1
-            continue
+        if i == end:
+            break
         character, size = decode(utf8, i)
         if classes[at(character)] & LINE_BREAK:
             is_crlf = character == 0x0D and i + 1 < end and utf8[at(i + 1)] == 0x0A
@@ -75,8 +98,15 @@ def next_line(utf8: Bytes, i: int, end: int, classes: Bytes) -> tuple[int, int]:
 @kernel()
 def word_shape(utf8: Bytes, start: int, end: int, classes: Bytes) -> tuple[int, int]:
     """(words, characters of the longest) of a line; counts on only as long as either could still matter to C4."""
-    n_words, n_chars, longest, i = 0, 0, 0, start
-    while i < end and (n_words < C4_LINE_WORDS_MIN or end - start > C4_WORD_CHARS_MAX):
+    n_words, n_chars, longest, no_space_to, i = 0, 0, 0, 0, start
+    while i < end and (n_words < C4_LINE_WORDS_MIN or end - i > C4_WORD_CHARS_MAX - n_chars):
+        if n_chars == 0 and n_words >= C4_LINE_WORDS_MIN and i > no_space_to:
+            # A word that is too long for C4 takes over 1,000 bytes: none begins before a space among the next.
+            blank = i + C4_WORD_CHARS_MAX
+            while blank > i and utf8[at(blank)] != 0x20:
+                blank -= 1
+            no_space_to = i + C4_WORD_CHARS_MAX if blank == i else no_space_to
+            i = blank
         character, size = decode(utf8, i)
         i += size
         n_chars = 0 if classes[at(character)] & SPACE else n_chars + 1
@@ -148,6 +178,10 @@ def count_sentences(utf8: Bytes, start: int, end: int, classes: Bytes) -> int:
     r"""Sentences of a stripped line: 1 + matches of `[.?!。？！]["'”’)\]」』]*\s`, a splitter that needs no model."""
     n_sentences, is_ended, i = 1, False, start
     while i < end:
+        while not is_ended and i < end and not MAY_END_SENTENCE[utf8[at(i)]]:
+            i += 1
+        if i == end:
+            break
         character, size = decode(utf8, i)
         i += size
         bits = classes[at(character)]
@@ -160,12 +194,31 @@ def count_sentences(utf8: Bytes, start: int, end: int, classes: Bytes) -> int:
 
 
 @kernel()
-def has_bracket(utf8: Bytes, start: int, end: int) -> bool:
-    """Whether [ occurs in utf8[start:end]."""
-    n_brackets = 0
+def has_byte(utf8: Bytes, start: int, end: int, byte: int) -> bool:
+    """Whether an ASCII character, such as [, occurs in utf8[start:end]."""
+    found, bytes_8, i = uint64(0), uint64(byte) * ONES_8, start
+    while i + 8 <= end:
+        others = eight_bytes(utf8, i) ^ bytes_8
+        found |= (others - ONES_8) & ~others
+        i += 8
+    while i < end:
+        found |= uint64(utf8[at(i)] == byte) * HIGHS_8
+        i += 1
+    return bool(found & HIGHS_8)
+
+
+@kernel()
+def may_say(utf8: Bytes, start: int, end: int) -> bool:
+    """Whether utf8[start:end] has {, or side by side two letters that each of the other C4_PHRASES has."""
+    is_there = False
     for i in range(start, end):
-        n_brackets += utf8[at(i)] == 0x5B
-    return n_brackets > 0
+        is_there |= utf8[at(i)] == 0x7B
+    for i in range(start + 1, end):
+        a, b = utf8[at(i - 1)] | 0x20, utf8[at(i)] | 0x20
+        # ip of lorem ipsum and javascript, po of policy, rm of terms, co of cookies
+        is_there |= ((a == 0x69) & (b == 0x70)) | ((a == 0x70) & (b == 0x6F))
+        is_there |= ((a == 0x72) & (b == 0x6D)) | ((a == 0x63) & (b == 0x6F))
+    return is_there
 
 
 @kernel()
@@ -175,7 +228,7 @@ def judge_text(utf8: Bytes, start: int, end: int, n_words: int, classes: Bytes, 
         return UNTERMINATED, 0
     if n_words < C4_LINE_WORDS_MIN:
         return SHORT, 0
-    said = find_phrases(utf8, start, end, phrases)
+    said = find_phrases(utf8, start, end, phrases) if may_say(utf8, start, end) else 0
     if said & SAYS_LOREM_IPSUM:
         return LOREM_IPSUM, 0
     if said & SAYS_JAVASCRIPT:
@@ -192,10 +245,13 @@ def judge_line(
     utf8: Bytes, start: int, end: int, classes: Bytes, phrases: Phrases, scratch: LineScratch
 ) -> tuple[int, int, int]:
     """(column of what C4 does with a stripped line, its sentences, its citations)."""
+    has_bracket = has_byte(utf8, start, end, 0x5B)
+    if end - start <= C4_WORD_CHARS_MAX and not has_bracket and not is_terminated(utf8, start, end):
+        return UNTERMINATED, 0, 0  # most lines of the web
     n_words, longest = word_shape(utf8, start, end, classes)
     if longest > C4_WORD_CHARS_MAX:
         return LONG_WORD, 0, 0
-    if not has_bracket(utf8, start, end):
+    if not has_bracket:
         verdict, n_sentences = judge_text(utf8, start, end, n_words, classes, phrases)
         return verdict, n_sentences, 0
     start, end, n_citations = cut_citations(utf8, start, end, classes, scratch.write)
@@ -207,6 +263,8 @@ def judge_line(
 def mark_of(utf8: Bytes, start: int, end: int) -> tuple[bool, bool]:
     """(is a Gopher bullet, is any list mark) of the first character of a stripped line."""
     if start == end:
+        return False, False
+    if 0x2D < utf8[at(start)] < 0xC2 or utf8[at(start)] > 0xE3:  # an ASCII or Hangul letter: no mark begins so
         return False, False
     character = decode(utf8, start)[0]
     for mark in LIST_MARKS:
