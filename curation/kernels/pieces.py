@@ -22,6 +22,7 @@ from curation.kernels.characters import (
     Values,
     decode,
 )
+from curation.kernels.duplicates import count_newlines
 from curation.kernels.hashing import BASE, INVERSE, Table, Words
 from curation.kernels.repetition import duplicated_chars
 
@@ -146,15 +147,6 @@ def measure_quality(pieces: Words, n_pieces: int, row: Values) -> None:
     row[SPOKEN] = n_spoken
     row[LENGTH] = n_spoken_chars / n_spoken if n_spoken else UNDEFINED
     row[LETTERS] = n_letters / n_pieces if n_pieces else UNDEFINED
-
-
-@kernel()
-def count_newlines(utf8: Bytes, start: int, end: int) -> int:
-    """How many newlines utf8[start:end] has."""
-    n_newlines = 0
-    for i in range(start, end):
-        n_newlines += utf8[at(i)] == 0x0A
-    return n_newlines
 
 
 @kernel()
