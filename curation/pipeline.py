@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 import orjson
@@ -65,7 +66,7 @@ class Job:
     sample_frac: float = 1.0
     splits: list[tuple[Input, Split]] = field(default_factory=list)
 
-    @property
+    @cached_property
     def tasks(self) -> list[MeasureTask]:
         """The measuring pass, a task per split."""
         return [MeasureTask(self.output, split, item, self.manifest, self.sample_frac) for item, split in self.splits]

@@ -8,7 +8,7 @@ last whole part.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -69,7 +69,7 @@ class MeasureTask:
     manifest: CorpusManifest
     sample_frac: float = 1.0
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """What the split's parts depend on: content, how it is read and measured, and the code that does it."""
         depends = {

@@ -5,9 +5,7 @@ columns. A table's digest is the sum of its row hashes modulo 2^128 together wit
 sort, and the digests of the parts of a table add up to that of the whole.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -171,13 +169,3 @@ def _exact_sums(hashes: U64) -> list[int]:
     """Column sums as Python integers: 32-bit halves are summed apart, since uint64 would wrap."""
     halves = [(hashes & np.uint64(0xFFFFFFFF)).sum(axis=0), (hashes >> np.uint64(32)).sum(axis=0)]
     return [int(low) + (int(high) << 32) for low, high in zip(*halves, strict=True)]
-
-
-def digest_of_parts(parts: Iterable[TableDigest]) -> TableDigest:
-    """The digest of a whole table from those of its parts."""
-    return sum(parts, TableDigest())
-
-
-def text_digest(value: Any) -> str:
-    """XXH3-128 of UTF-8 text or bytes, 32 hexadecimal digits."""
-    return xxhash.xxh3_128_hexdigest(value)

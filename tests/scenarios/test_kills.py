@@ -105,7 +105,6 @@ def test_a_decision_in_place_that_was_killed_goes_on(copied: tuple[Path, RunReco
 def test_a_kill_while_texts_are_dropped(tmp_path: Path) -> None:
     job = job_of(lay_out(tmp_path, LIGHT.replace("output:", "store: columns\noutput:")))
     with pytest.MonkeyPatch.context() as patch:
-        die_at(patch, Folder, "table_writer", 10_000)
         real = Folder.table_writer
         seen: list[str] = []
 
