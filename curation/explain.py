@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from curation.decide import checked_rules
+from curation.verdicts import checked_rules
 from manifests.errors import RequestError
 from manifests.record import measured_folder, read_record
 from manifests.schema import CorpusManifest

@@ -12,13 +12,15 @@ import pyarrow as pa
 import xxhash
 
 from curation.card import dataset_card
-from curation.decide import DECIDE_CODE, Decided, checked_rules, decide
+from curation.decide import DECIDE_CODE, decide
 from curation.measure import Measurer
 from curation.read import Split, plan_splits
 from curation.report import render
 from curation.rules import expand, override
 from curation.shards import MeasureTask, PartCounts, drop_texts, has_texts, measure_split, measured_counts
 from curation.summary import Summary
+from curation.verdicts import checked_rules
+from curation.write import Decided
 from manifests.code import code_digest, version
 from manifests.contracts import records_schema
 from manifests.engine import PeakMemory, Stopwatch, map_shards

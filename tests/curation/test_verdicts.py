@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from curation.decide import checked_rules, judged, predicate_columns
+from curation.verdicts import checked_rules, judged, predicate_columns
 from manifests.errors import RequestError
 from manifests.load import parse_manifest
 from manifests.schema import CorpusManifest

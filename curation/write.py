@@ -1,0 +1,178 @@
+"""What is written of a range of ids: its kept documents, a ledger row of each of its records, and their summary."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import polars as pl
+import pyarrow as pa
+
+from curation.dedup import exact
+from curation.rules import CheckedRule
+from curation.summary import Summary, merge, summarize
+from curation.verdicts import checked_rules, judged, signal_type
+from manifests.contracts import LEDGER, NOT_IN_DIGEST, conform, documents_schema, measured_schema
+from manifests.digest import TableDigest
+from manifests.schema import CorpusManifest
+from manifests.store import Folder, KeyRange, TableWriter, to_arrow
+
+
+@dataclass(frozen=True)
+class DecideTask:
+    """One file of the output: a range of ids, to be written in slices. Pickles to a worker."""
+
+    run: str
+    staging: str
+    manifest: CorpusManifest
+    base: str
+    keys: KeyRange
+    n_slices: int
+    compared: bool
+    texts_in: str | None
+    """The documents to take texts from, where the measured parts hold none (`store: columns`)."""
+
+    @property
+    def rules(self) -> list[CheckedRule]:
+        """The manifest's rules; parsed once per process."""
+        return checked_rules(self.manifest, self.base, has_texts=self.texts_in is None)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What was written of a range of ids, or of all of them."""
+
+    documents: TableDigest
+    ledger: TableDigest
+    n_kept: int
+    n_dropped: int
+    n_failed: int
+    text_bytes: int
+    by_shard: dict[str, int]
+    licenses: dict[str, int]
+    unrestorable: list[str]
+    """Ids of documents that would be kept, had their text been stored."""
+    summary: Summary
+
+    @property
+    def n_read(self) -> int:
+        """Records that were read."""
+        return self.n_kept + self.n_dropped + self.n_failed
+
+
+def write_range(task: DecideTask) -> Decided:
+    """Write the documents and the ledger of a range of ids; what was written is known from its note, written last."""
+    staging, name = Folder(task.staging), f"part-{task.keys.index:05d}"
+    notes = staging / "notes"
+    staged = all((staging / table).exists(f"{name}.parquet") for table in ("documents", "ledger"))
+    if staged and notes.exists(f"{name}.json"):
+        return _from_note(notes.read_json(f"{name}.json"))
+    schema = documents_schema(task.manifest.metadata_names, signal_type(task.manifest))
+    with (
+        (staging / "documents").table_writer(f"{name}.parquet", schema, "documents") as documents,
+        (staging / "ledger").table_writer(f"{name}.parquet", LEDGER, "ledger") as ledger,
+    ):
+        parts = [
+            _write_slice(task, _decided_rows(task, keys), schema, documents, ledger)
+            for keys in task.keys.split(task.n_slices)
+        ]
+    whole = total(parts)
+    notes.write_json(f"{name}.json", _to_note(whole))
+    return whole
+
+
+def _decided_rows(task: DecideTask, keys: KeyRange) -> pl.DataFrame:
+    """The measured rows of a range with their final verdicts, ordered by (id, copy)."""
+    stored = measured_schema(task.manifest.metadata_names, signal_type(task.manifest), store_text=not task.texts_in)
+    measured = (Folder(task.run) / "measured").read_range("id", keys, [*stored.names, "shard"])
+    frame = _with_duplicates(judged(measured, task.rules), task, keys)
+    if task.texts_in:
+        texts = Folder(task.texts_in).read_range("id", keys, ["id", "copy", "text"])
+        frame = frame.join(texts, on=["id", "copy"], how="left", maintain_order="left")
+    return frame
+
+
+def _with_duplicates(frame: pl.DataFrame, task: DecideTask, keys: KeyRange) -> pl.DataFrame:
+    """The judged rows with duplicate groups, and with the verdicts of those that lose to a survivor."""
+    if not task.compared:
+        size = pl.lit(1 if task.manifest.dedup.exact else None, pl.Int64)
+        return frame.with_columns(
+            exact_group=pl.lit(None, pl.String),
+            exact_size=pl.when(pl.col("text_digest").is_not_null()).then(size),
+            duplicate_of=pl.lit(None, pl.String),
+            duplicate_of_copy=pl.lit(None, pl.Int32),
+        )
+    frame = exact.join_groups(frame, Folder(task.run), keys)
+    frame = exact.join_losers(frame, Folder(task.staging) / "losers", keys)
+    lost = pl.col("duplicate_of").is_not_null()
+    return frame.with_columns(
+        verdict=pl.when(lost).then(pl.lit("dropped")).otherwise("verdict"),
+        stage=pl.when(lost).then(pl.lit("dedup")).otherwise("stage"),
+        reason=pl.when(lost).then(pl.lit("exact_duplicate")).otherwise("reason"),
+    )
+
+
+def _write_slice(
+    task: DecideTask, frame: pl.DataFrame, schema: pa.Schema, documents: TableWriter, ledger: TableWriter
+) -> Decided:
+    """Append decided rows to both tables. Texts are as measured up to here: what edits the kept ones edits `kept`."""
+    kept = frame.filter(pl.col("verdict") == "kept")
+    unrestorable = kept.filter(pl.col("text").is_null())["id"].to_list()
+    kept = kept.filter(pl.col("text").is_not_null())
+    kept_table = conform(to_arrow(kept, schema), schema, "documents")
+    ledger_table = conform(to_arrow(frame, LEDGER), LEDGER, "ledger")
+    documents.write(kept_table)
+    ledger.write(ledger_table)
+    counts = dict(frame["verdict"].value_counts().iter_rows())
+    return Decided(
+        TableDigest.of(kept_table),
+        TableDigest.of(ledger_table, NOT_IN_DIGEST),
+        counts.get("kept", 0),
+        counts.get("dropped", 0),
+        counts.get("failed", 0),
+        int(kept["n_text_bytes"].sum()),
+        dict(frame["shard"].value_counts().iter_rows()),
+        dict(kept["license"].fill_null("unknown").value_counts().iter_rows()),
+        unrestorable,
+        summarize(frame, task.rules),
+    )
+
+
+def total(parts: list[Decided]) -> Decided:
+    """What was written of all parts together, in their order."""
+    return Decided(
+        sum((part.documents for part in parts), TableDigest()),
+        sum((part.ledger for part in parts), TableDigest()),
+        sum(part.n_kept for part in parts),
+        sum(part.n_dropped for part in parts),
+        sum(part.n_failed for part in parts),
+        sum(part.text_bytes for part in parts),
+        _add(part.by_shard for part in parts),
+        _add(part.licenses for part in parts),
+        [name for part in parts for name in part.unrestorable],
+        merge(part.summary for part in parts),
+    )
+
+
+def _add(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for part in counts:
+        total.update(part)
+    return dict(total)
+
+
+def _to_note(part: Decided) -> dict[str, object]:
+    return {
+        **{
+            name: getattr(part, name)
+            for name in ("n_kept", "n_dropped", "n_failed", "text_bytes", "by_shard", "licenses", "unrestorable")
+        },
+        "documents": [f"{part.documents.total:032x}", part.documents.n_rows],
+        "ledger": [f"{part.ledger.total:032x}", part.ledger.n_rows],
+        "summary": part.summary.model_dump(mode="json"),
+    }
+
+
+def _from_note(note: dict[str, object]) -> Decided:
+    digests = {name: TableDigest(int(note[name][0], 16), note[name][1]) for name in ("documents", "ledger")}  # type: ignore[index]
+    summary = Summary.model_validate(note["summary"])
+    return Decided(**{**note, **digests, "summary": summary})  # type: ignore[arg-type]
