@@ -32,6 +32,7 @@ except ImportError as error:  # another package of this name comes first
 
 if TYPE_CHECKING:
     from curation.pipeline import Job
+    from manifests.engine import Workers
     from manifests.record import RunRecord
     from manifests.schema import CorpusManifest
 
@@ -53,7 +54,13 @@ err = Console(stderr=True)
 Manifest = Annotated[str, typer.Argument(help="Manifest: a YAML file, or the name of a recipe.", metavar="MANIFEST")]
 Run = Annotated[str, typer.Argument(help="Folder of a complete run.", metavar="RUN")]
 Output = Annotated[str | None, typer.Option("--output", "-o", help="Folder to write to, instead of the manifest's.")]
-Workers = Annotated[int, typer.Option("--workers", "-w", min=1, help="Processes; the result does not depend on it.")]
+NWorkers = Annotated[int, typer.Option("--workers", "-w", min=1, help="Processes; the result does not depend on it.")]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="tcp://...", help="Run on the Dask cluster at this address instead.")
+]
+MemoryLimit = Annotated[
+    str | None, typer.Option(metavar="4GB", help="Memory of each worker; by default they share the machine's.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
 Sets = Annotated[
     list[str] | None,
@@ -62,9 +69,9 @@ Sets = Annotated[
 
 
 @app.command()
-def demo(output: Output = None, workers: Workers = 1) -> None:
+def demo(output: Output = None, workers: NWorkers = 1) -> None:
     """Curate the bundled sample and say where its report is: the two-minute tour."""
-    record, folder = _curate("demo", output or "demo", workers, None, [])
+    record, folder = _curate("demo", output or "demo", _workers(workers), None, [])
     _print_run(record)
     out.print(f"\nOpen the report:   {folder}/report.html", soft_wrap=True)
     out.print(f"Another threshold: onggi decide {folder} --set gopher.word_count_min=20", soft_wrap=True)
@@ -105,14 +112,14 @@ def _print_rulesets() -> None:
 def plan(
     manifest: Manifest,
     output: Output = None,
-    workers: Workers = 1,
+    workers: NWorkers = 1,
     overrides: Sets = None,
     as_json: AsJson = False,
 ) -> None:
     """Resolve and validate a manifest, and estimate records, memory, disk and time; nothing is written."""
     from curation.plan import estimate
 
-    job = _job(manifest, output, workers, overrides or [])
+    job = _job(manifest, output, _workers(workers), overrides or [])
     with _status("measuring a sample"):
         found = estimate(job)
     free = shutil.disk_usage(_existing(job.output)).free if "://" not in job.output else None
@@ -126,13 +133,16 @@ def plan(
 def curate(
     manifest: Manifest,
     output: Output = None,
-    workers: Workers = 1,
+    workers: NWorkers = 1,
+    scheduler: Scheduler = None,
+    memory_limit: MemoryLimit = None,
     sample: Annotated[str | None, typer.Option(metavar="1%", help="Preview on a share of the records.")] = None,
     overrides: Sets = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure, decide, write and report. A killed run goes on where it was; a finished one is not done again."""
-    record, folder = _curate(manifest, output, workers, sample, overrides or [])
+    asked = _workers(workers, scheduler, memory_limit)
+    record, folder = _curate(manifest, output, asked, sample, overrides or [])
     if as_json:
         _print_json(record.model_dump(mode="json"))
     else:
@@ -148,7 +158,9 @@ def decide(
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="New run's folder; without it RUN is changed.")
     ] = None,
-    workers: Workers = 1,
+    workers: NWorkers = 1,
+    scheduler: Scheduler = None,
+    memory_limit: MemoryLimit = None,
     as_json: AsJson = False,
 ) -> None:
     """New thresholds over measured columns, without measuring again."""
@@ -161,8 +173,9 @@ def decide(
         raise RequestError(f"--set {of_manifest[0]}: changes a field of a manifest: give one with --manifest")
     written, base = _load(manifest, of_manifest) if manifest else (None, _here())
     chosen = changed_manifest(folder, written, base, thresholds)
+    asked = _workers(workers, scheduler, memory_limit)
     with _progress() as progress:
-        record = decide_again(folder, chosen, resolve(output or folder.path, _here()), workers, progress)
+        record = decide_again(folder, chosen, resolve(output or folder.path, _here()), asked, progress)
     if as_json:
         _print_json(record.model_dump(mode="json"))
     else:
@@ -265,7 +278,20 @@ def _load(manifest: str, overrides: list[str]) -> "tuple[CorpusManifest, str]":
     return load_manifest(path, overrides), base
 
 
-def _job(manifest: str, output: str | None, workers: int, overrides: list[str]) -> "Job":
+def _workers(n_workers: int, scheduler: str | None = None, memory_limit: str | None = None) -> "Workers":
+    from manifests.engine import Workers
+
+    if memory_limit is None:
+        return Workers(n_workers, scheduler)
+    from dask.utils import parse_bytes
+
+    try:
+        return Workers(n_workers, scheduler, parse_bytes(memory_limit))
+    except ValueError as error:
+        raise RequestError(f"--memory-limit {memory_limit}: write a size such as 4GB or 2000MiB") from error
+
+
+def _job(manifest: str, output: str | None, workers: "Workers", overrides: list[str]) -> "Job":
     from curation.pipeline import prepare
     from manifests.store import resolve
 
@@ -275,7 +301,7 @@ def _job(manifest: str, output: str | None, workers: int, overrides: list[str]) 
 
 
 def _curate(
-    manifest: str, output: str | None, workers: int, sample: str | None, overrides: list[str]
+    manifest: str, output: str | None, workers: "Workers", sample: str | None, overrides: list[str]
 ) -> "tuple[RunRecord, str]":
     from curation.pipeline import curate as run_pipeline
     from curation.pipeline import sampled

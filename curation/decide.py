@@ -13,7 +13,7 @@ from curation.rules import columns_needed
 from curation.shards import ROW_BYTES
 from curation.verdicts import judged
 from curation.write import Decided, DecideTask, total, write_range
-from manifests.engine import map_shards
+from manifests.engine import Engine, map_shards
 from manifests.schema import CorpusManifest
 from manifests.store import Folder, ranges_for
 
@@ -44,7 +44,7 @@ def decide(
     base: str,
     n_rows: int,
     text_bytes: int,
-    n_workers: int = 1,
+    engine: Engine | int = 1,
     texts_in: Folder | None = None,
     progress: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> Decided:
@@ -57,7 +57,7 @@ def decide(
         base: where relative paths in the manifest start.
         n_rows: measured rows.
         text_bytes: bytes of normalised text in all measured rows; decides how many files there are.
-        n_workers: processes.
+        engine: where to judge and write, or a number of processes.
         texts_in: `documents` to take texts from, where the measured parts hold none.
         progress: called with (step, ranges done, ranges in all).
     """
@@ -71,12 +71,12 @@ def decide(
     ]
     if groups.n_members and not staging.exists("losers/done.json"):
         staging.remove("passing")
-        for done, _ in enumerate(map_shards(_judge_members, tasks, n_workers), 1):
+        for done, _ in enumerate(map_shards(_judge_members, tasks, engine), 1):
             progress("dedup", done, len(tasks))
         n_losers = exact.choose_survivors(staging / "passing", staging / "losers", groups.n_members)
         (staging / "losers").write_json("done.json", {"n_losers": n_losers})
     parts: dict[int, Decided] = {}
-    for task, part in map_shards(write_range, tasks, n_workers):
+    for task, part in map_shards(write_range, tasks, engine):
         parts[task.keys.index] = part
         progress("write", len(parts), len(tasks))
     return total([parts[index] for index in sorted(parts)])

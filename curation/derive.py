@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.shards import has_texts
-from manifests.engine import map_shards
+from manifests.engine import Engine, map_shards
 from manifests.errors import RequestError
 from manifests.store import Folder
 
@@ -44,7 +44,7 @@ class _Part:
 def derive(
     run: Folder,
     table: Derived,
-    n_workers: int = 1,
+    engine: Engine | int = 1,
     progress: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> Folder:
     """Bring a derived table of a measured run up to date; returns its folder.
@@ -52,7 +52,7 @@ def derive(
     Args:
         run: the folder with the table `measured`.
         table: what to derive.
-        n_workers: processes.
+        engine: where to work, or a number of processes.
         progress: called with (name of the table, parts done, parts in all).
 
     Raises:
@@ -68,7 +68,7 @@ def derive(
             f"from what is left; curate again with what needs {table.name} in the manifest"
         )
     progress(table.name, len(parts) - len(missing), len(parts))
-    for done, _ in enumerate(map_shards(_derive_part, missing, n_workers), len(parts) - len(missing) + 1):
+    for done, _ in enumerate(map_shards(_derive_part, missing, engine), len(parts) - len(missing) + 1):
         progress(table.name, done, len(parts))
     return folder
 

@@ -23,7 +23,7 @@ from curation.verdicts import checked_rules
 from curation.write import Decided
 from manifests.code import code_digest, version
 from manifests.contracts import records_schema
-from manifests.engine import PeakMemory, Stopwatch, map_shards
+from manifests.engine import HERE, Engine, PeakMemory, Stopwatch, Workers, open_engine
 from manifests.errors import RequestError, RunError
 from manifests.record import (
     PREVIOUS,
@@ -64,9 +64,20 @@ class Job:
     manifest: CorpusManifest
     base: str
     output: str
-    n_workers: int = 1
+    workers: Workers = HERE
     sample_frac: float = 1.0
     splits: list[tuple[Input, Split]] = field(default_factory=list)
+
+    @property
+    def first_files(self) -> list[str]:
+        """The first file of each input: what a worker that sees the inputs sees."""
+        first = {split.source: split for _, split in reversed(self.splits)}
+        return [f"{split.path}/{split.files[0]}" if split.files else split.path for split in first.values()]
+
+    @property
+    def n_workers(self) -> int:
+        """Processes on this machine."""
+        return self.workers.n_workers
 
     @cached_property
     def tasks(self) -> list[MeasureTask]:
@@ -89,7 +100,7 @@ def prepare(
     manifest: CorpusManifest,
     base: str,
     output: str | None = None,
-    n_workers: int = 1,
+    workers: Workers = HERE,
     thresholds: Sequence[str] = (),
 ) -> Job:
     """Check everything that can be checked before any work, and cut the inputs into splits.
@@ -98,7 +109,7 @@ def prepare(
         manifest: as written.
         base: where its relative paths start.
         output: folder to write to instead of the manifest's.
-        n_workers: processes.
+        workers: where its shards are to execute.
         thresholds: RULE=NUMBER assignments, see `rules.override`.
 
     Raises:
@@ -116,7 +127,7 @@ def prepare(
         for item in manifest.inputs
         for split in plan_splits(item, base, manifest.limits.shard_bytes, leave_out=folder)
     ]
-    return Job(manifest, base, folder, n_workers, 1.0, splits)
+    return Job(manifest, base, folder, workers, 1.0, splits)
 
 
 def resolved(manifest: CorpusManifest, base: str) -> CorpusManifest:
@@ -152,18 +163,20 @@ def curate(job: Job, progress: Progress = silent) -> RunRecord:
             progress("prepare", 0, 1, "compiling kernels, once on this machine")
             warm_up(job.manifest)
             progress("prepare", 1, 1)
-        with watch("measure"):
-            shards = _measure(job, run, progress)
-        with watch("decide"):
-            decided = _decide(job, run, run, fingerprint, shards, None, progress)
-    record = _finish(job, run, fingerprint, shards, decided, watch, memory.peak_bytes)
+        with open_engine(job.workers) as engine:
+            engine.share(run, job.first_files)
+            with watch("measure"):
+                shards = _measure(job, run, engine, progress)
+            with watch("decide"):
+                decided = _decide(job, run, run, fingerprint, shards, None, engine, progress)
+    record = _finish(job, run, fingerprint, shards, decided, watch, memory.peak_bytes, engine.n_workers)
     if job.manifest.store == "columns":
         drop_texts(run)
     return record
 
 
 def decide_again(
-    run: Folder, manifest: CorpusManifest, output: str, n_workers: int, progress: Progress = silent
+    run: Folder, manifest: CorpusManifest, output: str, workers: Workers = HERE, progress: Progress = silent
 ) -> RunRecord:
     """New decisions over the measured columns of a complete run.
 
@@ -171,7 +184,7 @@ def decide_again(
         run: the run whose measurements are used.
         manifest: as the run's, but for rules, dedup and output; already resolved.
         output: folder of the new run; that of the old one replaces its decisions.
-        n_workers: processes.
+        workers: where its ranges are to execute.
         progress: is told how far it is.
 
     Raises:
@@ -184,14 +197,16 @@ def decide_again(
         drop_texts(measured)  # a kill may have come before this was done
     texts_in = None if has_texts(measured) else run / "documents"
     checked_rules(manifest, old.manifest_base, has_texts=texts_in is None)
-    job = Job(manifest, old.manifest_base, output, n_workers, old.sample_frac)
+    job = Job(manifest, old.manifest_base, output, workers, old.sample_frac)
     shards = measured_counts(measured)
     new, fingerprint = Folder(output), _fingerprint(job, old.fingerprint)
     watch = Stopwatch()
-    with PeakMemory() as memory, watch("decide"):
-        decided = _decide(job, measured, new, fingerprint, shards, texts_in, progress)
+    with PeakMemory() as memory, open_engine(workers) as engine:
+        engine.share(new, [measured.url("measured")])
+        with watch("decide"):
+            decided = _decide(job, measured, new, fingerprint, shards, texts_in, engine, progress)
     old = old.model_copy(update={"measured_in": measured.path})
-    return _finish(job, new, fingerprint, shards, decided, watch, memory.peak_bytes, old)
+    return _finish(job, new, fingerprint, shards, decided, watch, memory.peak_bytes, engine.n_workers, old)
 
 
 def changed_manifest(
@@ -234,7 +249,7 @@ def _fingerprint(job: Job, measured: str = "") -> str:
     return xxhash.xxh3_64_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))
 
 
-def _measure(job: Job, run: Folder, progress: Progress) -> dict[str, PartCounts]:
+def _measure(job: Job, run: Folder, engine: Engine, progress: Progress) -> dict[str, PartCounts]:
     """Measure all splits; returns the counts of each shard. Parts of other manifests or inputs are removed."""
     tasks = {task.fingerprint: task for task in job.tasks}
     sizes = dict(
@@ -246,7 +261,7 @@ def _measure(job: Job, run: Folder, progress: Progress) -> dict[str, PartCounts]
                 (run / table).remove(name)
     total, done, n_read, content_bytes, started = sum(sizes.values()), 0.0, 0, 0, time.perf_counter()
     progress("measure", 0, total)
-    for task, counts in map_shards(measure_split, list(tasks.values()), job.n_workers):
+    for task, counts in engine.map(measure_split, list(tasks.values())):
         done, n_read = done + sizes[task.fingerprint], n_read + counts.n_read
         content_bytes += counts.content_bytes
         mb_s = content_bytes / 1e6 / (time.perf_counter() - started)
@@ -286,6 +301,7 @@ def _decide(
     fingerprint: str,
     shards: dict[str, PartCounts],
     texts_in: Folder | None,
+    engine: Engine,
     progress: Progress,
 ) -> Decided:
     """Decide into a folder aside, check that it adds up, then put `documents` and `ledger` in their place."""
@@ -296,7 +312,7 @@ def _decide(
             new.remove(stale)
     staging = new / name
     decided = decide(
-        measured, staging, job.manifest, job.base, counts.n_read, counts.text_bytes, job.n_workers, texts_in, progress
+        measured, staging, job.manifest, job.base, counts.n_read, counts.text_bytes, engine, texts_in, progress
     )
     if decided.unrestorable:
         new.remove(name)
@@ -336,6 +352,7 @@ def _finish(
     decided: Decided,
     watch: Stopwatch,
     peak_bytes: int,
+    n_workers: int,
     old: RunRecord | None = None,
 ) -> RunRecord:
     """Write summary, card and report, and the record last."""
@@ -367,7 +384,7 @@ def _finish(
         timings={**watch.seconds, **{f"measure.{name}": seconds for name, seconds in counts.seconds.items()}},
         throughput=_throughput(counts, watch),
         peak_memory_bytes=peak_bytes,
-        n_workers=job.n_workers,
+        n_workers=n_workers,
         sample_frac=job.sample_frac,
     )
     run.write_bytes(SUMMARY, decided.summary.model_dump_json().encode())

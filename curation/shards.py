@@ -69,6 +69,9 @@ class MeasureTask:
     manifest: CorpusManifest
     sample_frac: float = 1.0
 
+    def __str__(self) -> str:
+        return f"source {self.split.source!r}, {self.split.path} ({self.split.start} to {self.split.end})"
+
     @cached_property
     def fingerprint(self) -> str:
         """What the split's parts depend on: content, how it is read and measured, and the code that does it."""

@@ -31,6 +31,9 @@ class DecideTask:
     texts_in: str | None
     """The documents to take texts from, where the measured parts hold none (`store: columns`)."""
 
+    def __str__(self) -> str:
+        return f"the ids from {' to '.join(self.keys.bounds)}"
+
     @property
     def rules(self) -> list[CheckedRule]:
         """The manifest's rules; parsed once per process."""

@@ -1,67 +1,93 @@
-"""Where shards execute: in this process, or in worker processes; and what that takes."""
+"""Where shards execute: in this process, or on a cluster (manifests/cluster.py); and what that takes."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 import psutil
 
-from manifests.errors import RunError
+from manifests.errors import RequestError
+from manifests.store import Folder
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-PER_WORKER_AHEAD = 2
-"""Items handed to the pool per worker before one comes back: the queue stays short whatever the number of items."""
+
+@dataclass(frozen=True)
+class Workers:
+    """Where a command's shards are to execute, as asked for; `open_engine` starts it. By default in this process."""
+
+    n_workers: int = 1
+    """Processes of a local cluster; 1 is this process itself."""
+    scheduler: str | None = None
+    """Address of a cluster that exists, instead of a local one."""
+    memory_bytes: int | None = None
+    """Memory of each local worker; None shares this machine's."""
+
+    def __post_init__(self) -> None:
+        if self.scheduler and self.n_workers > 1:
+            raise RequestError("--workers and --scheduler: give one; a cluster that exists has its own workers")
+        if self.memory_bytes and self.n_workers == 1:
+            raise RequestError("--memory-limit is for --workers of 2 or more; limits.shard_bytes bounds one process")
+
+
+HERE = Workers()
+"""This process."""
+
+
+class Engine:
+    """Where shards execute: this process."""
+
+    n_workers = 1
+
+    def share(self, folder: Folder, reads: Sequence[str] = ()) -> None:
+        """Check that every worker sees the folder that it writes to, and the paths that it reads.
+
+        Raises:
+            RequestError: one does not, or runs other code; names it.
+        """
+
+    def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[tuple[Item, Result]]:
+        """Yield (item, result) as results come, each item once.
+
+        On a cluster `work`, items and results are pickled, so results are small: what is large goes to the run's
+        folder. An item may be worked on again after a worker died, so `work` goes on from what is whole there.
+
+        Raises:
+            RunError: workers died again and again, or the cluster was lost; what was finished is kept.
+        """
+        for item in items:
+            yield item, work(item)
+
+
+@contextmanager
+def open_engine(workers: Workers) -> Iterator[Engine]:
+    """The engine that was asked for, until the block ends: one for the whole of a command.
+
+    Raises:
+        RequestError: no scheduler answers at the address.
+    """
+    if workers.n_workers == 1 and not workers.scheduler:
+        yield Engine()
+        return
+    from manifests.cluster import ClusterEngine
+
+    with ClusterEngine(workers) as engine:
+        yield engine
 
 
 def map_shards(
-    work: Callable[[Item], Result],
-    items: Sequence[Item],
-    n_workers: int = 1,
+    work: Callable[[Item], Result], items: Sequence[Item], engine: Engine | int = 1
 ) -> Iterator[tuple[Item, Result]]:
-    """Yield (item, result) as results come; in this process with one worker, in `n_workers` processes with more.
-
-    `work`, `items` and results must pickle when there are several workers.
-
-    Raises:
-        RunError: a worker died; what the others finished is kept.
-    """
-    if n_workers <= 1 or len(items) <= 1:
-        for item in items:
-            yield item, work(item)
+    """`Engine.map`, on an engine that is open, or on one with so many processes that is started for these items."""
+    if isinstance(engine, Engine):
+        yield from engine.map(work, items)
         return
-    yield from _map_in_processes(work, items, n_workers)
-
-
-def _map_in_processes(
-    work: Callable[[Item], Result], items: Sequence[Item], n_workers: int
-) -> Iterator[tuple[Item, Result]]:
-    pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"))
-    waiting = iter(items)
-    running: dict[Future[Result], Item] = {}
-    try:
-        while True:
-            while len(running) < n_workers * PER_WORKER_AHEAD and (item := next(waiting, None)) is not None:
-                running[pool.submit(work, item)] = item
-            if not running:
-                return
-            for done in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(done), done.result()
-    except BrokenProcessPool as error:
-        raise RunError(
-            "a worker process died (killed, or out of memory); what was finished is kept: run the same command "
-            "again to go on, with fewer --workers or a smaller limits.shard_bytes if memory was short"
-        ) from error
-    finally:
-        processes = list((pool._processes or {}).values())  # shutdown forgets them
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
+    with open_engine(Workers(engine if len(items) > 1 else 1)) as opened:
+        yield from opened.map(work, items)
 
 
 class PeakMemory:

@@ -59,7 +59,7 @@ def test_a_part_is_derived_once_and_again_when_settings_change(run: Folder) -> N
     second = stamps(run)
     assert second.keys() == first.keys()
     assert sum(second[name] != first[name] for name in first) == 1
-    derive(run, table("2"), n_workers=2)
+    derive(run, table("2"), engine=2)
     assert all(now != before for now, before in zip(stamps(run).values(), second.values(), strict=True))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import manifests
 from curation.pipeline import Job, prepare
+from manifests.engine import Workers
 from manifests.load import load_manifest
 
 SAMPLE = Path(manifests.__file__).parent / "sample"
@@ -42,7 +43,7 @@ def lay_out(folder: Path, manifest: str = MANIFEST) -> Path:
 def job_of(manifest: Path, output: Path | None = None, n_workers: int = 1, *overrides: str) -> Job:
     """The job of a manifest, its output put elsewhere where asked."""
     chosen = load_manifest(str(manifest), overrides)
-    return prepare(chosen, str(manifest.parent), str(output) if output else None, n_workers)
+    return prepare(chosen, str(manifest.parent), str(output) if output else None, Workers(n_workers))
 
 
 def document_files(output: Path) -> dict[str, bytes]:

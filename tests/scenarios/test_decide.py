@@ -40,10 +40,10 @@ def test_equals_a_fresh_run(finished: tuple[Path, RunRecord], other: Path) -> No
     fresh = curate(job_of(other))
     run = Folder(str(folder / "out"))
     manifest = changed_manifest(run, load_manifest(str(other)), str(folder), [])
-    again = decide_again(run, manifest, str(folder / "decided"), 1)
+    again = decide_again(run, manifest, str(folder / "decided"))
     assert again.digests == fresh.digests
     assert document_files(folder / "decided") == document_files(folder / "fresh")
-    back = decide_again(Folder(str(folder / "decided")), finished_manifest(finished), str(folder / "back"), 1)
+    back = decide_again(Folder(str(folder / "decided")), finished_manifest(finished), str(folder / "back"))
     assert back.digests == finished[1].digests
 
 
@@ -54,7 +54,7 @@ def finished_manifest(finished: tuple[Path, RunRecord]):  # type: ignore[no-unty
 def test_a_threshold_from_the_command_line(finished: tuple[Path, RunRecord], tmp_path: Path) -> None:
     run = Folder(str(finished[0] / "out"))
     manifest = changed_manifest(run, None, "", ["gopher.word_count_min=10", "language.language_score=0.5"])
-    again = decide_again(run, manifest, str(tmp_path / "looser"), 1)
+    again = decide_again(run, manifest, str(tmp_path / "looser"))
     assert again.counts["kept"] > finished[1].counts["kept"]
     counts, samples = diff(run, Folder(str(tmp_path / "looser")))
     gained = counts.filter(pl.col("change") == "gained")["n_docs"].sum()
@@ -99,17 +99,17 @@ def test_stored_columns_restore_what_was_kept_and_nothing_more(tmp_path: Path) -
     assert "text" not in pl.scan_parquet(tmp_path / "out/measured/*.parquet").collect_schema().names()
     assert curate(job_of(manifest)) == record
     stricter = changed_manifest(run, None, "", ["language.language_score=0.9"])
-    again = decide_again(run, stricter, str(tmp_path / "strict"), 1)
+    again = decide_again(run, stricter, str(tmp_path / "strict"))
     assert again.counts["kept"] < record.counts["kept"]
     looser = changed_manifest(run, None, "", ["gopher.word_count_min=1"])
     with pytest.raises(RequestError, match=r"\d+ documents would be kept whose text is gone.*nothing was written"):
-        decide_again(run, looser, str(tmp_path / "loose"), 1)
+        decide_again(run, looser, str(tmp_path / "loose"))
     assert not (tmp_path / "loose/run.json").exists()
     assert not (tmp_path / "loose/documents").exists()
     texts = changed_manifest(run, None, "", [])
     on_text = texts.model_copy(update={"rules": [texts.rules[0].model_copy(update={"keep": "text like '%a%'"})]})
     with pytest.raises(RequestError, match="text"):
-        decide_again(run, on_text, str(tmp_path / "loose"), 1)
+        decide_again(run, on_text, str(tmp_path / "loose"))
 
 
 def test_explain_as_json(finished: tuple[Path, RunRecord]) -> None:

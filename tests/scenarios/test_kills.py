@@ -91,14 +91,14 @@ def test_a_decision_in_place_that_was_killed_goes_on(copied: tuple[Path, RunReco
     folder, record = copied
     run = Folder(str(folder / "out"))
     stricter = changed_manifest(run, None, "", ["language.language_score=0.95"])
-    expected = decide_again(run, stricter, str(folder / "aside"), 1)
+    expected = decide_again(run, stricter, str(folder / "aside"))
     with pytest.MonkeyPatch.context() as patch:
         die_at(patch, Folder, "move_in", call)
         with pytest.raises(KilledError):
-            decide_again(run, stricter, run.path, 1)
+            decide_again(run, stricter, run.path)
     with pytest.raises(RequestError, match="is not complete"):
         read_record(run)
-    assert decide_again(run, stricter, run.path, 1).digests == expected.digests != record.digests
+    assert decide_again(run, stricter, run.path).digests == expected.digests != record.digests
     assert document_files(folder / "out") == document_files(folder / "aside")
 
 
@@ -120,9 +120,7 @@ def test_a_kill_while_texts_are_dropped(tmp_path: Path) -> None:
     record = curate(job)
     assert "text" not in pl.scan_parquet(tmp_path / "out/measured/*.parquet").collect_schema().names()
     run = Folder(str(tmp_path / "out"))
-    assert (
-        decide_again(run, changed_manifest(run, None, "", []), str(tmp_path / "again"), 1).digests == record.digests
-    )
+    assert decide_again(run, changed_manifest(run, None, "", []), str(tmp_path / "again")).digests == record.digests
 
 
 def test_keys_that_a_kill_left_behind_do_not_count(
@@ -141,10 +139,10 @@ def test_a_moved_run_decides_from_its_own_parts(copied: tuple[Path, RunRecord]) 
     (folder / "out").rename(folder / "moved")
     run = Folder(str(folder / "moved"))
     manifest = changed_manifest(run, None, "", [])
-    assert decide_again(run, manifest, str(folder / "aside"), 1).digests == record.digests
+    assert decide_again(run, manifest, str(folder / "aside")).digests == record.digests
     shutil.rmtree(folder / "moved/measured")
     with pytest.raises(RequestError, match="what it was decided from is no longer in"):
-        decide_again(Folder(str(folder / "aside")), manifest, str(folder / "aside"), 1)
+        decide_again(Folder(str(folder / "aside")), manifest, str(folder / "aside"))
 
 
 def test_an_output_inside_the_input_is_not_read_back(tmp_path: Path) -> None:
@@ -168,7 +166,7 @@ def test_a_run_on_a_filesystem_of_fsspec(finished: tuple[Path, RunRecord]) -> No
     assert curate(remote).digests == record.digests
     run = Folder("memory://kills/out")
     looser = changed_manifest(run, None, "", ["language.language_score=0.3"])
-    again = decide_again(run, looser, "memory://kills/looser", 1)
+    again = decide_again(run, looser, "memory://kills/looser")
     counts, samples = diff(run, Folder("memory://kills/looser"))
     assert (
         counts.filter(pl.col("change") == "gained")["n_docs"].sum()
