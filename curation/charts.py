@@ -1,7 +1,8 @@
 """The report's charts: Vega-Lite specifications, rendered to SVG offline by vl-convert.
 
-To begin a rendering costs as much as to draw dozens of charts, so all histograms are cells of one faceted
-specification, cut apart afterwards. Positions are computed here, in pixels, which leaves Vega no scales to work out.
+To begin a rendering costs as much as to draw dozens of charts, so all histograms are drawn by one specification, cut
+apart afterwards. Positions are computed here, in pixels, which leaves Vega no scales to work out. Texts are written
+here too: Vega would measure each of them, which takes longer than all that it draws.
 The page's style sheet recolours the images by their fill and stroke attributes (see COLORS).
 """
 
@@ -9,7 +10,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import vl_convert
@@ -43,6 +44,26 @@ TICK_GAP = 26
 
 
 @dataclass(frozen=True)
+class Text:
+    """A text in an image: its place in pixels, and which side of it lies there."""
+
+    text: str
+    x: float
+    y: float
+    anchor: Literal["start", "middle", "end"]
+    size: int
+    color: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What an image holds: rows of data for Vega by the layer that draws them, and texts."""
+
+    rows: dict[str, list[dict[str, float]]]
+    texts: list[Text]
+
+
+@dataclass(frozen=True)
 class Line:
     """A threshold in a histogram: documents pass where `value op threshold`."""
 
@@ -72,11 +93,11 @@ class FunnelLayout:
     bar_y: int
     name_x: int
     name_y: int
-    name_align: str
+    name_anchor: Literal["start", "end"]
 
 
-WIDE = FunnelLayout(700, 25, bars_x=206, bars_width=380, bar_y=5, name_x=196, name_y=17, name_align="right")
-NARROW = FunnelLayout(356, 42, bars_x=0, bars_width=236, bar_y=21, name_x=0, name_y=15, name_align="left")
+WIDE = FunnelLayout(700, 25, bars_x=206, bars_width=380, bar_y=5, name_x=196, name_y=17, name_anchor="end")
+NARROW = FunnelLayout(356, 42, bars_x=0, bars_width=236, bar_y=21, name_x=0, name_y=15, name_anchor="start")
 """For a phone: names above the bars."""
 BAR_HEIGHT = 15
 
@@ -99,42 +120,44 @@ def histograms(cells: Sequence[Histogram]) -> list[str]:
     """
     if not cells:
         return []
-    rows = [row | {"cell": i} for i, cell in enumerate(cells) for row in _cell(cell)]
-    spec = {"width": WIDTH, "height": HEIGHT, "data": {"values": rows}, "layer": list(_HISTOGRAM_LAYERS.values())}
+    drawings = [_cell(cell) for cell in cells]
+    parts = {
+        part: [row | {"cell": i} for i, drawing in enumerate(drawings) for row in drawing.rows.get(part, [])]
+        for part in _HISTOGRAM_LAYERS
+    }
     images: list[list[ET.Element]] = [[] for _ in cells]
-    for part, elements in zip(_HISTOGRAM_LAYERS, _layers(_render(spec), len(_HISTOGRAM_LAYERS)), strict=True):
-        of_part = [row["cell"] for row in rows if row["part"] == part.split()[0]]
-        owners = list(dict.fromkeys(of_part)) if "area" in part else of_part
-        for cell, element in zip(owners, elements, strict=True):
+    for part, elements in zip(parts, _draw(_HISTOGRAM_LAYERS, parts, WIDTH, HEIGHT), strict=True):
+        owners = [int(row["cell"]) for row in parts[part]]
+        for cell, element in zip(dict.fromkeys(owners) if part in _AREAS else owners, elements, strict=True):
             images[cell].append(element)
-    return [_image(elements, WIDTH, HEIGHT) for elements in images]
+    return [
+        _image(elements, drawing.texts, WIDTH, HEIGHT) for elements, drawing in zip(images, drawings, strict=True)
+    ]
 
 
 def funnel(steps: Sequence[Step], layout: FunnelLayout) -> str:
     """What each step lets through and what it removes, as one SVG image."""
     per_record = layout.bars_width / max(1, *(step.n_before for step in steps))
-    rows = []
+    bars: dict[str, list[dict[str, float]]] = {part: [] for part in _FUNNEL_LAYERS}
+    texts = []
     for i, step in enumerate(steps):
         top = layout.step_height * i
         y, end = top + layout.bar_y, layout.bars_x + step.n_before * per_record
         cut = end - step.n_removed * per_record
         through = "kept" if i == len(steps) - 1 else "passing"
-        name = {"x": layout.name_x, "y": top + layout.name_y, "text": step.name, "align": layout.name_align}
-        rows += [
-            {"part": through, "x": layout.bars_x, "x2": cut, "y": y, "y2": y + BAR_HEIGHT},
-            {"part": step.verdict, "x": cut, "x2": end, "y": y, "y2": y + BAR_HEIGHT},
-            {"part": "name", **name},
-            {"part": "number", "x": end + 8, "y": y + 12, "text": step.label},
-        ]
+        bars[through].append({"x": layout.bars_x, "x2": cut, "y": y, "y2": y + BAR_HEIGHT})
+        bars[step.verdict].append({"x": cut, "x2": end, "y": y, "y2": y + BAR_HEIGHT})
+        texts.append(Text(step.name, layout.name_x, top + layout.name_y, layout.name_anchor, 13, "ink"))
+        texts.append(Text(step.label, round(end + 8, 1), y + 12, "start", 12, "faint"))
     height = layout.step_height * len(steps)
-    svg = _render({"width": layout.width, "height": height, "data": {"values": rows}, "layer": _FUNNEL_LAYERS})
-    return _image([element for layer in _layers(svg, len(_FUNNEL_LAYERS)) for element in layer], layout.width, height)
+    elements = [element for layer in _draw(_FUNNEL_LAYERS, bars, layout.width, height) for element in layer]
+    return _image(elements, texts, layout.width, height)
 
 
 # what is drawn of one histogram, in pixels
 
 
-def _cell(cell: Histogram) -> list[dict[str, Any]]:
+def _cell(cell: Histogram) -> Drawing:
     distribution, edges = cell.distribution, EDGES[cell.distribution.scale]
     kept, dropped = np.array(distribution.kept), np.array(distribution.dropped)
     lines = [(line, _boundary(line, distribution.scale)) for line in cell.lines]
@@ -144,13 +167,14 @@ def _cell(cell: Histogram) -> list[dict[str, Any]]:
     def x_of(value: float) -> float:
         return round(WIDTH * min(max((_bin_at(value, edges) - low) / (high - low), 0), 1), 1)
 
-    rows = _bars(kept, dropped, low, high)
+    drawing = Drawing(_bars(kept, dropped, low, high), [])
     for line, at in lines:
-        rows += _line(line, x_of(at))
+        _add_line(drawing, line, x_of(at))
     whole = 0.5 if distribution.scale == "count" else 0  # a bin of one whole number is named at its middle
     ticks = [(x_of(value + whole * (value < 8)), value) for value in _ticks(distribution.scale, low, high)]
-    gap = TICK_GAP if lines else 4 * TICK_GAP  # to place text is most of the cost of a chart
-    return rows + [{"part": "tick", "x": x, "text": short(value)} for x, value in _apart(ticks, gap)]
+    for x, value in _apart(ticks, TICK_GAP if lines else 4 * TICK_GAP):
+        drawing.texts.append(Text(short(value), x, TICKS_Y, "middle", 10, "faint"))
+    return drawing
 
 
 def _apart(ticks: list[tuple[float, float]], gap: float) -> list[tuple[float, float]]:
@@ -183,20 +207,24 @@ def _range(counts: NDArray[np.int64], scale: Scale, lines: list[float]) -> tuple
     return (low, high) if high - low <= N_BARS_MAX else (low, high + (high - low) % 2)
 
 
-def _bars(kept: NDArray[np.int64], dropped: NDArray[np.int64], low: int, high: int) -> list[dict[str, Any]]:
+def _bars(
+    kept: NDArray[np.int64], dropped: NDArray[np.int64], low: int, high: int
+) -> dict[str, list[dict[str, float]]]:
     """The outlines of the bars, upwards and downwards from the middle."""
     merged = -(-(high - low) // N_BARS_MAX)
     up, down = (_visible(counts, low, high).reshape(-1, merged).sum(axis=1) for counts in (kept, dropped))
     tallest = max(up.max(), down.max(), 1)
-    tops = MIDDLE_Y - (MIDDLE_Y - TOP_Y) * np.sqrt(up / tallest)
-    bottoms = MIDDLE_Y + (BOTTOM_Y - MIDDLE_Y) * np.sqrt(down / tallest)
-    places = np.linspace(0, WIDTH, len(up) + 1)
-    outline = np.column_stack([places, np.append(tops, tops[-1]), np.append(bottoms, bottoms[-1])]).round(1)
-    steps = np.any(np.diff(outline[:, 1:], axis=0), axis=1)
-    outline = outline[np.concatenate([[True], steps[:-1], [True]])]  # equal bars side by side are one
-    return [
-        {"part": "bar", "x": x, "up": top, "down": bottom, "middle": MIDDLE_Y} for x, top, bottom in outline.tolist()
-    ]
+    return {
+        "up": _outline(MIDDLE_Y - (MIDDLE_Y - TOP_Y) * np.sqrt(up / tallest)),
+        "down": _outline(MIDDLE_Y + (BOTTOM_Y - MIDDLE_Y) * np.sqrt(down / tallest)),
+    }
+
+
+def _outline(ends: NDArray[np.float64]) -> list[dict[str, float]]:
+    """Where bars begin that end at these heights; equal bars side by side are one."""
+    outline = np.column_stack([np.linspace(0, WIDTH, len(ends) + 1), np.append(ends, ends[-1])]).round(1)
+    steps = np.diff(outline[:, 1]) != 0
+    return [{"x": x, "y": y} for x, y in outline[np.concatenate([[True], steps[:-1], [True]])].tolist()]
 
 
 def _visible(counts: NDArray[np.int64], low: int, high: int) -> NDArray[np.int64]:
@@ -206,18 +234,14 @@ def _visible(counts: NDArray[np.int64], low: int, high: int) -> NDArray[np.int64
     return visible
 
 
-def _line(line: Line, x: float) -> list[dict[str, Any]]:
+def _add_line(drawing: Drawing, line: Line, x: float) -> None:
     """The threshold, its label towards the wider side, and a shade over where documents fail."""
-    align, text_x = ("left", x + 5) if x < WIDTH / 2 else ("right", x - 5)
-    rows: list[dict[str, Any]] = [
-        {"part": "line", "x": x},
-        {"part": "label", "x": text_x, "align": align, "text": line.label},
-    ]
-    if line.op in (">", ">="):
-        rows.append({"part": "shade", "x": 0, "x2": x})
-    elif line.op in ("<", "<="):
-        rows.append({"part": "shade", "x": x, "x2": WIDTH})
-    return rows
+    left = x < WIDTH / 2
+    drawing.rows.setdefault("line", []).append({"x": x})
+    drawing.texts.append(Text(line.label, x + 5 if left else x - 5, LABEL_Y, "start" if left else "end", 11, "ink"))
+    if line.op in (">", ">=", "<", "<="):
+        ends = {"x": 0, "x2": x} if line.op in (">", ">=") else {"x": x, "x2": WIDTH}
+        drawing.rows.setdefault("shade", []).append(ends)
 
 
 def _ticks(scale: Scale, low: int, high: int) -> list[float]:
@@ -242,50 +266,50 @@ def short(value: float) -> str:
 # Vega-Lite
 
 
-def _layer(part: str, mark: dict[str, Any], **channels: str | float) -> dict[str, Any]:
-    """A layer of the rows of one part; channels are fields by name, or constants, all in pixels."""
+def _layer(mark: dict[str, Any], **channels: str | float) -> dict[str, Any]:
+    """A layer; channels are fields by name, or constants, all in pixels."""
     encoding: dict[str, Any] = {}
     for name, channel in channels.items():
         encoding[name] = {"field": channel, "type": "nominal"} if isinstance(channel, str) else {"value": channel}
         if name[0] in "xy" and isinstance(channel, str):
             encoding[name] = {"field": channel}
         if name in ("x", "y") and isinstance(channel, str):
-            encoding[name] |= {"type": "quantitative", "scale": None, "axis": None}
-    return {"transform": [{"filter": f"datum.part === '{part}'"}], "mark": mark, "encoding": encoding}
+            encoding[name] |= {"type": "quantitative", "scale": None, "axis": None, "stack": None}
+    return {"mark": mark, "encoding": encoding}
 
 
-def _text(size: int, color: str, **more: Any) -> dict[str, Any]:
-    return {"type": "text", "fontSize": size, "color": COLORS[color], "baseline": "alphabetic", **more}
-
-
-def _area(y: str, color: str) -> dict[str, Any]:
+def _area(color: str) -> dict[str, Any]:
     mark = {"type": "area", "interpolate": "step-after", "color": COLORS[color]}
-    return _layer("bar", mark, x="x", y=y, y2="middle", detail="cell")
+    return _layer(mark, x="x", y="y", y2=MIDDLE_Y, detail="cell")
 
 
+_AREAS = ("up", "down")
+"""Layers that draw one element of all rows of a cell."""
 _HISTOGRAM_LAYERS = {
-    "shade": _layer("shade", {"type": "rect", "color": COLORS["shade"]}, x="x", x2="x2", y=TOP_Y, y2=BOTTOM_Y),
-    "bar area up": _area("up", "kept"),
-    "bar area down": _area("down", "dropped"),
-    "line": _layer("line", {"type": "rule", "color": COLORS["ink"], "strokeWidth": 1.5}, x="x", y=2, y2=BOTTOM_Y),
-    "label": _layer("label", _text(11, "ink", align={"expr": "datum.align"}), x="x", y=LABEL_Y, text="text"),
-    "tick": _layer("tick", _text(10, "faint", align="center"), x="x", y=TICKS_Y, text="text"),
+    "shade": _layer({"type": "rect", "color": COLORS["shade"]}, x="x", x2="x2", y=TOP_Y, y2=BOTTOM_Y),
+    "up": _area("kept"),
+    "down": _area("dropped"),
+    "line": _layer({"type": "rule", "color": COLORS["ink"], "strokeWidth": 1.5}, x="x", y=2, y2=BOTTOM_Y),
 }
-"""By the part that each draws."""
-_FUNNEL_LAYERS = [
-    *(
-        _layer(part, {"type": "rect", "color": COLORS[part]}, x="x", x2="x2", y="y", y2="y2")
-        for part in ("passing", "kept", "dropped", "failed")
-    ),
-    _layer("name", _text(13, "ink", align={"expr": "datum.align"}), x="x", y="y", text="text"),
-    _layer("number", _text(12, "faint", align="left"), x="x", y="y", text="text"),
-]
-_CONFIG = {"background": None, "view": {"stroke": None}, "aria": False, "font": "sans-serif"}
+_FUNNEL_LAYERS = {
+    part: _layer({"type": "rect", "color": COLORS[part]}, x="x", x2="x2", y="y", y2="y2")
+    for part in ("passing", "kept", "dropped", "failed")
+}
+_CONFIG = {"background": None, "view": {"stroke": None}, "aria": False}
 
 
-def _render(spec: dict[str, Any]) -> ET.Element:
-    schema = "https://vega.github.io/schema/vega-lite/v6.json"
-    return ET.fromstring(vl_convert.vegalite_to_svg({"$schema": schema, "config": _CONFIG, **spec}))
+def _draw(
+    layers: dict[str, dict[str, Any]], rows: dict[str, list[dict[str, float]]], width: int, height: int
+) -> list[list[ET.Element]]:
+    """What Vega draws of the rows of each layer."""
+    spec = {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "config": _CONFIG,
+        "width": width,
+        "height": height,
+        "layer": [{"data": {"values": rows[part]}, **layer} for part, layer in layers.items()],
+    }
+    return _layers(ET.fromstring(vl_convert.vegalite_to_svg(spec)), len(layers))
 
 
 def _layers(svg: ET.Element, n_layers: int) -> list[list[ET.Element]]:
@@ -298,11 +322,15 @@ def _layers(svg: ET.Element, n_layers: int) -> list[list[ET.Element]]:
     return layers
 
 
-def _image(elements: list[ET.Element], width: int, height: int) -> str:
-    """An SVG image that the page can size, of these elements of Vega's drawing."""
+def _image(elements: list[ET.Element], texts: list[Text], width: int, height: int) -> str:
+    """An SVG image that the page can size, of these elements of Vega's drawing and texts over them."""
     image = ET.Element("svg", {"viewBox": f"-8 0 {width + 16} {height}", "aria-hidden": "true"})
     for element in elements:
         drawn = {name: value for name, value in element.attrib.items() if name not in _NOT_DRAWN}
-        shape = ET.SubElement(image, element.tag.removeprefix(f"{{{SVG}}}"), drawn)
-        shape.text = element.text
+        ET.SubElement(image, element.tag.removeprefix(f"{{{SVG}}}"), drawn)
+    for text in texts:
+        place = {"x": f"{text.x:g}", "y": f"{text.y:g}", "text-anchor": text.anchor}
+        ET.SubElement(
+            image, "text", place | {"font-size": f"{text.size}px", "fill": COLORS[text.color]}
+        ).text = text.text
     return ET.tostring(image, encoding="unicode")
