@@ -258,9 +258,7 @@ def _no_rows(columns: Mapping[str, pa.DataType]) -> pl.DataFrame:
         top, _, child = name.partition(".")
         structs.setdefault(top, []).append((child, kind))
     kinds = {top: pa.struct(fields) if fields[0][0] else fields[0][1] for top, fields in structs.items()}
-    frame = pl.from_arrow(pa.schema(list(kinds.items())).empty_table())
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+    return pl.DataFrame(schema=pl.Schema(pa.schema(list(kinds.items()))))  # from_arrow would import pandas
 
 
 def _conjuncts(tree: exp.Expr) -> Iterator[exp.Expr]:
