@@ -84,11 +84,14 @@ def decide(
 
 def _judge_members(task: DecideTask) -> None:
     """Write those members of duplicate groups in a range of ids that pass the rules."""
-    run, rules = Folder(task.run), task.rules
-    columns = sorted({*IDENTITY, *columns_needed(rules)})
+    run = Folder(task.run)
+    columns = sorted({*IDENTITY, *columns_needed(task.rules)})
     passing = []
     for keys in task.keys.split(task.n_slices):
-        frame = exact.join_groups(judged((run / "measured").read_range("id", keys, columns), rules), run, keys)
+        members = exact.read_members(run, keys)
+        rows = (run / "measured").read_range("id", keys, columns)
+        rows = rows.filter(pl.col("id").is_in(members["id"].implode()))  # copies of an id are numbered together
+        frame = exact.join_groups(judged(rows, task.rules), members)
         kept = (pl.col("verdict") == "kept") & pl.col("exact_group").is_not_null()
         passing.append(frame.filter(kept).select(exact.PASSING.names))
     exact.write_passing(Folder(task.staging) / "passing", f"part-{task.keys.index:05d}.parquet", pl.concat(passing))

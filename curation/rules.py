@@ -1,7 +1,8 @@
 """Rules: which measured documents are kept, and for each that is not, the rule, the value and the threshold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 import polars as pl
@@ -31,6 +32,18 @@ class CheckedRule:
     when: Predicate | None
     group: str | None
     """The ruleset that it came from."""
+
+    @cached_property
+    def verdict(self) -> pl.Expr:
+        """PASS, FAIL or NULL of each row."""
+        passes, fails, is_null = (pl.lit(code, pl.UInt8) for code in (PASS, FAIL, NULL))
+        verdict = pl.when(self.keep.expr).then(passes).when(self.keep.expr.is_null()).then(is_null).otherwise(fails)
+        return verdict if self.when is None else pl.when(self.when.expr).then(verdict).otherwise(passes)
+
+    @cached_property
+    def causes(self) -> list[pl.Expr]:
+        """The columns of CAUSE, for rows that the rule drops: from the first part of it that is not true."""
+        return _first_not_true(self.keep.parts)
 
 
 def expand(rules: Sequence[Rule | RulesetUse], base: str) -> list[Rule]:
@@ -105,13 +118,14 @@ def load_rules(
     Raises:
         RequestError: names the rule, and what is wrong with it.
     """
-    return [_check(rule, columns) for rule in expand(rules, base)]
+    parse = cache(lambda sql: parse_predicate(sql, columns))  # the rules of a ruleset often share their `when`
+    return [_check(rule, parse) for rule in expand(rules, base)]
 
 
-def _check(rule: Rule, columns: Mapping[str, pa.DataType]) -> CheckedRule:
+def _check(rule: Rule, parse: Callable[[str], Predicate]) -> CheckedRule:
     try:
-        keep = parse_predicate(rule.keep, columns)
-        when = parse_predicate(rule.when, columns) if rule.when else None
+        keep = parse(rule.keep)
+        when = parse(rule.when) if rule.when else None
     except RequestError as error:
         raise RequestError(f"rule {rule.name}: {error}") from None
     group, dot, _ = rule.name.partition(".")
@@ -153,38 +167,46 @@ def judge(frame: pl.DataFrame, rules: Sequence[CheckedRule]) -> pl.DataFrame:
 def _verdicts(frame: pl.DataFrame, rules: Sequence[CheckedRule]) -> NDArray[np.uint8]:
     """PASS, FAIL or NULL per rule and row."""
     verdicts = np.zeros((len(rules), frame.height), np.uint8)
-    columns = frame.lazy().select(_verdict(rule).alias(str(number)) for number, rule in enumerate(rules)).collect()
+    columns = frame.select(rule.verdict.alias(str(number)) for number, rule in enumerate(rules))
     for number, column in enumerate(columns):
         verdicts[number] = column.to_numpy()
     return verdicts
 
 
-def _verdict(rule: CheckedRule) -> pl.Expr:
-    passes, fails, is_null = (pl.lit(code, pl.UInt8) for code in (PASS, FAIL, NULL))
-    keep = rule.keep.expr
-    verdict = pl.when(keep).then(passes).when(keep.is_null()).then(is_null).otherwise(fails)
-    return verdict if rule.when is None else pl.when(rule.when.expr).then(verdict).otherwise(passes)
-
-
 def _causes(frame: pl.DataFrame, rules: Sequence[CheckedRule], first: NDArray[np.int64]) -> pl.DataFrame:
     """`value`, `threshold` and `detail` of each row, given the number of its first failing rule (-1: none)."""
-    causes = [pl.DataFrame(schema={"row": pl.UInt32, **CAUSE})]
-    for number in np.unique(first[first >= 0]):
-        rows = pl.Series("row", np.flatnonzero(first == number), pl.UInt32)
-        judged = frame.select(columns_needed([rules[number]]))[rows]
-        causes.append(judged.select(rows, *_first_not_true(rules[number].keep.parts)))
-    every_row = pl.DataFrame({"row": pl.arange(frame.height, dtype=pl.UInt32, eager=True)})
-    return every_row.join(pl.concat(causes), on="row", how="left", maintain_order="left").drop("row")
+    rows = {number: np.flatnonzero(first == number) for number in np.unique(first[first >= 0]).tolist()}
+    # one list per rule and column, so that a single query finds them all
+    found = frame.select(
+        cause.gather(pl.lit(pl.Series(rows[number], dtype=pl.UInt32))).implode().alias(f"{number}.{name}")
+        for number in rows
+        for name, cause in zip(CAUSE, rules[number].causes, strict=True)
+    )
+    back = np.argsort(np.argsort(first, kind="stable"))  # from the rows in the order of their rules, kept ones ahead
+    return pl.DataFrame(
+        {
+            name: pl.concat(
+                [
+                    pl.repeat(None, int((first < 0).sum()), dtype=kind, eager=True),
+                    *(found[f"{number}.{name}"][0] for number in rows),
+                ]
+            ).gather(back)
+            for name, kind in CAUSE.items()
+        }
+    )
 
 
 def _first_not_true(parts: Sequence[Part]) -> list[pl.Expr]:
-    """The columns of CAUSE, from the first part that is not true."""
-    causes = [pl.lit(None, kind) for kind in CAUSE.values()]
-    for part in reversed(parts):
-        mine = [part.value, pl.lit(part.threshold, pl.Float64), part.detail]
-        pairs = zip(mine, CAUSE.values(), causes, strict=True)
-        causes = [
-            pl.when(part.holds).then(later).otherwise(pl.lit(None, kind) if here is None else here)
-            for here, kind, later in pairs
-        ]
-    return [cause.alias(name) for cause, name in zip(causes, CAUSE, strict=True)]
+    """The columns of CAUSE for rows of which one part is not true: from the first such part."""
+    *before, causes = [_judged_by(part) for part in parts]
+    for part, mine in zip(parts[-2::-1], reversed(before), strict=True):
+        causes = [pl.when(part.holds).then(later).otherwise(here) for here, later in zip(mine, causes, strict=True)]
+    return causes
+
+
+def _judged_by(part: Part) -> list[pl.Expr]:
+    threshold = pl.repeat(part.threshold, pl.len(), dtype=pl.Float64)
+    return [
+        pl.repeat(None, pl.len(), dtype=kind) if cause is None else cause
+        for cause, kind in zip([part.value, threshold, part.detail], CAUSE.values(), strict=True)
+    ]

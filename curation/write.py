@@ -104,7 +104,7 @@ def _with_duplicates(frame: pl.DataFrame, task: DecideTask, keys: KeyRange) -> p
             duplicate_of=pl.lit(None, pl.String),
             duplicate_of_copy=pl.lit(None, pl.Int32),
         )
-    frame = exact.join_groups(frame, Folder(task.run), keys)
+    frame = exact.join_groups(frame, exact.read_members(Folder(task.run), keys))
     frame = exact.join_losers(frame, Folder(task.staging) / "losers", keys)
     lost = pl.col("duplicate_of").is_not_null()
     return frame.with_columns(

@@ -78,9 +78,13 @@ def _members(keys: pl.DataFrame) -> pl.DataFrame:
     return sized.filter(pl.col("exact_size") > 1).rename({"text_digest": "exact_group"})
 
 
-def join_groups(frame: pl.DataFrame, run: Folder, keys: KeyRange) -> pl.DataFrame:
+def read_members(run: Folder, keys: KeyRange) -> pl.DataFrame:
+    """Those members of groups whose ids lie in a range, with the columns of MEMBERS."""
+    return (run / "exact").read_range("id", keys, MEMBERS.names)
+
+
+def join_groups(frame: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
     """The frame (documents of a range of ids) with `exact_group` (null for a text of its own) and `exact_size`."""
-    members = (run / "exact").read_range("id", keys, MEMBERS.names)
     joined = frame.join(members, on=["id", "row_hash"], how="left", maintain_order="left")
     measured = pl.col("text_digest").is_not_null()
     return joined.with_columns(exact_size=pl.when(measured).then(pl.col("exact_size").fill_null(1)))

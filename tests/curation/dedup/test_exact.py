@@ -78,7 +78,8 @@ def test_ranges_of_ids_see_their_own_groups(tmp_path: Path) -> None:
     frame = exact.number_copies(pl.DataFrame(rows, schema=KEY_COLUMNS, orient="row"))
     sizes = frame.group_by("text_digest").len().rows()
     low, high = KeyRange(1, 2).bounds
-    part = exact.join_groups(frame.filter((pl.col("id") >= low) & (pl.col("id") < high)), run, KeyRange(1, 2))
+    ids = (pl.col("id") >= low) & (pl.col("id") < high)
+    part = exact.join_groups(frame.filter(ids), exact.read_members(run, KeyRange(1, 2)))
     assert part["exact_size"].to_list() == [dict(sizes)[text] for text in part["text_digest"]]
     assert set(part.filter(pl.col("exact_size") > 1)["exact_group"]) <= set(frame["text_digest"])
 
