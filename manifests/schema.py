@@ -1,6 +1,6 @@
 """Manifests: what a run is to do. Pydantic models whose docstrings become the reference page and the JSON Schema."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -85,6 +85,22 @@ class Language(Model):
     """How much of a document is judged, in characters."""
 
 
+PiiKind = Literal[
+    "email", "ip", "phone", "rrn", "frn", "card", "passport", "account", "driver_license", "crn", "brn"
+]
+"""Kinds of personal data. `rrn` and `frn`: resident and foreigner registration numbers; `crn` and `brn`: registration
+numbers of legal persons and of businesses."""
+
+ALL_PII_KINDS: tuple[PiiKind, ...] = get_args(PiiKind)
+
+
+class Pii(Model):
+    """Where personal data stands in the texts."""
+
+    kinds: list[PiiKind] = Field(min_length=1)
+    """What to look for."""
+
+
 class Measure(Model):
     """The measuring pass over the text: it happens once and leaves columns. What is not named is not measured."""
 
@@ -94,6 +110,8 @@ class Measure(Model):
     """Identify the language: columns `language`, `language_score`, `hangul_frac`."""
     signals: bool = False
     """Measure all signals: the column `signals`."""
+    pii: Pii | None = None
+    """Find personal data: the columns `pii` and `pii_count`. Nothing is masked; see `redact`."""
 
 
 class Rule(Model):
@@ -117,11 +135,155 @@ class RulesetUse(Model):
     """SQL predicate: the ruleset applies only where it is true."""
 
 
+ShingleUnit = Annotated[str, StringConstraints(pattern=r"^(char|word)-[1-9][0-9]?$")]
+"""n-grams of characters (without white space and punctuation) or of words, as `char-5` or `word-5`."""
+
+
+class Shingle(Model):
+    """What two texts are compared by, per kind of script; a text in several scripts is cut where they change."""
+
+    ko: ShingleUnit = "char-5"
+    """For Hangul, and for other scripts without spaces or with inflected words (Chinese, Japanese, Thai)."""
+    en: ShingleUnit = "word-5"
+    """For all other scripts."""
+
+
+class BestScore(Model):
+    """The member with the highest value of a column."""
+
+    score: str = Field(min_length=1)
+    """A numeric column of the documents, as `signals.word_count` or `edu_score`; a null loses."""
+
+
+class SourcePriority(Model):
+    """The member from the source that comes first."""
+
+    sources: list[Name] = Field(min_length=1)
+    """Sources, the most trusted first; those that are not named come last."""
+
+
+class NearDedup(Model):
+    """Near-duplicates by MinHash: candidates share a band of their signatures, and are compared exactly."""
+
+    jaccard: float = Field(0.8, ge=0.3, le=1.0)
+    """Similarity of the sets of shingles from which on two texts are near-duplicates."""
+    bands: int | Literal["auto"] = 14
+    """Bands of a signature; `auto`: datasketch's optimum for `jaccard` and `permutations`."""
+    rows: int = Field(8, ge=1, le=64)
+    """Minima per band. A pair of similarity s is a candidate with probability 1 - (1 - s^rows)^bands."""
+    permutations: int = Field(112, ge=8, le=1024)
+    """How many minima `bands: auto` may use."""
+    shingle: Shingle = Shingle()
+    """What texts are compared by."""
+    verify: bool = True
+    """Compare candidates exactly. Without, sharing one band makes two texts near-duplicates."""
+    keep: Literal["first", "longest", "newest"] | BestScore | SourcePriority = "longest"
+    """Which member of a cluster survives, of those that pass the rules; ties go by the id."""
+
+    @model_validator(mode="after")
+    def _bands_fit(self) -> "NearDedup":
+        if self.bands != "auto" and not 1 <= self.bands <= 256:
+            raise ValueError(f"bands is {self.bands}; it must be `auto` or from 1 to 256")
+        return self
+
+
+class LineColours(Model):
+    """Where the colours of lines begin, by how often a line occurs in the corpus."""
+
+    red_over: int = Field(ge=1)
+    """A line that occurs more often is red."""
+    green_max: int = Field(ge=1)
+    """A line that occurs at most so often is green; between the two it is yellow."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "LineColours":
+        if self.green_max > self.red_over:
+            raise ValueError(f"green_max is {self.green_max}; it must be at most red_over, {self.red_over}")
+        return self
+
+
+class RepeatedLines(Model):
+    """Lines or paragraphs that occur all over the corpus. The defaults are those of PLD (arXiv 2510.24139)."""
+
+    unit: Literal["line", "paragraph"] = "line"
+    """What is counted: lines, or runs of lines that are not blank."""
+    keep: Literal["patterns", "not_red"] = "patterns"
+    """`patterns` keeps runs of two or more green lines, and yellow ones between such; `not_red` keeps all but red."""
+    ko: LineColours = LineColours(red_over=50, green_max=3)
+    """Of documents in Korean."""
+    other: LineColours = LineColours(red_over=1000, green_max=1)
+    """Of documents in other languages, or of which the language was not measured."""
+    action: Literal["remove", "drop"] = "remove"
+    """`remove` takes the lines out; `drop` leaves texts alone and drops those that would lose too much."""
+
+
+class RepeatedSpans(Model):
+    """Stretches of text that stand in another place too, word for word; the first occurrence stays."""
+
+    min_chars: int = Field(200, ge=20, le=10_000)
+    """The shortest stretch that counts, in characters."""
+    boundary: Literal["sentence", "character"] = "sentence"
+    """`sentence` removes the whole sentences and lines of a stretch, `character` all of it; where no sentence is whole,
+    both cut between characters as readers see them."""
+    action: Literal["remove", "drop"] = "remove"
+    """`remove` takes the stretches out; `drop` leaves texts alone and drops those that would lose too much."""
+
+
 class Dedup(Model):
     """What is compared with what."""
 
     exact: bool = False
     """Keep one of the documents whose normalised texts are equal."""
+    near: NearDedup | None = None
+    """Keep one of the documents that are nearly the same, or equal; `near: {}` takes the defaults."""
+    against: list[str] = Field(default_factory=list)
+    """Folders of earlier runs: documents that those kept are dropped here. Equal texts, and with `near` similar ones
+    too (by their signatures: the earlier texts are not read)."""
+
+
+class BenchmarkColumns(Model):
+    """Which columns of a file hold the items of a benchmark."""
+
+    question: list[str] | str = "question"
+    """Column of the question; several are joined, as the two sentences of an inference task."""
+    choices: list[str] | str = Field(default_factory=list)
+    """Columns of the choices, or one column that lists them. Choices found without their question count as well."""
+    answer: str | None = "answer"
+    """Column of the answer: a text, or the letter or number of a choice. It need not be there; null is none."""
+    answer_after: str | None = None
+    """The answer is what comes after the last of these, as `####` in GSM8K."""
+    first_answer: Literal[0, 1] = 0
+    """The number that means the first choice."""
+    id: str = "id"
+    """Column that names the item; where there is no such column, the file and its row do."""
+
+
+class BenchmarkFile(BenchmarkColumns):
+    """A file of benchmark items whose columns are not called `question` and `answer`."""
+
+    path: str = Field(min_length=1)
+    """JSONL (.gz, .zst), Parquet or CSV; any fsspec URL. Relative paths start at the manifest's folder."""
+    name: Name | None = None
+    """What reports and the ledger call the benchmark; without it the file's name."""
+
+
+class Redact(Model):
+    """What takes the place of personal data in the texts that are written."""
+
+    mode: Literal["none", "placeholder", "surrogate"] = "none"
+    """`placeholder`: the kind, as <EMAIL>. `surrogate`: made-up data of the same form that can belong to nobody, the
+    same for the same data wherever it stands; without the key nobody can tell which data that was."""
+    kinds: list[PiiKind] | None = None
+    """What to mask of what is measured; without it all but `brn`, which is public."""
+    key: str | None = None
+    """For surrogates: the name of an environment variable, or the path of a file, that holds the key (16 bytes at
+    least). The key itself is written nowhere."""
+
+    @model_validator(mode="after")
+    def _surrogates_have_a_key(self) -> "Redact":
+        if (self.mode == "surrogate") != (self.key is not None):
+            raise ValueError("`key` goes with `mode: surrogate`: name the environment variable or the file that holds it")
+        return self
 
 
 class Output(Model):
@@ -152,6 +314,8 @@ class CorpusManifest(Model):
     """Conditions in order; the first that fails is the document's reason, all that fail are recorded."""
     dedup: Dedup = Dedup()
     """What is compared with what."""
+    redact: Redact = Redact()
+    """What takes the place of personal data in the texts that are written; the measured texts keep it."""
     store: Literal["all", "columns"] = "all"
     """`all` keeps the text of every measured record, so that any later decision can restore it; `columns` keeps
     that of the kept documents only."""
@@ -166,6 +330,16 @@ class CorpusManifest(Model):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"rules: names used twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _redacts_what_is_measured(self) -> "CorpusManifest":
+        measured = self.measure.pii.kinds if self.measure.pii else []
+        if self.redact.mode != "none" and not measured:
+            raise ValueError("redact: nothing is measured; name `measure.pii: {kinds: [...]}`")
+        missing = [kind for kind in self.redact.kinds or [] if kind not in measured]
+        if missing:
+            raise ValueError(f"redact.kinds: not among measure.pii.kinds: {', '.join(missing)}")
         return self
 
     @property
