@@ -239,11 +239,10 @@ def _rules(measured: _Measured, rules: Sequence[CheckedRule]) -> tuple[RuleSumma
 
 def _applies(frame: pl.DataFrame, rules: Sequence[CheckedRule]) -> list[NDArray[np.int64]]:
     """The rows to which each rule applies."""
-    always = pl.repeat(True, pl.len())
-    masks = frame.select(
-        (rule.when.expr.fill_null(False) if rule.when else always).alias(rule.name) for rule in rules
-    )
-    return [np.flatnonzero(mask.to_numpy()) for mask in masks]
+    conditions = {rule.when.sql: rule.when.expr.fill_null(False) for rule in rules if rule.when}
+    masks = frame.select(condition.alias(sql) for sql, condition in conditions.items())
+    rows = {sql: np.flatnonzero(masks[sql].to_numpy()) for sql in conditions}
+    return [rows[rule.when.sql] if rule.when else np.arange(frame.height) for rule in rules]
 
 
 def _failed_by_rule(frame: pl.DataFrame, names: list[str]) -> NDArray[np.bool_]:
