@@ -18,6 +18,20 @@ VERSION_KEY = b"onggi.schema_version"
 DIGEST = pa.binary(16)
 """An XXH3-128 digest."""
 
+PII_TYPE = pa.list_(
+    pa.field(
+        "element",
+        pa.struct(
+            [
+                pa.field("start", pa.int32(), nullable=False),
+                pa.field("end", pa.int32(), nullable=False),
+                pa.field("kind", pa.string(), nullable=False),
+            ]
+        ),
+    )
+)
+"""Personal data in a text: characters [start, end) and what they are, in order, without overlaps."""
+
 VERDICTS = ("kept", "dropped", "failed")
 
 _PROVENANCE: list[pa.Field] = [
