@@ -258,7 +258,7 @@ def _no_rows(columns: Mapping[str, pa.DataType]) -> pl.DataFrame:
         top, _, child = name.partition(".")
         structs.setdefault(top, []).append((child, kind))
     kinds = {top: pa.struct(fields) if fields[0][0] else fields[0][1] for top, fields in structs.items()}
-    return pl.DataFrame(schema=pl.Schema(pa.schema(list(kinds.items()))))  # from_arrow would import pandas
+    return pl.DataFrame(schema=pl.Schema(pa.schema(list(kinds.items()))))
 
 
 def _conjuncts(tree: exp.Expr) -> Iterator[exp.Expr]:
