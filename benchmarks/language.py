@@ -12,12 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+import fasttext.FastText
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
-from classifiers.fasttext_models import FastTextModel
+from classifiers.fasttext_models import FastTextModel, sample_windows
 from classifiers.language import LID176, LanguageIdentifier
 
 TAGS = ("ko", "en", "zxx", "ko-Latn")
@@ -51,7 +53,11 @@ def main() -> None:
         "## Speed",
         f"One process, one core, median of three, MB of whole text per second of processor time; documents of at"
         f" least {SPEED_MIN_CHARS:,} characters. The plain loop calls fastText on their first {SPEED_MAX_CHARS:,}.",
-        speed_table(identifier, lid176, options.data / "text"),
+        speed_table(identifier, options.data / "text"),
+        "fastText's part alone: lid.176 on the lower-cased samples of those documents (at most"
+        f" {SPEED_MAX_CHARS:,} characters each), the library's `multilinePredict` beside our kernels; MB of samples"
+        " per second of processor time.",
+        predict_table(lid176, options.data / "text"),
     ]
     report = "\n\n".join(parts) + "\n"
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -134,26 +140,51 @@ def text_table(identifier: LanguageIdentifier, folder: Path) -> str:
     return table(lines)
 
 
-def speed_table(identifier: LanguageIdentifier, lid176: FastTextModel, folder: Path) -> str:
+def speed_table(identifier: LanguageIdentifier, folder: Path) -> str:
+    peer = library()
     lines = [["file", "documents", "MB", "KB/document", "plain fastText loop", "**Onggi**", "ratio"]]
     for name in SPEED_FILES:
-        texts = pq.read_table(folder / f"{name}.parquet", columns=["text"])["text"].to_pylist()
-        texts = [text for text in texts if len(text) >= SPEED_MIN_CHARS][:SPEED_DOCS]
-        size_mb = sum(len(text.encode()) for text in texts) / 1e6
-        arrow = column(texts)
+        arrow = speed_texts(folder / f"{name}.parquet")
+        size_mb = pc.sum(pc.binary_length(arrow)).as_py() / 1e6
         identifier.identify(arrow.slice(0, 10))  # compiles
-        plain = size_mb / processor_seconds(lambda: plain_loop(lid176, arrow))  # noqa: B023
+        plain = size_mb / processor_seconds(lambda: plain_loop(peer, arrow))  # noqa: B023
         ours = size_mb / processor_seconds(lambda: identifier.identify(arrow))  # noqa: B023
-        size_kb = size_mb * 1e3 / len(texts)
+        size_kb = size_mb * 1e3 / len(arrow)
         cells = [f"{size_mb:.1f}", f"{size_kb:.1f}", f"{plain:.1f}", f"**{ours:.1f}**", f"{ours / plain:.2f}"]
-        lines.append([name, f"{len(texts):,}", *cells])
+        lines.append([name, f"{len(arrow):,}", *cells])
     return table(lines)
 
 
-def plain_loop(lid176: FastTextModel, arrow: pa.LargeStringArray) -> None:
-    predict = lid176._model.f.predict
+def predict_table(lid176: FastTextModel, folder: Path) -> str:
+    peer = library()
+    lines = [["file", "MB", "fastText", "**Onggi**", "ratio", "same label", "largest difference of score"]]
+    for name in SPEED_FILES:
+        samples = pc.utf8_lower(sample_windows(speed_texts(folder / f"{name}.parquet"), SPEED_MAX_CHARS))
+        entries = [text.replace("\n", " ").replace("\r", " ") + "\n" for text in samples.to_pylist()]
+        size_mb = pc.sum(pc.binary_length(samples)).as_py() / 1e6
+        theirs = size_mb / processor_seconds(lambda: peer.f.multilinePredict(entries, 1, 0.0, "strict"))  # noqa: B023
+        ours = size_mb / processor_seconds(lambda: lid176.predict(samples))  # noqa: B023
+        top = lid176.predict(samples)
+        names, scores = peer.f.multilinePredict(entries, 1, 0.0, "strict")
+        same = [f"__label__{lid176.labels[i]}" == found[0] for i, found in zip(top.label[:, 0], names, strict=True)]
+        difference = np.abs(top.score[:, 0] - np.minimum(np.concatenate(scores), 1)).max()
+        cells = [f"{size_mb:.1f}", f"{theirs:.1f}", f"**{ours:.1f}**", f"{ours / theirs:.1f}"]
+        lines.append([name, *cells, f"{np.mean(same):.2%}", f"{difference:.0e}"])
+    return table(lines)
+
+
+def speed_texts(path: Path) -> pa.LargeStringArray:
+    texts = pq.read_table(path, columns=["text"])["text"].to_pylist()
+    return column([text for text in texts if len(text) >= SPEED_MIN_CHARS][:SPEED_DOCS])
+
+
+def library() -> fasttext.FastText._FastText:
+    return fasttext.FastText._FastText(model_path=str(LID176))
+
+
+def plain_loop(peer: fasttext.FastText._FastText, arrow: pa.LargeStringArray) -> None:
     for text in arrow.to_pylist():
-        predict(text[:SPEED_MAX_CHARS].replace("\n", " ") + "\n", 1, 0.0, "strict")
+        peer.f.predict(text[:SPEED_MAX_CHARS].replace("\n", " ") + "\n", 1, 0.0, "strict")
 
 
 def processor_seconds(work: Callable[[], object]) -> float:

@@ -204,7 +204,7 @@ def expand(matrix: Matrix) -> Floats:
         columns = rows[:, part * matrix.part_size : (part + 1) * matrix.part_size]
         first = part * N_CENTROIDS * matrix.part_size
         centroids = matrix.centroids[first : first + N_CENTROIDS * columns.shape[1]].reshape(N_CENTROIDS, -1)
-        columns[:] = centroids[codes]
+        columns[:] = np.take(centroids, codes, axis=0)  # four times as fast as centroids[codes]
     rows *= matrix.norms[:, None]
     return rows
 
