@@ -11,6 +11,7 @@ from classifiers.language import LanguageIdentifier
 from curation.charset import decode
 from curation.extract import Extract, ExtractError, extractor
 from curation.normalize import normalize_column
+from curation.pii import find_pii
 from curation.signals import SIGNAL_TYPE, measure_signals
 from manifests.contracts import NOT_IN_DIGEST, measured_schema
 from manifests.digest import as_binary, row_hashes
@@ -29,7 +30,9 @@ class Measurer:
         )
         self._signals = measure.signals
         self._metadata_names = manifest.metadata_names
-        self.schema = measured_schema(self._metadata_names, SIGNAL_TYPE if measure.signals else None, store_text=True)
+        self._pii_kinds = manifest.pii_kinds
+        signals = SIGNAL_TYPE if measure.signals else None
+        self.schema = measured_schema(self._metadata_names, signals, store_text=True, pii=bool(self._pii_kinds))
         self.watch = Stopwatch()
 
     def measure(self, records: pa.RecordBatch) -> pa.Table:
@@ -90,7 +93,7 @@ class Measurer:
         return None
 
     def _measure_texts(self, texts: pa.Array) -> dict[str, pa.Array]:
-        """Language and signals of the texts; null for records that have none."""
+        """Language, signals and personal data of the texts; null for records that have none."""
         present = pc.is_valid(texts)
         known = texts.filter(present)
         columns: dict[str, pa.Array] = {}
@@ -103,6 +106,10 @@ class Measurer:
         if self._signals:
             with self.watch("signals"):
                 columns["signals"] = measure_signals(known)
+        if self._pii_kinds:
+            with self.watch("pii"):
+                columns["pii"] = find_pii(known, self._pii_kinds)
+                columns["pii_count"] = pc.list_value_length(columns["pii"])
         if len(known) == len(texts):
             return columns
         where = pa.array(np.where(np.asarray(present), np.cumsum(np.asarray(present)) - 1, -1))

@@ -70,10 +70,10 @@ def redactor(manifest: CorpusManifest, base: str) -> Redactor | None:
     Raises:
         RequestError: there is no such key, or it is too short.
     """
-    redact, measured = manifest.redact, manifest.measure.pii
-    if redact.mode == "none" or measured is None:
+    redact = manifest.redact
+    if redact is None or redact.mode == "none":
         return None
-    kinds = [kind for kind in measured.kinds if kind not in PUBLIC] if redact.kinds is None else redact.kinds
+    kinds = [kind for kind in manifest.pii_kinds if kind not in PUBLIC] if redact.kinds is None else redact.kinds
     return Redactor(frozenset(kinds), read_key(redact.key, base) if redact.key else None)
 
 

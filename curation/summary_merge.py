@@ -10,9 +10,11 @@ from curation.summary_models import (
     N_FAILURES,
     N_GROUPS,
     N_MARGIN_SAMPLES,
+    N_PII_SAMPLES,
     N_REASON_SAMPLES,
     Distribution,
     Group,
+    PiiSummary,
     ReasonSamples,
     RuleSummary,
     Sample,
@@ -45,6 +47,7 @@ def _merge_two(a: Summary, b: Summary) -> Summary:
         samples=_merge_reasons(a.samples + b.samples),
         group_sizes=_add(a.group_sizes, b.group_sizes),
         groups=_merge_groups(a.groups + b.groups),
+        pii=tuple(_merge_pii(x, y) for x, y in zip(a.pii, b.pii, strict=True)),
         failures=tuple(sorted((*a.failures, *b.failures), key=lambda item: item.key)[:N_FAILURES]),
     )
 
@@ -118,6 +121,14 @@ def _merge_reasons(parts: Iterable[ReasonSamples]) -> tuple[ReasonSamples, ...]:
         first = tuple(sorted(both, key=lambda sample: sample.key)[:N_REASON_SAMPLES])
         by_reason[part.key] = part.model_copy(update={"samples": first})
     return by_key(by_reason.values())
+
+
+def _merge_pii(a: PiiSummary, b: PiiSummary) -> PiiSummary:
+    sums = ("n_found", "n_docs", "n_kept", "n_kept_docs", "n_masked")
+    samples = sorted((*a.samples, *b.samples), key=lambda sample: sample.key)[:N_PII_SAMPLES]
+    return a.model_copy(
+        update={"samples": tuple(samples)} | {name: getattr(a, name) + getattr(b, name) for name in sums}
+    )
 
 
 def _merge_groups(groups: Iterable[Group]) -> tuple[Group, ...]:

@@ -11,6 +11,7 @@ N_MARGIN_SAMPLES = 20
 N_REASON_SAMPLES = 10
 N_GROUPS = 20
 N_FAILURES = 50
+N_PII_SAMPLES = 5
 SNIPPET_CHARS = 300
 
 Scale = Literal["fraction", "count", "amount"]
@@ -156,6 +157,32 @@ class Failure(Model):
         return self.id, self.copy_number
 
 
+class PiiSample(Model):
+    """What stands around personal data in a kept document; all such data in it is masked."""
+
+    id: str
+    copy_number: int
+    source: str
+    snippet: str
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """The primary key of the document."""
+        return self.id, self.copy_number
+
+
+class PiiSummary(Model):
+    """Personal data of one kind: spans and documents, in all that was measured and in what was kept."""
+
+    kind: str
+    n_found: int
+    n_docs: int
+    n_kept: int
+    n_kept_docs: int
+    n_masked: int
+    samples: tuple[PiiSample, ...]
+
+
 class Summary(Model):
     """Everything that the report shows of the data."""
 
@@ -167,6 +194,7 @@ class Summary(Model):
     """Records by the size of their exact-duplicate group, from 2 on. There are at most sqrt(2 n_docs) sizes."""
     groups: tuple[Group, ...] = ()
     failures: tuple[Failure, ...] = ()
+    pii: tuple[PiiSummary, ...] = ()
 
 
 Keyed = TypeVar("Keyed", Tally, ReasonSamples)

@@ -5,14 +5,14 @@ from functools import lru_cache
 import polars as pl
 import pyarrow as pa
 
-from curation.dedup import exact
+from curation.dedup import exact, survivors
 from curation.predicates import dotted_columns
 from curation.rules import CheckedRule, judge, load_rules
 from curation.signals import SIGNAL_TYPE
 from manifests.contracts import measured_schema
 from manifests.schema import CorpusManifest
 
-NOT_FOR_RULES = {"row_hash", "verdict", "stage", "reason", "value", "threshold", "detail", "file", "offset"}
+NOT_FOR_RULES = {"row_hash", "pii", "verdict", "stage", "reason", "value", "threshold", "detail", "file", "offset"}
 LANGUAGE_COLUMNS = {"language", "language_score", "hangul_frac"}
 
 
@@ -33,9 +33,17 @@ def _checked(manifest_json: str, base: str, has_texts: bool) -> list[CheckedRule
 
 def predicate_columns(manifest: CorpusManifest, *, has_texts: bool = True) -> dict[str, pa.DataType]:
     """The columns that a predicate may name, nested fields by their dotted names, with their types."""
-    schema = measured_schema(manifest.metadata_names, signal_type(manifest), store_text=has_texts)
+    schema = stored_schema(manifest, has_texts=has_texts)
     hidden = NOT_FOR_RULES | (set() if manifest.measure.language else LANGUAGE_COLUMNS)
-    return dotted_columns(pa.schema([field for field in schema if field.name not in hidden]))
+    columns = dotted_columns(pa.schema([field for field in schema if field.name not in hidden]))
+    survivors.check_policy(manifest.dedup.near, columns)
+    return columns | survivors.group_columns(manifest.dedup)
+
+
+def stored_schema(manifest: CorpusManifest, *, has_texts: bool = True) -> pa.Schema:
+    """The columns that the manifest's measuring pass leaves."""
+    names, signals, pii = manifest.metadata_names, signal_type(manifest), bool(manifest.pii_kinds)
+    return measured_schema(names, signals, store_text=has_texts, pii=pii)
 
 
 def signal_type(manifest: CorpusManifest) -> pa.StructType | None:

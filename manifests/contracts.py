@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from manifests.errors import RequestError, RunError
+from manifests.schema import ALL_PII_KINDS
 
 SCHEMA_VERSION = "1.0"
 """Major.minor. A new minor version adds columns; a new major version changes their meaning."""
@@ -23,14 +24,17 @@ PII_TYPE = pa.list_(
         "element",
         pa.struct(
             [
-                pa.field("start", pa.int32(), nullable=False),
-                pa.field("end", pa.int32(), nullable=False),
-                pa.field("kind", pa.string(), nullable=False),
+                pa.field("start", pa.int32()),
+                pa.field("end", pa.int32()),
+                pa.field("kind", pa.string()),
             ]
         ),
     )
 )
 """Personal data in a text: characters [start, end) and what they are, in order, without overlaps."""
+
+PII_COUNTS = pa.struct([(kind, pa.int32()) for kind in ALL_PII_KINDS])
+"""How much of each kind was found in a text; null for kinds that were not looked for."""
 
 VERDICTS = ("kept", "dropped", "failed")
 
@@ -91,8 +95,10 @@ def records_schema(metadata_names: list[str]) -> pa.Schema:
     )
 
 
-def measured_schema(metadata_names: list[str], signals: pa.StructType | None, *, store_text: bool) -> pa.Schema:
-    """Every record after the measuring pass, before any decision.
+def measured_schema(
+    metadata_names: list[str], signals: pa.StructType | None, *, store_text: bool, pii: bool = False
+) -> pa.Schema:
+    """Every record after the measuring pass, before any decision; `pii` is whether personal data was looked for.
 
     A row with a `verdict` was dropped or failed before it could be measured. `row_hash` covers what the row is, not
     where it was found; it orders records whose ids are equal. `text_digest` is that of the normalised text.
@@ -109,6 +115,7 @@ def measured_schema(metadata_names: list[str], signals: pa.StructType | None, *,
             pa.field("n_text_bytes", pa.int64(), nullable=False),  # of the normalised text, in UTF-8
             *_LANGUAGE,
             *([pa.field("signals", signals)] if signals else []),
+            *([pa.field("pii", PII_TYPE), pa.field("pii_count", pa.int32())] if pii else []),
             pa.field("verdict", pa.string()),
             *_CAUSE,
             *_LOCATOR,
@@ -116,8 +123,8 @@ def measured_schema(metadata_names: list[str], signals: pa.StructType | None, *,
     )
 
 
-def documents_schema(metadata_names: list[str], signals: pa.StructType | None) -> pa.Schema:
-    """The curated corpus: one row per kept document, ordered by (id, copy)."""
+def documents_schema(metadata_names: list[str], signals: pa.StructType | None, *, pii: bool = False) -> pa.Schema:
+    """The curated corpus: one row per kept document, ordered by (id, copy); `pii` speaks of `text` as it stands here."""
     return pa.schema(
         [
             pa.field("id", pa.string(), nullable=False),
@@ -126,6 +133,7 @@ def documents_schema(metadata_names: list[str], signals: pa.StructType | None) -
             *_PROVENANCE,
             *_LANGUAGE,
             *([pa.field("signals", signals)] if signals else []),
+            *([pa.field("pii", PII_TYPE)] if pii else []),
             pa.field("exact_size", pa.int64()),  # records with this very text; null where nothing was compared
             *metadata_field(metadata_names),
         ]
@@ -149,6 +157,12 @@ LEDGER = pa.schema(
     ]
 )
 """One row per input record, ordered by (id, copy); the locator is the only part that no digest covers."""
+
+
+def ledger_schema(*, pii: bool = False) -> pa.Schema:
+    """LEDGER, with the counts of personal data where that was looked for."""
+    return LEDGER.append(pa.field("pii_counts", PII_COUNTS)) if pii else LEDGER
+
 
 NOT_IN_DIGEST = frozenset({"file", "offset"})
 

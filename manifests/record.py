@@ -43,6 +43,8 @@ class RunRecord(BaseModel):
     counts: dict[str, int]
     skipped: dict[str, int]
     licenses: dict[str, int]
+    pii: dict[str, dict[str, int]] = {}
+    """Of each kind of personal data: spans and documents found, kept and masked."""
     shards: dict[str, dict[str, int]]
     digests: dict[str, str]
     timings: dict[str, float]

@@ -270,7 +270,7 @@ class BenchmarkFile(BenchmarkColumns):
 class Redact(Model):
     """What takes the place of personal data in the texts that are written."""
 
-    mode: Literal["none", "placeholder", "surrogate"] = "none"
+    mode: Literal["placeholder", "surrogate", "none"] = "placeholder"
     """`placeholder`: the kind, as <EMAIL>. `surrogate`: made-up data of the same form that can belong to nobody, the
     same for the same data wherever it stands; without the key nobody can tell which data that was."""
     kinds: list[PiiKind] | None = None
@@ -314,7 +314,7 @@ class CorpusManifest(Model):
     """Conditions in order; the first that fails is the document's reason, all that fail are recorded."""
     dedup: Dedup = Dedup()
     """What is compared with what."""
-    redact: Redact = Redact()
+    redact: Redact | None = None
     """What takes the place of personal data in the texts that are written; the measured texts keep it."""
     store: Literal["all", "columns"] = "all"
     """`all` keeps the text of every measured record, so that any later decision can restore it; `columns` keeps
@@ -334,13 +334,19 @@ class CorpusManifest(Model):
 
     @model_validator(mode="after")
     def _redacts_what_is_measured(self) -> "CorpusManifest":
-        measured = self.measure.pii.kinds if self.measure.pii else []
-        if self.redact.mode != "none" and not measured:
+        if self.redact is None or self.redact.mode == "none":
+            return self
+        if not self.pii_kinds:
             raise ValueError("redact: nothing is measured; name `measure.pii: {kinds: [...]}`")
-        missing = [kind for kind in self.redact.kinds or [] if kind not in measured]
+        missing = [kind for kind in self.redact.kinds or [] if kind not in self.pii_kinds]
         if missing:
             raise ValueError(f"redact.kinds: not among measure.pii.kinds: {', '.join(missing)}")
         return self
+
+    @property
+    def pii_kinds(self) -> list[PiiKind]:
+        """The kinds of personal data that are looked for."""
+        return self.measure.pii.kinds if self.measure.pii else []
 
     @property
     def metadata_names(self) -> list[str]:
