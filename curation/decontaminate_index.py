@@ -118,12 +118,18 @@ class ContaminationIndex:
             items: of all benchmarks together; what many of them share weighs less.
             sample: texts of the corpus, by which the n-grams are weighed; without them none is common there.
         """
-        targets = [target for item in items for target in targets_of(item)]
-        grams = _Grams.of([target.text for target in targets])
+        n_sample = 0 if sample is None else len(sample)
+        counts = count_in_documents(items, sample) if n_sample else np.empty(0, np.int64)
+        return cls.build_counted(items, counts, n_sample)
+
+    @classmethod
+    def build_counted(cls, items: Sequence[Item], counts: Counts, n_sample: int) -> "ContaminationIndex":
+        """Index the items with what `count_in_documents` gave for a sample of `n_sample` texts."""
+        targets, grams = _targets_and_grams(items)
         n_targets = grams.n_targets()
         rarity = _rarity(n_targets - 1, len(targets))
-        if sample is not None and len(sample):
-            rarity *= _rarity(_document_counts(_index(grams, rarity, n_targets), sample), len(sample))
+        if n_sample:
+            rarity *= _rarity(counts, n_sample)
         weights = np.where(n_targets > POSTINGS_MAX, 0, grams.units * rarity)
         totals = np.array([weights[mine].sum() for mine in grams.of_target], np.float32)
         too_short = totals + [target.answer_units for target in targets] < SCORE_MIN * ENOUGH
@@ -164,6 +170,7 @@ class ContaminationIndex:
         judged = target.judge(
             weight, float(self.totals[number]), found, before[-target.answer_reach :], after[: target.answer_reach]
         )
+        found += target.tail(after)
         n_before = int(np.count_nonzero((utf8[first:start] & 0xC0) != 0x80))
         return {
             "row": row,
@@ -242,12 +249,19 @@ def _scratch(index: Index, offsets: Offsets) -> Scratch:
     )
 
 
-def _document_counts(index: Index, texts: pa.LargeStringArray) -> Counts:
-    """In how many of the texts each n-gram of the index occurs."""
+def count_in_documents(items: Sequence[Item], texts: pa.LargeStringArray) -> Counts:
+    """In how many of the texts each n-gram of the items occurs, in the order of their hashes."""
+    _, grams = _targets_and_grams(items)
+    index = _index(grams, grams.units, grams.n_targets())
     utf8, offsets = text_buffers(texts)
-    n_documents, last = np.zeros(len(index.weights), np.int64), np.full(len(index.weights), -1, np.int32)
+    n_documents, last = np.zeros(len(grams.keys), np.int64), np.full(len(grams.keys), -1, np.int32)
     count_documents(utf8, offsets, folds(), POWERS, index, _scratch(index, offsets), last, n_documents)
     return n_documents
+
+
+def _targets_and_grams(items: Sequence[Item]) -> tuple[list[Target], _Grams]:
+    targets = [target for item in items for target in targets_of(item)]
+    return targets, _Grams.of([target.text for target in targets])
 
 
 def _places(index: Index, utf8: Bytes, offsets: Offsets) -> Iterator[tuple[int, int, float, int, int]]:

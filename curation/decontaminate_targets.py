@@ -83,9 +83,19 @@ class Target:
         if n_numbers > 1:
             numbers_frac = (self.numbers & numbers_of(found)).total() / n_numbers
         score *= contained ** (1 + NUMBERS_POWER * (0 if numbers_frac is None else 1 - numbers_frac))
-        if self.text.rstrip().endswith("?") and "?" not in found[-1:] + after[:QUESTION_MARK_CHARS]:
+        if self.is_question and not self.tail(after):
             score *= STATEMENT_SHARE
         return Judgement(score, contained, numbers_frac, near)
+
+    @property
+    def is_question(self) -> bool:
+        """Whether it ends in a question mark."""
+        return self.text.rstrip().endswith("?")
+
+    def tail(self, after: str) -> str:
+        """What stands between the words that were found and the mark of their question, with the mark."""
+        before, mark, _ = after[:QUESTION_MARK_CHARS].partition("?")
+        return before + mark if self.is_question and mark else ""
 
 
 def targets_of(item: Item) -> Iterator[Target]:

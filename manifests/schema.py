@@ -267,6 +267,21 @@ class BenchmarkFile(BenchmarkColumns):
     """What reports and the ledger call the benchmark; without it the file's name."""
 
 
+class Decontaminate(Model):
+    """Which benchmarks must not stand in the corpus."""
+
+    against: list[str | BenchmarkFile] = Field(min_length=1)
+    """Names (`kmmlu`, `kobest`, `haerae`, `click`, `kormedmcqa`, `mmlu`, `gsm8k`, `humaneval`, `mbpp`), files with
+    `question` and `answer`, or files with their columns."""
+    data_dir: str | None = None
+    """Folder with the files of the benchmarks given by name: NAME.jsonl, or a copy of the dataset, as
+    HAERAE-HUB/KMMLU. Relative paths start at the manifest's folder."""
+    action: Literal["drop", "redact"] = "drop"
+    """`drop` leaves the document out; `redact` takes the item's words out of its text."""
+    score: float = Field(0.6, ge=0.4, le=1)
+    """How sure it has to be that a document holds an item: about the share of its rare words."""
+
+
 class Redact(Model):
     """What takes the place of personal data in the texts that are written."""
 
@@ -314,6 +329,8 @@ class CorpusManifest(Model):
     """Conditions in order; the first that fails is the document's reason, all that fail are recorded."""
     dedup: Dedup = Dedup()
     """What is compared with what."""
+    decontaminate: Decontaminate | None = None
+    """Which benchmarks must not stand in the corpus."""
     redact: Redact | None = None
     """What takes the place of personal data in the texts that are written; the measured texts keep it."""
     store: Literal["all", "columns"] = "all"
