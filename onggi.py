@@ -454,6 +454,12 @@ def _print_story(story: Any) -> None:
                 ["", ""], [(name, f"{value:.6g}") for name, value in measured["signals"].items() if value is not None]
             )
         )
+    if story.removed:
+        out.print("\nRemoved from the text:")
+        pieces = [
+            (piece["rule"], f"{piece['start']}-{piece['end']}", escape(piece["text"])) for piece in story.removed
+        ]
+        out.print(_table(["rule", "characters", "text"], pieces))
     if story.text:
         out.print(f"\n{story.text[:600]}", markup=False, style="dim")
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import polars as pl
 
-from curation.dedup import exact
+from curation.dedup import repeats, spans, survivors
 from curation.rules import columns_needed
 from curation.shards import ROW_BYTES
 from curation.verdicts import judged
-from curation.write import Decided, DecideTask, total, write_range
+from curation.write import Decided, DecideTask, place_spans, total, write_range
 from manifests.engine import Engine, map_shards
 from manifests.schema import CorpusManifest
 from manifests.store import Folder, ranges_for
@@ -22,6 +22,7 @@ SLICE_BYTES = 64 << 20
 
 DECIDE_CODE = (
     "curation/decide.py",
+    "curation/edits.py",
     "curation/dedup/*.py",
     "curation/predicates.py",
     "curation/rules.py",
@@ -61,20 +62,26 @@ def decide(
         texts_in: `documents` to take texts from, where the measured parts hold none.
         progress: called with (step, ranges done, ranges in all).
     """
-    groups = exact.find_groups(run, n_rows) if manifest.dedup.exact else exact.ExactGroups(0, 0)
+    n_members = survivors.find_groups(run, manifest.dedup, n_rows, engine, progress)
     ranges = ranges_for(text_bytes, manifest.output.shard_bytes)
     n_slices = max(1, len(ranges_for(text_bytes + ROW_BYTES * n_rows, SLICE_BYTES)) // len(ranges))
     texts = texts_in.path if texts_in else None
+    repeated = repeats.find(run, manifest.dedup, engine, progress)
     tasks = [
-        DecideTask(run.path, staging.path, manifest, base, keys, n_slices, groups.n_members > 0, texts)
+        DecideTask(run.path, staging.path, manifest, base, keys, n_slices, n_members > 0, texts, repeated)
         for keys in ranges
     ]
-    if groups.n_members and not staging.exists("losers/done.json"):
+    if n_members and not staging.exists("losers/done.json"):
         staging.remove("passing")
         for done, _ in enumerate(map_shards(_judge_members, tasks, engine), 1):
             progress("dedup", done, len(tasks))
-        n_losers = exact.choose_survivors(staging / "passing", staging / "losers", groups.n_members)
+        n_losers = survivors.choose_survivors(staging / "passing", staging / "losers", n_members)
         (staging / "losers").write_json("done.json", {"n_losers": n_losers})
+    if manifest.dedup.spans and not staging.exists("repeats/done.json"):
+        for done, _ in enumerate(map_shards(place_spans, tasks, engine), 1):
+            progress("dedup", done, len(tasks))
+        spans.choose_firsts(staging / "places", staging / "repeats", manifest.dedup.spans.min_chars, engine)
+        (staging / "repeats").write_json("done.json", {})
     parts: dict[int, Decided] = {}
     for task, part in map_shards(write_range, tasks, engine):
         parts[task.keys.index] = part
@@ -84,14 +91,18 @@ def decide(
 
 def _judge_members(task: DecideTask) -> None:
     """Write those members of duplicate groups in a range of ids that pass the rules."""
-    run = Folder(task.run)
-    columns = sorted({*IDENTITY, *columns_needed(task.rules)})
+    run, dedup = Folder(task.run), task.manifest.dedup
+    columns = sorted(
+        {*IDENTITY, *survivors.rank_columns(dedup), *columns_needed(task.rules)} - survivors.GROUP_COLUMNS
+    )
     passing = []
     for keys in task.keys.split(task.n_slices):
-        members = exact.read_members(run, keys)
         rows = (run / "measured").read_range("id", keys, columns)
-        rows = rows.filter(pl.col("id").is_in(members["id"].implode()))  # copies of an id are numbered together
-        frame = exact.join_groups(judged(rows, task.rules), members)
-        kept = (pl.col("verdict") == "kept") & pl.col("exact_group").is_not_null()
-        passing.append(frame.filter(kept).select(exact.PASSING.names))
-    exact.write_passing(Folder(task.staging) / "passing", f"part-{task.keys.index:05d}.parquet", pl.concat(passing))
+        rows = survivors.join_groups(rows, run, dedup, keys, has_groups=True)
+        members = rows.filter(pl.col("group").is_not_null())["id"]
+        rows = rows.filter(pl.col("id").is_in(members.implode()))  # copies of an id are numbered together
+        frame = judged(rows, task.rules).with_columns(rank=survivors.rank(dedup))
+        kept = (pl.col("verdict") == "kept") & pl.col("group").is_not_null()
+        passing.append(frame.filter(kept).select(survivors.PASSING.names))
+    name = f"part-{task.keys.index:05d}.parquet"
+    survivors.write_passing(Folder(task.staging) / "passing", name, pl.concat(passing))

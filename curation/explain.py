@@ -35,6 +35,8 @@ class Story:
     rules: list[RuleOutcome]
     exact_group: list[dict[str, Any]]
     text: str | None
+    removed: list[dict[str, Any]]
+    """What went of the text: {rule, start, end, text}."""
 
 
 def explain(run: Folder, name: str) -> list[Story]:
@@ -66,7 +68,8 @@ def _story(run: Folder, measured_in: Folder, manifest: CorpusManifest, base: str
     values = measured.drop("row_hash").to_dicts()[0]
     text = values.pop("text", None)
     judged = measured if row["stage"] not in ("read", "extract") else measured.clear()
-    return Story(row, values, _outcomes(judged, manifest, base), group, text)
+    pieces = [edit | {"text": text[edit["start"] : edit["end"]]} for edit in (row["edits"] or []) if text is not None]
+    return Story(row, values, _outcomes(judged, manifest, base), group, text, pieces)
 
 
 def _outcomes(measured: pl.DataFrame, manifest: CorpusManifest, base: str) -> list[RuleOutcome]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import polars as pl
 import pyarrow as pa
 
-from curation.dedup import exact
-from curation.rules import CheckedRule
+from curation.dedup import repeats, spans, survivors
+from curation.rules import CheckedRule, columns_needed
 from curation.summary import Summary, merge, summarize
 from curation.verdicts import checked_rules, judged, signal_type
 from manifests.contracts import LEDGER, NOT_IN_DIGEST, conform, documents_schema, measured_schema
@@ -30,6 +30,8 @@ class DecideTask:
     compared: bool
     texts_in: str | None
     """The documents to take texts from, where the measured parts hold none (`store: columns`)."""
+    repeated: repeats.Repeats
+    """Where to look up what repeats in the texts."""
 
     def __str__(self) -> str:
         return f"the ids from {' to '.join(self.keys.bounds)}"
@@ -84,40 +86,38 @@ def write_range(task: DecideTask) -> Decided:
 
 
 def _decided_rows(task: DecideTask, keys: KeyRange) -> pl.DataFrame:
-    """The measured rows of a range with their final verdicts, ordered by (id, copy)."""
+    """The measured rows of a range with their final verdicts and texts, ordered by (id, copy)."""
     stored = measured_schema(task.manifest.metadata_names, signal_type(task.manifest), store_text=not task.texts_in)
     measured = (Folder(task.run) / "measured").read_range("id", keys, [*stored.names, "shard"])
-    frame = _with_duplicates(judged(measured, task.rules), task, keys)
+    frame = _judged_with_duplicates(task, measured, keys)
     if task.texts_in:
         texts = Folder(task.texts_in).read_range("id", keys, ["id", "copy", "text"])
         frame = frame.join(texts, on=["id", "copy"], how="left", maintain_order="left")
-    return frame
+    return repeats.remove(frame, task.repeated, Folder(task.staging) / "repeats", keys, task.manifest.dedup)
 
 
-def _with_duplicates(frame: pl.DataFrame, task: DecideTask, keys: KeyRange) -> pl.DataFrame:
-    """The judged rows with duplicate groups, and with the verdicts of those that lose to a survivor."""
-    if not task.compared:
-        size = pl.lit(1 if task.manifest.dedup.exact else None, pl.Int64)
-        return frame.with_columns(
-            exact_group=pl.lit(None, pl.String),
-            exact_size=pl.when(pl.col("text_digest").is_not_null()).then(size),
-            duplicate_of=pl.lit(None, pl.String),
-            duplicate_of_copy=pl.lit(None, pl.Int32),
-        )
-    frame = exact.join_groups(frame, exact.read_members(Folder(task.run), keys))
-    frame = exact.join_losers(frame, Folder(task.staging) / "losers", keys)
-    lost = pl.col("duplicate_of").is_not_null()
-    return frame.with_columns(
-        verdict=pl.when(lost).then(pl.lit("dropped")).otherwise("verdict"),
-        stage=pl.when(lost).then(pl.lit("dedup")).otherwise("stage"),
-        reason=pl.when(lost).then(pl.lit("exact_duplicate")).otherwise("reason"),
-    )
+def _judged_with_duplicates(task: DecideTask, measured: pl.DataFrame, keys: KeyRange) -> pl.DataFrame:
+    """The rows with their verdicts by the rules, and with the verdicts of those that lose to a survivor."""
+    run, staging = Folder(task.run), Folder(task.staging)
+    frame = survivors.join_groups(measured, run, task.manifest.dedup, keys, task.compared)
+    return survivors.join_losers(judged(frame, task.rules), staging / "losers", keys, task.compared)
+
+
+def place_spans(task: DecideTask) -> None:
+    """Write where the documents of a range of ids that rules and duplicates let through have repeated stretches."""
+    needed = {"id", "row_hash", "text_digest", "verdict", "source", "key", *columns_needed(task.rules)}
+    columns = sorted(needed - survivors.GROUP_COLUMNS)
+    places, folder = Folder(task.staging) / "places", Folder(task.repeated.spans or "")
+    for number, keys in enumerate(task.keys.split(task.n_slices)):
+        measured = (Folder(task.run) / "measured").read_range("id", keys, columns)
+        kept = _judged_with_duplicates(task, measured, keys).filter(pl.col("verdict") == "kept")
+        spans.write_places(folder, keys, kept, places, f"part-{task.keys.index:05d}-{number:03d}.parquet")
 
 
 def _write_slice(
     task: DecideTask, frame: pl.DataFrame, schema: pa.Schema, documents: TableWriter, ledger: TableWriter
 ) -> Decided:
-    """Append decided rows to both tables. Texts are as measured up to here: what edits the kept ones edits `kept`."""
+    """Append decided rows to both tables."""
     kept = frame.filter(pl.col("verdict") == "kept")
     unrestorable = kept.filter(pl.col("text").is_null())["id"].to_list()
     kept = kept.filter(pl.col("text").is_not_null())
@@ -132,7 +132,7 @@ def _write_slice(
         counts.get("kept", 0),
         counts.get("dropped", 0),
         counts.get("failed", 0),
-        int(kept["n_text_bytes"].sum()),
+        int(kept["text"].str.len_bytes().sum()),
         dict(frame["shard"].value_counts().iter_rows()),
         dict(kept["license"].fill_null("unknown").value_counts().iter_rows()),
         unrestorable,

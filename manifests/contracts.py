@@ -135,10 +135,17 @@ def documents_schema(metadata_names: list[str], signals: pa.StructType | None, *
             *([pa.field("signals", signals)] if signals else []),
             *([pa.field("pii", PII_TYPE)] if pii else []),
             pa.field("exact_size", pa.int64()),  # records with this very text; null where nothing was compared
+            pa.field("near_cluster", pa.string()),  # null without near-duplicates
+            pa.field(
+                "near_cluster_size", pa.int64()
+            ),  # records with nearly this text; null where none were looked for
             *metadata_field(metadata_names),
         ]
     )
 
+
+EDITED = pa.struct([("rule", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
+"""Which rule removed the characters [start, end) of the measured text."""
 
 LEDGER = pa.schema(
     [
@@ -153,6 +160,7 @@ LEDGER = pa.schema(
         pa.field("failed_rules", pa.list_(pa.field("element", pa.string()))),  # all of them; `reason` is the first
         pa.field("duplicate_of", pa.string()),
         pa.field("duplicate_of_copy", pa.int32()),
+        pa.field("edits", pa.list_(pa.field("element", EDITED))),  # in order, apart; null where the text stayed
         *_LOCATOR,
     ]
 )

@@ -85,9 +85,7 @@ class Language(Model):
     """How much of a document is judged, in characters."""
 
 
-PiiKind = Literal[
-    "email", "ip", "phone", "rrn", "frn", "card", "passport", "account", "driver_license", "crn", "brn"
-]
+PiiKind = Literal["email", "ip", "phone", "rrn", "frn", "card", "passport", "account", "driver_license", "crn", "brn"]
 """Kinds of personal data. `rrn` and `frn`: resident and foreigner registration numbers; `crn` and `brn`: registration
 numbers of legal persons and of businesses."""
 
@@ -223,8 +221,8 @@ class RepeatedSpans(Model):
     min_chars: int = Field(200, ge=20, le=10_000)
     """The shortest stretch that counts, in characters."""
     boundary: Literal["sentence", "character"] = "sentence"
-    """`sentence` removes the whole sentences and lines of a stretch, `character` all of it; where no sentence is whole,
-    both cut between characters as readers see them."""
+    """`sentence` removes the whole sentences and lines of a stretch, `character` all of it. Where no sentence is
+    whole both cut between characters as readers see them."""
     action: Literal["remove", "drop"] = "remove"
     """`remove` takes the stretches out; `drop` leaves texts alone and drops those that would lose too much."""
 
@@ -239,6 +237,18 @@ class Dedup(Model):
     against: list[str] = Field(default_factory=list)
     """Folders of earlier runs: documents that those kept are dropped here. Equal texts, and with `near` similar ones
     too (by their signatures: the earlier texts are not read)."""
+    lines: RepeatedLines | None = None
+    """Remove lines or paragraphs that occur all over the corpus; `lines: {}` takes the defaults."""
+    spans: RepeatedSpans | None = None
+    """Remove stretches of text that stand in another place too; `spans: {}` takes the defaults."""
+    max_removed_frac: float = Field(1.0, gt=0, le=1)
+    """A document is dropped (`repeated_text`) if `lines` and `spans` would take a larger share of its characters, or
+    all of it but white space."""
+
+    @property
+    def changes_texts(self) -> bool:
+        """Whether texts are changed, and not only judged."""
+        return any(found.action == "remove" for found in (self.lines, self.spans) if found)
 
 
 class BenchmarkColumns(Model):
@@ -297,7 +307,9 @@ class Redact(Model):
     @model_validator(mode="after")
     def _surrogates_have_a_key(self) -> "Redact":
         if (self.mode == "surrogate") != (self.key is not None):
-            raise ValueError("`key` goes with `mode: surrogate`: name the environment variable or the file that holds it")
+            raise ValueError(
+                "`key` goes with `mode: surrogate`: the environment variable or the file that holds it"
+            )
         return self
 
 
@@ -358,6 +370,15 @@ class CorpusManifest(Model):
         missing = [kind for kind in self.redact.kinds or [] if kind not in self.pii_kinds]
         if missing:
             raise ValueError(f"redact.kinds: not among measure.pii.kinds: {', '.join(missing)}")
+        return self
+
+    @model_validator(mode="after")
+    def _changed_texts_can_be_restored(self) -> "CorpusManifest":
+        if self.store == "columns" and self.dedup.changes_texts:
+            raise ValueError(
+                "store: `columns` keeps only the texts as `dedup.lines` and `dedup.spans` leave them, from which no "
+                "other decision could be made; use `store: all`, or their `action: drop`"
+            )
         return self
 
     @property

@@ -58,7 +58,8 @@ def number_texts(task: NumberTask) -> int:
             for k, band in enumerate(task.banding.band_names)
         ]
         write_rows(work / "bands", name, pl.concat(bands), BANDS)
-        nodes = signed.select("node", "text_digest", part="shard").join(records, on="text_digest", maintain_order="left")
+        nodes = signed.select("node", "text_digest", part="shard")
+        nodes = nodes.join(records, on="text_digest", maintain_order="left")
         write_rows(work / "nodes", name, nodes.with_columns(pl.col("n_records").cast(pl.Int64)), NODES)
     return int((work / "nodes").parquet_metadata(name).num_rows)
 

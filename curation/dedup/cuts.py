@@ -119,3 +119,17 @@ def merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             result.append((start, end))
     return result
+
+
+def without(spans: list[tuple[int, int]], taken: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What of `spans` lies outside `taken`; all are in order and apart from each other."""
+    left = []
+    for start, end in spans:
+        for first, past in taken:
+            if past > start and first < end:
+                if start < first:
+                    left.append((start, first))
+                start = past
+        if start < end:
+            left.append((start, end))
+    return left

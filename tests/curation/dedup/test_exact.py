@@ -6,11 +6,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from curation.dedup import exact
+from curation.dedup import exact, survivors
 from curation.shards import KEY_COLUMNS
+from manifests.schema import Dedup
 from manifests.store import Folder, KeyRange, to_arrow
 
 Row = tuple[str, str, bytes]  # text digest, id, row hash
+TYPES = [pl.String, pl.Float64, pl.String, pl.Int32, pl.String]  # of the rows that pass
 
 
 def random_rows(seed: int, n_rows: int) -> list[Row]:
@@ -47,7 +49,8 @@ def numbered(rows: list[Row]) -> list[tuple[str, str, int]]:
 def test_groups_and_survivors_equal_brute_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_files: int, rows_per_range: int
 ) -> None:
-    monkeypatch.setattr(exact, "ROWS_PER_RANGE", rows_per_range)
+    for module in (exact, survivors):
+        monkeypatch.setattr(module, "ROWS_PER_RANGE", rows_per_range)
     rows, run = random_rows(n_files, 200), Folder(str(tmp_path))
     write_keys(run, rows, n_files)
     found = exact.find_groups(run, len(rows))
@@ -58,15 +61,16 @@ def test_groups_and_survivors_equal_brute_force(
     assert (found.n_groups, found.n_members) == (len(groups), sum(map(len, groups.values())))
 
     passes = {member for group in groups.values() for member in group if int(member[0][0], 16) % 3}
-    passing = [(text, *member) for text, group in groups.items() for member in group if member in passes]
-    schema = dict(zip(exact.PASSING.names, [pl.String, pl.String, pl.Int32], strict=True))
-    exact.write_passing(run / "passing", "p.parquet", pl.DataFrame(passing, schema=schema, orient="row"))
-    n_losers = exact.choose_survivors(run / "passing", run / "losers", found.n_members)
+    passing = [(text, 0.0, *member, text) for text, group in groups.items() for member in group if member in passes]
+    schema = dict(zip(survivors.PASSING.names, TYPES, strict=True))
+    survivors.write_passing(run / "passing", "p.parquet", pl.DataFrame(passing, schema=schema, orient="row"))
+    n_losers = survivors.choose_survivors(run / "passing", run / "losers", found.n_members)
     expected = {}
     for group in groups.values():
         survivor, *others = [member for member in group if member in passes] or [None]
         expected |= dict.fromkeys(others, survivor)
-    losers = (run / "losers").scan().select(exact.LOSERS.names).collect().rows()
+    losers = (run / "losers").scan().select(survivors.LOSERS.names).collect().rows()
+    assert {row[4] for row in losers} == {survivors.EXACT}
     assert {(row[0], row[1]): (row[2], row[3]) for row in losers} == expected
     assert n_losers == len(expected) > 0
 
@@ -79,7 +83,7 @@ def test_ranges_of_ids_see_their_own_groups(tmp_path: Path) -> None:
     sizes = frame.group_by("text_digest").len().rows()
     low, high = KeyRange(1, 2).bounds
     ids = (pl.col("id") >= low) & (pl.col("id") < high)
-    part = exact.join_groups(frame.filter(ids), exact.read_members(run, KeyRange(1, 2)))
+    part = survivors.join_groups(frame.filter(ids), run, Dedup(exact=True), KeyRange(1, 2), has_groups=True)
     assert part["exact_size"].to_list() == [dict(sizes)[text] for text in part["text_digest"]]
     assert set(part.filter(pl.col("exact_size") > 1)["exact_group"]) <= set(frame["text_digest"])
 
@@ -94,5 +98,5 @@ def test_groups_are_found_once_for_the_same_parts(tmp_path: Path) -> None:
 
 
 def test_an_empty_exchange_has_its_schema() -> None:
-    empty = pl.DataFrame(schema={"exact_group": pl.String, "id": pl.String, "copy": pl.Int32})
-    assert to_arrow(empty, exact.PASSING).schema == exact.PASSING
+    empty = pl.DataFrame(schema=dict(zip(survivors.PASSING.names, TYPES, strict=True)))
+    assert to_arrow(empty, survivors.PASSING).schema == survivors.PASSING

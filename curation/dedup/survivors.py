@@ -1,0 +1,185 @@
+"""Which member of a duplicate group survives: the best of those that pass the rules.
+
+Groups were found over all measured documents. Each decision exchanges narrow rows between two orders: members that
+pass, by group; then those that lose to a survivor, by id.
+"""
+
+from collections.abc import Callable
+
+import polars as pl
+import pyarrow as pa
+
+from curation.dedup import exact, near
+from curation.dedup.exchange import ROWS_PER_RANGE, write_rows
+from manifests.engine import Engine
+from manifests.errors import RequestError
+from manifests.schema import BestScore, Dedup, NearDedup, SourcePriority
+from manifests.store import Folder, KeyRange, ranges_for
+
+PASSING = pa.schema(
+    [
+        ("group", pa.string()),
+        ("rank", pa.float64()),  # ascending; null comes last
+        ("id", pa.string()),
+        ("copy", pa.int32()),
+        ("text_digest", pa.string()),
+    ]
+)
+"""Members of groups that pass the rules, ordered by group."""
+
+LOSERS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("copy", pa.int32()),
+        ("duplicate_of", pa.string()),
+        ("duplicate_of_copy", pa.int32()),
+        ("lost_by", pa.string()),  # the reason
+    ]
+)
+"""Passing members that are not their group's survivor, ordered by (id, copy)."""
+
+GROUP_COLUMNS = {"exact_size", "near_cluster_size"}
+"""Columns for predicates that are not measured, but joined."""
+
+EXACT, NEAR = "exact_duplicate", "near_duplicate"
+
+
+def find_groups(
+    run: Folder,
+    dedup: Dedup,
+    n_rows: int,
+    engine: Engine | int = 1,
+    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+) -> int:
+    """Find the groups that a manifest asks for, unless they are there; returns how many documents are in any."""
+    if dedup.near:
+        return near.find_clusters(run, dedup.near, n_rows, engine, progress).n_members
+    return exact.find_groups(run, n_rows).n_members if dedup.exact else 0
+
+
+def group_columns(dedup: Dedup) -> dict[str, pa.DataType]:
+    """The columns that groups give a document, for predicates."""
+    sizes = {"exact_size": pa.int64()} if dedup.exact or dedup.near else {}
+    return sizes | ({"near_cluster_size": pa.int64()} if dedup.near else {})
+
+
+def join_groups(frame: pl.DataFrame, run: Folder, dedup: Dedup, keys: KeyRange, has_groups: bool) -> pl.DataFrame:
+    """The frame (documents of a range of ids) with its groups.
+
+    Adds `group`, `exact_group` (null for a text of its own), `exact_size`, `near_cluster` and `near_cluster_size`; a
+    size is null where nothing was compared, and 1 for a document that has no duplicate.
+    """
+    names = ["near_cluster", "near_cluster_size", "exact_size"] if dedup.near else ["exact_size"]
+    if has_groups:
+        members = (run / ("near" if dedup.near else "exact")).read_range("id", keys, ["id", "row_hash", *names])
+        frame = frame.join(members, on=["id", "row_hash"], how="left", maintain_order="left")
+    else:
+        types = [pl.String if name == "near_cluster" else pl.Int64 for name in names]
+        frame = frame.with_columns(pl.lit(None, type_).alias(name) for name, type_ in zip(names, types, strict=True))
+    has_text = pl.col("text_digest").is_not_null()
+    compared = bool(dedup.near or dedup.exact)
+    for name in ("exact_size", "near_cluster_size"):
+        size = pl.col(name).fill_null(1) if compared and name in frame.columns else pl.lit(None, pl.Int64)
+        frame = frame.with_columns(pl.when(has_text).then(size).alias(name))
+    near_cluster = pl.col("near_cluster") if "near_cluster" in frame.columns else pl.lit(None, pl.String)
+    exact_group = pl.when(pl.col("exact_size") > 1).then("text_digest")
+    return frame.with_columns(near_cluster.alias("near_cluster"), exact_group=exact_group).with_columns(
+        group=pl.coalesce("near_cluster", "exact_group")
+    )
+
+
+def rank_columns(dedup: Dedup) -> set[str]:
+    """The measured columns that the survivor policy reads."""
+    keep = dedup.near.keep if dedup.near else "first"
+    if isinstance(keep, BestScore):
+        return {keep.score.split(".")[0]}
+    if isinstance(keep, SourcePriority):
+        return {"source"}
+    return {"first": set(), "longest": {"n_text_bytes"}, "newest": {"date"}}[keep]
+
+
+def check_policy(near_dedup: NearDedup | None, columns: dict[str, pa.DataType]) -> None:
+    """Refuse a policy by a column that is not there or is no number.
+
+    Raises:
+        RequestError: names the column, and those that would do.
+    """
+    keep = near_dedup.keep if near_dedup else None
+    if isinstance(keep, BestScore):
+        numbers = [name for name, kind in columns.items() if pa.types.is_floating(kind) or pa.types.is_integer(kind)]
+        if keep.score not in numbers:
+            raise RequestError(
+                f"dedup.near.keep.score: {keep.score!r} is not a numeric column of what is measured; "
+                f"there are {', '.join(sorted(numbers))}"
+            )
+
+
+def rank(dedup: Dedup) -> pl.Expr:
+    """The survivor policy as a number per document: the least survives, null comes last."""
+    keep = dedup.near.keep if dedup.near else "first"
+    if isinstance(keep, BestScore):
+        column, _, field = keep.score.partition(".")
+        score = pl.col(column).struct.field(field) if field else pl.col(column)
+        return -score.cast(pl.Float64)
+    if isinstance(keep, SourcePriority):
+        places = dict(zip(keep.sources, range(len(keep.sources)), strict=True))
+        return pl.col("source").replace_strict(places, default=None, return_dtype=pl.Float64)
+    if keep == "longest":
+        return -pl.col("n_text_bytes").cast(pl.Float64)
+    if keep == "newest":
+        return -_seconds(pl.col("date"))
+    return pl.lit(0.0)
+
+
+def _seconds(date: pl.Expr) -> pl.Expr:
+    """Seconds since 1970 of dates as records carry them: ISO 8601 with or without a time, or RFC 2822."""
+    instant = pl.coalesce(
+        date.str.to_datetime(pattern, strict=False, time_zone="UTC", time_unit="us")
+        for pattern in ("%+", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%a, %d %b %Y %H:%M:%S %z")
+    )
+    day = date.str.slice(0, 10).str.to_datetime("%Y-%m-%d", strict=False, time_zone="UTC", time_unit="us")
+    return pl.coalesce(instant, day).dt.epoch("us").cast(pl.Float64) / 1e6
+
+
+def write_passing(folder: Folder, name: str, passing: pl.DataFrame) -> None:
+    """Write those members of groups that pass the rules, for `choose_survivors`."""
+    write_rows(folder, name, passing.select(PASSING.names).sort("group"), PASSING)
+
+
+def choose_survivors(passing: Folder, losers: Folder, n_members: int) -> int:
+    """Keep the best member of each group, ties going by (id, copy); write the others, return how many they are."""
+    n_losers = 0
+    for keys in ranges_for(n_members, ROWS_PER_RANGE):
+        members = passing.read_range("group", keys, PASSING.names)
+        members = members.sort("group", "rank", "id", "copy", nulls_last=True)
+        first = pl.col("id", "copy", "text_digest").first().over("group").name.prefix("first_")
+        lost = members.with_columns(first).filter(
+            (pl.col("id") != pl.col("first_id")) | (pl.col("copy") != pl.col("first_copy"))
+        )
+        lost = lost.with_columns(
+            lost_by=pl.when(pl.col("text_digest") == pl.col("first_text_digest"))
+            .then(pl.lit(EXACT))
+            .otherwise(pl.lit(NEAR))
+        )
+        lost = lost.rename({"first_id": "duplicate_of", "first_copy": "duplicate_of_copy"}).sort("id", "copy")
+        write_rows(losers, f"part-{keys.index:05d}.parquet", lost, LOSERS)
+        n_losers += lost.height
+    return n_losers
+
+
+def join_losers(frame: pl.DataFrame, losers: Folder, keys: KeyRange, has_groups: bool) -> pl.DataFrame:
+    """The judged frame (of a range of ids) with the verdicts of those that lose to a survivor.
+
+    Adds `duplicate_of` and its copy, null for all others.
+    """
+    if not has_groups:
+        return frame.with_columns(duplicate_of=pl.lit(None, pl.String), duplicate_of_copy=pl.lit(None, pl.Int32))
+    frame = frame.join(
+        losers.read_range("id", keys, LOSERS.names), on=["id", "copy"], how="left", maintain_order="left"
+    )
+    lost = pl.col("lost_by").is_not_null()
+    return frame.with_columns(
+        verdict=pl.when(lost).then(pl.lit("dropped")).otherwise("verdict"),
+        stage=pl.when(lost).then(pl.lit("dedup")).otherwise("stage"),
+        reason=pl.coalesce("lost_by", "reason"),
+    ).drop("lost_by")
