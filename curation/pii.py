@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from classifiers.scripts import text_buffers
+from curation import pii_validators as validators
 from curation.kernels.characters import Bytes, Offsets
 from curation.kernels.pii import MAIL, N_FIELDS, count_chars, find_candidates
 from curation.pii_shapes import (
@@ -110,11 +111,30 @@ def _holds(shape: Shape, value: str, window: str, start: int, end: int) -> bool:
     if outcome is Outcome.INVALID:
         return False
     before = window[max(0, start - LABEL_CHARS_BEFORE) : start]
+    after = window[end : end + LABEL_CHARS_AFTER]
     if (VERSION_BEFORE if shape.kind == "ip" else OTHER_LABEL_BEFORE).search(before):
+        return False
+    if shape.kind in ("rrn", "frn") and _is_of_a_firm(shape.kind, value, outcome, before, after):
         return False
     if shape.needs is Needs.NOTHING or (shape.needs is Needs.PROOF and outcome is Outcome.VALID):
         return True
-    return bool(LABELS[shape.kind].search(before) or LABELS[shape.kind].search(window[end : end + LABEL_CHARS_AFTER]))
+    return _is_labelled(shape.kind, before, after)
+
+
+def _is_labelled(kind: PiiKind, before: str, after: str) -> bool:
+    return bool(LABELS[kind].search(before) or LABELS[kind].search(after))
+
+
+def _is_of_a_firm(kind: PiiKind, value: str, outcome: Outcome, before: str, after: str) -> bool:
+    """Whether what may be a person's number is rather that of a firm, as 110111-5012345 of an office in Seoul.
+
+    Offices are numbered from 11 to 29, so without a label only persons born from 1911 to 1929 are in doubt.
+    """
+    as_firm = validators.crn(value)
+    if as_firm is Outcome.INVALID or _is_labelled(kind, before, after):
+        return False
+    is_old = value[:2] < "30" and value[-7] in "1256"
+    return _is_labelled("crn", before, after) or (is_old and (as_firm, outcome) == (Outcome.VALID, Outcome.UNKNOWN))
 
 
 def _candidates(utf8: Bytes, offsets: Offsets) -> npt.NDArray[np.int64]:

@@ -182,7 +182,7 @@ def account(value: str) -> Outcome:
     """Bank account: 10 to 14 digits that are no phone, resident or business number and no date; never confirmed."""
     digits, shape = _digits(value), re.sub(r" ?[-.] ?", "-", value)
     other = r"0\d{1,3}[- ]\d{3,4}[- ]\d{4}|\d{6}-\d{7}|\d{3}-\d{2}-\d{5}|\d{2}-\d{2}-\d{6}-\d{2}"
-    is_dated = re.match(r"(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])", shape)
+    is_dated = re.match(r"(?:19|20)\d\d(-?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])", shape)
     if not 10 <= len(digits) <= 14 or digits.startswith("000") or re.fullmatch(other, shape) or is_dated:
         return Outcome.INVALID
     return Outcome.UNKNOWN
