@@ -42,7 +42,7 @@ from curation.summary_models import (
 __all__ = ["Summary", "merge", "summarize"]
 
 LANGUAGES = ("ko", "en", "other")
-NOT_SIGNALS = frozenset({"copy", "offset", "exact_size", "value", "threshold"})
+NOT_SIGNALS = frozenset({"copy", "offset", "exact_size", "near_cluster_size", "value", "threshold"})
 
 DType = pl.DataType | DataTypeClass
 
@@ -143,7 +143,7 @@ def _numeric(frame: pl.DataFrame) -> dict[str, DType]:
     for name, dtype in frame.schema.items():
         if isinstance(dtype, pl.Struct):
             columns |= {f"{name}.{key}": kind for key, kind in dtype.to_schema().items()}
-        elif name not in NOT_SIGNALS:
+        else:
             columns[name] = dtype
     return {name: dtype for name, dtype in columns.items() if dtype.is_numeric() or dtype == pl.Boolean}
 
@@ -193,7 +193,7 @@ def _distribution(scale: Scale, kept: NDArray[np.int64], dropped: NDArray[np.int
 def _signals(measured: _Measured) -> tuple[Signal, ...]:
     groups = measured.language * 2 + measured.dropped
     signals = []
-    for name in measured.types:
+    for name in [name for name in measured.types if name not in NOT_SIGNALS]:
         column = measured.column(name)
         counts = _histograms(column, groups, 2 * len(LANGUAGES))
         for i, language in enumerate(LANGUAGES):
