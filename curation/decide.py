@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import polars as pl
 
+from curation.decontaminate import find_contamination
 from curation.dedup import repeats, spans, survivors
 from curation.rules import columns_needed
 from curation.shards import ROW_BYTES
@@ -22,6 +23,7 @@ SLICE_BYTES = 64 << 20
 
 DECIDE_CODE = (
     "curation/decide.py",
+    "curation/decontaminate*.py",
     "curation/edits.py",
     "curation/dedup/*.py",
     "curation/predicates.py",
@@ -67,6 +69,8 @@ def decide(
     n_slices = max(1, len(ranges_for(text_bytes + ROW_BYTES * n_rows, SLICE_BYTES)) // len(ranges))
     texts = texts_in.path if texts_in else None
     repeated = repeats.find(run, manifest.dedup, engine, progress)
+    if manifest.decontaminate:
+        find_contamination(run, manifest.decontaminate, base, text_bytes, engine, progress)
     tasks = [
         DecideTask(run.path, staging.path, manifest, base, keys, n_slices, n_members > 0, texts, repeated)
         for keys in ranges

@@ -30,7 +30,9 @@ from manifests.errors import RequestError
 from manifests.schema import Decontaminate
 from manifests.store import Folder, KeyRange, ranges_for
 
-TABLE = "contamination"
+CONTAMINATION = "contamination"
+"""The derived table."""
+
 INDEX = "contamination_index"
 STAGE = "decontaminate"
 REASON = "contaminated"
@@ -74,14 +76,16 @@ class _Matcher:
         return rows.cast(SCHEMA)
 
 
-def check(settings: Decontaminate | None, base: str) -> None:
-    """Read the benchmarks that a manifest names.
+def items_digest(settings: Decontaminate | None, base: str) -> str:
+    """Digest of the items that a manifest names and of the code that finds them; empty where it names none.
 
     Raises:
-        RequestError: one cannot be read, or holds nothing.
+        RequestError: a benchmark cannot be read, or holds nothing.
     """
-    if settings:
-        load_items(settings.against, settings.data_dir, base)
+    if settings is None:
+        return ""
+    items = load_items(settings.against, settings.data_dir, base)
+    return xxhash.xxh3_64_hexdigest(orjson.dumps([[item.__dict__ for item in items], code_digest(*CODE)]))
 
 
 def find_contamination(
@@ -111,12 +115,12 @@ def find_contamination(
             "`decontaminate.action: drop`, or curate again"
         )
     items = load_items(settings.against, settings.data_dir, base)
-    depends = [[item.__dict__ for item in items], code_digest(*CODE), (run / "measured").names(".parquet")]
+    depends = [items_digest(settings, base), (run / "measured").names(".parquet")]
     key = xxhash.xxh3_64_hexdigest(orjson.dumps(depends))
     folder = run / INDEX
     if not folder.exists("index.json") or folder.read_json("index.json")["key"] != key:
         _write_index(run, items, key, text_bytes)
-    table = Derived(TABLE, key, ["id", "row_hash", "text"], SCHEMA, _Matcher(run.path, key))
+    table = Derived(CONTAMINATION, key, ["id", "row_hash", "text"], SCHEMA, _Matcher(run.path, key))
     return derive(run, table, engine, progress)
 
 
@@ -132,6 +136,7 @@ def _write_index(run: Folder, items: list[Item], key: str, text_bytes: int) -> N
     sample = texts.drop_nulls().to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())
     counts = io.BytesIO()
     np.save(counts, count_in_documents(items, sample), allow_pickle=False)
+    ContaminationIndex.build(items[:1]).find(sample[:1])  # compiles here, once, what workers then find compiled
     folder = run / INDEX
     folder.remove("index.json")
     folder.write_bytes("items.json", orjson.dumps([item.__dict__ for item in items]))

@@ -13,6 +13,7 @@ import xxhash
 
 from curation.card import dataset_card
 from curation.decide import DECIDE_CODE, decide
+from curation.decontaminate import items_digest
 from curation.measure import Measurer
 from curation.read import Split, plan_splits
 from curation.report import render
@@ -118,6 +119,7 @@ def prepare(
     manifest = resolved(manifest, base)
     manifest = manifest.model_copy(update={"rules": override(manifest.rules, thresholds, base)})
     checked_rules(manifest, base)
+    items_digest(manifest.decontaminate, base)
     twice = [item for number, item in enumerate(manifest.inputs) if item in manifest.inputs[:number]]
     if twice:
         raise RequestError(f"inputs: source {twice[0].source!r}, path {twice[0].path!r} is listed twice")
@@ -244,6 +246,7 @@ def _fingerprint(job: Job, measured: str = "") -> str:
         measured,
         [task.fingerprint for task in job.tasks],
         job.manifest.model_dump(),
+        items_digest(job.manifest.decontaminate, job.base),
         code_digest(*DECIDE_CODE),
     ]
     return xxhash.xxh3_64_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))

@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 from polars.datatypes import DataTypeClass
 
+from curation.decontaminate_summary import summarize_hits
 from curation.predicates import Comparison
 from curation.rules import MISSING, CheckedRule
 from curation.summary_merge import merge
@@ -64,6 +65,7 @@ def summarize(judged: pl.DataFrame, rules: Sequence[CheckedRule]) -> Summary:
         samples=_reason_samples(judged),
         group_sizes=_group_sizes(judged),
         groups=_groups(judged),
+        benchmarks=summarize_hits(judged),
         failures=_failures(judged),
     )
 

@@ -9,9 +9,11 @@ from typing import TypeVar
 from curation.summary_models import (
     N_FAILURES,
     N_GROUPS,
+    N_HITS,
     N_MARGIN_SAMPLES,
     N_PII_SAMPLES,
     N_REASON_SAMPLES,
+    BenchmarkSummary,
     Distribution,
     Group,
     PiiSummary,
@@ -48,6 +50,7 @@ def _merge_two(a: Summary, b: Summary) -> Summary:
         group_sizes=_add(a.group_sizes, b.group_sizes),
         groups=_merge_groups(a.groups + b.groups),
         pii=tuple(_merge_pii(x, y) for x, y in zip(a.pii, b.pii, strict=True)),
+        benchmarks=_merge_benchmarks(a.benchmarks + b.benchmarks),
         failures=tuple(sorted((*a.failures, *b.failures), key=lambda item: item.key)[:N_FAILURES]),
     )
 
@@ -129,6 +132,20 @@ def _merge_pii(a: PiiSummary, b: PiiSummary) -> PiiSummary:
     return a.model_copy(
         update={"samples": tuple(samples)} | {name: getattr(a, name) + getattr(b, name) for name in sums}
     )
+
+
+def _merge_benchmarks(parts: Iterable[BenchmarkSummary]) -> tuple[BenchmarkSummary, ...]:
+    merged: dict[str, BenchmarkSummary] = {}
+    for part in parts:
+        other = merged.get(part.benchmark)
+        merged[part.benchmark] = _add_benchmarks(other, part) if other else part
+    return tuple(merged[name] for name in sorted(merged))
+
+
+def _add_benchmarks(a: BenchmarkSummary, b: BenchmarkSummary) -> BenchmarkSummary:
+    sums = {name: getattr(a, name) + getattr(b, name) for name in ("n_docs", "n_other_docs", "n_hits")}
+    hits = tuple(sorted(a.hits + b.hits, key=lambda hit: hit.order)[:N_HITS])
+    return a.model_copy(update={"hits": hits} | sums)
 
 
 def _merge_groups(groups: Iterable[Group]) -> tuple[Group, ...]:

@@ -11,6 +11,7 @@ N_MARGIN_SAMPLES = 20
 N_REASON_SAMPLES = 10
 N_GROUPS = 20
 N_FAILURES = 50
+N_HITS = 20
 N_PII_SAMPLES = 5
 SNIPPET_CHARS = 300
 
@@ -183,6 +184,39 @@ class PiiSummary(Model):
     samples: tuple[PiiSample, ...]
 
 
+class Hit(Model):
+    """A benchmark item in a document, side by side."""
+
+    id: str
+    copy_number: int
+    source: str
+    language: str | None
+    item: str
+    score: float
+    found: str
+    """The words of the document, cut."""
+    wanted: str
+    """Those of the item, cut."""
+
+    @property
+    def order(self) -> tuple[float, str, int, str]:
+        """The least sure first: they tell whether the threshold is right."""
+        return self.score, self.id, self.copy_number, self.item
+
+
+class BenchmarkSummary(Model):
+    """What was found of one benchmark."""
+
+    benchmark: str
+    n_docs: int
+    """Documents that rules and duplicates let through, and that hold an item."""
+    n_other_docs: int
+    """Documents that hold one and were dropped for something else."""
+    n_hits: int
+    """Places of items in the first."""
+    hits: tuple[Hit, ...]
+
+
 class Summary(Model):
     """Everything that the report shows of the data."""
 
@@ -194,6 +228,8 @@ class Summary(Model):
     """Records by the size of their exact-duplicate group, from 2 on. There are at most sqrt(2 n_docs) sizes."""
     groups: tuple[Group, ...] = ()
     failures: tuple[Failure, ...] = ()
+    benchmarks: tuple[BenchmarkSummary, ...] = ()
+    """Those with hits, by name."""
     pii: tuple[PiiSummary, ...] = ()
 
 

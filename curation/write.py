@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 import pyarrow as pa
 
+from curation.decontaminate import CONTAMINATION, judge_hits, read_hits, redact_hits
 from curation.dedup import repeats, spans, survivors
 from curation.rules import CheckedRule, columns_needed
 from curation.summary import Summary, merge, summarize
@@ -93,7 +94,11 @@ def _decided_rows(task: DecideTask, keys: KeyRange) -> pl.DataFrame:
     if task.texts_in:
         texts = Folder(task.texts_in).read_range("id", keys, ["id", "copy", "text"])
         frame = frame.join(texts, on=["id", "copy"], how="left", maintain_order="left")
-    return repeats.remove(frame, task.repeated, Folder(task.staging) / "repeats", keys, task.manifest.dedup)
+    settings = task.manifest.decontaminate
+    if settings:
+        frame = judge_hits(frame, read_hits(Folder(task.run) / CONTAMINATION, keys, settings), settings)
+    frame = repeats.remove(frame, task.repeated, Folder(task.staging) / "repeats", keys, task.manifest.dedup)
+    return redact_hits(frame, settings)
 
 
 def _judged_with_duplicates(task: DecideTask, measured: pl.DataFrame, keys: KeyRange) -> pl.DataFrame:
