@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import float32, int32, uint64
+from numba import float32, int32, uint64, uintp
 
 from classifiers.fasttext_file import (
     HIERARCHICAL,
@@ -219,7 +219,7 @@ def _add_word(model: Predictor, word: int, size: int, is_end: bool, scratch: Scr
     """Adds the rows of a word to hidden; returns how many there are."""
     if word >= 0 and len(model.word_sums):
         for j in range(len(scratch.hidden)):
-            scratch.hidden[j] += model.word_sums[word, j]
+            scratch.hidden[j] += model.word_sums[uintp(word), j]
         return int(model.word_sizes[word])
     n_rows = rows_of_word(model.buckets, word, scratch.token, size, is_end, scratch.rows)
     add_rows(model.rows, scratch.rows, n_rows, scratch.hidden)
@@ -276,8 +276,9 @@ def _rank(model: Predictor, scratch: Scratch, label: npt.NDArray[np.int64], scor
     output = scratch.output
     output[:] = 0
     for j in range(len(scratch.hidden)):
+        weight = scratch.hidden[j]
         for i in range(len(output)):
-            output[i] += model.outputs[j, i] * scratch.hidden[j]
+            output[i] += model.outputs[j, i] * weight
     if model.loss == SOFTMAX:
         _softmax(output)
     for i in range(len(output)):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import int8, njit, uint32, uint64
+from numba import int8, njit, uint32, uint64, uintp
 
 from classifiers.fasttext_file import N_CENTROIDS, Matrix, ModelFile
 from classifiers.scripts import Bytes, Offsets
@@ -180,8 +180,9 @@ def add_rows(matrix: Matrix, rows: Ints, n_rows: int, total: Floats) -> None:
     """Adds rows of the input matrix to total, in the order in which fastText adds them."""
     if len(matrix.codes) == 0:
         for i in range(n_rows):
+            row = uintp(rows[i])  # outside the inner loop and never negative: only so does the loop become vectors
             for j in range(len(total)):
-                total[j] += matrix.values[rows[i], j].value
+                total[j] += matrix.values[row, j].value
         return
     for i in range(n_rows):
         norm = matrix.norms[rows[i]]
