@@ -460,6 +460,17 @@ def _print_story(story: Any) -> None:
             (piece["rule"], f"{piece['start']}-{piece['end']}", escape(piece["text"])) for piece in story.removed
         ]
         out.print(_table(["rule", "characters", "text"], pieces))
+    if story.items:
+        out.print("\nBenchmark items found in the text:")
+        items = [
+            (
+                f"{item['benchmark']}:{item['item']}",
+                f"{item['score']:.2f}",
+                *map(escape, (item["found"], item["wanted"])),
+            )
+            for item in story.items
+        ]
+        out.print(_table(["item", "score", "in the document", "in the benchmark"], items))
     if story.text:
         out.print(f"\n{story.text[:600]}", markup=False, style="dim")
 

@@ -97,12 +97,14 @@ def _tasks() -> dict[str, list[TaskTable]]:
 def _sources(entry: str | BenchmarkFile, data_dir: str | None, base: str) -> Iterator[_Source]:
     if isinstance(entry, BenchmarkFile):
         path = resolve(entry.path, base)
-        yield _Source(entry.name or _stem(path), {_stem(path): _existing(path)}, entry)
+        name = _stem(posixpath.basename(path))
+        yield _Source(entry.name or name, {name: _existing(path)}, entry)
     elif entry in _tasks():
         yield from _task_sources(entry, data_dir, base)
     elif entry.endswith(SUFFIXES):
         path = resolve(entry, base)
-        yield _Source(_stem(path), {_stem(path): _existing(path)}, BenchmarkColumns())
+        name = _stem(posixpath.basename(path))
+        yield _Source(name, {name: _existing(path)}, BenchmarkColumns())
     else:
         close = difflib.get_close_matches(entry.lower(), task_names(), n=1)
         raise RequestError(
@@ -160,9 +162,8 @@ def _existing(path: str) -> str:
 
 
 def _stem(path: str) -> str:
-    """A path without its suffix and the number of its shard; of an absolute path, its name."""
-    name = posixpath.basename(path) if posixpath.isabs(path) or "://" in path else path
-    name = next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
+    """A path without its suffix, and without the number of its shard if that is the only one."""
+    name = next((path.removesuffix(suffix) for suffix in SUFFIXES if path.endswith(suffix)), path)
     return re.sub(r"-00000-of-00001$", "", name)
 
 

@@ -60,6 +60,10 @@ SCHEMA = pa.schema(
 """The derived table: one row per place of an item in a measured text, in the order of its part."""
 
 
+SHOWN = ["benchmark", "item", "score", "start", "end", "found", "wanted"]
+"""What reports say of a place."""
+
+
 @dataclass(frozen=True)
 class _Matcher:
     """Finds the items of a run's index in the texts of a measured part; pickles to a worker."""
@@ -162,6 +166,15 @@ def read_hits(table: Folder, keys: KeyRange, settings: Decontaminate) -> pl.Data
     return hits.sort(order, descending=[name == "score" for name in order])
 
 
+def find_items(run: Folder, id: str, row_hash: bytes) -> list[dict[str, Any]]:
+    """What was found in one document, at any score, the surest first: SHOWN of each place."""
+    table = run / CONTAMINATION
+    if not table.names(".parquet"):
+        return []
+    found = table.scan().filter((pl.col("id") == id) & (pl.col("row_hash") == row_hash)).select(SHOWN).collect()
+    return found.sort("score", "start", descending=[True, False]).to_dicts()
+
+
 def judge_hits(frame: pl.DataFrame, hits: pl.DataFrame, settings: Decontaminate) -> pl.DataFrame:
     """Decided rows with what hits say of them.
 
@@ -173,8 +186,7 @@ def judge_hits(frame: pl.DataFrame, hits: pl.DataFrame, settings: Decontaminate)
     Adds `hits` (a list of structs, the surest first; null where there is none). With `action: drop`, kept rows are
     dropped for their surest hit; otherwise they get `measured_text`, for `redact_hits`.
     """
-    shown = ["benchmark", "item", "score", "start", "end", "found", "wanted"]
-    lists = hits.group_by("id", "row_hash", maintain_order=True).agg(pl.struct(shown).alias("hits"))
+    lists = hits.group_by("id", "row_hash", maintain_order=True).agg(pl.struct(SHOWN).alias("hits"))
     frame = frame.join(lists, on=["id", "row_hash"], how="left", maintain_order="left")
     is_hit = (pl.col("verdict") == "kept") & pl.col("hits").is_not_null()
     if settings.action == "redact":

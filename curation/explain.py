@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from curation.decontaminate import find_items
 from curation.verdicts import checked_rules
 from manifests.errors import RequestError
 from manifests.record import measured_folder, read_record
@@ -37,6 +38,8 @@ class Story:
     text: str | None
     removed: list[dict[str, Any]]
     """What went of the text: {rule, start, end, text}."""
+    items: list[dict[str, Any]]
+    """Items of benchmarks that were found in the text: {benchmark, item, score, start, end, found, wanted}."""
 
 
 def explain(run: Folder, name: str) -> list[Story]:
@@ -69,7 +72,8 @@ def _story(run: Folder, measured_in: Folder, manifest: CorpusManifest, base: str
     text = values.pop("text", None)
     judged = measured if row["stage"] not in ("read", "extract") else measured.clear()
     pieces = [edit | {"text": text[edit["start"] : edit["end"]]} for edit in (row["edits"] or []) if text is not None]
-    return Story(row, values, _outcomes(judged, manifest, base), group, text, pieces)
+    items = find_items(measured_in, row["id"], measured["row_hash"][0]) if manifest.decontaminate else []
+    return Story(row, values, _outcomes(judged, manifest, base), group, text, pieces, items)
 
 
 def _outcomes(measured: pl.DataFrame, manifest: CorpusManifest, base: str) -> list[RuleOutcome]:

@@ -382,6 +382,7 @@ def _finish(
         },
         skipped=dict(counts.skipped),
         licenses=decided.licenses,
+        benchmarks={item.benchmark: item.counts for item in decided.summary.benchmarks},
         shards={shard: {"read": part.n_read, **part.n_early} for shard, part in shards.items()},
         digests={"documents": decided.documents.hex, "ledger": decided.ledger.hex},
         timings={**watch.seconds, **{f"measure.{name}": seconds for name, seconds in counts.seconds.items()}},

@@ -43,7 +43,7 @@ N_MANIFEST_CHARS = 40_000
 N_DECIDING = 7
 """Rules named beside the funnel."""
 
-STAGES = ("read", "extract", "rules", "dedup")
+STAGES = ("read", "extract", "rules", "dedup", "decontaminate")
 LANGUAGE_NAMES = {
     "ko": "Korean",
     "en": "English",
@@ -177,6 +177,8 @@ def render(summary: Summary, record: Mapping[str, Any]) -> str:
             signals=signals,
             sizes=_sizes(summary.group_sizes),
             groups=summary.groups,
+            benchmarks=summary.benchmarks,
+            decontaminate=(record.get("manifest") or {}).get("decontaminate"),
             failures=summary.failures,
             timings=_timings(record.get("timings") or {}),
             inputs=record.get("inputs") or [],

@@ -216,6 +216,11 @@ class BenchmarkSummary(Model):
     """Places of items in the first."""
     hits: tuple[Hit, ...]
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers alone."""
+        return self.model_dump(include={"n_docs", "n_other_docs", "n_hits"})
+
 
 class Summary(Model):
     """Everything that the report shows of the data."""

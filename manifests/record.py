@@ -45,6 +45,8 @@ class RunRecord(BaseModel):
     licenses: dict[str, int]
     pii: dict[str, dict[str, int]] = {}
     """Of each kind of personal data: spans and documents found, kept and masked."""
+    benchmarks: dict[str, dict[str, int]] = {}
+    """Of each benchmark that was found: documents that hold its items, and the items in them."""
     shards: dict[str, dict[str, int]]
     digests: dict[str, str]
     timings: dict[str, float]

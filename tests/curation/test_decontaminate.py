@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from curation.explain import explain
 from curation.pipeline import changed_manifest, curate, decide_again
 from curation.summary import Summary
 from manifests.errors import RequestError
@@ -96,6 +97,18 @@ def test_the_summary_counts_per_benchmark_and_shows_both_texts(finished: Path) -
     assert counts == [("math", 3, 1), ("quiz", 2, 1)]
     hit = next(hit for hit in summary.benchmarks[0].hits if "🙂" not in hit.found and "12개" in hit.found)
     assert (hit.found, hit.wanted) == (QUESTION, QUESTION)
+
+
+def test_report_and_explain_show_both_texts(finished: Path) -> None:
+    """The page escapes what strangers wrote."""
+    page = (finished / "out" / "report.html").read_text()
+    section = page[page.index('id="benchmarks"') : page.index('id="failures"')]
+    assert section.count(QUESTION) >= 2
+    row = ledger(finished / "out")["both"]
+    (story,) = explain(Folder(str(finished / "out")), str(row["id"]))
+    assert {(item["benchmark"], item["item"]) for item in story.items} == {("math", "m1"), ("quiz", "q1")}
+    record = json.loads((finished / "out" / "run.json").read_bytes())
+    assert record["benchmarks"]["math"] == {"n_docs": 3, "n_other_docs": 1, "n_hits": 3}
 
 
 def test_another_threshold_or_action_does_not_match_again(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
