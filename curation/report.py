@@ -144,6 +144,10 @@ class SizeRow:
     n_docs: int
 
 
+N_PIECES_SHOWN = 20
+"""Removed lines and stretches that the report lists, of each rule."""
+
+
 def render(summary: Summary, record: Mapping[str, Any]) -> str:
     """The report as one HTML page.
 
@@ -177,6 +181,9 @@ def render(summary: Summary, record: Mapping[str, Any]) -> str:
             signals=signals,
             sizes=_sizes(summary.group_sizes),
             groups=summary.groups,
+            pii=summary.pii,
+            removed=summary.removed,
+            n_pieces=N_PIECES_SHOWN,
             benchmarks=summary.benchmarks,
             decontaminate=(record.get("manifest") or {}).get("decontaminate"),
             failures=summary.failures,

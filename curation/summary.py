@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from polars.datatypes import DataTypeClass
 
 from curation.decontaminate_summary import summarize_hits
+from curation.dedup.repeats_summary import summarize_removed
 from curation.predicates import Comparison
 from curation.rules import MISSING, CheckedRule
 from curation.summary_merge import merge
@@ -66,6 +67,7 @@ def summarize(judged: pl.DataFrame, rules: Sequence[CheckedRule]) -> Summary:
         group_sizes=_group_sizes(judged),
         groups=_groups(judged),
         benchmarks=summarize_hits(judged),
+        removed=summarize_removed(judged),
         failures=_failures(judged),
     )
 

@@ -11,6 +11,7 @@ from curation.summary_models import (
     N_GROUPS,
     N_HITS,
     N_MARGIN_SAMPLES,
+    N_PIECES,
     N_PII_SAMPLES,
     N_REASON_SAMPLES,
     BenchmarkSummary,
@@ -18,6 +19,8 @@ from curation.summary_models import (
     Group,
     PiiSummary,
     ReasonSamples,
+    RemovedPiece,
+    RemovedSummary,
     RuleSummary,
     Sample,
     Signal,
@@ -51,8 +54,35 @@ def _merge_two(a: Summary, b: Summary) -> Summary:
         groups=_merge_groups(a.groups + b.groups),
         pii=tuple(_merge_pii(x, y) for x, y in zip(a.pii, b.pii, strict=True)),
         benchmarks=_merge_benchmarks(a.benchmarks + b.benchmarks),
+        removed=_merge_removed(a.removed + b.removed),
         failures=tuple(sorted((*a.failures, *b.failures), key=lambda item: item.key)[:N_FAILURES]),
     )
+
+
+def _merge_removed(parts: Iterable[RemovedSummary]) -> tuple[RemovedSummary, ...]:
+    by_rule: dict[str, list[RemovedSummary]] = {}
+    for part in parts:
+        by_rule.setdefault(part.rule, []).append(part)
+    return tuple(
+        RemovedSummary(
+            rule=rule,
+            n_docs=sum(part.n_docs for part in mine),
+            n_places=sum(part.n_places for part in mine),
+            n_chars=sum(part.n_chars for part in mine),
+            pieces=_merge_pieces(piece for part in mine for piece in part.pieces),
+        )
+        for rule, mine in sorted(by_rule.items())
+    )
+
+
+def _merge_pieces(pieces: Iterable[RemovedPiece]) -> tuple[RemovedPiece, ...]:
+    merged: dict[tuple[str, int], RemovedPiece] = {}
+    for piece in pieces:
+        known = merged.get((piece.text, piece.length))
+        n_places, n_chars = (known.n_places, known.n_chars) if known else (0, 0)
+        counts = {"n_places": n_places + piece.n_places, "n_chars": n_chars + piece.n_chars}
+        merged[piece.text, piece.length] = piece.model_copy(update=counts)
+    return tuple(sorted(merged.values(), key=lambda piece: piece.order)[:N_PIECES])
 
 
 def _add(a: Mapping[Key, int], b: Mapping[Key, int]) -> dict[Key, int]:

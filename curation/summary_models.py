@@ -13,6 +13,7 @@ N_GROUPS = 20
 N_FAILURES = 50
 N_HITS = 20
 N_PII_SAMPLES = 5
+N_PIECES = 200
 SNIPPET_CHARS = 300
 
 Scale = Literal["fraction", "count", "amount"]
@@ -183,6 +184,11 @@ class PiiSummary(Model):
     n_masked: int
     samples: tuple[PiiSample, ...]
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers alone."""
+        return self.model_dump(include={"n_found", "n_docs", "n_kept", "n_kept_docs", "n_masked"})
+
 
 class Hit(Model):
     """A benchmark item in a document, side by side."""
@@ -222,6 +228,36 @@ class BenchmarkSummary(Model):
         return self.model_dump(include={"n_docs", "n_other_docs", "n_hits"})
 
 
+class RemovedPiece(Model):
+    """A line or stretch that was removed from kept documents."""
+
+    text: str
+    """Its beginning."""
+    length: int
+    """Of all of it, in characters."""
+    n_places: int
+    n_chars: int
+
+    @property
+    def order(self) -> tuple[int, str, int]:
+        """What took most first."""
+        return -self.n_chars, self.text, self.length
+
+
+class RemovedSummary(Model):
+    """What a rule removed from the texts of kept documents.
+
+    The counts of pieces are exact while no part of the corpus has more than N_PIECES different ones; after that those
+    of rare pieces may be too low.
+    """
+
+    rule: str
+    n_docs: int
+    n_places: int
+    n_chars: int
+    pieces: tuple[RemovedPiece, ...]
+
+
 class Summary(Model):
     """Everything that the report shows of the data."""
 
@@ -236,6 +272,8 @@ class Summary(Model):
     benchmarks: tuple[BenchmarkSummary, ...] = ()
     """Those with hits, by name."""
     pii: tuple[PiiSummary, ...] = ()
+    removed: tuple[RemovedSummary, ...] = ()
+    """What repeated lines and stretches took from kept documents, by rule."""
 
 
 Keyed = TypeVar("Keyed", Tally, ReasonSamples)

@@ -29,6 +29,9 @@ RULES = ("repeated_lines", "repeated_spans")
 EDITS = pl.List(pl.Struct({"rule": pl.String, "start": pl.Int32, "end": pl.Int32}))
 """What went of a text and why, in order and apart from each other, as the ledger has it."""
 
+PIECES = pl.List(pl.Struct({"rule": pl.String, "text": pl.String}))
+"""The same as texts."""
+
 
 @dataclass(frozen=True)
 class Repeats:
@@ -59,8 +62,8 @@ def remove(frame: pl.DataFrame, repeats: Repeats, firsts: Folder, keys: KeyRange
         keys: the range.
         dedup: the manifest's settings.
 
-    Returns the frame with `edits` (EDITS, null where nothing was removed), other texts, and with the verdicts of
-    documents that would lose too much.
+    Returns the frame with `edits` (EDITS, null where nothing was removed), `removed` (PIECES, alike; no such column
+    where nothing is looked for), other texts, and with the verdicts of documents that would lose too much.
     """
     if not (repeats.lines or repeats.spans):
         return frame.with_columns(edits=pl.lit(None, EDITS))
@@ -73,7 +76,13 @@ def remove(frame: pl.DataFrame, repeats: Repeats, firsts: Folder, keys: KeyRange
         [{"start": edit["start"], "end": edit["end"], "replacement": ""} for edit in row] for row in removed["edits"]
     ]
     left = pl.Series("left", apply_edits(texts, pa.array(cuts, TEXT_EDITS)).texts, pl.String)
-    changes = removed.select("id", "copy", "edits", "removed_frac").with_columns(left)
+    pieces = [
+        [{"rule": edit["rule"], "text": text[edit["start"] : edit["end"]]} for edit in row]
+        for text, row in removed.select("text", "edits").iter_rows()
+    ]
+    changes = removed.select("id", "copy", "edits", "removed_frac").with_columns(
+        left, pl.Series("removed", pieces, PIECES)
+    )
     frame = frame.join(changes, on=["id", "copy"], how="left", maintain_order="left")
     share = pl.col("removed_frac")
     is_lost = ((share > dedup.max_removed_frac) | (share == 1.0)).fill_null(False)
@@ -85,6 +94,10 @@ def remove(frame: pl.DataFrame, repeats: Repeats, firsts: Folder, keys: KeyRange
         value=pl.when(is_lost).then(share).otherwise("value"),
         threshold=pl.when(is_lost).then(pl.lit(dedup.max_removed_frac)).otherwise("threshold"),
         edits=pl.when(is_changed).then("edits"),
+        removed=pl.when(is_changed).then("removed"),
+        n_text_bytes=pl.when(is_changed)
+        .then(pl.col("left").str.len_bytes().cast(pl.Int64))
+        .otherwise("n_text_bytes"),
         text=pl.when(is_changed).then("left").otherwise("text"),
     ).drop("left", "removed_frac")
 

@@ -8,6 +8,7 @@ import pytest
 
 from curation.explain import explain
 from curation.pipeline import changed_manifest, curate, decide_again
+from curation.summary import Summary
 from manifests.errors import RequestError
 from manifests.load import load_manifest
 from manifests.store import Folder
@@ -77,6 +78,21 @@ def test_one_occurrence_of_a_stretch_is_left_and_no_red_line(finished: Path) -> 
         ("repeated_lines", len("홈 | 게시판 | 로그인\n")),
         ("repeated_spans", len(NOTICE) + 1),
     }
+
+
+def test_the_report_lists_what_took_most(finished: Path) -> None:
+    ledger = table(finished / "out", "ledger").explode("edits").unnest("edits").drop_nulls("rule")
+    counts = ledger.group_by("rule").agg(
+        n_docs=pl.col("id").n_unique(), n_places=pl.len(), n_chars=(pl.col("end") - pl.col("start")).sum()
+    )
+    summary = Summary.model_validate(Folder(str(finished / "out")).read_json("summary.json"))
+    assert [part.model_dump(exclude={"pieces"}) for part in summary.removed] == counts.sort("rule").to_dicts()
+    assert [[piece.text for piece in part.pieces] for part in summary.removed] == [
+        ["홈 | 게시판 | 로그인\n"],
+        [f"{NOTICE}\n"],
+    ]
+    report = (finished / "out/report.html").read_text()
+    assert all(piece in report for piece in ("Removed from texts", NOTICE, "홈 | 게시판 | 로그인"))
 
 
 def test_a_document_that_loses_all_is_dropped(finished: Path) -> None:
