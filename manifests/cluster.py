@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import re
+import signal
 import sys
 import threading
 import time
@@ -78,6 +79,13 @@ class ClusterEngine(Engine):
         self._counted_at = self._worked_at = 0.0
 
     def __enter__(self) -> "ClusterEngine":
+        with contextlib.ExitStack() as unless_it_fails:
+            unless_it_fails.callback(self._stack.close)
+            self._open()
+            unless_it_fails.pop_all()
+        return self
+
+    def _open(self) -> None:
         import dask
         from distributed import LocalCluster
 
@@ -95,7 +103,6 @@ class ClusterEngine(Engine):
                 "one and prints its address"
             ) from error
         self._stack.callback(lambda: self._client.close(timeout=POLL_S))
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
@@ -186,6 +193,7 @@ class ClusterEngine(Engine):
 
 
 def _local_settings(workers: Workers) -> dict[str, Any]:
+    import dask
     from dask.system import CPU_COUNT  # both are those of this process's cgroup
     from distributed.system import MEMORY_LIMIT
 
@@ -197,8 +205,14 @@ def _local_settings(workers: Workers) -> dict[str, Any]:
         "dashboard_address": "127.0.0.1:0",  # the scheduler's HTTP server wants a port, where others may have theirs
         "scheduler_kwargs": {"dashboard": False},
         "silence_logs": logging.CRITICAL,
+        "preload": [*dask.config.get("distributed.worker.preload"), __name__],
         "env": {"POLARS_MAX_THREADS": str(n_threads)},
     }
+
+
+def dask_setup(_: object) -> None:
+    """Called by Dask in each local worker: Ctrl-C in a terminal reaches workers too, but ends the command alone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _result(future: Any, item: object, workers: Workers) -> Any:

@@ -5,6 +5,8 @@ that what a step holds in memory is bounded by the range and not by the corpus.
 """
 
 import contextlib
+import errno
+import os
 import posixpath
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +21,13 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from manifests.contracts import check_version, versioned
+from manifests.errors import RunError
 
 KEY_SPACE_BITS = 32
 """Key ranges are cut by the first 32 bits of a hexadecimal key."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a full disk, or a quota that is used up, answers."""
 
 COMPRESSION = "zstd"
 COMPRESSION_LEVEL = 1
@@ -111,15 +117,24 @@ class Folder:
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[str]:
-        """A path to write to; renamed to `name` when the block ends well, removed when it does not."""
-        self.fs.makedirs(self.root, exist_ok=True)
+        """A path to write to; renamed to `name` when the block ends well, removed when it does not.
+
+        Raises:
+            RunError: the disk is full.
+        """
         aside = self.file(f".{name}.{uuid.uuid4().hex[:8]}")
         try:
+            self.fs.makedirs(self.root, exist_ok=True)
             yield aside
             self.fs.mv(aside, self.file(name))
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
+        except BaseException as error:
+            with contextlib.suppress(OSError):
                 self.fs.rm(aside)
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise RunError(
+                    f"{os.strerror(error.errno)} while writing {self.url(name)}; what was finished is kept: free space "
+                    "(`onggi plan` tells how much a run takes) and run the same command again to go on"
+                ) from error
             raise
 
     def move_in(self, other: "Folder", name: str) -> None:

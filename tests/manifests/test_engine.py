@@ -95,7 +95,7 @@ def test_a_folder_that_workers_do_not_see(engine: Engine, tmp_path: Path) -> Non
 def test_memory_of_a_worker_is_capped() -> None:
     with (
         open_engine(Workers(2, memory_bytes=400 << 20)) as capped,
-        pytest.raises(RunError, match="3 workers died .* out of memory"),
+        pytest.raises(RunError, match=r"3 workers died .* out of memory"),
     ):
         list(capped.map(hold, [500 << 20]))
 

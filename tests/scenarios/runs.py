@@ -27,6 +27,11 @@ limits: {shard_bytes: 200_000}
 output: {path: out, shard_bytes: 500_000}
 """
 
+LIGHT = MANIFEST.replace("signals: true", "signals: false").replace(
+    "  - {ruleset: gopher, when: \"language = 'en'\"}\n", ""
+)
+"""The same without what takes long to compile."""
+
 
 def lay_out(folder: Path, manifest: str = MANIFEST) -> Path:
     """Put part of the sample and a manifest into a folder; returns the manifest's path."""

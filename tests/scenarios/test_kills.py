@@ -13,11 +13,7 @@ from curation.pipeline import changed_manifest, curate, decide_again
 from manifests.errors import RequestError
 from manifests.record import RunRecord, read_record
 from manifests.store import Folder
-from tests.scenarios.runs import MANIFEST, document_files, job_of, lay_out
-
-LIGHT = MANIFEST.replace("signals: true", "signals: false").replace(
-    "  - {ruleset: gopher, when: \"language = 'en'\"}\n", ""
-)
+from tests.scenarios.runs import LIGHT, document_files, job_of, lay_out
 
 
 class KilledError(BaseException):
