@@ -9,6 +9,7 @@ import xxhash
 
 from classifiers.language import LanguageIdentifier
 from curation.charset import decode
+from curation.datatrove_bridge import Steps
 from curation.extract import Extract, ExtractError, extractor
 from curation.normalize import normalize_column
 from curation.pii import find_pii
@@ -31,8 +32,14 @@ class Measurer:
         self._signals = measure.signals
         self._metadata_names = manifest.metadata_names
         self._pii_kinds = manifest.pii_kinds
-        signals = SIGNAL_TYPE if measure.signals else None
-        self.schema = measured_schema(self._metadata_names, signals, store_text=True, pii=bool(self._pii_kinds))
+        self._datatrove = Steps(measure.datatrove)
+        self.schema = measured_schema(
+            self._metadata_names,
+            SIGNAL_TYPE if measure.signals else None,
+            store_text=True,
+            pii=bool(self._pii_kinds),
+            datatrove=list(self._datatrove.filters),
+        )
         self.watch = Stopwatch()
 
     def measure(self, records: pa.RecordBatch) -> pa.Table:
@@ -42,6 +49,9 @@ class Measurer:
         }
         with self.watch("extract"):
             texts, causes = self._texts(records)
+        if self._datatrove.formatters:
+            with self.watch("datatrove"):
+                texts = self._datatrove.format(texts, causes.fail)
         with self.watch("normalize"):
             texts = normalize_column(texts)
         causes.mark_empty(texts)
@@ -52,6 +62,9 @@ class Measurer:
         columns["text_digest"] = _text_digests(texts)
         columns["n_text_bytes"] = pc.fill_null(pc.cast(pc.binary_length(texts), pa.int64()), 0)
         columns |= self._measure_texts(texts)
+        if self._datatrove.filters:
+            with self.watch("datatrove"):
+                columns["datatrove"] = self._datatrove.judge(texts, columns)
         fields = [field for field in self.schema if field.name != "row_hash"]
         arrays = [columns.get(field.name, pa.nulls(len(texts), field.type)) for field in fields]
         table = pa.table(arrays, names=[field.name for field in fields])

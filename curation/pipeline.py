@@ -12,6 +12,7 @@ import pyarrow as pa
 import xxhash
 
 from curation.card import dataset_card
+from curation.datatrove_bridge import check_steps
 from curation.decide import DECIDE_CODE, decide
 from curation.decontaminate import items_digest
 from curation.measure import Measurer
@@ -118,6 +119,7 @@ def prepare(
     """
     manifest = resolved(manifest, base)
     manifest = manifest.model_copy(update={"rules": override(manifest.rules, thresholds, base)})
+    check_steps(manifest.measure.datatrove)
     checked_rules(manifest, base)
     items_digest(manifest.decontaminate, base)
     twice = [item for number, item in enumerate(manifest.inputs) if item in manifest.inputs[:number]]

@@ -13,6 +13,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from xxhash import xxh3_128, xxh3_128_hexdigest
 
+from curation.datatrove_bridge import check_reader, read_datatrove
 from curation.read_batch import Batch, Split
 from curation.read_jsonl import cut_jsonl, read_jsonl
 from curation.read_parquet import check_columns, cut_parquet, open_parquet, read_parquet
@@ -36,6 +37,7 @@ FORMATS = {
 TEXT_FILES_PER_SPLIT = 10_000
 
 _READERS: dict[str, Callable[..., Iterator[Batch]]] = {
+    "datatrove": read_datatrove,
     "warc": read_warc,
     "jsonl": read_jsonl,
     "parquet": read_parquet,
@@ -128,6 +130,7 @@ def _check_mapping(item: Input, formats: set[str]) -> None:
     Raises:
         RequestError: names the fields of the input.
     """
+    check_reader(item)
     columns = {"text", "html", "charset"} if "warc" in formats else set()
     if "text" in formats:
         columns = {"text", "html", "key", "url", "date", "license", "category", "charset", "metadata"}
@@ -161,6 +164,8 @@ def _formats(item: Input) -> list[str]:
 
 
 def _format_of(name: str, item: Input) -> str | None:
+    if item.datatrove:
+        return "datatrove"
     return next((f for f in _formats(item) if name.lower().endswith(FORMATS[f])), None)
 
 
@@ -196,6 +201,9 @@ def _digest(path: str) -> str:
 
 
 def _splits_of(file: InputFile, item: Input, shard_bytes: int) -> Iterator[Split]:
+    if file.format == "datatrove":
+        yield Split(item.source, file.path, file.format, 0, 1, file.size_bytes, _digest(file.path))
+        return
     with open_input(file.path) as opened:
         if file.format == "parquet":
             parquet = open_parquet(opened, file.path)

@@ -27,7 +27,7 @@ class Split:
 
     source: str
     path: str  # fsspec URL or absolute path; of text, the folder that `files` are relative to
-    format: str  # warc | jsonl | parquet | text
+    format: str  # warc | jsonl | parquet | text | datatrove
     start: int
     end: int
     file_bytes: int

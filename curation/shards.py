@@ -34,6 +34,7 @@ MEASURE_CODE = (
     "classifiers/*.py",
     "classifiers/models/*",
     "curation/charset.py",
+    "curation/datatrove_bridge.py",
     "curation/extract*.py",
     "curation/kernels/*.*",
     "curation/main_content*",
@@ -75,6 +76,10 @@ class MeasureTask:
     def __str__(self) -> str:
         return f"source {self.split.source!r}, {self.split.path} ({self.split.start} to {self.split.end})"
 
+    @property
+    def _asks_datatrove(self) -> bool:
+        return bool(self.item.datatrove or self.manifest.measure.datatrove)
+
     @cached_property
     def fingerprint(self) -> str:
         """What the split's parts depend on: content, how it is read and measured, and the code that does it."""
@@ -88,6 +93,7 @@ class MeasureTask:
             "normal_form": NORMAL_FORM,
             "signals": SIGNALS_VERSION,
             "code": _measure_code(),
+            "datatrove": metadata.version("datatrove") if self._asks_datatrove else "",
             "model": _model_digest(self.manifest.measure.language.model if self.manifest.measure.language else ""),
         }
         return xxhash.xxh3_64_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))

@@ -5,6 +5,7 @@ from functools import lru_cache
 import polars as pl
 import pyarrow as pa
 
+from curation.datatrove_bridge import filter_names
 from curation.dedup import exact, survivors
 from curation.predicates import dotted_columns
 from curation.rules import CheckedRule, judge, load_rules
@@ -43,7 +44,8 @@ def predicate_columns(manifest: CorpusManifest, *, has_texts: bool = True) -> di
 def stored_schema(manifest: CorpusManifest, *, has_texts: bool = True) -> pa.Schema:
     """The columns that the manifest's measuring pass leaves."""
     names, signals, pii = manifest.metadata_names, signal_type(manifest), bool(manifest.pii_kinds)
-    return measured_schema(names, signals, store_text=has_texts, pii=pii)
+    filters = filter_names(manifest.measure.datatrove)
+    return measured_schema(names, signals, store_text=has_texts, pii=pii, datatrove=filters)
 
 
 def signal_type(manifest: CorpusManifest) -> pa.StructType | None:

@@ -3,7 +3,7 @@
 Writers call `conform`, which refuses a table that does not hold its contract; readers call `check_version`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -96,9 +96,15 @@ def records_schema(metadata_names: list[str]) -> pa.Schema:
 
 
 def measured_schema(
-    metadata_names: list[str], signals: pa.StructType | None, *, store_text: bool, pii: bool = False
+    metadata_names: list[str],
+    signals: pa.StructType | None,
+    *,
+    store_text: bool,
+    pii: bool = False,
+    datatrove: Sequence[str] = (),
 ) -> pa.Schema:
-    """Every record after the measuring pass, before any decision; `pii` is whether personal data was looked for.
+    """Every record after the measuring pass, before any decision; `pii` is whether personal data was looked for,
+    `datatrove` the names of datatrove's filters that judged the text.
 
     A row with a `verdict` was dropped or failed before it could be measured. `row_hash` covers what the row is, not
     where it was found; it orders records whose ids are equal. `text_digest` is that of the normalised text.
@@ -116,6 +122,7 @@ def measured_schema(
             *_LANGUAGE,
             *([pa.field("signals", signals)] if signals else []),
             *([pa.field("pii", PII_TYPE), pa.field("pii_count", pa.int32())] if pii else []),
+            *([pa.field("datatrove", pa.struct([(name, pa.string()) for name in datatrove]))] if datatrove else []),
             pa.field("verdict", pa.string()),
             *_CAUSE,
             *_LOCATOR,

@@ -28,6 +28,26 @@ class Limits(Model):
     """Content read before a shard is written: bounds memory, and what a killed run has to do again."""
 
 
+class DatatroveReader(Model):
+    """A reader of datatrove (`onggi[datatrove]`), file by file."""
+
+    reader: str = Field(min_length=1)
+    """A class that reads files, as `datatrove.pipeline.readers.CsvReader`."""
+    args: dict[str, Any] = Field(default_factory=dict)
+    """Its arguments but for the folder, as {text_key: body, id_key: url}."""
+
+
+class DatatroveStep(Model):
+    """A filter or a formatter of datatrove (`onggi[datatrove]`) in the measuring pass."""
+
+    name: Name
+    """What a filter's verdict is called: `datatrove.NAME` in a predicate."""
+    step: str = Field(min_length=1)
+    """The class, as `datatrove.pipeline.filters.C4BadWordsFilter`."""
+    args: dict[str, Any] = Field(default_factory=dict)
+    """Its arguments."""
+
+
 class Input(Model):
     """Where records come from, and what their fields are called there."""
 
@@ -58,6 +78,9 @@ class Input(Model):
     or `http:Server`."""
     set: dict[Literal["url", "date", "license", "category"], str] = Field(default_factory=dict)
     """Values that hold for every record, as {license: CC-BY-4.0}."""
+    datatrove: DatatroveReader | None = None
+    """Read each file through this reader. `url`, `date`, `license`, `category` and `metadata` name keys of its
+    documents' metadata; a document's id is its key."""
 
     @model_validator(mode="after")
     def _one_content_column(self) -> "Input":
@@ -110,6 +133,9 @@ class Measure(Model):
     """Measure all signals: the column `signals`."""
     pii: Pii | None = None
     """Find personal data: the columns `pii` and `pii_count`. Nothing is masked; see `redact`."""
+    datatrove: list[DatatroveStep] = Field(default_factory=list)
+    """Formatters change the text, in their order, before it is normalised. A filter judges the normalised text and
+    leaves a column of text, `datatrove.NAME`: `kept`, or its reason. A rule decides: `datatrove.NAME = 'kept'`."""
 
 
 class Rule(Model):
