@@ -62,6 +62,7 @@ MEANINGS = {
     "failed_rules": "All rules that failed; `reason` is the first of them.",
     "duplicate_of": "The `id` of the document that was kept instead.",
     "duplicate_of_copy": "Its `copy`.",
+    "edits": "What was removed from a kept document: the rule, and where in the measured text, in characters.",
     "file": "The file in which the record was found. No digest covers it.",
     "offset": "Where in that file: bytes, or rows of a Parquet file. No digest covers it.",
 }
