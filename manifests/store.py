@@ -168,12 +168,15 @@ class Folder:
 
     @contextlib.contextmanager
     def table_writer(
-        self, name: str, schema: pa.Schema, table: str, extra: Mapping[str, str] | None = None
+        self, name: str, schema: pa.Schema, table: str, extra: Mapping[str, str] | None = None, plain: bool = False
     ) -> Iterator["TableWriter"]:
-        """Write a Parquet file of `table`, row group by row group."""
+        """Write a Parquet file of `table`, row group by row group; `plain` for hashes, which nothing compresses."""
+        how: dict[str, Any] = {"compression": COMPRESSION, "compression_level": COMPRESSION_LEVEL}
+        if plain:
+            how = {"compression": "none", "use_dictionary": False}
         with self.writing(name) as path, self.fs.open(path, "wb") as file:
             full = versioned(schema, table, extra)
-            with pq.ParquetWriter(file, full, compression=COMPRESSION, compression_level=COMPRESSION_LEVEL) as writer:
+            with pq.ParquetWriter(file, full, **how) as writer:
                 yield TableWriter(writer, full)
 
     def parquet_metadata(self, name: str) -> pq.FileMetaData:

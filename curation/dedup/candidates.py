@@ -18,6 +18,9 @@ from curation.kernels.clusters import count_pairs, fill_pairs
 from manifests.store import Folder, KeyRange
 
 RANGE_SHIFT = 32
+TEXTS_PER_RANGE = 2_000_000
+"""Texts per task that numbers them. Few ranges make long stretches of each band, so that row groups are read once."""
+
 BAND_ROWS_PER_RANGE = 4_000_000
 """Nodes per task that joins a band."""
 
@@ -50,17 +53,16 @@ def number_texts(task: NumberTask) -> int:
         columns = ["text_digest", "shard", *task.banding.band_names]
         signed = (run / "signatures").read_range("text_digest", task.keys, columns)
         signed = signed.sort("text_digest", "shard").unique("text_digest", keep="first", maintain_order=True)
-        records = (run / "keys").read_range("text_digest", task.keys, ["text_digest"])
-        records = records.group_by("text_digest").len("n_records")
+        records = (run / "keys").read_range("text_digest", task.keys, ["text_digest"]).group_by("text_digest").len()
         signed = signed.with_columns(node=node_numbers(task.keys.index, signed.height))
         bands = [
             signed.select(pl.lit(k, pl.UInt16).alias("band"), pl.col(band).alias("hash"), "node").sort("hash")
             for k, band in enumerate(task.banding.band_names)
         ]
-        write_rows(work / "bands", name, pl.concat(bands), BANDS)
+        write_rows(work / "bands", name, pl.concat(bands), BANDS, plain=True)
         nodes = signed.select("node", "text_digest", part="shard")
         nodes = nodes.join(records, on="text_digest", maintain_order="left")
-        write_rows(work / "nodes", name, nodes.with_columns(pl.col("n_records").cast(pl.Int64)), NODES)
+        write_rows(work / "nodes", name, nodes.with_columns(n_records=pl.col("len").cast(pl.Int64)), NODES)
     return int((work / "nodes").parquet_metadata(name).num_rows)
 
 

@@ -19,10 +19,15 @@ _HALF = np.uint64(32)
 
 
 def write_rows(
-    folder: Folder, name: str, frame: pl.DataFrame, schema: pa.Schema, row_group_rows: int = ROW_GROUP_ROWS
+    folder: Folder,
+    name: str,
+    frame: pl.DataFrame,
+    schema: pa.Schema,
+    row_group_rows: int = ROW_GROUP_ROWS,
+    plain: bool = False,
 ) -> None:
-    """Write a file of rows that are in the order of the key by which they will be read."""
-    with folder.table_writer(name, schema, "exchange") as writer:
+    """Write a file of rows that are in the order of the key by which they will be read; `plain` for mere hashes."""
+    with folder.table_writer(name, schema, "exchange", plain=plain) as writer:
         writer.write(to_arrow(frame, schema), row_group_rows=row_group_rows)
 
 

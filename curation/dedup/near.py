@@ -11,7 +11,14 @@ import polars as pl
 import pyarrow as pa
 import xxhash
 
-from curation.dedup.candidates import BAND_ROWS_PER_RANGE, JoinTask, NumberTask, join_band, number_texts
+from curation.dedup.candidates import (
+    BAND_ROWS_PER_RANGE,
+    TEXTS_PER_RANGE,
+    JoinTask,
+    NumberTask,
+    join_band,
+    number_texts,
+)
 from curation.dedup.components import label_components
 from curation.dedup.exchange import ROWS_PER_RANGE, write_rows
 from curation.dedup.signatures import Banding
@@ -133,7 +140,7 @@ def _cluster(
             progress(step, len(results), len(tasks))
         return [results[task] for task in tasks]
 
-    ranges = ranges_for(n_rows, ROWS_PER_RANGE)
+    ranges = ranges_for(n_rows, TEXTS_PER_RANGE)
     n_nodes = each("number texts", number_texts, [NumberTask(run.path, work.path, banding, keys) for keys in ranges])
     band_ranges = ranges_for(sum(n_nodes), BAND_ROWS_PER_RANGE)
     joins = [JoinTask(work.path, k, keys, near.verify) for k in range(banding.n_bands) for keys in band_ranges]

@@ -122,7 +122,7 @@ def test_ranges_blocks_workers_and_rounds_change_nothing(tmp_path: Path, monkeyp
     find_clusters(run, settings, len(texts))
     before = (run / "near").scan().drop("shard").collect().sort("id")
     run.remove("near")
-    monkeypatch.setattr(near, "ROWS_PER_RANGE", 20)
+    monkeypatch.setattr(near, "TEXTS_PER_RANGE", 20)
     monkeypatch.setattr(near, "BAND_ROWS_PER_RANGE", 30)
     monkeypatch.setattr(near, "SHINGLES_PER_RANGE", 2000)
     monkeypatch.setattr(verify, "SHINGLES_PER_RANGE", 50)
