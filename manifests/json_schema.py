@@ -34,7 +34,7 @@ def expected(schema: Schema) -> str:
         case {"const": value}:
             return f"`{value}`"
         case {"enum": values}:
-            return f"one of {', '.join(values)}"
+            return f"one of {', '.join(map(str, values))}"
         case {"type": "string"} as text:
             return text_expected(text)
         case {"type": "integer" | "number" as kind} as number:

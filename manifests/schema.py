@@ -28,12 +28,17 @@ class Limits(Model):
     """Content read before a shard is written: bounds memory, and what a killed run has to do again."""
 
 
+Scalar = bool | int | float | str | None
+Argument = Scalar | list[Scalar] | dict[str, Scalar]
+"""What can be given to a class of datatrove."""
+
+
 class DatatroveReader(Model):
     """A reader of datatrove (`onggi[datatrove]`), file by file."""
 
     reader: str = Field(min_length=1)
     """A class that reads files, as `datatrove.pipeline.readers.CsvReader`."""
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: dict[str, Argument] = Field(default_factory=dict)
     """Its arguments but for the folder, as {text_key: body, id_key: url}."""
 
 
@@ -44,7 +49,7 @@ class DatatroveStep(Model):
     """What a filter's verdict is called: `datatrove.NAME` in a predicate."""
     step: str = Field(min_length=1)
     """The class, as `datatrove.pipeline.filters.C4BadWordsFilter`."""
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: dict[str, Argument] = Field(default_factory=dict)
     """Its arguments."""
 
 

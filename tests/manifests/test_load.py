@@ -86,13 +86,13 @@ WRONG = {
     HEAD + "? [a]\n: b": ["web.yaml:5: a key must be text, found a list or a mapping"],
     # keys
     HEAD + "measure:\n  languag:\n    model: x": [
-        "web.yaml:6: measure.languag: unknown key; did you mean `language`? valid: extract, language, signals"
+        "web.yaml:6: measure.languag: unknown key; did you mean `language`? valid: datatrove, extract, language, pii, signals"
     ],
     HEAD + "zzz: 1": [
         "web.yaml:5: zzz: unknown key; valid: dedup, inputs, kind, limits, measure, name, output, rules, store"
     ],
     HEAD + "limits: &l {record_bytes: 2000}\nmeasure: *l": [  # an alias is read where it stands
-        "web.yaml:5: measure.record_bytes: unknown key; valid: extract, language, signals"
+        "web.yaml:5: measure.record_bytes: unknown key; valid: datatrove, extract, language, pii, signals"
     ],
     # values
     HEAD + "store: column": ["web.yaml:5: store: found `column`; did you mean `columns`? valid: all, columns"],
@@ -263,7 +263,7 @@ WRONG_OVERRIDES = {
     "=3": "expected PATH=VALUE, as in limits.shard_bytes=1048576",
     "limits.shard_bytes=many": "limits.shard_bytes: found `many`; expected a whole number, at least 1024",
     "measure.languag.model=x": (
-        "measure.languag: unknown key; did you mean `language`? valid: extract, language, signals"
+        "measure.languag: unknown key; did you mean `language`? valid: datatrove, extract, language, pii, signals"
     ),
     "rules.lang.keep=x": "nothing is called `lang` there; valid: language, gopher",
     "rules.7.keep=x": "nothing is called `7` there; valid: language, gopher",
