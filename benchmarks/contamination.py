@@ -201,10 +201,10 @@ def is_copy(training: Item, test: Item) -> bool:
     return alike >= COPY_ALIKE and n_shared >= COPY_NUMBERS * n_most
 
 
-def shown(title: str, hits: list[dict[str, object]], n: int) -> None:
+def shown(title: str, hits: list[dict[str, object]], documents: list[str], n: int) -> None:
     print(f"\n{title}: {len(hits)}")
-    for hit in hits[:n]:
-        print(f"  {hit['benchmark']}/{hit['item']} {hit['part']} {hit['score']:.2f} of {hit['contained_frac']:.2f}; "
+    for hit, document in list(zip(hits, documents, strict=True))[:n]:
+        print(f"  {document} -> {hit['item']} {hit['part']} {hit['score']:.2f} of {hit['contained_frac']:.2f}; "
               f"numbers {hit['numbers_frac']}, answer {hit['answer_near']}")  # fmt: skip
         print(f"    {str(hit['found'])[:220]!r}\n    {str(hit['wanted'])[:220]!r}")
 
@@ -243,12 +243,8 @@ def main() -> None:
     texts = [spliced(item, KINDS[0], rng.choice(hosts[is_korean(item)]), rng) for item in training]
     trained = false_hits(index, texts, options.score)
     if options.show:
-        for hit in clean:
-            hit["benchmark"] = f"{rows['file'][hit['row']]} -> {hit['benchmark']}"
-        for hit in trained:
-            hit["benchmark"] = f"{training[hit['row']].id} -> {hit['benchmark']}"
-        shown("clean", clean, options.show)
-        shown("training", trained, options.show)
+        shown("clean", clean, [rows["file"][hit["row"]] for hit in clean], options.show)
+        shown("training", trained, [training[hit["row"]].id for hit in trained], options.show)
     by_file = pl.DataFrame({"file": [rows["file"][hit["row"]] for hit in clean]}, schema={"file": pl.String})
     files = [[name, f"{n:,}"] for name, n in by_file["file"].value_counts(sort=True).iter_rows()]
     by_id = {(item.benchmark, item.id): item for item in items}

@@ -9,6 +9,8 @@ weight.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -150,36 +152,37 @@ class ContaminationIndex:
     def find(self, texts: pa.LargeStringArray) -> pa.Table:
         """Where the items stand in the texts: a table as HITS, ordered by text and place; nulls hold none."""
         utf8, offsets = text_buffers(texts)
-        rows = [self._hit(utf8, offsets, *place) for place in _places(self.index, utf8, offsets)]
-        table = pa.Table.from_pylist([row for row in rows if row["score"] >= SCORE_MIN], schema=HITS)
+        hits = []
+        for row, places in groupby(_places(self.index, utf8, offsets), itemgetter(0)):
+            document = utf8[offsets[row] : offsets[row + 1]]
+            n_before = np.cumsum((document & 0xC0) != 0x80) - 1  # characters before the one of each byte
+            found = (self._hit(document, n_before, *place) for place in places)
+            hits += [{"row": row, **hit} for hit in found if hit["score"] >= SCORE_MIN]
+        table = pa.Table.from_pylist(hits, schema=HITS)
         keys = ("row", "start", "end", "benchmark", "item", "part")
         return table.sort_by([(key, "ascending") for key in keys])
 
     def _hit(
-        self, utf8: Bytes, offsets: Offsets, row: int, number: int, weight: float, start: int, end: int
+        self, document: Bytes, n_before: Counts, _: int, number: int, weight: float, start: int, end: int
     ) -> dict[str, Any]:
-        target, first, past = self.targets[number], int(offsets[row]), int(offsets[row + 1])
-        while end < past and chr(utf8[end]) in NUMBER:  # of a number at the end, folding saw one digit
+        target = self.targets[number]
+        while end < len(document) and chr(document[end]) in NUMBER:  # of a number at the end, folding saw one digit
             end += 1
-        while start > first and chr(utf8[start - 1]) in NUMBER:
+        while start > 0 and chr(document[start - 1]) in NUMBER:
             start -= 1
         reach = 4 * target.answer_reach
-        found = utf8[start:end].tobytes().decode()
-        before = utf8[max(first, start - reach) : start].tobytes().decode(errors="ignore")
-        after = utf8[end : min(past, end + reach)].tobytes().decode(errors="ignore")
-        judged = target.judge(
-            weight, float(self.totals[number]), found, before[-target.answer_reach :], after[: target.answer_reach]
-        )
+        found = document[start:end].tobytes().decode()
+        before = document[max(0, start - reach) : start].tobytes().decode(errors="ignore")[-target.answer_reach :]
+        after = document[end : end + reach].tobytes().decode(errors="ignore")[: target.answer_reach]
+        judged = target.judge(weight, float(self.totals[number]), found, before, after)
         found += target.tail(after)
-        n_before = int(np.count_nonzero((utf8[first:start] & 0xC0) != 0x80))
         return {
-            "row": row,
             "benchmark": target.item.benchmark,
             "item": target.item.id,
             "part": target.part,
             **judged.__dict__,
-            "start": n_before,
-            "end": n_before + len(found),
+            "start": int(n_before[start]),
+            "end": int(n_before[start]) + len(found),
             "found": found[:SHOWN_CHARS],
             "wanted": target.text[:SHOWN_CHARS],
         }
@@ -265,11 +268,17 @@ def _targets_and_grams(items: Sequence[Item]) -> tuple[list[Target], _Grams]:
 
 
 def _places(index: Index, utf8: Bytes, offsets: Offsets) -> Iterator[tuple[int, int, float, int, int]]:
-    """(text, target, weight, first byte, byte after) of every stretch that reaches a target's floor."""
+    """(text, target, weight, first byte, byte after) of every stretch that reaches a target's floor, text by text.
+
+    Bytes are counted from the start of their text.
+    """
     scratch, n_rows, document = _scratch(index, offsets), ROWS_AT_ONCE, 0
     while document < len(offsets) - 1:
         ids, bounds = np.empty((2, n_rows), np.int32), np.empty((2, n_rows), np.int64)
         found = Found(ids[0], ids[1], np.empty(n_rows, np.float32), bounds[0], bounds[1])
         n, reached = find_targets(utf8, offsets, document, folds(), POWERS, index, scratch, found)
+        firsts = offsets[found.document[:n]]
+        found.start[:n] -= firsts
+        found.end[:n] -= firsts
         yield from zip(*(column[:n].tolist() for column in found), strict=True)
         n_rows, document = (2 * n_rows if reached == document else n_rows), reached
