@@ -48,6 +48,8 @@ MEANINGS = {
     "hangul_frac": "Hangul letters per letter, 0 to 1.",
     "signals": "What was measured of the text; see [signals](#signals).",
     "exact_size": "Records with this very text, this one included; null where `dedup.exact` is not asked for.",
+    "near_cluster": "Name of the cluster of near-duplicates that it was in; null where it was alone.",
+    "near_cluster_size": "Records in it; null where near-duplicates were not looked for.",
     "metadata": "A struct of the further columns that the inputs name.",
     "row_hash": "Digest of all that the row is, without where it was found; orders records whose ids are equal.",
     "text_digest": "XXH3-128 of the normalised text, 32 hex digits; null where there is none.",
