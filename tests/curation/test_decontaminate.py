@@ -16,7 +16,7 @@ from manifests.store import Folder
 from tests.scenarios.runs import document_files, job_of
 
 QUESTION = "민지는 사과를 12개 가지고 있습니다. 동생이 그중 5개를 먹었다면 남은 사과는 몇 개입니까?"
-STATEMENT = "한국은행이 1950년 6월 12일에 세워졌다는 사실을 알려 주는 기념비의 위치를 쓰시오."
+STATEMENT = "한국은행이 <1950년 6월 12일>에 세워졌다는 사실을 알려 주는 기념비의 위치를 쓰시오."
 MANIFEST = """
 kind: corpus
 name: small
@@ -104,6 +104,7 @@ def test_report_and_explain_show_both_texts(finished: Path) -> None:
     page = (finished / "out" / "report.html").read_text()
     section = page[page.index('id="benchmarks"') : page.index('id="failures"')]
     assert section.count(QUESTION) >= 2
+    assert section.count("한국은행이 &lt;1950년 6월 12일&gt;에") >= 2
     row = ledger(finished / "out")["both"]
     (story,) = explain(Folder(str(finished / "out")), str(row["id"]))
     assert {(item["benchmark"], item["item"]) for item in story.items} == {("math", "m1"), ("quiz", "q1")}
