@@ -91,14 +91,18 @@ def table(name: str, text: str, schema: pa.Schema) -> str:
 
 def arrow_type(field: pa.Field) -> str:
     """A column's type in short."""
-    name = (
-        "struct"
-        if pa.types.is_struct(field.type)
-        else "list of string"
-        if pa.types.is_list(field.type)
-        else field.type
-    )
-    return f"{name}{'' if field.nullable else ', never null'}"
+    return f"{type_name(field.type)}{'' if field.nullable else ', never null'}"
+
+
+def type_name(arrow_type: pa.DataType) -> str:
+    """The same of a type; a struct in a list with its fields."""
+    if pa.types.is_struct(arrow_type):
+        return "struct"
+    if pa.types.is_list(arrow_type):
+        item = arrow_type.value_type
+        fields = ", ".join(f"{part.name}: {part.type}" for part in item) if pa.types.is_struct(item) else ""
+        return f"list of {{{fields}}}" if fields else f"list of {item}"
+    return str(arrow_type)
 
 
 def signals_table() -> str:
