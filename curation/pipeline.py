@@ -271,7 +271,10 @@ def _measure(job: Job, run: Folder, engine: Engine, progress: Progress) -> dict[
         content_bytes += counts.content_bytes
         mb_s = content_bytes / 1e6 / (time.perf_counter() - started)
         progress("measure", done, total, f"{n_read:,} records, {mb_s:.1f} MB/s")
-    return measured_counts(run)
+    shards = measured_counts(run)
+    if (n_there := _sum(shards).n_read) != n_read:
+        raise RunError(f"{run.path}: {n_read:,} records were measured, {n_there:,} are there: parts were removed")
+    return shards
 
 
 def warm_up(manifest: CorpusManifest) -> None:

@@ -89,7 +89,8 @@ class ClusterEngine(Engine):
         import dask
         from distributed import LocalCluster
 
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters, this file says
+        for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters, this file says
         self._address = self._asked.scheduler
         if not self._address:
             self._stack.enter_context(dask.config.set(LOCAL))

@@ -37,9 +37,9 @@ class DatatroveReader(Model):
     """A reader of datatrove (`onggi[datatrove]`), file by file."""
 
     reader: str = Field(min_length=1)
-    """A class that reads files, as `datatrove.pipeline.readers.CsvReader`."""
+    """A class that reads files, as `datatrove.pipeline.readers.CSVReader`."""
     args: dict[str, Argument] = Field(default_factory=dict)
-    """Its arguments but for the folder, as {text_key: body, id_key: url}."""
+    """Its arguments but for the folder, as {text_key: body, id_key: name}."""
 
 
 class DatatroveStep(Model):

@@ -21,6 +21,7 @@ from manifests.load import parse_manifest
 from manifests.record import RunRecord
 from manifests.schema import DatatroveStep
 from manifests.store import Folder
+from tests.conftest import REPOSITORY
 
 KOREAN = "옹기는 숨을 쉬는 그릇이다. 흙으로 빚어 가마에서 굽는다. 장을 담그면 맛이 깊어진다. "
 ENGLISH = "The jar breathes, and that is the point of it. We bake it from clay and have done so for years. "
@@ -230,3 +231,17 @@ def test_steps_in_a_row_of_their_own(tmp_path: Path) -> None:
     assert [row.id for row in kept] == [row.id for row in OnggiRules(RULES, MEASURE).run(iter(measured))]
     assert rules.filter(measured[-1]) == (False, "no_text")
     assert rules.filter(measured[2])[1] in ("language", "long")  # type: ignore[index]
+
+
+def test_the_manifest_of_the_guide(tmp_path: Path) -> None:
+    guide = (REPOSITORY / "docs/scaling-out.md").read_text("utf-8").rpartition("```yaml")[2].partition("```")[0]
+    (tmp_path / "data/news").mkdir(parents=True)
+    (tmp_path / "data/news/a.csv").write_text(
+        f'id,body,link\n1,"{ENGLISH * 5}",https://x/1\n2,"lorem ipsum {ENGLISH}",https://x/2\n'
+    )
+    written = "kind: corpus\nname: guide\noutput: out\n" + guide
+    record = curate(prepare(parse_manifest(written, "guide"), str(tmp_path)))
+    assert record.counts == record.counts | {"read": 2, "kept": 1, "dropped": 1}
+    rows = ledger(tmp_path, "out").select("key", "reason", "detail").rows()
+    assert rows == [("1", None, None), ("2", "c4", "lorem_ipsum")]
+    assert pl.read_parquet(tmp_path / "out/documents/*.parquet")["url"].to_list() == ["https://x/1"]

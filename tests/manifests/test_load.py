@@ -86,7 +86,8 @@ WRONG = {
     HEAD + "? [a]\n: b": ["web.yaml:5: a key must be text, found a list or a mapping"],
     # keys
     HEAD + "measure:\n  languag:\n    model: x": [
-        "web.yaml:6: measure.languag: unknown key; did you mean `language`? valid: datatrove, extract, language, pii, signals"
+        "web.yaml:6: measure.languag: unknown key; did you mean `language`? "
+        "valid: datatrove, extract, language, pii, signals"
     ],
     HEAD + "zzz: 1": [
         "web.yaml:5: zzz: unknown key; valid: dedup, inputs, kind, limits, measure, name, output, rules, store"

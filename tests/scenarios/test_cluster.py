@@ -166,8 +166,8 @@ class Cluster:
         return process
 
     def stop(self) -> None:
-        for process in self._processes:
-            kill_group(process)
+        while self._processes:
+            kill_group(self._processes.pop())
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:
