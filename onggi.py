@@ -471,6 +471,10 @@ def _print_story(story: Any) -> None:
             for item in story.items
         ]
         out.print(_table(["item", "score", "in the document", "in the benchmark"], items))
+    if story.pii:
+        out.print("\nPersonal data, as written:")
+        spans = [(span["kind"], f"{span['start']}-{span['end']}", escape(span["written"])) for span in story.pii]
+        out.print(_table(["kind", "characters", "text"], spans))
     if story.text:
         out.print(f"\n{story.text[:600]}", markup=False, style="dim")
 

@@ -25,6 +25,8 @@ DECIDE_CODE = (
     "curation/decide.py",
     "curation/decontaminate*.py",
     "curation/edits.py",
+    "curation/pii_redact.py",
+    "curation/pii_rows.py",
     "curation/dedup/*.py",
     "curation/predicates.py",
     "curation/rules.py",
@@ -49,6 +51,7 @@ def decide(
     text_bytes: int,
     engine: Engine | int = 1,
     texts_in: Folder | None = None,
+    texts_redacted: bool = False,
     progress: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> Decided:
     """Judge all measured documents of `run` and write `documents` and `ledger` into `staging`.
@@ -62,6 +65,7 @@ def decide(
         text_bytes: bytes of normalised text in all measured rows; decides how many files there are.
         engine: where to judge and write, or a number of processes.
         texts_in: `documents` to take texts from, where the measured parts hold none.
+        texts_redacted: those texts are masked already, as the manifest says.
         progress: called with (step, ranges done, ranges in all).
     """
     n_members = survivors.find_groups(run, manifest.dedup, n_rows, engine, progress)
@@ -71,8 +75,11 @@ def decide(
     repeated = repeats.find(run, manifest.dedup, engine, progress)
     if manifest.decontaminate:
         find_contamination(run, manifest.decontaminate, base, text_bytes, engine, progress)
+    has_groups = n_members > 0
     tasks = [
-        DecideTask(run.path, staging.path, manifest, base, keys, n_slices, n_members > 0, texts, repeated)
+        DecideTask(
+            run.path, staging.path, manifest, base, keys, n_slices, has_groups, texts, texts_redacted, repeated
+        )
         for keys in ranges
     ]
     if n_members and not staging.exists("losers/done.json"):

@@ -32,16 +32,9 @@ class Edited:
     def move(self, spans: pa.Array) -> pa.Array:
         """Other spans of the old texts, as they lie in the new ones.
 
-        `spans` is a list (or large list) per text of structs with `start` and `end` in characters, and any further
-        fields, which stay. A span within an edit becomes the whole of what the edit put there; one that reaches into
-        an edit reaches to its far end. A span of which nothing is left is dropped. Returns an array of the same type.
+        See `move_spans`.
         """
-        spans = spans.combine_chunks() if isinstance(spans, pa.ChunkedArray) else spans
-        counts = zip(_counts(self.applied), _counts(spans), strict=True)
-        rows = [row for row, (n_edits, n_spans) in enumerate(counts) if n_edits and n_spans]
-        edits, moved = self.applied.take(pa.array(rows, pa.int64())), spans.take(pa.array(rows, pa.int64()))
-        lists = [_moved(*pair) for pair in zip(edits.to_pylist(), moved.to_pylist(), strict=True)]
-        return _replaced(spans, rows, lists)
+        return move_spans(self.applied, spans)
 
 
 def apply_edits(texts: pa.LargeStringArray, edits: pa.Array) -> Edited:
@@ -64,6 +57,22 @@ def apply_edits(texts: pa.LargeStringArray, edits: pa.Array) -> Edited:
     applied = [_resolved(row, text, wanted) for row, text, wanted in pairs]
     changed = [_edited(text, done) for text, done in zip(texts.take(index).to_pylist(), applied, strict=True)]
     return Edited(_replaced(texts, rows, changed), _replaced(edits, rows, applied))
+
+
+def move_spans(applied: pa.Array, spans: pa.Array) -> pa.Array:
+    """Spans of texts, as they lie in the texts after edits were applied.
+
+    `applied` (EDITS) holds the edits of each text in order of `start`, none overlapping another. `spans` is a list
+    (or large list) per text of structs with `start` and `end` in characters, and any further fields, which stay. A
+    span within an edit becomes the whole of what the edit put there; one that reaches into an edit reaches to its far
+    end. A span of which nothing is left is dropped. Returns an array of the type of `spans`.
+    """
+    spans = spans.combine_chunks() if isinstance(spans, pa.ChunkedArray) else spans
+    counts = zip(_counts(applied), _counts(spans), strict=True)
+    rows = [row for row, (n_edits, n_spans) in enumerate(counts) if n_edits and n_spans]
+    edits, moved = applied.take(pa.array(rows, pa.int64())), spans.take(pa.array(rows, pa.int64()))
+    lists = [_moved(*pair) for pair in zip(edits.to_pylist(), moved.to_pylist(), strict=True)]
+    return _replaced(spans, rows, lists)
 
 
 def _resolved(row: int, text: str | None, edits: list[dict[str, Any]]) -> list[dict[str, Any]]:

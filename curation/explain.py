@@ -40,6 +40,8 @@ class Story:
     """What went of the text: {rule, start, end, text}."""
     items: list[dict[str, Any]]
     """Items of benchmarks that were found in the text: {benchmark, item, score, start, end, found, wanted}."""
+    pii: list[dict[str, Any]]
+    """Personal data in the text of a kept document: {kind, start, end, written}, as it was written."""
 
 
 def explain(run: Folder, name: str) -> list[Story]:
@@ -73,7 +75,15 @@ def _story(run: Folder, measured_in: Folder, manifest: CorpusManifest, base: str
     judged = measured if row["stage"] not in ("read", "extract") else measured.clear()
     pieces = [edit | {"text": text[edit["start"] : edit["end"]]} for edit in (row["edits"] or []) if text is not None]
     items = find_items(measured_in, row["id"], measured["row_hash"][0]) if manifest.decontaminate else []
-    return Story(row, values, _outcomes(judged, manifest, base), group, text, pieces, items)
+    pii = _written_pii(run, row) if manifest.pii_kinds and row["verdict"] == "kept" else []
+    return Story(row, values, _outcomes(judged, manifest, base), group, text, pieces, items, pii)
+
+
+def _written_pii(run: Folder, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The spans of a document, with what stands there."""
+    found = (run / "documents").scan().filter(pl.col("id") == row["id"], pl.col("copy") == row["copy"])
+    document = found.select("text", "pii").collect().to_dicts()[0]
+    return [span | {"written": document["text"][span["start"] : span["end"]]} for span in document["pii"]]
 
 
 def _outcomes(measured: pl.DataFrame, manifest: CorpusManifest, base: str) -> list[RuleOutcome]:

@@ -8,7 +8,7 @@ import hmac
 import ipaddress
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import fsspec
 import pyarrow as pa
@@ -39,7 +39,12 @@ class Redactor:
     """Masks the `kinds`: with surrogates where there is a `key`, otherwise with placeholders."""
 
     kinds: frozenset[PiiKind]
-    key: bytes | None
+    key: bytes | None = field(repr=False)
+
+    @property
+    def key_digest(self) -> str:
+        """16 hexadecimal digits that change with the key and do not tell it: another key makes another run."""
+        return hmac.digest(self.key, b"onggi: which key", hashlib.sha256).hex()[:16] if self.key else ""
 
     def redact(self, texts: pa.LargeStringArray, pii: pa.ListArray) -> Redacted:
         """The texts with what `pii` (PII_TYPE, a row per text) says of them masked.
@@ -98,11 +103,6 @@ def read_key(name: str, base: str) -> bytes:
             f"redact.key: the key in {name!r} has {len(key)} bytes; at least {KEY_BYTES_MIN} are needed"
         )
     return key
-
-
-def key_digest(key: bytes) -> str:
-    """16 hexadecimal digits that change with the key and do not tell it: a run with another key is another run."""
-    return hmac.digest(key, b"onggi: which key", hashlib.sha256).hex()[:16]
 
 
 def placeholder(kind: PiiKind) -> str:

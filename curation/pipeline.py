@@ -16,6 +16,7 @@ from curation.datatrove_bridge import check_steps
 from curation.decide import DECIDE_CODE, decide
 from curation.decontaminate import items_digest
 from curation.measure import Measurer
+from curation.pii_redact import redactor
 from curation.read import Split, plan_splits
 from curation.report import render
 from curation.rules import expand, override
@@ -122,6 +123,7 @@ def prepare(
     check_steps(manifest.measure.datatrove)
     checked_rules(manifest, base)
     items_digest(manifest.decontaminate, base)
+    redactor(manifest, base)
     twice = [item for number, item in enumerate(manifest.inputs) if item in manifest.inputs[:number]]
     if twice:
         raise RequestError(f"inputs: source {twice[0].source!r}, path {twice[0].path!r} is listed twice")
@@ -201,6 +203,13 @@ def decide_again(
         drop_texts(measured)  # a kill may have come before this was done
     texts_in = None if has_texts(measured) else run / "documents"
     checked_rules(manifest, old.manifest_base, has_texts=texts_in is None)
+    before = CorpusManifest.model_validate(old.manifest).redact
+    texts_redacted = texts_in is not None and before is not None and before.mode != "none"
+    if texts_redacted and before != manifest.redact:
+        raise RequestError(
+            f"{run.path} was measured with `store: columns`: its only texts are masked as `redact` said then, and "
+            "cannot be masked in another way; leave `redact` as it was, or curate again"
+        )
     job = Job(manifest, old.manifest_base, output, workers, old.sample_frac)
     shards = measured_counts(measured)
     new, fingerprint = Folder(output), _fingerprint(job, old.fingerprint)
@@ -208,7 +217,17 @@ def decide_again(
     with PeakMemory() as memory, open_engine(workers) as engine:
         engine.share(new, [measured.url("measured")])
         with watch("decide"):
-            decided = _decide(job, measured, new, fingerprint, shards, texts_in, engine, progress)
+            decided = _decide(
+                job,
+                measured,
+                new,
+                fingerprint,
+                shards,
+                texts_in,
+                engine,
+                progress,
+                texts_redacted=texts_redacted,
+            )
     old = old.model_copy(update={"measured_in": measured.path})
     return _finish(job, new, fingerprint, shards, decided, watch, memory.peak_bytes, engine.n_workers, old)
 
@@ -228,7 +247,7 @@ def changed_manifest(
     if differs:
         raise RequestError(
             f"{run.path} was measured with other settings of {', '.join(differs)}: `onggi decide` changes rules, "
-            "dedup and output only; for the rest run `onggi curate`"
+            "dedup, redact and output only; for the rest run `onggi curate`"
         )
     return new.model_copy(update={"rules": override(new.rules, thresholds, base)})
 
@@ -249,6 +268,7 @@ def _fingerprint(job: Job, measured: str = "") -> str:
         [task.fingerprint for task in job.tasks],
         job.manifest.model_dump(),
         items_digest(job.manifest.decontaminate, job.base),
+        masks.key_digest if (masks := redactor(job.manifest, job.base)) else "",
         code_digest(*DECIDE_CODE),
     ]
     return xxhash.xxh3_64_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))
@@ -311,6 +331,8 @@ def _decide(
     texts_in: Folder | None,
     engine: Engine,
     progress: Progress,
+    *,
+    texts_redacted: bool = False,
 ) -> Decided:
     """Decide into a folder aside, check that it adds up, then put `documents` and `ledger` in their place."""
     counts = _sum(shards)
@@ -320,7 +342,16 @@ def _decide(
             new.remove(stale)
     staging = new / name
     decided = decide(
-        measured, staging, job.manifest, job.base, counts.n_read, counts.text_bytes, engine, texts_in, progress
+        measured,
+        staging,
+        job.manifest,
+        job.base,
+        counts.n_read,
+        counts.text_bytes,
+        engine,
+        texts_in,
+        texts_redacted,
+        progress,
     )
     if decided.unrestorable:
         new.remove(name)
@@ -387,6 +418,7 @@ def _finish(
         },
         skipped=dict(counts.skipped),
         licenses=decided.licenses,
+        pii={item.kind: item.counts for item in decided.summary.pii},
         benchmarks={item.benchmark: item.counts for item in decided.summary.benchmarks},
         shards={shard: {"read": part.n_read, **part.n_early} for shard, part in shards.items()},
         digests={"documents": decided.documents.hex, "ledger": decided.ledger.hex},

@@ -9,10 +9,12 @@ import pyarrow as pa
 
 from curation.decontaminate import CONTAMINATION, judge_hits, read_hits, redact_hits
 from curation.dedup import repeats, spans, survivors
+from curation.pii_redact import redactor as redactor_of
+from curation.pii_rows import as_written, follow_edits, kind_counts, summarize_pii
 from curation.rules import CheckedRule, columns_needed
 from curation.summary import Summary, merge, summarize
-from curation.verdicts import checked_rules, judged, signal_type
-from manifests.contracts import LEDGER, NOT_IN_DIGEST, conform, documents_schema, measured_schema
+from curation.verdicts import checked_rules, judged, signal_type, stored_schema
+from manifests.contracts import NOT_IN_DIGEST, conform, documents_schema, ledger_schema
 from manifests.digest import TableDigest
 from manifests.schema import CorpusManifest
 from manifests.store import Folder, KeyRange, TableWriter, to_arrow
@@ -31,6 +33,8 @@ class DecideTask:
     compared: bool
     texts_in: str | None
     """The documents to take texts from, where the measured parts hold none (`store: columns`)."""
+    texts_redacted: bool
+    """Those texts are masked already."""
     repeated: repeats.Repeats
     """Where to look up what repeats in the texts."""
 
@@ -72,10 +76,11 @@ def write_range(task: DecideTask) -> Decided:
     staged = all((staging / table).exists(f"{name}.parquet") for table in ("documents", "ledger"))
     if staged and notes.exists(f"{name}.json"):
         return _from_note(notes.read_json(f"{name}.json"))
-    schema = documents_schema(task.manifest.metadata_names, signal_type(task.manifest))
+    pii = bool(task.manifest.pii_kinds)
+    schema = documents_schema(task.manifest.metadata_names, signal_type(task.manifest), pii=pii)
     with (
         (staging / "documents").table_writer(f"{name}.parquet", schema, "documents") as documents,
-        (staging / "ledger").table_writer(f"{name}.parquet", LEDGER, "ledger") as ledger,
+        (staging / "ledger").table_writer(f"{name}.parquet", ledger_schema(pii=pii), "ledger") as ledger,
     ):
         parts = [
             _write_slice(task, _decided_rows(task, keys), schema, documents, ledger)
@@ -88,17 +93,22 @@ def write_range(task: DecideTask) -> Decided:
 
 def _decided_rows(task: DecideTask, keys: KeyRange) -> pl.DataFrame:
     """The measured rows of a range with their final verdicts and texts, ordered by (id, copy)."""
-    stored = measured_schema(task.manifest.metadata_names, signal_type(task.manifest), store_text=not task.texts_in)
+    stored = stored_schema(task.manifest, has_texts=not task.texts_in)
     measured = (Folder(task.run) / "measured").read_range("id", keys, [*stored.names, "shard"])
     frame = _judged_with_duplicates(task, measured, keys)
-    if task.texts_in:
-        texts = Folder(task.texts_in).read_range("id", keys, ["id", "copy", "text"])
+    pii = ["pii"] if task.manifest.pii_kinds else []
+    if pii:
+        frame = frame.with_columns(kind_counts(task.manifest.pii_kinds))
+    if task.texts_in:  # `pii` too, which speaks of the text beside it
+        texts = Folder(task.texts_in).read_range("id", keys, ["id", "copy", "text", *pii])
+        frame = frame.drop(pii)
         frame = frame.join(texts, on=["id", "copy"], how="left", maintain_order="left")
     settings = task.manifest.decontaminate
     if settings:
         frame = judge_hits(frame, read_hits(Folder(task.run) / CONTAMINATION, keys, settings), settings)
     frame = repeats.remove(frame, task.repeated, Folder(task.staging) / "repeats", keys, task.manifest.dedup)
-    return redact_hits(frame, settings)
+    frame = redact_hits(frame, settings)
+    return follow_edits(frame) if pii else frame
 
 
 def _judged_with_duplicates(task: DecideTask, measured: pl.DataFrame, keys: KeyRange) -> pl.DataFrame:
@@ -109,25 +119,34 @@ def _judged_with_duplicates(task: DecideTask, measured: pl.DataFrame, keys: KeyR
 
 
 def place_spans(task: DecideTask) -> None:
-    """Write where the documents of a range of ids that rules and duplicates let through have repeated stretches."""
+    """Write where the documents of a range of ids that nothing else drops have repeated stretches."""
     needed = {"id", "row_hash", "text_digest", "verdict", "source", "key", *columns_needed(task.rules)}
     columns = sorted(needed - survivors.GROUP_COLUMNS)
     places, folder = Folder(task.staging) / "places", Folder(task.repeated.spans or "")
+    settings = task.manifest.decontaminate
     for number, keys in enumerate(task.keys.split(task.n_slices)):
         measured = (Folder(task.run) / "measured").read_range("id", keys, columns)
-        kept = _judged_with_duplicates(task, measured, keys).filter(pl.col("verdict") == "kept")
+        frame = _judged_with_duplicates(task, measured, keys)
+        if settings and settings.action == "drop":
+            frame = judge_hits(frame, read_hits(Folder(task.run) / CONTAMINATION, keys, settings), settings)
+        kept = frame.filter(pl.col("verdict") == "kept")
         spans.write_places(folder, keys, kept, places, f"part-{task.keys.index:05d}-{number:03d}.parquet")
 
 
 def _write_slice(
     task: DecideTask, frame: pl.DataFrame, schema: pa.Schema, documents: TableWriter, ledger: TableWriter
 ) -> Decided:
-    """Append decided rows to both tables."""
+    """Append decided rows to both tables, the texts masked."""
+    redactor = redactor_of(task.manifest, task.base)
+    pii = summarize_pii(frame, task.manifest.pii_kinds, redactor)
+    if redactor and not task.texts_redacted:  # dropped documents too, as the summary shows how they begin
+        frame = as_written(frame, redactor)
     kept = frame.filter(pl.col("verdict") == "kept")
     unrestorable = kept.filter(pl.col("text").is_null())["id"].to_list()
     kept = kept.filter(pl.col("text").is_not_null())
     kept_table = conform(to_arrow(kept, schema), schema, "documents")
-    ledger_table = conform(to_arrow(frame, LEDGER), LEDGER, "ledger")
+    of_ledger = ledger_schema(pii=bool(task.manifest.pii_kinds))
+    ledger_table = conform(to_arrow(frame, of_ledger), of_ledger, "ledger")
     documents.write(kept_table)
     ledger.write(ledger_table)
     counts = dict(frame["verdict"].value_counts().iter_rows())
@@ -141,7 +160,7 @@ def _write_slice(
         dict(frame["shard"].value_counts().iter_rows()),
         dict(kept["license"].fill_null("unknown").value_counts().iter_rows()),
         unrestorable,
-        summarize(frame, task.rules),
+        summarize(frame, task.rules).model_copy(update={"pii": pii}),
     )
 
 
