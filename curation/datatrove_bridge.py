@@ -7,10 +7,12 @@ datatrove, is curation/datatrove_steps.py.
 import importlib
 import inspect
 import re
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -266,13 +268,27 @@ def _find(path: str, kinds: list[str]) -> tuple[str, type]:
         raise RequestError(f"{path}: datatrove is not installed: pip install 'onggi[datatrove]'")
     module, _, name = path.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
+        found = getattr(_load(module), name)
     except (ImportError, AttributeError) as error:
         raise RequestError(f"{path}: datatrove has no such class ({error})") from error
     for kind in kinds:
         base_module, _, base = BASES[kind].rpartition(".")
-        wanted = getattr(importlib.import_module(base_module), base)
+        wanted = getattr(_load(base_module), base)
         if isinstance(found, type) and issubclass(found, wanted) and not inspect.isabstract(found):
             return kind, found
     names = " or ".join(f"a {kind} ({BASES[kind]})" for kind in kinds)
     raise RequestError(f"{path}: is not {names}")
+
+
+def _load(module: str) -> ModuleType:
+    """A module of datatrove, whose log would tell on stderr, line by line, what the ledger holds.
+
+    Where the program that uses Onggi logs through loguru itself, its handlers stay as they are.
+    """
+    own = "loguru" not in sys.modules
+    found = importlib.import_module(module)
+    if own:
+        from loguru import logger
+
+        logger.remove()
+    return found

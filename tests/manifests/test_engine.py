@@ -92,6 +92,16 @@ def test_a_folder_that_workers_do_not_see(engine: Engine, tmp_path: Path) -> Non
         engine.share(Folder(str(tmp_path)), ["/nowhere"])
 
 
+def test_a_worker_with_other_code_does_not_take_part() -> None:
+    here = dict(cluster.environment())
+    assert cluster._problem(cluster._Admission(tuple(here.items()))) is None
+    wanted = tuple((here | {"polars": "0.1", "Onggi's sources": "other"}).items())
+    problem = cluster._problem(cluster._Admission(wanted))
+    assert problem is not None
+    sources, polars = here["Onggi's sources"], here["polars"]
+    assert f"it has Onggi's sources {sources}, not other; polars {polars}, not 0.1" in problem
+
+
 def test_memory_of_a_worker_is_capped() -> None:
     with (
         open_engine(Workers(2, memory_bytes=400 << 20)) as capped,
