@@ -135,6 +135,7 @@ class ClusterEngine(Engine):
 
         waiting, running = deque(items), dict[Any, Item]()
         done: SimpleQueue[Any] = SimpleQueue()
+        self._worked_at = time.monotonic()
         try:
             while waiting or running:
                 try:
@@ -170,7 +171,7 @@ class ClusterEngine(Engine):
             with contextlib.suppress(OSError):
                 self.n_workers = len(self._client.nthreads())
             self._counted_at = now
-            if self.n_workers or not self._worked_at:
+            if self.n_workers:
                 self._worked_at = now
         if now - self._worked_at > LOST_S:
             raise RunError(
@@ -190,7 +191,7 @@ class ClusterEngine(Engine):
                 f"{self._address}: the scheduler was lost and did not come back within {LOST_S:.0f} s; what was "
                 "finished is kept: start it and run the same command again to go on"
             ) from error
-        self._worked_at = 0.0
+        self._counted_at, self._worked_at = 0.0, time.monotonic()
 
 
 def _local_settings(workers: Workers) -> dict[str, Any]:
