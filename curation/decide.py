@@ -112,7 +112,9 @@ def _judge_members(task: DecideTask) -> None:
         rows = survivors.join_groups(rows, run, dedup, keys, has_groups=True)
         members = rows.filter(pl.col("group").is_not_null())["id"]
         rows = rows.filter(pl.col("id").is_in(members.implode()))  # copies of an id are numbered together
-        frame = judged(rows, task.rules).with_columns(rank=survivors.rank(dedup))
+        frame = survivors.drop_held(judged(rows, task.rules), run, dedup, keys).with_columns(
+            rank=survivors.rank(dedup)
+        )
         kept = (pl.col("verdict") == "kept") & pl.col("group").is_not_null()
         passing.append(frame.filter(kept).select(survivors.PASSING.names))
     name = f"part-{task.keys.index:05d}.parquet"

@@ -15,6 +15,7 @@ from curation.card import dataset_card
 from curation.datatrove_bridge import check_steps
 from curation.decide import DECIDE_CODE, decide
 from curation.decontaminate import items_digest
+from curation.dedup.earlier import state_of
 from curation.measure import Measurer
 from curation.pii_redact import redactor
 from curation.read import Split, plan_splits
@@ -124,6 +125,7 @@ def prepare(
     checked_rules(manifest, base)
     items_digest(manifest.decontaminate, base)
     redactor(manifest, base)
+    state_of(manifest.dedup.against)
     twice = [item for number, item in enumerate(manifest.inputs) if item in manifest.inputs[:number]]
     if twice:
         raise RequestError(f"inputs: source {twice[0].source!r}, path {twice[0].path!r} is listed twice")
@@ -142,7 +144,9 @@ def resolved(manifest: CorpusManifest, base: str) -> CorpusManifest:
     if language and language.model != "lid176":
         language = language.model_copy(update={"model": resolve(language.model, base)})
         measure = measure.model_copy(update={"language": language})
-    return manifest.model_copy(update={"rules": expand(manifest.rules, base), "measure": measure})
+    dedup = manifest.dedup.model_copy(update={"against": [resolve(path, base) for path in manifest.dedup.against]})
+    rules = expand(manifest.rules, base)
+    return manifest.model_copy(update={"rules": rules, "measure": measure, "dedup": dedup})
 
 
 def sampled(job: Job, frac: float) -> Job:
@@ -267,6 +271,7 @@ def _fingerprint(job: Job, measured: str = "") -> str:
         measured,
         [task.fingerprint for task in job.tasks],
         job.manifest.model_dump(),
+        state_of(job.manifest.dedup.against),
         items_digest(job.manifest.decontaminate, job.base),
         masks.key_digest if (masks := redactor(job.manifest, job.base)) else "",
         code_digest(*DECIDE_CODE),

@@ -9,10 +9,12 @@ import pyarrow as pa
 
 from curation.decontaminate import CONTAMINATION, judge_hits, read_hits, redact_hits
 from curation.dedup import repeats, spans, survivors
+from curation.pii_redact import Redactor
 from curation.pii_redact import redactor as redactor_of
-from curation.pii_rows import as_written, follow_edits, kind_counts, summarize_pii
+from curation.pii_rows import as_written, follow_edits, kind_counts, mask_pieces, summarize_pii
 from curation.rules import CheckedRule, columns_needed
 from curation.summary import Summary, merge, summarize
+from curation.summary_models import PiiSummary
 from curation.verdicts import checked_rules, judged, signal_type, stored_schema
 from manifests.contracts import NOT_IN_DIGEST, conform, documents_schema, ledger_schema
 from manifests.digest import TableDigest
@@ -115,7 +117,8 @@ def _judged_with_duplicates(task: DecideTask, measured: pl.DataFrame, keys: KeyR
     """The rows with their verdicts by the rules, and with the verdicts of those that lose to a survivor."""
     run, staging = Folder(task.run), Folder(task.staging)
     frame = survivors.join_groups(measured, run, task.manifest.dedup, keys, task.compared)
-    return survivors.join_losers(judged(frame, task.rules), staging / "losers", keys, task.compared)
+    frame = survivors.drop_held(judged(frame, task.rules), run, task.manifest.dedup, keys)
+    return survivors.join_losers(frame, staging / "losers", keys, task.compared)
 
 
 def place_spans(task: DecideTask) -> None:
@@ -160,8 +163,15 @@ def _write_slice(
         dict(frame["shard"].value_counts().iter_rows()),
         dict(kept["license"].fill_null("unknown").value_counts().iter_rows()),
         unrestorable,
-        summarize(frame, task.rules).model_copy(update={"pii": pii}),
+        _summary(frame, task.rules, pii, redactor),
     )
+
+
+def _summary(
+    frame: pl.DataFrame, rules: list[CheckedRule], pii: tuple[PiiSummary, ...], redactor: Redactor | None
+) -> Summary:
+    summary = summarize(frame, rules).model_copy(update={"pii": pii})
+    return mask_pieces(summary, redactor) if redactor else summary
 
 
 def total(parts: list[Decided]) -> Decided:

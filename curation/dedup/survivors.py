@@ -9,7 +9,7 @@ from collections.abc import Callable
 import polars as pl
 import pyarrow as pa
 
-from curation.dedup import exact, near
+from curation.dedup import earlier, exact, near
 from curation.dedup.exchange import ROWS_PER_RANGE, write_rows
 from manifests.engine import Engine
 from manifests.errors import RequestError
@@ -41,7 +41,7 @@ LOSERS = pa.schema(
 GROUP_COLUMNS = {"exact_size", "near_cluster_size"}
 """Columns for predicates that are not measured, but joined."""
 
-EXACT, NEAR = "exact_duplicate", "near_duplicate"
+EXACT, NEAR, HELD = "exact_duplicate", "near_duplicate", "held_by_earlier_run"
 
 
 def find_groups(
@@ -51,7 +51,12 @@ def find_groups(
     engine: Engine | int = 1,
     progress: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> int:
-    """Find the groups that a manifest asks for, unless they are there; returns how many documents are in any."""
+    """Find the groups that a manifest asks for, unless they are there; returns how many documents are in any.
+
+    What earlier runs hold (`dedup.against`) is found as well.
+    """
+    if dedup.against:
+        earlier.find_held(run, dedup, n_rows, engine, progress)
     if dedup.near:
         return near.find_clusters(run, dedup.near, n_rows, engine, progress).n_members
     return exact.find_groups(run, n_rows).n_members if dedup.exact else 0
@@ -85,6 +90,25 @@ def join_groups(frame: pl.DataFrame, run: Folder, dedup: Dedup, keys: KeyRange, 
     exact_group = pl.when(pl.col("exact_size") > 1).then("text_digest")
     return frame.with_columns(near_cluster.alias("near_cluster"), exact_group=exact_group).with_columns(
         group=pl.coalesce("near_cluster", "exact_group")
+    )
+
+
+def drop_held(frame: pl.DataFrame, run: Folder, dedup: Dedup, keys: KeyRange) -> pl.DataFrame:
+    """The judged frame (of a range of ids), where documents that an earlier run holds are dropped.
+
+    Adds `held_by`, the id of the earlier document.
+    """
+    if not dedup.against:
+        return frame.with_columns(held_by=pl.lit(None, pl.String))
+    held = (run / "held").read_range("id", keys, earlier.HELD.names)
+    frame = frame.join(held, on=["id", "row_hash"], how="left", maintain_order="left")
+    lost = (pl.col("verdict") == "kept") & pl.col("held_by").is_not_null()
+    return frame.with_columns(
+        verdict=pl.when(lost).then(pl.lit("dropped")).otherwise("verdict"),
+        stage=pl.when(lost).then(pl.lit("dedup")).otherwise("stage"),
+        reason=pl.when(lost).then(pl.lit(HELD)).otherwise("reason"),
+        detail=pl.when(lost).then("held_in").otherwise("detail"),
+        held_by=pl.when(lost).then("held_by"),
     )
 
 
@@ -168,12 +192,12 @@ def choose_survivors(passing: Folder, losers: Folder, n_members: int) -> int:
 
 
 def join_losers(frame: pl.DataFrame, losers: Folder, keys: KeyRange, has_groups: bool) -> pl.DataFrame:
-    """The judged frame (of a range of ids) with the verdicts of those that lose to a survivor.
+    """The judged frame (of a range of ids, after `drop_held`) with the verdicts of those that lose to a survivor.
 
-    Adds `duplicate_of` and its copy, null for all others.
+    Adds `duplicate_of` and its copy, null for documents that duplicate nothing; an earlier run's has no copy.
     """
     if not has_groups:
-        return frame.with_columns(duplicate_of=pl.lit(None, pl.String), duplicate_of_copy=pl.lit(None, pl.Int32))
+        return frame.with_columns(duplicate_of="held_by", duplicate_of_copy=pl.lit(None, pl.Int32))
     frame = frame.join(
         losers.read_range("id", keys, LOSERS.names), on=["id", "copy"], how="left", maintain_order="left"
     )
@@ -182,4 +206,5 @@ def join_losers(frame: pl.DataFrame, losers: Folder, keys: KeyRange, has_groups:
         verdict=pl.when(lost).then(pl.lit("dropped")).otherwise("verdict"),
         stage=pl.when(lost).then(pl.lit("dedup")).otherwise("stage"),
         reason=pl.coalesce("lost_by", "reason"),
+        duplicate_of=pl.coalesce("duplicate_of", "held_by"),
     ).drop("lost_by")

@@ -151,10 +151,10 @@ def add_shingles(utf8: Bytes, start: int, end: int, folded: Minima, shingling: S
     dense words around it, as names and numbers in a Korean sentence do.
     """
     n_words = split_letters(utf8, start, end, folded, scratch)
-    has_dense = False
+    has_dense, dense, spaced = False, shingling.dense, shingling.spaced
     for w in range(n_words):
         has_dense |= scratch.is_dense[at(w)]
-    if not has_dense:
+    if not has_dense or (dense.of_chars == spaced.of_chars and dense.n == spaced.n):
         return add_segment(scratch, 0, n_words, shingling.spaced, 0)
     n_out, first, w = 0, 0, 0
     while w < n_words:
