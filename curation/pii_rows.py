@@ -6,8 +6,9 @@ import polars as pl
 import pyarrow as pa
 
 from curation.edits import EDITS, move_spans
+from curation.pii import find_pii
 from curation.pii_redact import Redactor, placeholder
-from curation.summary_models import N_PII_SAMPLES, PiiSample, PiiSummary
+from curation.summary_models import N_PII_SAMPLES, PiiSample, PiiSummary, Summary
 from manifests.contracts import PII_TYPE
 from manifests.schema import ALL_PII_KINDS, PiiKind
 
@@ -73,6 +74,26 @@ def summarize_pii(rows: pl.DataFrame, kinds: Sequence[PiiKind], redactor: Redact
             )
         )
     return tuple(summaries)
+
+
+def mask_pieces(summary: Summary, redactor: Redactor) -> Summary:
+    """The summary with what was taken out of measured texts, and what was found in them, masked as well."""
+
+    def masked(text: str) -> str:
+        texts = pa.array([text], pa.large_string())
+        return str(redactor.redact(texts, find_pii(texts, ALL_PII_KINDS)).texts[0])
+
+    removed = [
+        rule.model_copy(
+            update={"pieces": tuple(piece.model_copy(update={"text": masked(piece.text)}) for piece in rule.pieces)}
+        )
+        for rule in summary.removed
+    ]
+    benchmarks = [
+        of.model_copy(update={"hits": tuple(hit.model_copy(update={"found": masked(hit.found)}) for hit in of.hits)})
+        for of in summary.benchmarks
+    ]
+    return summary.model_copy(update={"removed": tuple(removed), "benchmarks": tuple(benchmarks)})
 
 
 def _n_spans(kind: PiiKind) -> pl.Expr:

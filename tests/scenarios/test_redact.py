@@ -132,12 +132,28 @@ def test_masked_texts_without_stored_ones_stay_as_they_are(tmp_path: Path) -> No
 
 
 def test_texts_that_are_not_masked_can_be_without_stored_ones(tmp_path: Path) -> None:
-    plain = MANIFEST + "store: columns\n"
+    plain = MANIFEST.replace("keep: \"text not like '마지막%'\"", "keep: 'n_bytes > 0'") + "store: columns\n"
     run(tmp_path, "redact: {mode: none}\n", plain)
     (tmp_path / "m.yaml").write_text(plain + "redact: {}\n")
     out = Folder(str(tmp_path / "out"))
     decide_again(out, changed_manifest(out, load_manifest(str(tmp_path / "m.yaml")), str(tmp_path), []), out.path)
     assert marked(documents(tmp_path)[0]) == [("email", "<EMAIL>"), ("phone", "<PHONE>")]
+
+
+def test_what_repeats_is_masked_in_the_report_too(tmp_path: Path) -> None:
+    footer = "문의는 kim@naver.com 또는 010-1234-5678로 해 주세요. 감사합니다."
+    texts = [f"{number}번째 글의 내용은 이렇습니다. lee{number}@daum.net\n{footer}" for number in range(60)]
+    (tmp_path / "in.jsonl").write_bytes(b"\n".join(orjson.dumps({"text": text}) for text in texts))
+    (tmp_path / "m.yaml").write_text(
+        MANIFEST + "redact: {}\ndedup: {lines: {keep: not_red, other: {red_over: 9, green_max: 1}}}\n"
+    )
+    curate(prepare(load_manifest(str(tmp_path / "m.yaml")), str(tmp_path)))
+    rows = pl.read_parquet(tmp_path / "out/documents/*.parquet").to_dicts()
+    assert {len(row["pii"]) for row in rows} == {1}
+    assert {marked(row)[0] for row in rows} == {("email", "<EMAIL>")}
+    report = (tmp_path / "out/report.html").read_text()
+    assert "문의는 &lt;EMAIL&gt;" in report
+    assert "kim@naver.com" not in report
 
 
 def test_explain_names_kinds_and_places(tmp_path: Path) -> None:
