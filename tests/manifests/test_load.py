@@ -90,7 +90,8 @@ WRONG = {
         "valid: datatrove, extract, language, pii, signals"
     ],
     HEAD + "zzz: 1": [
-        "web.yaml:5: zzz: unknown key; valid: dedup, inputs, kind, limits, measure, name, output, rules, store"
+        "web.yaml:5: zzz: unknown key; valid: decontaminate, dedup, inputs, kind, limits, measure, "
+        "name, output, redact, rules, store"
     ],
     HEAD + "limits: &l {record_bytes: 2000}\nmeasure: *l": [  # an alias is read where it stands
         "web.yaml:5: measure.record_bytes: unknown key; valid: datatrove, extract, language, pii, signals"
@@ -124,6 +125,16 @@ WRONG = {
     ],
     HEAD.replace("output: out", "output: 5"): [
         "web.yaml:4: output: found `5`; expected text, or a mapping of path (optional: shard_bytes); put it in quotes"
+    ],
+    # personal data
+    HEAD + "redact: {mode: placeholder}": [
+        "web.yaml:1: redact: nothing is measured; name `measure.pii: {kinds: [...]}`"
+    ],
+    HEAD + "measure: {pii: {kinds: [email]}}\nredact: {kinds: [phone]}": [
+        "web.yaml:1: redact.kinds: not among measure.pii.kinds: phone"
+    ],
+    HEAD + "measure: {pii: {kinds: [email]}}\nredact: {mode: surrogate}": [
+        "web.yaml:6: redact: `key` goes with `mode: surrogate`: the environment variable or the file that holds it"
     ],
     # a rule or a ruleset: one complaint, about the form that was meant
     HEAD + "rules:\n- {name: long, kep: 'true'}": [
