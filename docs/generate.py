@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from curation.signals import SEGMENTATION, SIGNALS, SIGNALS_VERSION
-from manifests.contracts import LEDGER, SCHEMA_VERSION, documents_schema, measured_schema
+from manifests.contracts import SCHEMA_VERSION, documents_schema, ledger_schema, measured_schema
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 
@@ -19,7 +19,8 @@ file's metadata carries the name of its table and the schema version, now {SCHEM
 columns; a file of another major version is refused with a message that says what to do.
 
 Columns of the measuring pass exist where the manifest asks for them: `language`, `language_score` and `hangul_frac`
-are null without `measure.language`; `signals` needs `measure.signals`, `metadata` an input that names some.
+are null without `measure.language`; `signals` needs `measure.signals`, `pii` and its counts need `measure.pii`,
+`metadata` an input that names some.
 """
 
 DOCUMENTS = "One row per kept document, ordered by (`id`, `copy`): the corpus. `documents/*.parquet`."
@@ -47,6 +48,9 @@ MEANINGS = {
     "language_score": "Probability that the classifier gives to the language, 0 to 1.",
     "hangul_frac": "Hangul letters per letter, 0 to 1.",
     "signals": "What was measured of the text; see [signals](#signals).",
+    "pii": "Personal data in `text` as it stands in this table: characters [`start`, `end`) and their `kind`.",
+    "pii_count": "How much of it there is.",
+    "pii_counts": "A struct of how much of each kind was measured; null for kinds that were not looked for.",
     "exact_size": "Records with this very text, this one included; null where `dedup.exact` is not asked for.",
     "near_cluster": "Name of the cluster of near-duplicates that it was in; null where it was alone.",
     "near_cluster_size": "Records in it; null where near-duplicates were not looked for.",
@@ -75,9 +79,9 @@ def page() -> str:
     signals = pa.struct([(signal.name, signal.arrow_type) for signal in SIGNALS])
     parts = [
         INTRODUCTION,
-        table("documents", DOCUMENTS, documents_schema(["NAME"], signals)),
-        table("ledger", LEDGER_TABLE, LEDGER),
-        table("measured", MEASURED, measured_schema(["NAME"], signals, store_text=True)),
+        table("documents", DOCUMENTS, documents_schema(["NAME"], signals, pii=True)),
+        table("ledger", LEDGER_TABLE, ledger_schema(pii=True)),
+        table("measured", MEASURED, measured_schema(["NAME"], signals, store_text=True, pii=True)),
         signals_table(),
     ]
     return "\n".join(parts)
