@@ -51,7 +51,7 @@ MEASURE_CODE = (
 )
 """The code that measured columns depend on."""
 
-MEASURE_LIBRARIES = ("fastwarc", "fasttext-numpy2-wheel", "ftfy", "resiliparse")
+MEASURE_LIBRARIES = ("fastwarc", "ftfy", "resiliparse")
 """The libraries that they depend on."""
 
 ROW_GROUP_TEXT_BYTES = 4 << 20

@@ -27,6 +27,7 @@ from curation.kernels.shingles import (
     new_unit,
 )
 from manifests.code import code_digest
+from manifests.errors import RequestError
 from manifests.schema import NearDedup
 
 SIGNATURE_CODE = ("curation/dedup/signatures.py", "curation/kernels/shingles.py")
@@ -88,9 +89,15 @@ def detection(jaccard: float, n_bands: int = 14, n_rows: int = 8) -> float:
 
 
 def optimal_bands(jaccard: float, n_permutations: int) -> tuple[int, int]:
-    """(bands, rows) of at most `n_permutations` that weigh misses and false alarms alike, by datasketch."""
-    from datasketch.lsh import _optimal_param  # scipy takes a second to import
+    """(bands, rows) of at most `n_permutations` that weigh misses and false alarms alike, by datasketch.
 
+    Raises:
+        RequestError: datasketch is not installed.
+    """
+    try:
+        from datasketch.lsh import _optimal_param  # scipy takes a second to import
+    except ImportError:
+        raise RequestError("dedup.near.bands: `auto` needs datasketch; pip install 'onggi[near]'") from None
     n_bands, n_rows = _optimal_param(jaccard, n_permutations, 0.5, 0.5)
     return int(n_bands), int(n_rows)
 
