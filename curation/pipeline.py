@@ -16,6 +16,7 @@ from curation.datatrove_bridge import check_steps
 from curation.decide import DECIDE_CODE, decide
 from curation.decontaminate import items_digest
 from curation.dedup.earlier import state_of
+from curation.dedup.embeddings import Encoder, check_installed
 from curation.measure import Measurer
 from curation.pii_redact import redactor
 from curation.read import Split, plan_splits
@@ -125,6 +126,9 @@ def prepare(
     checked_rules(manifest, base)
     items_digest(manifest.decontaminate, base)
     redactor(manifest, base)
+    if manifest.dedup.semantic:
+        check_installed()
+        Encoder.of(manifest.dedup.semantic)
     state_of(manifest.dedup.against)
     twice = [item for number, item in enumerate(manifest.inputs) if item in manifest.inputs[:number]]
     if twice:
@@ -145,6 +149,9 @@ def resolved(manifest: CorpusManifest, base: str) -> CorpusManifest:
         language = language.model_copy(update={"model": resolve(language.model, base)})
         measure = measure.model_copy(update={"language": language})
     dedup = manifest.dedup.model_copy(update={"against": [resolve(path, base) for path in manifest.dedup.against]})
+    if semantic := dedup.semantic:
+        semantic = semantic.model_copy(update={"model": resolve(semantic.model, base)})
+        dedup = dedup.model_copy(update={"semantic": semantic})
     rules = expand(manifest.rules, base)
     return manifest.model_copy(update={"rules": rules, "measure": measure, "dedup": dedup})
 
@@ -273,6 +280,7 @@ def _fingerprint(job: Job, measured: str = "") -> str:
         job.manifest.model_dump(),
         state_of(job.manifest.dedup.against),
         items_digest(job.manifest.decontaminate, job.base),
+        Encoder.of(semantic).fingerprint if (semantic := job.manifest.dedup.semantic) else "",
         masks.key_digest if (masks := redactor(job.manifest, job.base)) else "",
         code_digest(*DECIDE_CODE),
     ]

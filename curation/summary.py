@@ -44,7 +44,9 @@ from curation.summary_models import (
 __all__ = ["Summary", "merge", "summarize"]
 
 LANGUAGES = ("ko", "en", "other")
-NOT_SIGNALS = frozenset({"copy", "offset", "exact_size", "near_cluster_size", "value", "threshold"})
+NOT_SIGNALS = frozenset(
+    {"copy", "offset", "exact_size", "near_cluster_size", "semantic_cluster_size", "value", "threshold"}
+)
 
 DType = pl.DataType | DataTypeClass
 

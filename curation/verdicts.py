@@ -37,7 +37,7 @@ def predicate_columns(manifest: CorpusManifest, *, has_texts: bool = True) -> di
     schema = stored_schema(manifest, has_texts=has_texts)
     hidden = NOT_FOR_RULES | (set() if manifest.measure.language else LANGUAGE_COLUMNS)
     columns = dotted_columns(pa.schema([field for field in schema if field.name not in hidden]))
-    survivors.check_policy(manifest.dedup.near, columns)
+    survivors.check_policy(manifest.dedup, columns)
     return columns | survivors.group_columns(manifest.dedup)
 
 

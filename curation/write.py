@@ -79,7 +79,12 @@ def write_range(task: DecideTask) -> Decided:
     if staged and notes.exists(f"{name}.json"):
         return _from_note(notes.read_json(f"{name}.json"))
     pii = bool(task.manifest.pii_kinds)
-    schema = documents_schema(task.manifest.metadata_names, signal_type(task.manifest), pii=pii)
+    schema = documents_schema(
+        task.manifest.metadata_names,
+        signal_type(task.manifest),
+        pii=pii,
+        semantic=task.manifest.dedup.semantic is not None,
+    )
     with (
         (staging / "documents").table_writer(f"{name}.parquet", schema, "documents") as documents,
         (staging / "ledger").table_writer(f"{name}.parquet", ledger_schema(pii=pii), "ledger") as ledger,

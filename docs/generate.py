@@ -54,6 +54,8 @@ MEANINGS = {
     "exact_size": "Records with this very text, this one included; null where `dedup.exact` is not asked for.",
     "near_cluster": "Name of the cluster of near-duplicates that it was in; null where it was alone.",
     "near_cluster_size": "Records in it; null where near-duplicates were not looked for.",
+    "semantic_cluster": "Name of the group that means the same; null where it was alone. With `dedup.semantic`.",
+    "semantic_cluster_size": "Records in it, near-duplicates and equal texts included. With `dedup.semantic`.",
     "metadata": "A struct of the further columns that the inputs name.",
     "row_hash": "Digest of all that the row is, without where it was found; orders records whose ids are equal.",
     "text_digest": "XXH3-128 of the normalised text, 32 hex digits; null where there is none.",
@@ -79,7 +81,7 @@ def page() -> str:
     signals = pa.struct([(signal.name, signal.arrow_type) for signal in SIGNALS])
     parts = [
         INTRODUCTION,
-        table("documents", DOCUMENTS, documents_schema(["NAME"], signals, pii=True)),
+        table("documents", DOCUMENTS, documents_schema(["NAME"], signals, pii=True, semantic=True)),
         table("ledger", LEDGER_TABLE, ledger_schema(pii=True)),
         table("measured", MEASURED, measured_schema(["NAME"], signals, store_text=True, pii=True)),
         signals_table(),

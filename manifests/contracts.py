@@ -64,6 +64,12 @@ _CAUSE: list[pa.Field] = [
 ]
 
 
+_SEMANTIC: list[pa.Field] = [
+    pa.field("semantic_cluster", pa.string()),  # null for a document that is alone
+    pa.field("semantic_cluster_size", pa.int64()),  # records that mean the same, or are nearly or quite the same
+]
+
+
 def metadata_field(names: list[str]) -> list[pa.Field]:
     """The optional `metadata` struct of strings; no field at all where a manifest asks for none."""
     return [pa.field("metadata", pa.struct([(name, pa.string()) for name in names]))] if names else []
@@ -130,8 +136,11 @@ def measured_schema(
     )
 
 
-def documents_schema(metadata_names: list[str], signals: pa.StructType | None, *, pii: bool = False) -> pa.Schema:
-    """The curated corpus: one row per kept document, ordered by (id, copy); `pii` speaks of `text` as it stands here."""
+def documents_schema(
+    metadata_names: list[str], signals: pa.StructType | None, *, pii: bool = False, semantic: bool = False
+) -> pa.Schema:
+    """The curated corpus: one row per kept document, ordered by (id, copy); `pii` speaks of `text` as it stands here,
+    `semantic` is whether documents of like meaning were looked for."""
     return pa.schema(
         [
             pa.field("id", pa.string(), nullable=False),
@@ -146,6 +155,7 @@ def documents_schema(metadata_names: list[str], signals: pa.StructType | None, *
             pa.field(
                 "near_cluster_size", pa.int64()
             ),  # records with nearly this text; null where none were looked for
+            *(_SEMANTIC if semantic else []),
             *metadata_field(metadata_names),
         ]
     )

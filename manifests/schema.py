@@ -191,6 +191,9 @@ class SourcePriority(Model):
     """Sources, the most trusted first; those that are not named come last."""
 
 
+Keep = Literal["first", "longest", "newest"] | BestScore | SourcePriority
+
+
 class NearDedup(Model):
     """Near-duplicates by MinHash: candidates share a band of their signatures, and are compared exactly."""
 
@@ -206,13 +209,44 @@ class NearDedup(Model):
     """What texts are compared by."""
     verify: bool = True
     """Compare candidates exactly. Without, sharing one band makes two texts near-duplicates."""
-    keep: Literal["first", "longest", "newest"] | BestScore | SourcePriority = "longest"
+    keep: Keep = "longest"
     """Which member of a cluster survives, of those that pass the rules; ties go by the id."""
 
     @model_validator(mode="after")
     def _bands_fit(self) -> "NearDedup":
         if self.bands != "auto" and not 1 <= self.bands <= 256:
             raise ValueError(f"bands is {self.bands}; it must be `auto` or from 1 to 256")
+        return self
+
+
+class SemanticDedup(Model):
+    """Documents of like meaning (`onggi[semantic]`): pairs of embeddings whose cosine is high enough, within clusters
+    by k-means."""
+
+    model: str = Field(min_length=1)
+    """Folder of a sentence encoder as sentence-transformers or transformers write it, with safetensors. A relative
+    path starts at the manifest's folder."""
+    cosine: float = Field(0.95, ge=0.3, lt=1)
+    """Cosine from which on two texts mean the same; what it should be depends on the model."""
+    max_tokens: int = Field(512, ge=8)
+    """How much of a text is embedded, from its beginning; never more than the model takes."""
+    pooling: Literal["auto", "mean", "cls", "last"] = "auto"
+    """How tokens become one vector; `auto`: as `1_Pooling/config.json` of the model says, else `mean`."""
+    prefix: str = ""
+    """What the model wants before each text, as `query: ` for E5."""
+    batch_tokens: int = Field(16_384, ge=1)
+    """Tokens that the model sees at once."""
+    clusters: int | Literal["auto"] = "auto"
+    """Clusters within which pairs are compared; `auto`: about 10,000 texts in each."""
+    n_probe: int = Field(4, ge=1)
+    """In how many of the nearest clusters a text is compared: more find more of the pairs that borders cut."""
+    keep: Keep | None = None
+    """Which member of a group survives, as in `near`, whose policy holds where both are named; else `longest`."""
+
+    @model_validator(mode="after")
+    def _clusters_fit(self) -> "SemanticDedup":
+        if self.clusters != "auto" and self.clusters < 1:
+            raise ValueError(f"clusters is {self.clusters}; it must be `auto` or at least 1")
         return self
 
 
@@ -265,6 +299,8 @@ class Dedup(Model):
     """Keep one of the documents whose normalised texts are equal."""
     near: NearDedup | None = None
     """Keep one of the documents that are nearly the same, or equal; `near: {}` takes the defaults."""
+    semantic: SemanticDedup | None = None
+    """Keep one of the documents that mean the same, or are nearly the same or equal."""
     against: list[str] = Field(default_factory=list)
     """Folders of earlier runs: documents that those kept are dropped here. Equal texts, and with `near` similar ones
     too (by their signatures: the earlier texts are not read)."""
@@ -275,6 +311,19 @@ class Dedup(Model):
     max_removed_frac: float = Field(1.0, gt=0, le=1)
     """A document is dropped (`repeated_text`) if `lines` and `spans` would take a larger share of its characters, or
     all of it but white space."""
+
+    @model_validator(mode="after")
+    def _one_policy(self) -> "Dedup":
+        if self.near and self.semantic and self.semantic.keep is not None:
+            raise ValueError("`near.keep` says which member of a group survives; leave `semantic.keep` out")
+        return self
+
+    @property
+    def keep(self) -> Keep:
+        """Which member of a group survives."""
+        if self.near:
+            return self.near.keep
+        return (self.semantic.keep or "longest") if self.semantic else "first"
 
     @property
     def changes_texts(self) -> bool:
@@ -338,9 +387,7 @@ class Redact(Model):
     @model_validator(mode="after")
     def _surrogates_have_a_key(self) -> "Redact":
         if (self.mode == "surrogate") != (self.key is not None):
-            raise ValueError(
-                "`key` goes with `mode: surrogate`: the environment variable or the file that holds it"
-            )
+            raise ValueError("`key` goes with `mode: surrogate`: the environment variable or the file that holds it")
         return self
 
 

@@ -117,6 +117,7 @@ def find_clusters(
         run.remove(stale)
     derive(run, banding.derived, engine, progress)
     counts = _cluster(run, work, near, banding, n_rows, engine, progress)
+    (work / "near").move_in(work / "clusters", "clusters")
     (work / "near").write_json("found.json", {"fingerprint": fingerprint, "counts": counts.__dict__})
     run.move_in(work / "near", "near")
     run.remove(f"near-{fingerprint}")

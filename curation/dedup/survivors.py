@@ -9,11 +9,11 @@ from collections.abc import Callable
 import polars as pl
 import pyarrow as pa
 
-from curation.dedup import earlier, exact, near
+from curation.dedup import earlier, exact, near, semantic
 from curation.dedup.exchange import ROWS_PER_RANGE, write_rows
 from manifests.engine import Engine
 from manifests.errors import RequestError
-from manifests.schema import BestScore, Dedup, NearDedup, SourcePriority
+from manifests.schema import BestScore, Dedup, SourcePriority
 from manifests.store import Folder, KeyRange, ranges_for
 
 PASSING = pa.schema(
@@ -23,6 +23,7 @@ PASSING = pa.schema(
         ("id", pa.string()),
         ("copy", pa.int32()),
         ("text_digest", pa.string()),
+        ("near_cluster", pa.string()),
     ]
 )
 """Members of groups that pass the rules, ordered by group."""
@@ -38,10 +39,11 @@ LOSERS = pa.schema(
 )
 """Passing members that are not their group's survivor, ordered by (id, copy)."""
 
-GROUP_COLUMNS = {"exact_size", "near_cluster_size"}
+GROUP_COLUMNS = {"exact_size", "near_cluster_size", "semantic_cluster_size"}
 """Columns for predicates that are not measured, but joined."""
 
-EXACT, NEAR, HELD = "exact_duplicate", "near_duplicate", "held_by_earlier_run"
+EXACT, NEAR, SEMANTIC = "exact_duplicate", "near_duplicate", "semantic_duplicate"
+HELD = "held_by_earlier_run"
 
 
 def find_groups(
@@ -57,40 +59,47 @@ def find_groups(
     """
     if dedup.against:
         earlier.find_held(run, dedup, n_rows, engine, progress)
+    n_near = near.find_clusters(run, dedup.near, n_rows, engine, progress).n_members if dedup.near else 0
+    if dedup.semantic:
+        joined = (run / "near").read_json("found.json")["fingerprint"] if dedup.near else None
+        return semantic.find_clusters(run, dedup.semantic, n_rows, joined, engine, progress).n_members
     if dedup.near:
-        return near.find_clusters(run, dedup.near, n_rows, engine, progress).n_members
+        return n_near
     return exact.find_groups(run, n_rows).n_members if dedup.exact else 0
 
 
 def group_columns(dedup: Dedup) -> dict[str, pa.DataType]:
     """The columns that groups give a document, for predicates."""
-    sizes = {"exact_size": pa.int64()} if dedup.exact or dedup.near else {}
-    return sizes | ({"near_cluster_size": pa.int64()} if dedup.near else {})
+    asked = {
+        "exact_size": dedup.exact or dedup.near or dedup.semantic,
+        "near_cluster_size": dedup.near,
+        "semantic_cluster_size": dedup.semantic,
+    }
+    return {name: pa.int64() for name, is_asked in asked.items() if is_asked}
 
 
 def join_groups(frame: pl.DataFrame, run: Folder, dedup: Dedup, keys: KeyRange, has_groups: bool) -> pl.DataFrame:
     """The frame (documents of a range of ids) with its groups.
 
-    Adds `group`, `exact_group` (null for a text of its own), `exact_size`, `near_cluster` and `near_cluster_size`; a
-    size is null where nothing was compared, and 1 for a document that has no duplicate.
+    Adds `group`, `exact_group` (null for a text of its own), `exact_size`, `near_cluster`, `semantic_cluster` and
+    their sizes; a size is null where nothing was compared, and 1 for a document that has no duplicate.
     """
-    names = ["near_cluster", "near_cluster_size", "exact_size"] if dedup.near else ["exact_size"]
+    clusters = {"near_cluster": dedup.near, "semantic_cluster": dedup.semantic}
+    sizes = group_columns(dedup)
     if has_groups:
-        members = (run / ("near" if dedup.near else "exact")).read_range("id", keys, ["id", "row_hash", *names])
-        frame = frame.join(members, on=["id", "row_hash"], how="left", maintain_order="left")
-    else:
-        types = [pl.String if name == "near_cluster" else pl.Int64 for name in names]
-        frame = frame.with_columns(pl.lit(None, type_).alias(name) for name, type_ in zip(names, types, strict=True))
+        table = "semantic" if dedup.semantic else "near" if dedup.near else "exact"
+        names = ["id", "row_hash", *(name for name, asked in clusters.items() if asked), *sizes]
+        frame = frame.join(
+            (run / table).read_range("id", keys, names), on=["id", "row_hash"], how="left", maintain_order="left"
+        )
+    nulls = {name: pl.lit(None, pl.String) for name in clusters} | {
+        name: pl.lit(None, pl.Int64) for name in GROUP_COLUMNS
+    }
+    frame = frame.with_columns(null.alias(name) for name, null in nulls.items() if name not in frame.columns)
     has_text = pl.col("text_digest").is_not_null()
-    compared = bool(dedup.near or dedup.exact)
-    for name in ("exact_size", "near_cluster_size"):
-        size = pl.col(name).fill_null(1) if compared and name in frame.columns else pl.lit(None, pl.Int64)
-        frame = frame.with_columns(pl.when(has_text).then(size).alias(name))
-    near_cluster = pl.col("near_cluster") if "near_cluster" in frame.columns else pl.lit(None, pl.String)
-    exact_group = pl.when(pl.col("exact_size") > 1).then("text_digest")
-    return frame.with_columns(near_cluster.alias("near_cluster"), exact_group=exact_group).with_columns(
-        group=pl.coalesce("near_cluster", "exact_group")
-    )
+    frame = frame.with_columns(pl.when(has_text).then(pl.col(name).fill_null(1)).alias(name) for name in sizes)
+    frame = frame.with_columns(exact_group=pl.when(pl.col("exact_size") > 1).then("text_digest"))
+    return frame.with_columns(group=pl.coalesce("semantic_cluster", "near_cluster", "exact_group"))
 
 
 def drop_held(frame: pl.DataFrame, run: Folder, dedup: Dedup, keys: KeyRange) -> pl.DataFrame:
@@ -114,7 +123,7 @@ def drop_held(frame: pl.DataFrame, run: Folder, dedup: Dedup, keys: KeyRange) ->
 
 def rank_columns(dedup: Dedup) -> set[str]:
     """The measured columns that the survivor policy reads."""
-    keep = dedup.near.keep if dedup.near else "first"
+    keep = dedup.keep
     if isinstance(keep, BestScore):
         return {keep.score.split(".")[0]}
     if isinstance(keep, SourcePriority):
@@ -122,25 +131,25 @@ def rank_columns(dedup: Dedup) -> set[str]:
     return {"first": set(), "longest": {"n_text_bytes"}, "newest": {"date"}}[keep]
 
 
-def check_policy(near_dedup: NearDedup | None, columns: dict[str, pa.DataType]) -> None:
+def check_policy(dedup: Dedup, columns: dict[str, pa.DataType]) -> None:
     """Refuse a policy by a column that is not there or is no number.
 
     Raises:
         RequestError: names the column, and those that would do.
     """
-    keep = near_dedup.keep if near_dedup else None
+    keep = dedup.keep
     if isinstance(keep, BestScore):
         numbers = [name for name, kind in columns.items() if pa.types.is_floating(kind) or pa.types.is_integer(kind)]
         if keep.score not in numbers:
             raise RequestError(
-                f"dedup.near.keep.score: {keep.score!r} is not a numeric column of what is measured; "
-                f"there are {', '.join(sorted(numbers))}"
+                f"dedup.{'near' if dedup.near else 'semantic'}.keep.score: {keep.score!r} is not a numeric column of "
+                f"what is measured; there are {', '.join(sorted(numbers))}"
             )
 
 
 def rank(dedup: Dedup) -> pl.Expr:
     """The survivor policy as a number per document: the least survives, null comes last."""
-    keep = dedup.near.keep if dedup.near else "first"
+    keep = dedup.keep
     if isinstance(keep, BestScore):
         column, _, field = keep.score.partition(".")
         score = pl.col(column).struct.field(field) if field else pl.col(column)
@@ -176,14 +185,16 @@ def choose_survivors(passing: Folder, losers: Folder, n_members: int) -> int:
     for keys in ranges_for(n_members, ROWS_PER_RANGE):
         members = passing.read_range("group", keys, PASSING.names)
         members = members.sort("group", "rank", "id", "copy", nulls_last=True)
-        first = pl.col("id", "copy", "text_digest").first().over("group").name.prefix("first_")
+        first = pl.col("id", "copy", "text_digest", "near_cluster").first().over("group").name.prefix("first_")
         lost = members.with_columns(first).filter(
             (pl.col("id") != pl.col("first_id")) | (pl.col("copy") != pl.col("first_copy"))
         )
         lost = lost.with_columns(
             lost_by=pl.when(pl.col("text_digest") == pl.col("first_text_digest"))
             .then(pl.lit(EXACT))
-            .otherwise(pl.lit(NEAR))
+            .when(pl.col("near_cluster") == pl.col("first_near_cluster"))
+            .then(pl.lit(NEAR))
+            .otherwise(pl.lit(SEMANTIC))
         )
         lost = lost.rename({"first_id": "duplicate_of", "first_copy": "duplicate_of_copy"}).sort("id", "copy")
         write_rows(losers, f"part-{keys.index:05d}.parquet", lost, LOSERS)
