@@ -32,6 +32,8 @@ class Derived:
     schema: pa.Schema
     make: Callable[[pa.Table], pa.Table]
     """Rows of the table for the rows of one measured part, in any number and order."""
+    plain: bool = False
+    """Whether its values are hashes, which nothing compresses."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,6 @@ def _derive_part(part: _Part) -> None:
     measured = run / "measured"
     with measured.fs.open(measured.file(part.name), "rb") as file:
         rows = table.make(pq.read_table(file, columns=list(table.columns)))
-    with (run / table.name).table_writer(
-        part.name, table.schema, table.name, {FINGERPRINT: table.fingerprint}
-    ) as writer:
+    extra = {FINGERPRINT: table.fingerprint}
+    with (run / table.name).table_writer(part.name, table.schema, table.name, extra, table.plain) as writer:
         writer.write(rows, row_group_rows=1 << 16)

@@ -33,6 +33,9 @@ from manifests.schema import NearDedup
 SIGNATURE_CODE = ("curation/dedup/signatures.py", "curation/kernels/shingles.py")
 SEED = 1
 """Of the shipped permutations."""
+REPEATS_COPIED = 0.8
+"""Share of different texts in a part below which those are copied out before they are signed."""
+
 _UINT64 = 2**64
 
 
@@ -80,7 +83,8 @@ class Banding:
     @property
     def derived(self) -> Derived:
         """The table `signatures` of a run."""
-        return Derived("signatures", self.fingerprint, ["text_digest", "text"], self.schema, _SignaturesOf(self))
+        columns = ["text_digest", "text"]
+        return Derived("signatures", self.fingerprint, columns, self.schema, _SignaturesOf(self), plain=True)
 
 
 def detection(jaccard: float, n_bands: int = 14, n_rows: int = 8) -> float:
@@ -159,13 +163,17 @@ class _SignaturesOf:
             ],
             schema=self.banding.schema,
         )
-        return table.filter(pc.greater(table["n_shingles"], 0)).sort_by("text_digest")
+        table = table.filter(pc.greater(table["n_shingles"], 0)).sort_by("text_digest")
+        first = pl.Series(table["text_digest"]).is_first_distinct().to_arrow()
+        return table.filter(first)
 
 
 def _different_texts(part: pa.Table) -> pa.Table:
-    """The rows that have a text, one per text."""
-    part = part.filter(pc.is_valid(part["text"]))
-    return part.take(pl.Series(part["text_digest"]).arg_unique().to_arrow())
+    """The rows that have a text, one per text where many repeat: a few are signed sooner than texts are copied."""
+    if part["text"].null_count:
+        part = part.filter(pc.is_valid(part["text"]))
+    rows = pl.Series(part["text_digest"]).arg_unique()
+    return part.take(rows.to_arrow()) if len(rows) < REPEATS_COPIED * len(part) else part
 
 
 def _bytes_column(values: npt.NDArray[np.uint8]) -> pa.Array:

@@ -1,4 +1,4 @@
-"""Clusters: candidates of one component are compared exactly, and what is similar enough is joined.
+"""Clusters: the texts of a component of candidates are compared exactly, and what is similar enough is joined.
 
 The shingles of all texts that are in a pair are laid out in the order of their components, so each component is
 compared from one stretch of rows, whatever parts its texts were measured in.
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.dedup.candidates import node_range
@@ -22,6 +23,9 @@ SHINGLES_PER_RANGE = 16_000_000
 """Shingles (4 bytes each) held at once, about; a component that has more is compared a block against a block."""
 
 SET_ROW_GROUP_SHINGLES = 1 << 20
+
+ALL_PAIRS_MAX = 64
+"""Texts of a component up to which every pair is compared: it finds what the bands missed, and costs little."""
 
 _MEMBER = [
     pa.field("place", pa.uint64()),  # of the node's component: its number, spread evenly
@@ -86,11 +90,7 @@ def gather_sets(task: GatherTask) -> int:
         chosen = pl.col("part") == task.part
         members = (work / "members").scan().filter(chosen).select([field.name for field in _MEMBER]).collect()
         if members.height:
-            measured = run / "measured"
-            with measured.fs.open(measured.file(name), "rb") as file:
-                texts = pl.from_arrow(pq.read_table(file, columns=["text_digest", "text"]))
-            assert isinstance(texts, pl.DataFrame)
-            found = members.join(texts.unique("text_digest"), on="text_digest").sort("place", "node")
+            found = members.join(_texts(run / "measured", name, members), on="text_digest").sort("place", "node")
             column = found["text"].to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())
             found = found.with_columns(shingles=pl.Series(shingle_sets(column, task.banding)))
         else:
@@ -100,6 +100,19 @@ def gather_sets(task: GatherTask) -> int:
         write_rows(work / "sets", name, found, SETS, rows)
     sizes = (work / "sets").scan([name]).select(pl.col("shingles").list.len().cast(pl.Int64).sum()).collect()
     return int(sizes.item())
+
+
+def _texts(measured: Folder, name: str, members: pl.DataFrame) -> pl.DataFrame:
+    """The texts of members, by digest; a row group at a time, so that only those are held."""
+    wanted, found = members["text_digest"].to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.string()), []
+    with measured.fs.open(measured.file(name), "rb") as file:
+        parquet = pq.ParquetFile(file)
+        for group in range(parquet.num_row_groups):
+            rows = parquet.read_row_group(group, columns=["text_digest", "text"])
+            found.append(rows.filter(pc.is_in(rows["text_digest"], wanted)))
+    texts = pl.from_arrow(pa.concat_tables(found))
+    assert isinstance(texts, pl.DataFrame)
+    return texts.unique("text_digest")
 
 
 @dataclass(frozen=True)
@@ -136,16 +149,14 @@ def compare_pairs(task: CompareTask) -> Compared:
     notes = work / "compared"
     if notes.exists(f"{name}.json"):
         return Compared(**notes.read_json(f"{name}.json"))
-    edges = read_numbers(work / "edges", "place", task.keys, ["left", "right"]).sort("left", "right")
     members = read_numbers(
         work / "sets",
         "place",
         task.keys,
-        ["node", "text_digest", "n_records", pl.col("shingles").list.len().alias("n_shingles")],
+        ["place", "node", "text_digest", "n_records", pl.col("shingles").list.len().alias("n_shingles")],
     ).sort("node")
     parents = np.arange(members.height, dtype=np.uint32)
-    nodes = members["node"].to_numpy()
-    left, right = (np.searchsorted(nodes, edges[side].to_numpy()) for side in ("left", "right"))
+    left, right = _pairs(task, members)
     n_compared, n_similar = _compare_blocks(task, members, left, right, parents)
     flatten(parents)
     clusters = _clusters(members.with_columns(root=pl.Series(parents)))
@@ -153,6 +164,21 @@ def compare_pairs(task: CompareTask) -> Compared:
     found = Compared(n_compared, n_similar, clusters["near_cluster"].n_unique(), clusters.height)
     notes.write_json(f"{name}.json", found.__dict__)
     return found
+
+
+def _pairs(task: CompareTask, members: pl.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows of members to compare: all pairs of a small component, of a larger one those that share a band."""
+    rows = members.with_row_index("row").select(
+        "place", pl.col("row").cast(pl.Int64), "node", n=pl.len().over("place")
+    )
+    small = rows.filter(pl.col("n") <= ALL_PAIRS_MAX).select("place", "row")
+    pairs = small.join(small, on="place").filter(pl.col("row") < pl.col("row_right"))
+    edges = read_numbers(Folder(task.work) / "edges", "place", task.keys, ["place", "left", "right"])
+    large = rows.filter(pl.col("n") > ALL_PAIRS_MAX).select("place", "node", "row")
+    edges = edges.join(large, left_on=["place", "left"], right_on=["place", "node"])
+    edges = edges.join(large, left_on=["place", "right"], right_on=["place", "node"])
+    both = pl.concat([pairs.select("row", "row_right"), edges.select("row", "row_right")]).sort("row", "row_right")
+    return both["row"].to_numpy(), both["row_right"].to_numpy()
 
 
 def _compare_blocks(

@@ -1,7 +1,7 @@
 """Clusters of near-duplicates equal those of brute force, whatever way they are computed."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -72,17 +72,27 @@ def shingles_of(text: str) -> set[str]:
     return {" ".join(words[i : i + 5]) for i in range(max(1, len(words) - 4))}
 
 
+def join(n: int, connected: Callable[[int, int], bool]) -> list[int]:
+    """The components of a graph of n nodes."""
+    group = list(range(n))
+    for a, b in combinations(range(n), 2):
+        if group[a] != group[b] and connected(a, b):
+            old, new = group[b], group[a]
+            group = [new if value == old else value for value in group]
+    return group
+
+
 def brute_force(texts: list[str], banding: Banding, jaccard: float) -> set[frozenset[str]]:
-    """Clusters of texts: components of candidates that are similar enough."""
+    """Clusters of texts: what is similar enough among the texts that chains of candidates connect."""
     different = sorted(set(texts))
     bands = sign(pl.Series(different).to_arrow(), banding).bands
     sets = [shingles_of(text) for text in different]
-    group = list(range(len(different)))
-    for a, b in combinations(range(len(different)), 2):
-        similar = len(sets[a] & sets[b]) >= jaccard * len(sets[a] | sets[b])
-        if similar and (bands[a] == bands[b]).any():
-            old, new = group[b], group[a]
-            group = [new if value == old else value for value in group]
+    component = join(len(different), lambda a, b: bool((bands[a] == bands[b]).any()))
+    assert max(component.count(root) for root in component) <= verify.ALL_PAIRS_MAX
+    group = join(
+        len(different),
+        lambda a, b: component[a] == component[b] and len(sets[a] & sets[b]) >= jaccard * len(sets[a] | sets[b]),
+    )
     members = {root: frozenset(t for t, g in zip(different, group, strict=True) if g == root) for root in group}
     return {texts_of for texts_of in members.values() if len(texts_of) > 1}
 
