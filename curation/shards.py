@@ -130,15 +130,15 @@ def measure_split(task: MeasureTask) -> PartCounts:
         return counts
     measurer = _measurer(task.manifest)
     for part in _collect(task, measurer, cursor):
-        _write_part(folder, f"{task.fingerprint}-{n_parts:05d}", part, measurer)
+        write_part(folder, f"{task.fingerprint}-{n_parts:05d}", part, measurer)
         counts.add(part.counts)
         n_parts += 1
     return counts
 
 
 @dataclass
-class _Part:
-    """Rows on their way to one file."""
+class Part:
+    """Measured rows on their way to one file."""
 
     tables: list[pa.Table] = field(default_factory=list)
     counts: PartCounts = field(default_factory=PartCounts)
@@ -159,9 +159,9 @@ class _Part:
         )
 
 
-def _collect(task: MeasureTask, measurer: Measurer, cursor: int) -> Iterator[_Part]:
+def _collect(task: MeasureTask, measurer: Measurer, cursor: int) -> Iterator[Part]:
     """Measured rows of the split, in parts of about `limits.shard_bytes` of content; the last one is marked."""
-    part = _Part(cursor=cursor)
+    part = Part(cursor=cursor)
     batches = read_split(task.split, task.item, task.manifest.limits, task.manifest.metadata_names, cursor)
     for batch in timed(batches, measurer.watch, "read"):
         records = batch.records
@@ -170,7 +170,7 @@ def _collect(task: MeasureTask, measurer: Measurer, cursor: int) -> Iterator[_Pa
         part.add(batch, measurer.measure(records), len(batch.records) - len(records))
         if part.counts.content_bytes + ROW_BYTES * part.counts.n_read >= task.manifest.limits.shard_bytes:
             yield part
-            part = _Part(cursor=part.cursor)
+            part = Part(cursor=part.cursor)
     part.finished = True
     yield part
 
@@ -191,7 +191,7 @@ def timed(items: Iterator[Batch], watch: Stopwatch, name: str) -> Iterator[Batch
         yield item
 
 
-def _write_part(folder: Folder, name: str, part: _Part, measurer: Measurer) -> None:
+def write_part(folder: Folder, name: str, part: Part, measurer: Measurer) -> None:
     """Write a part's keys, ordered by text digest, and then its rows, ordered by id: these mark it whole."""
     table = pa.concat_tables(part.tables) if part.tables else measurer.schema.empty_table()
     with measurer.watch("write"):
