@@ -109,7 +109,7 @@ def datatrove(path: Path) -> tuple[float, list[int]]:
     with tempfile.TemporaryDirectory() as folder:
         reader = ParquetReader(str(path.parent), glob_pattern=path.name)
         stages = [
-            ([reader, MinhashDedupSignature(f"{folder}/sig", config=config, language="english")], 1),
+            ([reader, MinhashDedupSignature(f"{folder}/sig", config=config)], 1),
             ([MinhashDedupBuckets(f"{folder}/sig", f"{folder}/buckets", config=config)], BANDS),
             ([MinhashDedupCluster(f"{folder}/buckets", f"{folder}/remove", config=config, save_cluster_id=True)], 1),
         ]
