@@ -1,6 +1,7 @@
 """Semantic duplicates: clusters equal those of brute force, decisions equal fresh runs, models are read with care."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
@@ -13,15 +14,17 @@ import orjson
 import polars as pl
 import pytest
 
+from curation import pipeline
 from curation.dedup import components, embeddings, semantic
 from curation.dedup.centroids import nearest, normalized, train_centroids, worth_visiting
 from curation.dedup.embeddings import Encoder, batches
 from curation.dedup.semantic import cluster_count, find_clusters
-from curation.pipeline import curate
+from curation.pipeline import changed_manifest, curate, decide_again
 from manifests.errors import RequestError
+from manifests.load import load_manifest
 from manifests.schema import SemanticDedup
 from manifests.store import Folder
-from tests.scenarios.runs import job_of
+from tests.scenarios.runs import document_files, job_of
 
 MANIFEST = """
 kind: corpus
@@ -302,3 +305,170 @@ class TestModels:
             RequestError, match=r"torch and transformers not installed: pip install 'onggi\[semantic\]'"
         ):
             embeddings.check_installed()
+
+
+SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small BERT with random weights, to which a word and its synonym are the same."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("bert")
+    vocabulary = [*SPECIALS, *WORDS, *SYNONYMS.values()]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary), "utf-8")
+    tokenizer = transformers.BertTokenizerFast(vocab=str(folder / "vocab.txt"), do_lower_case=False)
+    tokenizer.model_max_length = 64
+    tokenizer.save_pretrained(folder)
+    config = transformers.BertConfig(
+        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+        max_position_embeddings=64, initializer_range=0.5,
+    )  # fmt: skip
+    torch.manual_seed(1)
+    model = transformers.BertModel(config)
+    words = model.embeddings.word_embeddings.weight.data
+    words[len(SPECIALS) + len(WORDS) :] = words[len(SPECIALS) : len(SPECIALS) + len(WORDS)]
+    model.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
+def test_embeddings_are_those_of_one_text_at_a_time(bert: str, pooling: Any) -> None:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    texts = [*make_texts(11, 40), " ".join(WORDS * 3), "모르는 말"]
+    found = embeddings.embed(
+        pl.Series(texts), Encoder.of(SemanticDedup(model=bert, pooling=pooling, batch_tokens=96))
+    )
+    tokenizer, model = AutoTokenizer.from_pretrained(bert), AutoModel.from_pretrained(bert).eval()
+    for row, text in enumerate(texts):
+        tokens = tokenizer(text, return_tensors="pt", truncation=True)
+        with torch.no_grad():
+            states = model(**tokens).last_hidden_state[0]
+        vector = {"mean": states.mean(0), "cls": states[0], "last": states[-1]}[pooling].numpy()
+        assert np.allclose(found[row], vector / np.linalg.norm(vector), atol=1e-3)
+
+
+def test_an_embedding_does_not_depend_on_its_company(bert: str) -> None:
+    texts = make_texts(12, 20)
+    encoder = Encoder.of(SemanticDedup(model=bert, batch_tokens=256))
+    together = embeddings.embed(pl.Series(texts), encoder)
+    apart = np.concatenate([embeddings.embed(pl.Series([text]), encoder) for text in texts])
+    assert np.abs(together.astype(np.float64) - apart).max() < 1e-3
+    assert np.allclose(np.linalg.norm(together.astype(np.float64), axis=1), 1, atol=2e-3)
+
+
+def test_a_prefix_and_fewer_tokens_change_what_is_seen(bert: str) -> None:
+    texts = pl.Series([" ".join(WORDS[:20]), " ".join(WORDS[:10])])
+    whole = embeddings.embed(texts, Encoder.of(SemanticDedup(model=bert)))
+    heads = embeddings.embed(texts, Encoder.of(SemanticDedup(model=bert, max_tokens=8)))
+    prefixed = embeddings.embed(texts, Encoder.of(SemanticDedup(model=bert, prefix=WORDS[50] + " ")))
+    assert (heads[0] == heads[1]).all()
+    assert not np.allclose(whole[0], heads[0], atol=1e-2)
+    assert not np.allclose(whole[0], prefixed[0], atol=1e-2)
+
+
+WHOLE = """
+kind: corpus
+name: meaning
+inputs: [{source: s, path: docs.jsonl, key: key}]
+measure: {signals: true}
+rules: [{name: short, keep: "signals.word_count >= 5"}]
+dedup: {near: {jaccard: 0.7, shingle: {ko: word-2}}, semantic: {model: MODEL, cosine: 0.98}}
+limits: {shard_bytes: 1024}
+output: out
+"""
+
+
+def paraphrases() -> list[str]:
+    """0; its synonyms throughout; nearly 0; nearly 1; 0 again; another text; a text too short; its synonyms."""
+    words = WORDS[:20]
+    synonyms = [SYNONYMS[word] for word in words]
+    other, short = WORDS[30:50], WORDS[50:53]
+    texts = [words, synonyms, [*words, WORDS[20]], [*synonyms, WORDS[21], WORDS[22]], words, other, short]
+    return [" ".join(text) for text in texts]
+
+
+def reasons(output: str) -> dict[str, tuple[str | None, str | None]]:
+    """(reason, key of the survivor) of each document, by its key."""
+    rows = (Folder(output) / "ledger").scan().select("id", "key", "reason", "duplicate_of").collect()
+    keys = dict(rows.select("id", "key").iter_rows())
+    return {key: (reason, keys.get(of)) for _, key, reason, of in rows.iter_rows()}
+
+
+def test_documents_of_one_meaning_have_one_survivor(bert: str, tmp_path: Path) -> None:
+    job = job_of(lay_out(tmp_path, paraphrases(), WHOLE.replace("MODEL", bert)))
+    record = curate(job)
+    assert reasons(job.output) == {
+        "0": ("semantic_duplicate", "3"),
+        "1": ("near_duplicate", "3"),
+        "2": ("semantic_duplicate", "3"),
+        "3": (None, None),
+        "4": ("semantic_duplicate", "3"),
+        "5": (None, None),
+        "6": ("short", None),
+    }
+    documents = {row["key"]: row for row in (Folder(job.output) / "documents").scan().collect().to_dicts()}
+    assert (documents["3"]["semantic_cluster_size"], documents["3"]["near_cluster_size"]) == (5, 2)
+    assert (documents["5"]["semantic_cluster_size"], documents["5"]["semantic_cluster"]) == (1, None)
+    assert record.counts["kept"] == 2
+
+
+def test_a_new_decision_equals_a_fresh_run(bert: str, tmp_path: Path) -> None:
+    path = lay_out(tmp_path, paraphrases(), WHOLE.replace("MODEL", bert))
+    job = job_of(path)
+    curate(job)
+    changed = WHOLE.replace("MODEL", bert).replace("near: {jaccard: 0.7, shingle: {ko: word-2}}, ", "exact: true, ")
+    path.write_text(
+        changed.replace(">= 5", ">= 5 and semantic_cluster_size < 9").replace("0.98", "0.97, keep: first")
+    )
+    fresh = job_of(path, tmp_path / "fresh")
+    record = curate(fresh)
+    manifest = changed_manifest(Folder(job.output), load_manifest(str(path), ()), str(tmp_path), ())
+    again = decide_again(Folder(job.output), manifest, str(tmp_path / "again"))
+    assert again.digests == record.digests
+    assert document_files(tmp_path / "again") == document_files(tmp_path / "fresh")
+    found = {reason for reason, _ in reasons(fresh.output).values()}
+    assert "semantic_duplicate" in found
+    assert "near_duplicate" not in found
+
+
+def test_weights_that_are_not_all_there_are_refused(bert: str, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "holes"
+    shutil.copytree(bert, folder)
+    weights = {
+        name: value for name, value in load_file(folder / "model.safetensors").items() if "layer.1." not in name
+    }
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    assert torch.numel(next(iter(weights.values()))) > 0
+    with pytest.raises(RequestError, match=r"lack \d+ tensors \(first: encoder\.layer\.1"):
+        embeddings.embed(pl.Series(["말"]), Encoder.of(SemanticDedup(model=str(folder))))
+
+
+def test_a_model_with_code_of_its_own_is_refused(bert: str, tmp_path: Path) -> None:
+    folder = tmp_path / "code"
+    shutil.copytree(bert, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.OwnConfig", "AutoModel": "own.OwnModel"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    with pytest.raises(RequestError, match="cannot be loaded by transformers"):
+        embeddings.embed(pl.Series(["말"]), Encoder.of(SemanticDedup(model=str(folder))))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_model_that_is_not_there_stops_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = lay_out(tmp_path, paraphrases(), WHOLE.replace("MODEL", "models/none"))
+    monkeypatch.setattr(pipeline, "check_installed", lambda: None)
+    with pytest.raises(RequestError, match=f"{tmp_path}/models/none is not a folder with a `config.json`"):
+        job_of(path)
+
+
+def test_a_policy_is_named_once(tmp_path: Path) -> None:
+    path = lay_out(tmp_path, [], WHOLE.replace("cosine: 0.98", "keep: newest"))
+    with pytest.raises(RequestError, match=r"`near\.keep` says which member of a group survives"):
+        job_of(path)
