@@ -35,8 +35,10 @@ from curation.dedup.verify import (
     take_components,
 )
 from curation.derive import derive
+from curation.shards import has_texts
 from manifests.code import code_digest
 from manifests.engine import Engine, map_shards
+from manifests.errors import RequestError
 from manifests.schema import NearDedup
 from manifests.store import Folder, KeyRange, ranges_for
 
@@ -113,6 +115,11 @@ def find_clusters(
     if folder.exists("found.json") and (found := folder.read_json("found.json"))["fingerprint"] == fingerprint:
         return NearClusters(**found["counts"])
     work = run / f"near-{fingerprint}"
+    if near.verify and not has_texts(run):
+        raise RequestError(
+            f"{run.path} was measured with `store: columns`: its texts are gone, and candidates cannot be compared; "
+            "give dedup.near `verify: false`, or curate again"
+        )
     for stale in {"near", *run.folders("near-")} - {f"near-{fingerprint}"}:
         run.remove(stale)
     derive(run, banding.derived, engine, progress)

@@ -27,10 +27,12 @@ limits: {shard_bytes: 200_000}
 output: {path: out, shard_bytes: 500_000}
 """
 
-LIGHT = MANIFEST.replace("signals: true", "signals: false").replace(
-    "  - {ruleset: gopher, when: \"language = 'en'\"}\n", ""
+LIGHT = (
+    MANIFEST.replace("signals: true", "signals: false")
+    .replace("  - {ruleset: gopher, when: \"language = 'en'\"}\n", "")
+    .replace("{exact: true}", "{near: {}}")
 )
-"""The same without what takes long to compile."""
+"""The same without what takes long to compile, and with near-duplicates."""
 
 
 def lay_out(folder: Path, manifest: str = MANIFEST) -> Path:

@@ -15,6 +15,8 @@ from curation.dedup import candidates, components, near, verify
 from curation.dedup.near import find_clusters
 from curation.dedup.signatures import Banding, detection, sign
 from curation.pipeline import curate
+from curation.shards import drop_texts
+from manifests.errors import RequestError
 from manifests.schema import NearDedup, Shingle
 from manifests.store import Folder
 from tests.scenarios.runs import job_of
@@ -170,6 +172,17 @@ def test_without_comparison_one_band_is_enough(tmp_path: Path) -> None:
     found, _ = clusters_of(run)
     assert found == brute_force(texts, Banding.of(settings), 0.0)
     assert counts.n_compared == 0
+
+
+def test_texts_that_are_gone_are_an_error_unless_nothing_is_compared(tmp_path: Path) -> None:
+    texts = make_texts(8, 40)
+    run = lay_out(tmp_path, texts)
+    before = find_clusters(run, NearDedup(), len(texts))
+    drop_texts(run)
+    assert find_clusters(run, NearDedup(), len(texts)) == before
+    with pytest.raises(RequestError, match=r"store: columns.*verify: false"):
+        find_clusters(run, NearDedup(jaccard=0.5), len(texts))
+    assert find_clusters(run, NearDedup(verify=False), len(texts)).n_compared == 0
 
 
 def test_large_buckets_are_joined_without_all_pairs(tmp_path: Path) -> None:
