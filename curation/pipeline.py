@@ -17,6 +17,7 @@ from curation.decide import DECIDE_CODE, decide
 from curation.decontaminate import items_digest
 from curation.dedup.earlier import state_of
 from curation.dedup.embeddings import Encoder, check_installed
+from curation.dedup.near_summary import found_counts
 from curation.measure import Measurer
 from curation.pii_redact import redactor
 from curation.read import Split, plan_splits
@@ -433,6 +434,7 @@ def _finish(
         licenses=decided.licenses,
         pii={item.kind: item.counts for item in decided.summary.pii},
         benchmarks={item.benchmark: item.counts for item in decided.summary.benchmarks},
+        near=found_counts(Folder(old.measured_in) if old else run) if job.manifest.dedup.near else {},
         shards={shard: {"read": part.n_read, **part.n_early} for shard, part in shards.items()},
         digests={"documents": decided.documents.hex, "ledger": decided.ledger.hex},
         timings={**watch.seconds, **{f"measure.{name}": seconds for name, seconds in counts.seconds.items()}},

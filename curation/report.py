@@ -20,6 +20,8 @@ import yaml
 from markupsafe import Markup
 
 from curation.charts import COLORS, NARROW, WIDE, Histogram, Line, Step, funnel, histograms
+from curation.report_near import LANGUAGES as NEAR_LANGUAGES
+from curation.report_near import beside, near_chart, near_rows
 from curation.report_values import (
     OPS,
     address,
@@ -158,7 +160,7 @@ def render(summary: Summary, record: Mapping[str, Any]) -> str:
     total = _counts(summary.tallies, lambda tally: "all")[0] if summary.tallies else Count("all")
     reasons = _reasons(summary)
     steps = _steps(total, reasons)
-    cards, signals = _charts(summary, _run_name(record))
+    cards, signals, near_image = _charts(summary, _run_name(record))
     css = _environment().get_template("report.css").render(colors=COLORS)
     return (
         _environment()
@@ -181,6 +183,14 @@ def render(summary: Summary, record: Mapping[str, Any]) -> str:
             signals=signals,
             sizes=_sizes(summary.group_sizes),
             groups=summary.groups,
+            near=record.get("near") or {},
+            near_rows=near_rows(summary.near.sizes),
+            near_image=near_image,
+            near_languages=[
+                name for name in NEAR_LANGUAGES if any(row.language == name for row in summary.near.sizes)
+            ],
+            beside=beside(summary.near.clusters),
+            held=summary.near.held,
             pii=summary.pii,
             removed=summary.removed,
             n_pieces=N_PIECES_SHOWN,
@@ -304,8 +314,8 @@ def _sizes(group_sizes: Mapping[int, int]) -> list[SizeRow]:
 # thresholds and signals
 
 
-def _charts(summary: Summary, run: str) -> tuple[list[Card], list[SignalRow]]:
-    """Every histogram of the report; all are drawn at once."""
+def _charts(summary: Summary, run: str) -> tuple[list[Card], list[SignalRow], Markup | None]:
+    """Every histogram of the report, that of sizes of clusters last; all are drawn at once."""
     judged = [(rule, i) for rule in summary.rules for i in range(len(rule.thresholds))]
     shown = [signal for signal in summary.signals if _n_docs(signal.distribution)]
     cells = [_threshold_chart(rule.thresholds[i]) for rule, i in judged]
@@ -313,12 +323,14 @@ def _charts(summary: Summary, run: str) -> tuple[list[Card], list[SignalRow]]:
     for signal in shown:
         beside.setdefault(signal.column, []).append(signal.distribution)
     cells += [Histogram(signal.distribution, beside=tuple(beside[signal.column])) for signal in shown]
-    images = histograms(cells)
+    sizes = near_chart(summary.near.sizes)
+    images = histograms([*cells, *([sizes] if sizes else [])])
     cards = [_card(rule, i, image, run) for (rule, i), image in zip(judged, images, strict=False)]
     rows: dict[str, list[tuple[str, int, str]]] = {}
-    for signal, image in zip(shown, images[len(judged) :], strict=True):
+    for signal, image in zip(shown, images[len(judged) : len(cells)], strict=True):
         rows.setdefault(signal.column, []).append((signal.language, _n_docs(signal.distribution), Markup(image)))
-    return cards, [SignalRow(column, tuple(charts)) for column, charts in rows.items()]
+    near = Markup(images[-1]) if sizes else None
+    return cards, [SignalRow(column, tuple(charts)) for column, charts in rows.items()], near
 
 
 def _n_docs(distribution: Distribution) -> int:

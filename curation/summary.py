@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from polars.datatypes import DataTypeClass
 
 from curation.decontaminate_summary import summarize_hits
+from curation.dedup.near_summary import summarize_near
 from curation.dedup.repeats_summary import summarize_removed
 from curation.predicates import Comparison
 from curation.rules import MISSING, CheckedRule
@@ -70,6 +71,7 @@ def summarize(judged: pl.DataFrame, rules: Sequence[CheckedRule]) -> Summary:
         groups=_groups(judged),
         benchmarks=summarize_hits(judged),
         removed=summarize_removed(judged),
+        near=summarize_near(judged),
         failures=_failures(judged),
     )
 

@@ -17,6 +17,9 @@ from curation.summary_models import (
     BenchmarkSummary,
     Distribution,
     Group,
+    NearCluster,
+    NearSize,
+    NearSummary,
     PiiSummary,
     ReasonSamples,
     RemovedPiece,
@@ -28,6 +31,7 @@ from curation.summary_models import (
     Tally,
     Threshold,
     by_key,
+    first_members,
 )
 
 Key = TypeVar("Key", str, int)
@@ -55,6 +59,7 @@ def _merge_two(a: Summary, b: Summary) -> Summary:
         pii=tuple(_merge_pii(x, y) for x, y in zip(a.pii, b.pii, strict=True)),
         benchmarks=_merge_benchmarks(a.benchmarks + b.benchmarks),
         removed=_merge_removed(a.removed + b.removed),
+        near=_merge_near(a.near, b.near),
         failures=tuple(sorted((*a.failures, *b.failures), key=lambda item: item.key)[:N_FAILURES]),
     )
 
@@ -189,3 +194,28 @@ def _merge_groups(groups: Iterable[Group]) -> tuple[Group, ...]:
 def _join_groups(a: Group, b: Group) -> Group:
     first = min(a.first, b.first, key=lambda item: item.key)
     return a.model_copy(update={"sources": _add(a.sources, b.sources), "first": first})
+
+
+def _merge_near(a: NearSummary, b: NearSummary) -> NearSummary:
+    sizes: dict[tuple[int, str], NearSize] = {}
+    for row in a.sizes + b.sizes:
+        sizes[row.key] = _add_sizes(sizes[row.key], row) if row.key in sizes else row
+    clusters: dict[str, NearCluster] = {}
+    for cluster in a.clusters + b.clusters:
+        other = clusters.get(cluster.cluster)
+        clusters[cluster.cluster] = _join_clusters(other, cluster) if other else cluster
+    return NearSummary(
+        sizes=tuple(sizes[key] for key in sorted(sizes)),
+        clusters=tuple(sorted(clusters.values(), key=lambda cluster: cluster.order)[:N_GROUPS]),
+        held=_add(a.held, b.held),
+    )
+
+
+def _add_sizes(a: NearSize, b: NearSize) -> NearSize:
+    sums = ("n_docs", "n_ruled_out", "n_kept")
+    return a.model_copy(update={name: getattr(a, name) + getattr(b, name) for name in sums})
+
+
+def _join_clusters(a: NearCluster, b: NearCluster) -> NearCluster:
+    members = first_members(a.members + b.members)
+    return a.model_copy(update={"sources": _add(a.sources, b.sources), "members": members})

@@ -15,6 +15,8 @@ N_HITS = 20
 N_PII_SAMPLES = 5
 N_PIECES = 200
 SNIPPET_CHARS = 300
+NEAR_CHARS = 2000
+"""Of a near-duplicate's text: enough to come upon a word that differs."""
 
 Scale = Literal["fraction", "count", "amount"]
 EDGES: dict[Scale, NDArray[np.float64]] = {
@@ -258,6 +260,69 @@ class RemovedSummary(Model):
     pieces: tuple[RemovedPiece, ...]
 
 
+class NearSize(Model):
+    """Documents of one language whose clusters of near-duplicates have one size."""
+
+    size: int
+    """1: a text that no other resembles. Records of equal texts count."""
+    language: str
+    """`ko`, `en` or `other`."""
+    n_docs: int
+    n_ruled_out: int
+    """Those that a rule dropped."""
+    n_kept: int
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """What no two of a summary share."""
+        return self.size, self.language
+
+
+class NearMember(Model):
+    """A text of a cluster of near-duplicates, to be laid beside another."""
+
+    id: str
+    copy_number: int
+    source: str
+    url: str | None
+    language: str | None
+    verdict: str
+    reason: str | None
+    text_digest: str
+    text: str
+    """Its beginning."""
+
+    @property
+    def order(self) -> tuple[int, str, int]:
+        """The survivor first, then those that lost to it."""
+        return 0 if self.verdict == "kept" else 1 if self.reason == "near_duplicate" else 2, self.id, self.copy_number
+
+
+class NearCluster(Model):
+    """Records whose texts are nearly the same, at least two of them different."""
+
+    cluster: str
+    size: int
+    sources: dict[str, int]
+    members: tuple[NearMember, ...]
+    """The first two by their order, of different texts."""
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Largest first."""
+        return -self.size, self.cluster
+
+
+class NearSummary(Model):
+    """What near-duplicates a corpus holds."""
+
+    sizes: tuple[NearSize, ...] = ()
+    """At most three of sqrt(2 n_docs) sizes."""
+    clusters: tuple[NearCluster, ...] = ()
+    held: dict[str, int] = {}
+    """Documents dropped since an earlier run holds them, by the folder of that run."""
+
+
 class Summary(Model):
     """Everything that the report shows of the data."""
 
@@ -274,6 +339,7 @@ class Summary(Model):
     pii: tuple[PiiSummary, ...] = ()
     removed: tuple[RemovedSummary, ...] = ()
     """What repeated lines and stretches took from kept documents, by rule."""
+    near: NearSummary = NearSummary()
 
 
 Keyed = TypeVar("Keyed", Tally, ReasonSamples)
@@ -282,3 +348,11 @@ Keyed = TypeVar("Keyed", Tally, ReasonSamples)
 def by_key(items: Iterable[Keyed]) -> tuple[Keyed, ...]:
     """The items in the order of their keys, missing values first."""
     return tuple(sorted(items, key=lambda item: [(value is not None, value or "") for value in item.key]))
+
+
+def first_members(members: Iterable[NearMember]) -> tuple[NearMember, ...]:
+    """The first two by their order, of different texts."""
+    firsts: dict[str, NearMember] = {}
+    for member in sorted(members, key=lambda member: member.order):
+        firsts.setdefault(member.text_digest, member)
+    return tuple(firsts.values())[:2]

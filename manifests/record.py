@@ -47,6 +47,9 @@ class RunRecord(BaseModel):
     """Of each kind of personal data: spans and documents found, kept and masked."""
     benchmarks: dict[str, dict[str, int]] = {}
     """Of each benchmark that was found: documents that hold its items, and the items in them."""
+    near: dict[str, int] = {}
+    """Of near-duplicates: documents in clusters, clusters, texts in them; pairs that were candidates, compared, and
+    similar."""
     shards: dict[str, dict[str, int]]
     digests: dict[str, str]
     timings: dict[str, float]
