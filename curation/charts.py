@@ -113,6 +113,11 @@ class Step:
     label: str
 
 
+def warm_up() -> None:
+    """Load Vega: half a second at the first drawing of a process, in which other threads can do their work."""
+    _draw(_HISTOGRAM_LAYERS, {part: [] for part in _HISTOGRAM_LAYERS}, WIDTH, HEIGHT)
+
+
 def histograms(cells: Sequence[Histogram]) -> list[str]:
     """One SVG image per histogram, in their order.
 

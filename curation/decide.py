@@ -5,6 +5,7 @@ members of duplicate groups are exchanged between ranges, as narrow rows. Nothin
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import polars as pl
 
@@ -13,10 +14,10 @@ from curation.dedup import repeats, spans, survivors
 from curation.rules import columns_needed
 from curation.shards import ROW_BYTES
 from curation.verdicts import judged
-from curation.write import Decided, DecideTask, place_spans, total, write_range
+from curation.write import Decided, DecideTask, judged_rows, place_spans, total, write_range
 from manifests.engine import Engine, map_shards
 from manifests.schema import CorpusManifest
-from manifests.store import Folder, ranges_for
+from manifests.store import Folder, KeyRange, ranges_for
 
 SLICE_BYTES = 64 << 20
 """Text, with ROW_BYTES for each row, that is held at once while a range of ids is written."""
@@ -82,9 +83,10 @@ def decide(
         )
         for keys in ranges
     ]
+    rows = judged_rows(tasks[0], tasks[0].keys) if len(tasks) == n_slices == 1 and _is_here(engine) else None
     if n_members and not staging.exists("losers/done.json"):
         staging.remove("passing")
-        for done, _ in enumerate(map_shards(_judge_members, tasks, engine), 1):
+        for done, _ in enumerate(map_shards(partial(_judge_members, whole=rows), tasks, engine), 1):
             progress("dedup", done, len(tasks))
         n_losers = survivors.choose_survivors(staging / "passing", staging / "losers", n_members)
         (staging / "losers").write_json("done.json", {"n_losers": n_losers})
@@ -94,28 +96,38 @@ def decide(
         spans.choose_firsts(staging / "places", staging / "repeats", manifest.dedup.spans.min_chars, engine)
         (staging / "repeats").write_json("done.json", {})
     parts: dict[int, Decided] = {}
-    for task, part in map_shards(write_range, tasks, engine):
+    for task, part in map_shards(partial(write_range, rows=rows), tasks, engine):
         parts[task.keys.index] = part
         progress("write", len(parts), len(tasks))
     return total([parts[index] for index in sorted(parts)])
 
 
-def _judge_members(task: DecideTask) -> None:
-    """Write those members of duplicate groups in a range of ids that pass the rules."""
+def _is_here(engine: Engine | int) -> bool:
+    """Whether shards execute in this process, so that rows which fit into memory need not be read twice."""
+    return engine == 1 or type(engine) is Engine
+
+
+def _judge_members(task: DecideTask, whole: pl.DataFrame | None) -> None:
+    """Write those members of duplicate groups in a range of ids that pass the rules.
+
+    `whole` are the `judged_rows` of the whole range, where they are at hand.
+    """
+    slices = (_judged_members(task, keys) for keys in task.keys.split(task.n_slices)) if whole is None else [whole]
+    kept = (pl.col("verdict") == "kept") & pl.col("group").is_not_null()
+    rank = survivors.rank(task.manifest.dedup).alias("rank")
+    passing = [frame.filter(kept).with_columns(rank).select(survivors.PASSING.names) for frame in slices]
+    name = f"part-{task.keys.index:05d}.parquet"
+    survivors.write_passing(Folder(task.staging) / "passing", name, pl.concat(passing))
+
+
+def _judged_members(task: DecideTask, keys: KeyRange) -> pl.DataFrame:
+    """The members of duplicate groups in a range, with their verdicts by the rules; narrow rows."""
     run, dedup = Folder(task.run), task.manifest.dedup
     columns = sorted(
         {*IDENTITY, *survivors.rank_columns(dedup), *columns_needed(task.rules)} - survivors.GROUP_COLUMNS
     )
-    passing = []
-    for keys in task.keys.split(task.n_slices):
-        rows = (run / "measured").read_range("id", keys, columns)
-        rows = survivors.join_groups(rows, run, dedup, keys, has_groups=True)
-        members = rows.filter(pl.col("group").is_not_null())["id"]
-        rows = rows.filter(pl.col("id").is_in(members.implode()))  # copies of an id are numbered together
-        frame = survivors.drop_held(judged(rows, task.rules), run, dedup, keys).with_columns(
-            rank=survivors.rank(dedup)
-        )
-        kept = (pl.col("verdict") == "kept") & pl.col("group").is_not_null()
-        passing.append(frame.filter(kept).select(survivors.PASSING.names))
-    name = f"part-{task.keys.index:05d}.parquet"
-    survivors.write_passing(Folder(task.staging) / "passing", name, pl.concat(passing))
+    rows = (run / "measured").read_range("id", keys, columns)
+    rows = survivors.join_groups(rows, run, dedup, keys, has_groups=True)
+    members = rows.filter(pl.col("group").is_not_null())["id"]
+    rows = rows.filter(pl.col("id").is_in(members.implode()))  # copies of an id are numbered together
+    return survivors.drop_held(judged(rows, task.rules), run, dedup, keys)

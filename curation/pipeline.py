@@ -5,12 +5,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from threading import Thread
 from typing import Protocol
 
 import orjson
 import pyarrow as pa
 import xxhash
 
+from curation import charts
 from curation.card import dataset_card
 from curation.datatrove_bridge import check_steps
 from curation.decide import DECIDE_CODE, decide
@@ -18,17 +20,26 @@ from curation.decontaminate import items_digest
 from curation.dedup.earlier import state_of
 from curation.dedup.embeddings import Encoder, check_installed
 from curation.dedup.near_summary import found_counts
-from curation.measure import Measurer
 from curation.pii_redact import redactor
 from curation.read import Split, plan_splits
 from curation.report import render
 from curation.rules import expand, override
-from curation.shards import MeasureTask, PartCounts, drop_texts, has_texts, measure_split, measured_counts
+from curation.shards import (
+    MeasureTask,
+    PartCounts,
+    drop_texts,
+    forget_measurer,
+    has_texts,
+    kept_measurer,
+    measure_split,
+    measured_counts,
+)
 from curation.summary import Summary
 from curation.verdicts import checked_rules
 from curation.write import Decided
 from manifests.code import code_digest, version
 from manifests.contracts import records_schema
+from manifests.digest import row_hashes
 from manifests.engine import HERE, Engine, PeakMemory, Stopwatch, Workers, open_engine
 from manifests.errors import RequestError, RunError
 from manifests.record import (
@@ -180,6 +191,8 @@ def curate(job: Job, progress: Progress = silent) -> RunRecord:
         with watch("prepare"):
             progress("prepare", 0, 1, "compiling kernels, once on this machine")
             warm_up(job.manifest)
+            if job.workers != HERE:
+                forget_measurer()
             progress("prepare", 1, 1)
         with open_engine(job.workers) as engine:
             engine.share(run, job.first_files)
@@ -209,6 +222,17 @@ def decide_again(
         RequestError: documents would be kept whose text was not stored (`store: columns`); nothing is written.
         RunError: the counts do not add up.
     """
+    loading = Thread(target=_load_decisions)
+    loading.start()
+    try:
+        return _decide_again(run, manifest, output, workers, progress)
+    finally:
+        loading.join()
+
+
+def _decide_again(
+    run: Folder, manifest: CorpusManifest, output: str, workers: Workers, progress: Progress
+) -> RunRecord:
     old = read_record(run, interrupted=True)
     measured = measured_folder(run, old)
     if manifest.store == "columns":
@@ -312,7 +336,7 @@ def _measure(job: Job, run: Folder, engine: Engine, progress: Progress) -> dict[
 
 
 def warm_up(manifest: CorpusManifest) -> None:
-    """Compile the kernels by measuring one page, so that workers find them in the cache."""
+    """Measure one page: kernels are compiled, so that workers find them in the cache, and models are loaded."""
     schema = records_schema(manifest.metadata_names)
     page = {
         **dict.fromkeys(schema.names),
@@ -326,7 +350,21 @@ def warm_up(manifest: CorpusManifest) -> None:
         "content_digest": bytes(16),
         "n_bytes": len(WARM_UP_PAGE),
     }
-    Measurer(manifest).measure(pa.RecordBatch.from_pylist([page], schema=schema))
+    measurer = kept_measurer(manifest)
+    measurer.measure(pa.RecordBatch.from_pylist([page], schema=schema))
+    measurer.watch.seconds.clear()
+    _load_digest()
+
+
+def _load_digest() -> None:
+    """Load the kernels of digests, that of lists too, which only the ledger has."""
+    row_hashes(pa.table({"id": ["a"], "failed_rules": [["a"]]}))
+
+
+def _load_decisions() -> None:
+    """Load what a decision needs late and what is slow to load."""
+    _load_digest()
+    charts.warm_up()
 
 
 def _sum(shards: dict[str, PartCounts]) -> PartCounts:

@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
@@ -21,14 +21,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
-from curation.measure import Measurer
-from curation.normalize import NORMAL_FORM
 from curation.read import Batch, Split, read_split
 from curation.signals import SIGNALS_VERSION
 from manifests.code import code_digest
 from manifests.engine import Stopwatch, add_seconds
 from manifests.schema import CorpusManifest, Input
 from manifests.store import Folder
+
+if TYPE_CHECKING:
+    from curation.measure import Measurer  # loads all that measuring takes, which a decision does not need
 
 MEASURE_CODE = (
     "classifiers/*.py",
@@ -83,6 +84,8 @@ class MeasureTask:
     @cached_property
     def fingerprint(self) -> str:
         """What the split's parts depend on: content, how it is read and measured, and the code that does it."""
+        from curation.normalize import NORMAL_FORM
+
         depends = {
             "split": self.split.__dict__,
             "item": self.item.model_dump(),
@@ -128,7 +131,7 @@ def measure_split(task: MeasureTask) -> PartCounts:
     counts, cursor, n_parts, finished = _whole_parts(folder, task.fingerprint)
     if finished:
         return counts
-    measurer = _measurer(task.manifest)
+    measurer = kept_measurer(task.manifest)
     for part in _collect(task, measurer, cursor):
         write_part(folder, f"{task.fingerprint}-{n_parts:05d}", part, measurer)
         counts.add(part.counts)
@@ -159,7 +162,7 @@ class Part:
         )
 
 
-def _collect(task: MeasureTask, measurer: Measurer, cursor: int) -> Iterator[Part]:
+def _collect(task: MeasureTask, measurer: "Measurer", cursor: int) -> Iterator[Part]:
     """Measured rows of the split, in parts of about `limits.shard_bytes` of content; the last one is marked."""
     part = Part(cursor=cursor)
     batches = read_split(task.split, task.item, task.manifest.limits, task.manifest.metadata_names, cursor)
@@ -191,7 +194,7 @@ def timed(items: Iterator[Batch], watch: Stopwatch, name: str) -> Iterator[Batch
         yield item
 
 
-def write_part(folder: Folder, name: str, part: Part, measurer: Measurer) -> None:
+def write_part(folder: Folder, name: str, part: Part, measurer: "Measurer") -> None:
     """Write a part's keys, ordered by text digest, and then its rows, ordered by id: these mark it whole."""
     table = pa.concat_tables(part.tables) if part.tables else measurer.schema.empty_table()
     with measurer.watch("write"):
@@ -268,13 +271,20 @@ def _model_digest(model: str) -> str:
     return xxhash.xxh3_64_hexdigest(path.read_bytes()) if path.is_file() else model
 
 
-_measurers: dict[str, Measurer] = {}
+_measurers: "dict[str, Measurer]" = {}
 
 
-def _measurer(manifest: CorpusManifest) -> Measurer:
+def kept_measurer(manifest: CorpusManifest) -> "Measurer":
     """The process's measurer for this manifest; models load once."""
+    from curation.measure import Measurer
+
     key = manifest.measure.model_dump_json() + repr(manifest.metadata_names)
     if key not in _measurers:
         _measurers.clear()
         _measurers[key] = Measurer(manifest)
     return _measurers[key]
+
+
+def forget_measurer() -> None:
+    """Let go of the models; other processes will measure."""
+    _measurers.clear()

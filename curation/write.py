@@ -71,8 +71,11 @@ class Decided:
         return self.n_kept + self.n_dropped + self.n_failed
 
 
-def write_range(task: DecideTask) -> Decided:
-    """Write the documents and the ledger of a range of ids; what was written is known from its note, written last."""
+def write_range(task: DecideTask, rows: pl.DataFrame | None = None) -> Decided:
+    """Write the documents and the ledger of a range of ids; what was written is known from its note, written last.
+
+    `rows` are the `judged_rows` of the whole range, where they are at hand.
+    """
     staging, name = Folder(task.staging), f"part-{task.keys.index:05d}"
     notes = staging / "notes"
     staged = all((staging / table).exists(f"{name}.parquet") for table in ("documents", "ledger"))
@@ -90,7 +93,13 @@ def write_range(task: DecideTask) -> Decided:
         (staging / "ledger").table_writer(f"{name}.parquet", ledger_schema(pii=pii), "ledger") as ledger,
     ):
         parts = [
-            _write_slice(task, _decided_rows(task, keys), schema, documents, ledger)
+            _write_slice(
+                task,
+                _decided_rows(task, judged_rows(task, keys) if rows is None else rows, keys),
+                schema,
+                documents,
+                ledger,
+            )
             for keys in task.keys.split(task.n_slices)
         ]
     whole = total(parts)
@@ -98,11 +107,16 @@ def write_range(task: DecideTask) -> Decided:
     return whole
 
 
-def _decided_rows(task: DecideTask, keys: KeyRange) -> pl.DataFrame:
-    """The measured rows of a range with their final verdicts and texts, ordered by (id, copy)."""
+def judged_rows(task: DecideTask, keys: KeyRange) -> pl.DataFrame:
+    """All measured columns of a range, with the groups of duplicates and the verdicts by the rules."""
     stored = stored_schema(task.manifest, has_texts=not task.texts_in)
     measured = (Folder(task.run) / "measured").read_range("id", keys, [*stored.names, "shard"])
-    frame = _judged_with_duplicates(task, measured, keys)
+    return _judged_with_groups(task, measured, keys)
+
+
+def _decided_rows(task: DecideTask, rows: pl.DataFrame, keys: KeyRange) -> pl.DataFrame:
+    """The judged rows of a range with their final verdicts and texts, ordered by (id, copy)."""
+    frame = survivors.join_losers(rows, Folder(task.staging) / "losers", keys, task.compared)
     pii = ["pii"] if task.manifest.pii_kinds else []
     if pii:
         frame = frame.with_columns(kind_counts(task.manifest.pii_kinds))
@@ -118,12 +132,10 @@ def _decided_rows(task: DecideTask, keys: KeyRange) -> pl.DataFrame:
     return follow_edits(frame) if pii else frame
 
 
-def _judged_with_duplicates(task: DecideTask, measured: pl.DataFrame, keys: KeyRange) -> pl.DataFrame:
-    """The rows with their verdicts by the rules, and with the verdicts of those that lose to a survivor."""
-    run, staging = Folder(task.run), Folder(task.staging)
-    frame = survivors.join_groups(measured, run, task.manifest.dedup, keys, task.compared)
-    frame = survivors.drop_held(judged(frame, task.rules), run, task.manifest.dedup, keys)
-    return survivors.join_losers(frame, staging / "losers", keys, task.compared)
+def _judged_with_groups(task: DecideTask, measured: pl.DataFrame, keys: KeyRange) -> pl.DataFrame:
+    """The rows with their groups and their verdicts by the rules."""
+    frame = survivors.join_groups(measured, Folder(task.run), task.manifest.dedup, keys, task.compared)
+    return survivors.drop_held(judged(frame, task.rules), Folder(task.run), task.manifest.dedup, keys)
 
 
 def place_spans(task: DecideTask) -> None:
@@ -134,7 +146,8 @@ def place_spans(task: DecideTask) -> None:
     settings = task.manifest.decontaminate
     for number, keys in enumerate(task.keys.split(task.n_slices)):
         measured = (Folder(task.run) / "measured").read_range("id", keys, columns)
-        frame = _judged_with_duplicates(task, measured, keys)
+        frame = _judged_with_groups(task, measured, keys)
+        frame = survivors.join_losers(frame, Folder(task.staging) / "losers", keys, task.compared)
         if settings and settings.action == "drop":
             frame = judge_hits(frame, read_hits(Folder(task.run) / CONTAMINATION, keys, settings), settings)
         kept = frame.filter(pl.col("verdict") == "kept")

@@ -90,6 +90,10 @@ def map_shards(
         yield from opened.map(work, items)
 
 
+LISTING_SAMPLES = 20
+"""Samples of memory from one listing of children to the next: that goes through all processes of the machine."""
+
+
 class PeakMemory:
     """Watches the resident memory of this process and its children: `.peak_bytes`, sampled."""
 
@@ -109,15 +113,27 @@ class PeakMemory:
         self.peak_bytes = max(self.peak_bytes, resident_bytes())
 
     def _watch(self) -> None:
+        processes, n_samples = [psutil.Process()], 0
         while not self._stop.wait(self._every_s):
-            self.peak_bytes = max(self.peak_bytes, resident_bytes())
+            n_samples += 1
+            if n_samples % LISTING_SAMPLES == 0:
+                processes = _family()
+            self.peak_bytes = max(self.peak_bytes, _resident_bytes(processes))
 
 
 def resident_bytes() -> int:
     """Resident memory of this process and its children, now."""
+    return _resident_bytes(_family())
+
+
+def _family() -> list[psutil.Process]:
     me = psutil.Process()
+    return [me, *me.children(recursive=True)]
+
+
+def _resident_bytes(processes: list[psutil.Process]) -> int:
     total = 0
-    for process in [me, *me.children(recursive=True)]:
+    for process in processes:
         try:
             total += process.memory_info().rss
         except psutil.NoSuchProcess:

@@ -31,6 +31,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 COMPRESSION = "zstd"
 COMPRESSION_LEVEL = 1
+REPEATING = ["source", "license", "category", "language", "verdict", "stage", "reason", "threshold", "file"]
+"""Columns whose values repeat, stored as numbers of a dictionary; to build one for the others takes time only."""
 
 
 def resolve(path: str, base: str) -> str:
@@ -171,7 +173,11 @@ class Folder:
         self, name: str, schema: pa.Schema, table: str, extra: Mapping[str, str] | None = None, plain: bool = False
     ) -> Iterator["TableWriter"]:
         """Write a Parquet file of `table`, row group by row group; `plain` for hashes, which nothing compresses."""
-        how: dict[str, Any] = {"compression": COMPRESSION, "compression_level": COMPRESSION_LEVEL}
+        how: dict[str, Any] = {
+            "compression": COMPRESSION,
+            "compression_level": COMPRESSION_LEVEL,
+            "use_dictionary": REPEATING,
+        }
         if plain:
             how = {"compression": "none", "use_dictionary": False}
         with self.writing(name) as path, self.fs.open(path, "wb") as file:
