@@ -440,13 +440,17 @@ def _print_story(story: Any) -> None:
     because = f" at stage {row['stage']}, because of {row['reason']}" if row["reason"] else ""
     numbers = f": {row['value']:.6g} against {row['threshold']:.6g}" if row["threshold"] is not None else ""
     out.print(f"\n[bold]{row['verdict']}[/]{because}{numbers} {escape(row['detail'] or '')}", soft_wrap=True)
-    if row["duplicate_of"]:
+    if row["duplicate_of"] and row["duplicate_of_copy"] is not None:
         out.print(f"duplicate of {row['duplicate_of']} copy {row['duplicate_of_copy']}", soft_wrap=True)
+    if story.held:
+        out.print(f"an earlier run holds it: {escape(story.held['run'])}, {story.held['id']}", soft_wrap=True)
     if story.rules:
         out.print(_table(["rule", "says", "keeps where", "measured"], [_rule_row(rule) for rule in story.rules]))
     if story.exact_group:
         out.print("\nRecords with the same text:")
         out.print(_table(list(story.exact_group[0]), [tuple(item.values()) for item in story.exact_group]))
+    if story.near:
+        _print_cluster(story.near)
     if measured.get("signals"):
         out.print("\nSignals:")
         out.print(
@@ -477,6 +481,26 @@ def _print_story(story: Any) -> None:
         out.print(_table(["kind", "characters", "text"], spans))
     if story.text:
         out.print(f"\n{story.text[:600]}", markup=False, style="dim")
+
+
+def _print_cluster(near: Any) -> None:
+    """The near-duplicates of a document, and what became of them."""
+    outcomes = ", ".join(f"{name} {n_docs:,}" for name, n_docs in near.n_by_outcome.items())
+    out.print(f"\nNear-duplicates: {near.size:,} records in its cluster ({escape(outcomes)})", soft_wrap=True)
+    if near.compared_with:
+        out.print(f"Similarity is that of the shingles to those of {near.compared_with}.", soft_wrap=True)
+    rows = [
+        (
+            member["id"],
+            str(member["copy"]),
+            member["source"],
+            member["url"] or "",
+            member["reason"] or member["verdict"],
+            "" if member["jaccard"] is None else f"{member['jaccard']:.3f}",
+        )
+        for member in near.members
+    ]
+    out.print(_table(["id", "copy", "source", "url", "outcome", "similarity"], rows))
 
 
 def _rule_row(rule: Any) -> tuple[str, str, str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from curation.decontaminate import find_items
+from curation.explain_near import NearStory, held_by, near_story
 from curation.verdicts import checked_rules
 from manifests.errors import RequestError
 from manifests.record import measured_folder, read_record
@@ -35,6 +36,10 @@ class Story:
     measured: dict[str, Any]
     rules: list[RuleOutcome]
     exact_group: list[dict[str, Any]]
+    near: NearStory | None
+    """The documents that nearly have its text, where any do."""
+    held: dict[str, Any] | None
+    """What earlier run holds it: {run, id}."""
     text: str | None
     removed: list[dict[str, Any]]
     """What went of the text: {rule, start, end, text}."""
@@ -69,14 +74,17 @@ def explain(run: Folder, name: str) -> list[Story]:
 def _story(run: Folder, measured_in: Folder, manifest: CorpusManifest, base: str, row: dict[str, Any]) -> Story:
     measured = (measured_in / "measured").scan().filter(pl.col("id") == row["id"]).drop("shard").collect()
     measured = measured.sort("row_hash").slice(row["copy"], 1)
-    group = _same_text(run, measured_in, measured["text_digest"][0]) if manifest.dedup.exact else []
+    dedup = manifest.dedup
+    group = _same_text(run, measured_in, measured["text_digest"][0]) if dedup.exact or dedup.near else []
+    near = near_story(run, measured_in, dedup.near, measured) if dedup.near else None
+    held = held_by(row, measured_in, dedup, measured)
     values = measured.drop("row_hash").to_dicts()[0]
     text = values.pop("text", None)
     judged = measured if row["stage"] not in ("read", "extract") else measured.clear()
     pieces = [edit | {"text": text[edit["start"] : edit["end"]]} for edit in (row["edits"] or []) if text is not None]
     items = find_items(measured_in, row["id"], measured["row_hash"][0]) if manifest.decontaminate else []
     pii = _written_pii(run, row) if manifest.pii_kinds and row["verdict"] == "kept" else []
-    return Story(row, values, _outcomes(judged, manifest, base), group, text, pieces, items, pii)
+    return Story(row, values, _outcomes(judged, manifest, base), group, near, held, text, pieces, items, pii)
 
 
 def _written_pii(run: Folder, row: dict[str, Any]) -> list[dict[str, Any]]:
