@@ -1,7 +1,6 @@
 """Onggi: raw Korean and English data in; a curated corpus, a ledger of every record and a report out."""
 
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,13 +117,16 @@ def plan(
 ) -> None:
     """Resolve and validate a manifest, and estimate records, memory, disk and time; nothing is written."""
     from curation.plan import estimate
+    from curation.plan_disk import free_bytes
 
     job = _job(manifest, output, _workers(workers), overrides or [])
     with _status("measuring a sample"):
         found = estimate(job)
-    free = shutil.disk_usage(_existing(job.output)).free if "://" not in job.output else None
+    free = free_bytes(job.output)
     if as_json:
-        _print_json({"manifest": job.manifest.model_dump(mode="json"), "estimate": found, "disk_free_bytes": free})
+        totals = {name: getattr(found, name) for name in ("n_records", "seconds", "ram_bytes", "disk_bytes")}
+        asked = {"manifest": job.manifest.model_dump(mode="json"), "n_workers": job.n_workers}
+        _print_json({**asked, "estimate": found, "totals": totals, "disk_free_bytes": free})
         return
     _print_plan(job, found, free)
 
@@ -138,11 +140,14 @@ def curate(
     memory_limit: MemoryLimit = None,
     sample: Annotated[str | None, typer.Option(metavar="1%", help="Preview on a share of the records.")] = None,
     overrides: Sets = None,
+    skip_disk_check: Annotated[
+        bool, typer.Option("--skip-disk-check", help="Start even where the disk seems too small.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure, decide, write and report. A killed run goes on where it was; a finished one is not done again."""
     asked = _workers(workers, scheduler, memory_limit)
-    record, folder = _curate(manifest, output, asked, sample, overrides or [])
+    record, folder = _curate(manifest, output, asked, sample, overrides or [], skip_disk_check)
     if as_json:
         _print_json(record.model_dump(mode="json"))
     else:
@@ -301,14 +306,22 @@ def _job(manifest: str, output: str | None, workers: "Workers", overrides: list[
 
 
 def _curate(
-    manifest: str, output: str | None, workers: "Workers", sample: str | None, overrides: list[str]
+    manifest: str,
+    output: str | None,
+    workers: "Workers",
+    sample: str | None,
+    overrides: list[str],
+    skip_disk_check: bool = False,
 ) -> "tuple[RunRecord, str]":
     from curation.pipeline import curate as run_pipeline
     from curation.pipeline import sampled
+    from curation.plan_disk import check_disk
 
     job = _job(manifest, output, workers, overrides)
     if sample:
         job = sampled(job, _fraction(sample))
+    if not skip_disk_check:
+        check_disk(job)
     with _progress() as progress:
         return run_pipeline(job, progress), job.output
 
@@ -350,10 +363,6 @@ def _progress() -> Iterator[Any]:
         yield show
 
 
-def _existing(path: str) -> Path:
-    return next(folder for folder in [Path(path), *Path(path).parents] if folder.exists())
-
-
 def _print_json(value: Any) -> None:
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
 
@@ -361,7 +370,7 @@ def _print_json(value: Any) -> None:
 def _table(header: list[str], rows: list[tuple[Any, ...]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in header:
-        right = name in ("records", "documents", "share", "size")
+        right = name in ("records", "documents", "share", "size", "time", "memory", "written", "then on disk")
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else escape(str(cell)) for cell in row))
@@ -400,11 +409,24 @@ def _print_plan(job: "Job", found: Any, free: int | None) -> None:
         for item in found.inputs
     ]
     out.print(_table(["source", "format", "files", "splits", "size", "records", "text"], rows))
-    room = "" if free is None else f" ({_size(free)} free)"
+    steps = [
+        (step.step, _duration(step.seconds), *map(_size, (step.ram_bytes, step.written_bytes, step.disk_bytes)))
+        for step in found.steps
+    ]
+    out.print()
+    out.print(_table(["step", "time", "memory", "written", "then on disk"], steps))
+    for what, share in found.shares.items():
+        out.print(
+            f"\n{what}: {share.low:.1%} of the sample is found in other documents too; expected of all: "
+            f"{share.expected:.1%}, at most {share.high:.1%}.",
+            soft_wrap=True,
+        )
+    room = "free space there is not known" if free is None else f"{_size(free)} free"
     out.print(
         f"\nEstimated from {_size(found.sampled_bytes)} of content, measured at {found.measure_mb_s:.1f} MB/s: "
         f"about {found.n_records:,} records, {_duration(found.seconds)} with {job.n_workers} worker(s), "
-        f"{_size(found.ram_bytes)} of memory, {_size(found.disk_bytes)} on disk{room}.",
+        f"{_size(found.ram_bytes)} of memory, {_size(found.disk_bytes)} on disk at the peak (at most "
+        f"{_size(found.disk_high_bytes)}) and {_size(found.kept_bytes)} at the end ({room}).",
         soft_wrap=True,
     )
     if free is not None and found.disk_bytes > free:
