@@ -67,7 +67,9 @@ def test_wheel_works_away_from_the_checkout(built: Path, tmp_path: Path) -> None
     assert run([onggi, "recipes", "minimal"], tmp_path).startswith("# ")
 
     run([onggi, "demo", "--output", "tour"], tmp_path)
-    counts = json.loads((tmp_path / "tour" / "run.json").read_bytes())["counts"]
+    record = json.loads((tmp_path / "tour" / "run.json").read_bytes())
+    assert record["near"]["n_clusters"] == 10
+    counts = record["counts"]
     assert counts["read"] == counts["kept"] + counts["dropped"] + counts["failed"] > 1000
     assert min(counts["kept"], counts["dropped"], counts["failed"]) > 0
     assert (tmp_path / "tour" / "report.html").stat().st_size > 10_000
