@@ -1,9 +1,9 @@
 """Clustering of synthetic signatures: time per million and peak memory as their number grows.
 
-Signatures are laid out as a measured run leaves them (`signatures`, `keys`), a part per million texts, 14 bands. Three
-texts in ten belong to clusters whose sizes follow a power law (2 to 1,000), each member sharing every band with its
-cluster with the probability .8^8 that 8 rows of a pair of similarity .8 agree; the rest share nothing. Nothing is
-compared by text, since there is none; the table `clusters` is checked against the clusters that were drawn.
+Signatures are laid out as a measured run leaves them (`signatures`, `keys`), a part per million texts, 14 bands.
+Three texts in ten belong to clusters whose sizes follow a power law (2 to 1,000), each member sharing every band with
+its cluster with the probability .8^8 that 8 rows of a pair of similarity .8 agree; the rest share nothing. Nothing is
+compared by text, since there is none; how many texts were drawn into clusters stands beside how many were found.
 
     python benchmarks/clusters.py --millions 1 5 20
 """
@@ -16,9 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import manifests  # noqa: I001  (sets the cache of kernels before Numba is imported)
 import numpy as np
 import polars as pl
+
 from curation.dedup.near import find_clusters
 from curation.dedup.signatures import Banding
 from manifests.engine import PeakMemory

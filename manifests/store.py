@@ -134,8 +134,8 @@ class Folder:
                 self.fs.rm(aside)
             if isinstance(error, OSError) and error.errno in FULL:
                 raise RunError(
-                    f"{os.strerror(error.errno)} while writing {self.url(name)}; what was finished is kept: free space "
-                    "(`onggi plan` tells how much a run takes) and run the same command again to go on"
+                    f"{os.strerror(error.errno)} while writing {self.url(name)}; what was finished is kept: free "
+                    "space (`onggi plan` tells how much a run takes) and run the same command again to go on"
                 ) from error
             raise
 

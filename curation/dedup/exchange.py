@@ -13,9 +13,11 @@ ROWS_PER_RANGE = 500_000
 """Narrow rows held at once."""
 
 ROW_GROUP_ROWS = 1 << 16
-KEY_BITS = 64
+KEY_BITS = 63
+"""Of numbers that rows are ordered by: filters on files of other filesystems know no larger ones."""
 _PRIME = np.uint64(0xD6E8FEB86659FD93)
 _HALF = np.uint64(32)
+_KEYS = np.uint64((1 << KEY_BITS) - 1)
 
 
 def write_rows(
@@ -32,14 +34,14 @@ def write_rows(
 
 
 def number_bounds(keys: KeyRange) -> tuple[int, int]:
-    """The lowest and the highest 64-bit number of a range of keys."""
+    """The lowest and the highest 63-bit number of a range of keys."""
     return (keys.index << KEY_BITS) // keys.count, ((keys.index + 1 << KEY_BITS) // keys.count) - 1
 
 
 def read_numbers(
     folder: Folder, key: str, keys: KeyRange, columns: Sequence[str | pl.Expr], where: pl.Expr | None = None
 ) -> pl.DataFrame:
-    """The rows whose 64-bit `key` lies in a range; row groups that cannot hold any are not read."""
+    """The rows whose 63-bit `key` lies in a range; row groups that cannot hold any are not read."""
     low, high = number_bounds(keys)
     key_column = pl.col(key)
     chosen = (key_column >= pl.lit(low, pl.UInt64)) & (key_column <= pl.lit(high, pl.UInt64))
@@ -48,9 +50,9 @@ def read_numbers(
 
 
 def spread(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """A bijection on 64 bits whose values are spread evenly, so that ranges of them are of like size."""
+    """A bijection on 63 bits whose values are spread evenly, so that ranges of them are of like size."""
     h = numbers ^ (numbers >> _HALF)
-    h = h * _PRIME
-    h = (h ^ (h >> _HALF)) * _PRIME
+    h = h * _PRIME & _KEYS
+    h = (h ^ (h >> _HALF)) * _PRIME & _KEYS
     result: npt.NDArray[np.uint64] = h ^ (h >> _HALF)
     return result

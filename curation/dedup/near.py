@@ -123,6 +123,8 @@ def find_clusters(
     for stale in {"near", *run.folders("near-")} - {f"near-{fingerprint}"}:
         run.remove(stale)
     derive(run, banding.derived, engine, progress)
+    if (work / "near").exists("clusters"):  # killed between the two moves below
+        work.move_in(work / "near" / "clusters", "clusters")
     counts = _cluster(run, work, near, banding, n_rows, engine, progress)
     (work / "near").move_in(work / "clusters", "clusters")
     (work / "near").write_json("found.json", {"fingerprint": fingerprint, "counts": counts.__dict__})

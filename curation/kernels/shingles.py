@@ -92,7 +92,8 @@ def folded_letters() -> npt.NDArray[np.uint32]:
 def split_letters(utf8: Bytes, start: int, end: int, folded: npt.NDArray[np.uint32], scratch: Scratch) -> int:
     r"""Fills the scratch with the words of utf8[start:end], as `\w+` finds them, in lower case; returns how many."""
     chars, word_ends, words, is_dense = scratch.chars, scratch.word_ends, scratch.words, scratch.is_dense
-    n_words, n_chars, h, dense = 0, 0, WORD_SEED, False
+    n_words, n_chars, h = 0, 0, WORD_SEED
+    dense: np.bool_ = np.bool_(False)
     word_start, i = 0, start
     while i <= end:
         letter = uint32(0)
@@ -113,12 +114,12 @@ def split_letters(utf8: Bytes, start: int, end: int, folded: npt.NDArray[np.uint
         elif n_chars > word_start:
             word_ends[at(n_words)], words[at(n_words)], is_dense[at(n_words)] = n_chars, mix(h), dense
             n_words += 1
-            word_start, h, dense = n_chars, WORD_SEED, False
+            word_start, h, dense = n_chars, WORD_SEED, np.bool_(False)
     return n_words
 
 
 @kernel()
-def add_grams(items: npt.NDArray[np.uint64], start: int, end: int, unit: Unit, out: Hashes, n_out: int) -> int:
+def add_grams(items: Hashes | Minima, start: int, end: int, unit: Unit, out: Hashes, n_out: int) -> int:
     """Appends the hash of every n-gram of items[start:end], or of all of it where it is shorter than one."""
     total, full = uint64(0), min(start + unit.n, end)
     for i in range(start, full):

@@ -98,7 +98,10 @@ WRONG = {
     ],
     # values
     HEAD + "store: column": ["web.yaml:5: store: found `column`; did you mean `columns`? valid: all, columns"],
-    HEAD + "dedup:": ["web.yaml:5: dedup: found nothing; expected a mapping of any of exact; or leave the key out"],
+    HEAD + "dedup:": [
+        "web.yaml:5: dedup: found nothing; expected a mapping of any of exact, near, semantic, against, lines, "
+        "spans, max_removed_frac; or leave the key out"
+    ],
     HEAD + "dedup: {exact: perhaps}": ["web.yaml:5: dedup.exact: found `perhaps`; expected true or false"],
     HEAD + "limits:\n  record_bytes: 64MB\n  shard_bytes: 5": [
         "web.yaml:6: limits.record_bytes: found `64MB`; expected a whole number, at least 1024",

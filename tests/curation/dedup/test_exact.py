@@ -12,7 +12,7 @@ from manifests.schema import Dedup
 from manifests.store import Folder, KeyRange, to_arrow
 
 Row = tuple[str, str, bytes]  # text digest, id, row hash
-TYPES = [pl.String, pl.Float64, pl.String, pl.Int32, pl.String]  # of the rows that pass
+TYPES = [pl.String, pl.Float64, pl.String, pl.Int32, pl.String, pl.String]  # of the rows that pass
 
 
 def random_rows(seed: int, n_rows: int) -> list[Row]:
@@ -61,7 +61,9 @@ def test_groups_and_survivors_equal_brute_force(
     assert (found.n_groups, found.n_members) == (len(groups), sum(map(len, groups.values())))
 
     passes = {member for group in groups.values() for member in group if int(member[0][0], 16) % 3}
-    passing = [(text, 0.0, *member, text) for text, group in groups.items() for member in group if member in passes]
+    passing = [
+        (text, 0.0, *member, text, None) for text, group in groups.items() for member in group if member in passes
+    ]
     schema = dict(zip(survivors.PASSING.names, TYPES, strict=True))
     survivors.write_passing(run / "passing", "p.parquet", pl.DataFrame(passing, schema=schema, orient="row"))
     n_losers = survivors.choose_survivors(run / "passing", run / "losers", found.n_members)
