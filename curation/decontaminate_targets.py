@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from curation.benchmarks import Item
 from curation.kernels.contamination import PARTICLES, WIDE
-from curation.normalize import normalize
 
 ENOUGH = 20.0
 """Weight, in units of rare text beyond the first n-gram, from which a match needs no answer beside it."""
@@ -100,6 +99,8 @@ class Target:
 
 def targets_of(item: Item) -> Iterator[Target]:
     """The question of an item and, where it has some, its choices together, in the normal form of all texts."""
+    from curation.normalize import normalize  # brings ftfy, which a decision without benchmarks does not need
+
     for part, text in (("question", item.question), ("choices", "\n".join(item.choices))):
         if text.strip():
             text, answer = normalize(text), fold(normalize(item.answer))

@@ -9,6 +9,7 @@ from threading import Thread
 from typing import Protocol
 
 import orjson
+import polars as pl
 import pyarrow as pa
 import xxhash
 
@@ -20,6 +21,7 @@ from curation.decontaminate import items_digest
 from curation.dedup.earlier import state_of
 from curation.dedup.embeddings import Encoder, check_installed
 from curation.dedup.near_summary import found_counts
+from curation.dedup.signatures import Banding, sign
 from curation.pii_redact import redactor
 from curation.read import Split, plan_splits
 from curation.report import render
@@ -353,7 +355,11 @@ def warm_up(manifest: CorpusManifest) -> None:
     measurer = kept_measurer(manifest)
     measurer.measure(pa.RecordBatch.from_pylist([page], schema=schema))
     measurer.watch.seconds.clear()
+    if manifest.dedup.near:
+        text = pa.array(["옹기는 숨을 쉰다"], pa.large_string())
+        sign(text, Banding.of(manifest.dedup.near))
     _load_digest()
+    pl.LazyFrame({"id": ["a"]}).collect(engine="streaming")  # starts the threads of Polars
 
 
 def _load_digest() -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import orjson
 import polars as pl
 import pyarrow as pa
 
@@ -223,7 +224,7 @@ def _to_note(part: Decided) -> dict[str, object]:
         },
         "documents": [f"{part.documents.total:032x}", part.documents.n_rows],
         "ledger": [f"{part.ledger.total:032x}", part.ledger.n_rows],
-        "summary": part.summary.model_dump(mode="json"),
+        "summary": orjson.Fragment(part.summary.model_dump_json()),
     }
 
 
