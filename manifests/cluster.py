@@ -225,8 +225,8 @@ def _result(future: Any, item: object, workers: Workers) -> Any:
     except KilledWorker as error:
         raise RunError(
             f"{error.allowed_failures + 1} workers died one after the other at {item}, or at what waited beside it: "
-            "killed, or out of memory; what was finished is kept: run the same command again to go on, with fewer --workers, a larger "
-            "--memory-limit or a smaller limits.shard_bytes if memory was short"
+            "killed, or out of memory; what was finished is kept: run the same command again to go on, with fewer "
+            "--workers, a larger --memory-limit or a smaller limits.shard_bytes if memory was short"
         ) from error
 
 
