@@ -1,7 +1,7 @@
 """`onggi plan` beside the runs that it speaks of: time, memory and disk, predicted and as they were.
 
 Each prediction and each run is a process of its own, without workers. The corpora: `data/text` as it is; the same
-with repeated lines and stretches; the crawls of `data/web`, eight copies of each; sentences of `data/text` reshuffled.
+with repeated lines and stretches; the crawls of `data/web`, eight copies of each; sentences of `data/text` shuffled.
 
     python benchmarks/plan.py [--data ../shared/data]
 """
