@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import orjson
 import polars as pl
 import pytest
 
@@ -115,3 +116,17 @@ def test_summary_of_ranges_is_that_of_one(tmp_path: Path) -> None:
     assert [member["verdict"] for member in cluster["members"]] == ["kept", "dropped"]
     rows = pl.DataFrame(whole["sizes"]).group_by("size").agg(pl.sum("n_kept")).sort("size")
     assert rows.rows() == [(1, 1), (4, 1)]
+
+
+def test_personal_data_in_clusters_is_masked(tmp_path: Path) -> None:
+    text = SENTENCE + " 연락처는 kim.cheolsu@mail.kr 입니다"
+    manifest = MANIFEST.replace("signals: true", "signals: true, pii: {kinds: [email]}")
+    path = lay_out(tmp_path, manifest + "redact: {mode: placeholder}\n")
+    rows = [{"key": str(k), "text": f"{text} {'끝' * k}"} for k in range(3)]
+    (tmp_path / "web.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    curate(job_of(path))
+    summary = (tmp_path / "out" / "summary.json").read_text()
+    (cluster,) = orjson.loads(summary)["near"]["clusters"]
+    assert all("연락처는 <EMAIL>" in member["text"] for member in cluster["members"][:1])
+    assert len(cluster["members"]) == 2
+    assert "kim.cheolsu" not in summary + (tmp_path / "out" / "report.html").read_text()
