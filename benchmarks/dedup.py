@@ -135,7 +135,9 @@ def main() -> None:
         ratio = f"{fastest / seconds:.1f}"
         cells = " | ".join(f"{value:.4f}" for value in values)
         lines.append(f"| {tool} | {seconds:.1f} | {size_mb / seconds:.1f} | {ratio} | {cells} |")
-    truth = "Similar means a Jaccard of .8 in words, which character 5-grams exceed by design: see neardup.md for theirs."
+    truth = (
+        "Similar means a Jaccard of .8 in words, which character 5-grams exceed by design: see neardup.md for theirs."
+    )
     report = f"{size_mb:.0f} MB of text. {truth}\n\n" + "\n".join(lines)
     print(report)
     if not arguments.only:
