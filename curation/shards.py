@@ -136,6 +136,7 @@ def measure_split(task: MeasureTask) -> PartCounts:
         write_part(folder, f"{task.fingerprint}-{n_parts:05d}", part, measurer)
         counts.add(part.counts)
         n_parts += 1
+        del part  # or it would be held while the next one is collected
     return counts
 
 
