@@ -17,6 +17,7 @@ import fsspec
 import orjson
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
@@ -208,11 +209,20 @@ class Folder:
         frame = pl.scan_parquet([self.url(name) for name in found], glob=False, include_file_paths="shard")
         return frame.with_columns(pl.col("shard").str.split("/").list.last().str.strip_suffix(".parquet"))
 
-    def _scan_remote(self, name: str) -> pl.LazyFrame:
+    def scan_numbers(self, key: str, low: int, high: int) -> pl.LazyFrame:
+        """The rows whose uint64 `key` lies in [low, high]; row groups that cannot hold any are not read."""
+        if isinstance(self.fs, LocalFileSystem):
+            return self.scan().filter(pl.col(key).is_between(pl.lit(low, pl.UInt64), pl.lit(high, pl.UInt64)))
+        # Polars hands numbers to Arrow without their type, and Arrow takes small ones for signed
+        chosen = (pc.field(key) >= pa.scalar(low, pa.uint64())) & (pc.field(key) <= pa.scalar(high, pa.uint64()))
+        return pl.concat([self._scan_remote(name, chosen) for name in self.names(".parquet")])
+
+    def _scan_remote(self, name: str, chosen: pc.Expression | None = None) -> pl.LazyFrame:
         """One file through its own filesystem, since Polars knows only some and finds credentials in its own way."""
         from pyarrow import dataset  # imports pandas where that is installed
 
         data = dataset.dataset(self.file(name), filesystem=self.fs, format="parquet")
+        data = data if chosen is None else data.filter(chosen)
         return pl.scan_pyarrow_dataset(data).with_columns(shard=pl.lit(name.removesuffix(".parquet")))
 
     def read_range(

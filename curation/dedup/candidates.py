@@ -30,7 +30,7 @@ NODES = pa.schema(
 """Texts with a signature, ordered by digest: how many records have it, and a measured part that holds it."""
 
 BANDS = pa.schema([("band", pa.uint16()), ("hash", pa.uint64()), ("node", pa.uint64())])
-"""Ordered by (band, hash); the hash has 63 bits."""
+"""Ordered by (band, hash)."""
 
 PAIRS = pa.schema([("left", pa.uint64()), ("right", pa.uint64())])
 """Nodes that share a band, left < right; ordered."""
@@ -56,7 +56,7 @@ def number_texts(task: NumberTask) -> int:
         records = (run / "keys").read_range("text_digest", task.keys, ["text_digest"]).group_by("text_digest").len()
         signed = signed.with_columns(node=node_numbers(task.keys.index, signed.height))
         bands = [
-            signed.select(pl.lit(k, pl.UInt16).alias("band"), (pl.col(band) // 2).alias("hash"), "node").sort("hash")
+            signed.select(pl.lit(k, pl.UInt16).alias("band"), pl.col(band).alias("hash"), "node").sort("hash")
             for k, band in enumerate(task.banding.band_names)
         ]
         write_rows(work / "bands", name, pl.concat(bands), BANDS, plain=True)

@@ -199,7 +199,7 @@ def number_earlier(task: OldTask) -> int:
     nodes = texts.join(pl.concat(signed).unique("text_digest"), on="text_digest", maintain_order="left")
     nodes = nodes.with_columns(node=node_numbers(task.keys.index, nodes.height))
     bands = [
-        nodes.select(pl.lit(k, pl.UInt16).alias("band"), (pl.col(band) // 2).alias("hash"), "node").sort("hash")
+        nodes.select(pl.lit(k, pl.UInt16).alias("band"), pl.col(band).alias("hash"), "node").sort("hash")
         for k, band in enumerate(task.banding.band_names)
     ]
     write_rows(work / "old" / "bands", name, pl.concat(bands), BANDS, plain=True)

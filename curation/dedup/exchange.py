@@ -1,4 +1,9 @@
-"""Narrow rows exchanged between tasks: written ordered by a key, read by ranges of it, each file once."""
+"""Narrow rows exchanged between tasks: written ordered by a key, read by ranges of it, each file once.
+
+Where a document is known by the first 64 bits of its id, and its text by those of its text digest, these numbers take
+half the room of a string, and their ranges are those of the names. Where rows meet documents again both are compared,
+so that two documents would have to share 128 bits to be taken for one.
+"""
 
 from collections.abc import Sequence
 
@@ -6,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import xxhash
 
 from manifests.store import Folder, KeyRange, to_arrow
 
@@ -13,11 +19,20 @@ ROWS_PER_RANGE = 500_000
 """Narrow rows held at once."""
 
 ROW_GROUP_ROWS = 1 << 16
-KEY_BITS = 63
-"""Of numbers that rows are ordered by: filters on files of other filesystems know no larger ones."""
+KEY_BITS = 64
+FINGERPRINT = "fingerprint"
 _PRIME = np.uint64(0xD6E8FEB86659FD93)
 _HALF = np.uint64(32)
-_KEYS = np.uint64((1 << KEY_BITS) - 1)
+
+
+def fingerprint_of(*depends: str) -> str:
+    """What a table depends on, as one short name."""
+    return xxhash.xxh3_64_hexdigest("\n".join(depends).encode())
+
+
+def first_64_bits(name: str) -> pl.Expr:
+    """A column of hexadecimal digests as uint64, in the same order."""
+    return pl.col(name).str.slice(0, 16).str.to_integer(base=16, dtype=pl.UInt64)
 
 
 def write_rows(
@@ -25,34 +40,45 @@ def write_rows(
     name: str,
     frame: pl.DataFrame,
     schema: pa.Schema,
-    row_group_rows: int = ROW_GROUP_ROWS,
+    fingerprint: str = "",
+    row_group_rows: int | None = None,
     plain: bool = False,
 ) -> None:
     """Write a file of rows that are in the order of the key by which they will be read; `plain` for mere hashes."""
-    with folder.table_writer(name, schema, "exchange", plain=plain) as writer:
-        writer.write(to_arrow(frame, schema), row_group_rows=row_group_rows)
+    with folder.table_writer(name, schema, "exchange", {FINGERPRINT: fingerprint}, plain) as writer:
+        writer.write(to_arrow(frame, schema), row_group_rows=row_group_rows or ROW_GROUP_ROWS)
 
 
-def number_bounds(keys: KeyRange) -> tuple[int, int]:
-    """The lowest and the highest 63-bit number of a range of keys."""
-    return (keys.index << KEY_BITS) // keys.count, ((keys.index + 1 << KEY_BITS) // keys.count) - 1
+def is_written(folder: Folder, name: str, fingerprint: str) -> bool:
+    """Whether a file is there that was written with this fingerprint."""
+    return folder.exists(name) and folder.parquet_extra(name, "exchange").get(FINGERPRINT) == fingerprint
+
+
+def n_rows(folder: Folder) -> int:
+    """Rows of all files of a table."""
+    return sum(folder.parquet_metadata(name).num_rows for name in folder.names(".parquet"))
+
+
+def keep_only(folder: Folder, names: set[str]) -> None:
+    """Remove the files of a table that are not among these."""
+    for name in set(folder.names(".parquet")) - names:
+        folder.remove(name)
 
 
 def read_numbers(
     folder: Folder, key: str, keys: KeyRange, columns: Sequence[str | pl.Expr], where: pl.Expr | None = None
 ) -> pl.DataFrame:
-    """The rows whose 63-bit `key` lies in a range; row groups that cannot hold any are not read."""
-    low, high = number_bounds(keys)
-    key_column = pl.col(key)
-    chosen = (key_column >= pl.lit(low, pl.UInt64)) & (key_column <= pl.lit(high, pl.UInt64))
-    frame = folder.scan().filter(chosen if where is None else where & chosen)
+    """The rows whose uint64 `key` lies in a range of all such numbers, and for which `where` holds."""
+    low, high = (keys.index << KEY_BITS) // keys.count, ((keys.index + 1 << KEY_BITS) // keys.count) - 1
+    frame = folder.scan_numbers(key, low, high)
+    frame = frame if where is None else frame.filter(where)
     return frame.select(columns).collect(engine="streaming")
 
 
 def spread(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """A bijection on 63 bits whose values are spread evenly, so that ranges of them are of like size."""
+    """A bijection on 64 bits whose values are spread evenly, so that ranges of them are of like size."""
     h = numbers ^ (numbers >> _HALF)
-    h = h * _PRIME & _KEYS
-    h = (h ^ (h >> _HALF)) * _PRIME & _KEYS
+    h = h * _PRIME
+    h = (h ^ (h >> _HALF)) * _PRIME
     result: npt.NDArray[np.uint64] = h ^ (h >> _HALF)
     return result

@@ -15,13 +15,13 @@ import polars as pl
 import pyarrow as pa
 
 from classifiers.scripts import text_buffers
-from curation.dedup.hash_order import (
+from curation.dedup.exchange import (
     fingerprint_of,
     first_64_bits,
     is_written,
     keep_only,
     n_rows,
-    read_hash_range,
+    read_numbers,
     write_rows,
 )
 from curation.derive import Derived, derive
@@ -33,7 +33,7 @@ from manifests.schema import LineColours, RepeatedLines
 from manifests.store import Folder, KeyRange, ranges_for, to_arrow
 
 LINE_CODE = (
-    "curation/dedup/hash_order.py",
+    "curation/dedup/exchange.py",
     "curation/dedup/lines.py",
     "curation/kernels/characters.py",
     "curation/kernels/hashing.py",
@@ -126,7 +126,7 @@ def find_repeated(
 
 def _count_range(task: _Range) -> None:
     """Count the lines of a range of hashes; a line in records of equal text counts as in one of them."""
-    rows = read_hash_range(Folder(task.hashes), "hash", task.keys, HASHES.names)
+    rows = read_numbers(Folder(task.hashes), "hash", task.keys, HASHES.names)
     places = rows.unique(["hash", "text", "place"])
     counts = places.group_by("hash").len("count").filter(pl.col("count") > 1)
     repeated = rows.join(counts.cast({"count": pl.Int64}), on="hash").select(REPEATED.names).unique()
@@ -167,7 +167,7 @@ def removed_lines(
 
     `frame` has `id`, `text_digest`, `language` and `text` of documents of a range of ids; a language may be null.
     """
-    counts = _counts_of(frame, read_hash_range(repeated, "doc", keys, REPEATED.names))
+    counts = _counts_of(frame, read_numbers(repeated, "doc", keys, REPEATED.names))
     n_units = _n_units(frame, settings.unit)
     removed: list[list[tuple[int, int]]] = [[] for _ in range(frame.height)]
     rows = [row for row in range(frame.height) if row in counts or n_units[row] == 1]

@@ -20,7 +20,7 @@ from curation.dedup.candidates import NODES, PAIRS, TEXTS_PER_RANGE, node_number
 from curation.dedup.centroids import nearest, normalized, train_centroids, worth_visiting
 from curation.dedup.components import label_components
 from curation.dedup.embeddings import Encoder
-from curation.dedup.exchange import ROWS_PER_RANGE, number_bounds, spread, write_rows
+from curation.dedup.exchange import ROWS_PER_RANGE, read_numbers, spread, write_rows
 from curation.dedup.verify import Compared, PlaceTask, TakeTask, place_pairs, take_components
 from curation.derive import derive
 from curation.kernels.clusters import flatten, unite_pairs
@@ -323,10 +323,9 @@ def compare(task: CompareTask) -> int:
 
 def _placed(work: Folder, task: CompareTask, slots: KeyRange) -> pl.DataFrame:
     """The rows of the task's clusters in a range of slots: homes first, each in the order of slots."""
-    low, high = (pl.lit(bound, pl.UInt64) for bound in number_bounds(slots))
-    chosen = pl.col("cluster").is_between(task.low, task.high) & pl.col("slot").is_between(low, high)
-    rows = (work / "placed").scan().filter(chosen).select("cluster", "slot", "node", "is_home", "embedding")
-    return rows.collect(engine="streaming").sort(
+    columns = ["cluster", "slot", "node", "is_home", "embedding"]
+    chosen = pl.col("cluster").is_between(task.low, task.high)
+    return read_numbers(work / "placed", "slot", slots, columns, chosen).sort(
         "cluster", "is_home", "slot", descending=[False, True, False], maintain_order=True
     )
 

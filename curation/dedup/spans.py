@@ -23,13 +23,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from classifiers.scripts import text_buffers
-from curation.dedup.hash_order import (
+from curation.dedup.exchange import (
     fingerprint_of,
     first_64_bits,
     is_written,
     keep_only,
     n_rows,
-    read_hash_range,
+    read_numbers,
     write_rows,
 )
 from curation.derive import Derived, derive
@@ -50,7 +50,7 @@ from manifests.schema import RepeatedSpans
 from manifests.store import Folder, KeyRange, ranges_for, to_arrow
 
 SPAN_CODE = (
-    "curation/dedup/hash_order.py",
+    "curation/dedup/exchange.py",
     "curation/dedup/spans.py",
     "curation/kernels/characters.py",
     "curation/kernels/hashing.py",
@@ -229,7 +229,7 @@ def _total_bytes(candidates: Folder) -> int:
 def _find_candidates(task: _Task) -> None:
     """Runs of a range of hashes whose hash occurs at several places, or that are long enough to repeat themselves."""
     numbers = {name: part for part, name in enumerate(Folder(f"{task.step.run}/measured").names(".parquet"))}
-    rows = read_hash_range(Folder(task.step.reads), "hash", task.keys, [*FINGERPRINTS.names, "shard"])
+    rows = read_numbers(Folder(task.step.reads), "hash", task.keys, [*FINGERPRINTS.names, "shard"])
     places = rows.select("hash", "text", "start").unique().group_by("hash").len("n_places")
     may_repeat = (pl.col("n_places") > 1) | (pl.col("n_chars") >= 2 * task.step.min_chars)
     found = rows.join(places, on="hash").filter(may_repeat)
@@ -261,7 +261,7 @@ def _read_contexts(task: _Task) -> None:
 
 def _compare(task: _Task) -> None:
     """Compare the windows of a range of hashes, and write the stretches that occur in several places."""
-    rows = read_hash_range(Folder(task.step.reads), "hash", task.keys, CONTEXTS.names)
+    rows = read_numbers(Folder(task.step.reads), "hash", task.keys, CONTEXTS.names)
     runs = rows.unique(["text", "start"], keep="any").sort("text", "start")
     frame = compare_runs(runs, task.step.min_chars).join(rows.select("text", "doc").unique(), on="text")
     frame = frame.select(REPEATED.names).sort("doc", "text", "start", "span")
@@ -290,7 +290,7 @@ def compare_runs(runs: pl.DataFrame, min_chars: int) -> pl.DataFrame:
 
 def write_places(repeated: Folder, keys: KeyRange, kept: pl.DataFrame, places: Folder, name: str) -> None:
     """Write where the kept documents of a range of ids (`id`, `copy`, `text_digest`) have repeated stretches."""
-    rows = read_hash_range(repeated, "doc", keys, REPEATED.names)
+    rows = read_numbers(repeated, "doc", keys, REPEATED.names)
     documents = kept.select("id", "copy", doc=first_64_bits("id"), text=first_64_bits("text_digest"))
     found = documents.join(rows, on=["doc", "text"]).select(PLACES.names)
     write_rows(places, name, found.sort("span", "id", "copy", "start"), PLACES)
@@ -317,7 +317,7 @@ def choose_firsts(places: Folder, repeats: Folder, min_chars: int, engine: Engin
 
 
 def _choose_range(task: _Choice) -> None:
-    rows = read_hash_range(Folder(task.places), "span", task.keys, PLACES.names).sort("span", "id", "copy", "start")
+    rows = read_numbers(Folder(task.places), "span", task.keys, PLACES.names).sort("span", "id", "copy", "start")
     first = pl.col("text", "start").first().over("span").name.prefix("first_")
     is_far = pl.col("start") >= pl.col("first_start") + task.min_chars
     rows = rows.with_columns(first).filter((pl.col("text") != pl.col("first_text")) | is_far)

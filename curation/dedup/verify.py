@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.dedup.candidates import node_range
-from curation.dedup.exchange import number_bounds, read_numbers, spread, write_rows
+from curation.dedup.exchange import read_numbers, spread, write_rows
 from curation.dedup.signatures import Banding, shingle_sets
 from curation.kernels.clusters import flatten, unite_similar
 from manifests.store import Folder, KeyRange
@@ -97,7 +97,7 @@ def gather_sets(task: GatherTask) -> int:
             found = members.with_columns(shingles=pl.Series([], dtype=pl.List(pl.UInt32)))
         n_shingles = int(found["shingles"].list.len().sum())
         rows = max(1, found.height * SET_ROW_GROUP_SHINGLES // max(n_shingles, 1))
-        write_rows(work / "sets", name, found, SETS, rows)
+        write_rows(work / "sets", name, found, SETS, row_group_rows=rows)
     sizes = (work / "sets").scan([name]).select(pl.col("shingles").list.len().cast(pl.Int64).sum()).collect()
     return int(sizes.item())
 
@@ -238,9 +238,7 @@ class TakeTask:
 def take_components(task: TakeTask) -> Compared:
     """Write the table `clusters` of a range of places: the components themselves."""
     work, name = Folder(task.work), f"part-{task.keys.index:05d}"
-    low, high = number_bounds(task.keys)
-    chosen = pl.col("place").is_between(pl.lit(low, pl.UInt64), pl.lit(high, pl.UInt64))
-    members = (work / "members").scan().filter(chosen).select(MEMBERS.names).collect(engine="streaming")
+    members = read_numbers(work / "members", "place", task.keys, MEMBERS.names)
     clusters = _clusters(members.sort("node").rename({"place": "root"}))
     write_rows(work / "clusters", f"{name}.parquet", clusters, CLUSTERS)
     return Compared(0, 0, clusters["near_cluster"].n_unique(), clusters.height)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.dedup import lines
-from curation.dedup.hash_order import first_64_bits
+from curation.dedup.exchange import first_64_bits
 from manifests.schema import LineColours, RepeatedLines
 from tests.curation.measured import ALL, document_frame, measured_run
 

@@ -92,3 +92,14 @@ def test_frames_of_ranges_keep_types(tmp_path: Path) -> None:
     folder = Folder(str(tmp_path))
     write(folder, "a.parquet", ["1"])
     assert folder.read_range("id", KeyRange(), ["id", "n"]).schema == {"id": pl.String, "n": pl.Int64}
+
+
+def test_numbers_of_all_64_bits_are_read_by_range_on_any_filesystem(tmp_path: Path) -> None:
+    schema, values = pa.schema([("key", pa.uint64())]), [0, 5, 2**63 - 1, 2**63, 2**64 - 1]
+    for path in (str(tmp_path / "t"), "memory://numbers/t"):
+        folder = Folder(path)
+        with folder.table_writer("a.parquet", schema, "exchange") as writer:
+            writer.write(pa.table({"key": pa.array(values, pa.uint64())}), row_group_rows=2)
+        for low, high in ((0, 2**63 - 1), (2**63, 2**64 - 1), (5, 2**63), (6, 7)):
+            found = folder.scan_numbers("key", low, high).select("key").collect()["key"].to_list()
+            assert found == [value for value in values if low <= value <= high], path
