@@ -51,6 +51,7 @@ LOCAL = {
     "distributed.worker.memory.spill": 0.7,
     "distributed.worker.memory.pause": False,  # paused workers that hold memory for good would wait for ever
     "distributed.worker.memory.terminate": 0.95,
+    "distributed.deploy.lost-worker-timeout": "1 day",  # else a worker that takes 15 s to start again is given up
     "distributed.worker.profile.enabled": False,
     "distributed.diagnostics.nvml": False,
 }

@@ -28,7 +28,10 @@ from tests.conftest import REPOSITORY
 from tests.scenarios import faults
 from tests.scenarios.runs import LIGHT, document_files, job_of, lay_out
 
-PRELOAD = {f"{distributed.__name__}.worker.preload": ["tests.scenarios.faults"]}
+SETTINGS = {
+    f"{distributed.__name__}.worker.preload": ["tests.scenarios.faults"],
+    "distributed.deploy.lost-worker-timeout": "100 ms",  # a worker on a busy machine takes longer to start again
+}
 COMMAND = "import tests.scenarios.faults, onggi; onggi.main()"
 PATIENCE_S = 60
 EXPECTED = {
@@ -103,7 +106,7 @@ def test_a_write_that_was_torn_is_not_there(tmp_path: Path, monkeypatch: pytest.
 def test_a_full_disk_under_workers(
     undisturbed: tuple[Path, RunRecord], faulty: Callable[..., Job], tmp_path: Path
 ) -> None:
-    with dask.config.set(PRELOAD):
+    with dask.config.set(SETTINGS):
         record, n_stops = run_until_done(faulty("full", 0.002, 4, Workers(2)), "full")
     assert n_stops >= 1
     assert record.digests == undisturbed[1].digests
@@ -114,7 +117,7 @@ def test_a_full_disk_under_workers(
 def test_workers_killed_in_mid_shard(
     undisturbed: tuple[Path, RunRecord], faulty: Callable[..., Job], tmp_path: Path, seed: int
 ) -> None:
-    with dask.config.set(PRELOAD):
+    with dask.config.set(SETTINGS):
         record, _ = run_until_done(faulty("kill", 0.005, seed, Workers(2)), "kill")
     assert len(list((tmp_path / "faults").iterdir())) >= 2
     assert record.digests == undisturbed[1].digests
