@@ -94,6 +94,22 @@ LISTING_SAMPLES = 20
 """Samples of memory from one listing of children to the next: that goes through all processes of the machine."""
 
 
+def run_step(
+    engine: Engine | int,
+    progress: Callable[[str, int, int], None],
+    step: str,
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+) -> list[Result]:
+    """The results of all items, in their order; `progress` is called with (step, items done, items in all)."""
+    progress(step, 0, len(items))
+    results: dict[Item, Result] = {}
+    for item, result in map_shards(work, items, engine):
+        results[item] = result
+        progress(step, len(results), len(items))
+    return [results[item] for item in items]
+
+
 class PeakMemory:
     """Watches the resident memory of this process and its children: `.peak_bytes`, sampled."""
 

@@ -55,11 +55,7 @@ def number_texts(task: NumberTask) -> int:
         signed = signed.sort("text_digest", "shard").unique("text_digest", keep="first", maintain_order=True)
         records = (run / "keys").read_range("text_digest", task.keys, ["text_digest"]).group_by("text_digest").len()
         signed = signed.with_columns(node=node_numbers(task.keys.index, signed.height))
-        bands = [
-            signed.select(pl.lit(k, pl.UInt16).alias("band"), pl.col(band).alias("hash"), "node").sort("hash")
-            for k, band in enumerate(task.banding.band_names)
-        ]
-        write_rows(work / "bands", name, pl.concat(bands), BANDS, plain=True)
+        write_bands(work / "bands", name, signed, task.banding)
         nodes = signed.select("node", "text_digest", part="shard")
         nodes = nodes.join(records, on="text_digest", maintain_order="left")
         write_rows(work / "nodes", name, nodes.with_columns(n_records=pl.col("len").cast(pl.Int64)), NODES)
@@ -71,10 +67,19 @@ def node_numbers(range_index: int, n: int) -> npt.NDArray[np.uint64]:
     return (np.uint64(range_index) << np.uint64(RANGE_SHIFT)) + np.arange(n, dtype=np.uint64)
 
 
-def node_range(keys: KeyRange) -> pl.Expr:
-    """Whether `left` is a node of this range of digests."""
+def write_bands(folder: Folder, name: str, signed: pl.DataFrame, banding: Banding) -> None:
+    """Write the table BANDS of nodes with their signatures."""
+    bands = [
+        signed.select(pl.lit(k, pl.UInt16).alias("band"), pl.col(band).alias("hash"), "node").sort("hash")
+        for k, band in enumerate(banding.band_names)
+    ]
+    write_rows(folder, name, pl.concat(bands), BANDS, plain=True)
+
+
+def node_range(keys: KeyRange, column: str = "left") -> pl.Expr:
+    """Whether the column holds a node of this range of digests."""
     low = keys.index << RANGE_SHIFT
-    return pl.col("left").is_between(pl.lit(low, pl.UInt64), pl.lit(low + (1 << RANGE_SHIFT) - 1, pl.UInt64))
+    return pl.col(column).is_between(pl.lit(low, pl.UInt64), pl.lit(low + (1 << RANGE_SHIFT) - 1, pl.UInt64))
 
 
 @dataclass(frozen=True)

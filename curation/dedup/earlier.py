@@ -11,19 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import xxhash
 
 from curation.dedup.candidates import (
     BAND_ROWS_PER_RANGE,
-    BANDS,
-    RANGE_SHIFT,
     TEXTS_PER_RANGE,
     NumberTask,
     node_numbers,
     node_range,
     number_texts,
+    write_bands,
 )
-from curation.dedup.exchange import ROWS_PER_RANGE, read_numbers, write_rows
+from curation.dedup.exchange import ROWS_PER_RANGE, Finding, fingerprint_of, read_numbers, write_rows
 from curation.dedup.signatures import Banding, estimated_jaccard
 from curation.derive import FINGERPRINT, derive
 from manifests.code import code_digest
@@ -81,13 +79,10 @@ def find_held(
         code_digest("curation/dedup/earlier.py", "curation/dedup/candidates.py"),
         *(run / "keys").names(".parquet"),
     ]
-    fingerprint = xxhash.xxh3_64_hexdigest("\n".join(depends).encode())
-    folder = run / "held"
-    if folder.exists("found.json") and (found := folder.read_json("found.json"))["fingerprint"] == fingerprint:
-        return int(found["n_held"])
-    work = run / f"held-{fingerprint}"
-    for stale in {"held", *run.folders("held-")} - {f"held-{fingerprint}"}:
-        run.remove(stale)
+    finding = Finding(run, "held", fingerprint_of(*depends))
+    if found := finding.read():
+        return found["n_held"]
+    work = finding.start()
     if banding:
         derive(run, banding.derived, engine, progress)
     ranges = ranges_for(n_rows, TEXTS_PER_RANGE)
@@ -95,9 +90,7 @@ def find_held(
     n_ranges = _find_similar(run, work, dedup, banding, ranges, engine, progress) if banding else 0
     tasks = [HeldTask(run.path, work.path, tuple(dedup.against), keys, n_ranges > 0) for keys in ranges]
     n_held = sum(n for _, n in map_shards(hold_records, tasks, engine))
-    (work / "held").write_json("found.json", {"fingerprint": fingerprint, "n_held": n_held})
-    run.move_in(work / "held", "held")
-    run.remove(f"held-{fingerprint}")
+    finding.finish({"n_held": n_held})
     return n_held
 
 
@@ -198,11 +191,7 @@ def number_earlier(task: OldTask) -> int:
     signed = [(Folder(path) / "signatures").read_range("text_digest", task.keys, columns) for path in task.signed]
     nodes = texts.join(pl.concat(signed).unique("text_digest"), on="text_digest", maintain_order="left")
     nodes = nodes.with_columns(node=node_numbers(task.keys.index, nodes.height))
-    bands = [
-        nodes.select(pl.lit(k, pl.UInt16).alias("band"), pl.col(band).alias("hash"), "node").sort("hash")
-        for k, band in enumerate(task.banding.band_names)
-    ]
-    write_rows(work / "old" / "bands", name, pl.concat(bands), BANDS, plain=True)
+    write_bands(work / "old" / "bands", name, nodes, task.banding)
     write_rows(work / "old" / "nodes", name, nodes, EARLIER_NODES)
     return nodes.height
 
@@ -259,9 +248,7 @@ class EstimateTask:
 def estimate(task: EstimateTask) -> None:
     """Write the table `similar` of this range."""
     work, name = Folder(task.work), f"part-{task.keys.index:05d}.parquet"
-    low = task.keys.index << RANGE_SHIFT
-    chosen = pl.col("right").is_between(pl.lit(low, pl.UInt64), pl.lit(low + (1 << RANGE_SHIFT) - 1, pl.UInt64))
-    pairs = (work / "sketched").scan().filter(chosen).select(SKETCHED.names).collect()
+    pairs = (work / "sketched").scan().filter(node_range(task.keys, "right")).select(SKETCHED.names).collect()
     old = (work / "old" / "nodes").scan([name]).select(EARLIER_NODES.names).collect()
     pairs = pairs.join(old, left_on="right", right_on="node", suffix="_old")
     similar = estimated_jaccard(_bytes(pairs["sketch"]), _bytes(pairs["sketch_old"])) >= task.jaccard

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import polars as pl
 import pyarrow as pa
-import xxhash
 
-from curation.dedup.exchange import ROWS_PER_RANGE, write_rows
+from curation.dedup.exchange import ROWS_PER_RANGE, fingerprint_of, write_rows
 from manifests.code import code_digest
 from manifests.store import Folder, ranges_for
 
@@ -45,7 +44,7 @@ def find_groups(run: Folder, n_rows: int) -> ExactGroups:
         n_rows: measured rows, which says how many ranges keep memory bounded.
     """
     depends = [code_digest("curation/dedup/exact.py"), *(run / "keys").names(".parquet")]
-    fingerprint = xxhash.xxh3_64_hexdigest("\n".join(depends).encode())
+    fingerprint = fingerprint_of(*depends)
     folder = run / "exact"
     if folder.exists("groups.json"):
         found = folder.read_json("groups.json")

@@ -6,6 +6,7 @@ so that two documents would have to share 128 bits to be taken for one.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,43 @@ def write_rows(
     """Write a file of rows that are in the order of the key by which they will be read; `plain` for mere hashes."""
     with folder.table_writer(name, schema, "exchange", {FINGERPRINT: fingerprint}, plain) as writer:
         writer.write(to_arrow(frame, schema), row_group_rows=row_group_rows or ROW_GROUP_ROWS)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A table of a run that is found once for what it depends on: worked on aside, put in its place when whole."""
+
+    run: Folder
+    name: str
+    fingerprint: str
+
+    @property
+    def work(self) -> Folder:
+        """Where it is worked on; a killed run goes on there."""
+        return self.run / f"{self.name}-{self.fingerprint}"
+
+    def read(self) -> dict[str, int] | None:
+        """What was counted when it was found; None where it was not, or depends on something else by now."""
+        if not (self.run / self.name).exists("found.json"):
+            return None
+        found = (self.run / self.name).read_json("found.json")
+        if found["fingerprint"] != self.fingerprint:
+            return None
+        counts: dict[str, int] = found["counts"]
+        return counts
+
+    def start(self) -> Folder:
+        """Remove what was found or worked on for something else; returns where to work."""
+        for stale in {self.name, *self.run.folders(f"{self.name}-")} - {f"{self.name}-{self.fingerprint}"}:
+            self.run.remove(stale)
+        return self.work
+
+    def finish(self, counts: dict[str, int]) -> None:
+        """Put the table of this name, which lies in the folder of work, in its place."""
+        table = self.work / self.name
+        table.write_json("found.json", {"fingerprint": self.fingerprint, "counts": counts})
+        self.run.move_in(table, self.name)
+        self.run.remove(f"{self.name}-{self.fingerprint}")
 
 
 def is_written(folder: Folder, name: str, fingerprint: str) -> bool:

@@ -3,13 +3,12 @@
 Clusters cover all measured documents and do not depend on any rule; which member survives is decided later.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
 
 import polars as pl
 import pyarrow as pa
-import xxhash
 
 from curation.dedup.candidates import (
     BAND_ROWS_PER_RANGE,
@@ -20,7 +19,7 @@ from curation.dedup.candidates import (
     number_texts,
 )
 from curation.dedup.components import label_components
-from curation.dedup.exchange import ROWS_PER_RANGE, write_rows
+from curation.dedup.exchange import ROWS_PER_RANGE, Finding, fingerprint_of, write_rows
 from curation.dedup.signatures import Banding
 from curation.dedup.verify import (
     SHINGLES_PER_RANGE,
@@ -37,14 +36,12 @@ from curation.dedup.verify import (
 from curation.derive import derive
 from curation.shards import has_texts
 from manifests.code import code_digest
-from manifests.engine import Engine, map_shards
+from manifests.engine import Engine, run_step
 from manifests.errors import RequestError
 from manifests.schema import NearDedup
 from manifests.store import Folder, KeyRange, ranges_for
 
 Progress = Callable[[str, int, int], None]
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 
 _STEPS = ("candidates", "components", "exchange", "near", "signatures", "verify")
 NEAR_CODE = (
@@ -110,26 +107,21 @@ def find_clusters(
         code_digest(*NEAR_CODE),
         *(run / "keys").names(".parquet"),
     ]
-    fingerprint = xxhash.xxh3_64_hexdigest("\n".join(depends).encode())
-    folder = run / "near"
-    if folder.exists("found.json") and (found := folder.read_json("found.json"))["fingerprint"] == fingerprint:
-        return NearClusters(**found["counts"])
-    work = run / f"near-{fingerprint}"
+    finding = Finding(run, "near", fingerprint_of(*depends))
+    if found := finding.read():
+        return NearClusters(**found)
     if near.verify and not has_texts(run):
         raise RequestError(
             f"{run.path} was measured with `store: columns`: its texts are gone, and candidates cannot be compared; "
             "give dedup.near `verify: false`, or curate again"
         )
-    for stale in {"near", *run.folders("near-")} - {f"near-{fingerprint}"}:
-        run.remove(stale)
+    work = finding.start()
     derive(run, banding.derived, engine, progress)
     if (work / "near").exists("clusters"):  # killed between the two moves below
         work.move_in(work / "near" / "clusters", "clusters")
     counts = _cluster(run, work, near, banding, n_rows, engine, progress)
     (work / "near").move_in(work / "clusters", "clusters")
-    (work / "near").write_json("found.json", {"fingerprint": fingerprint, "counts": counts.__dict__})
-    run.move_in(work / "near", "near")
-    run.remove(f"near-{fingerprint}")
+    finding.finish(counts.__dict__)
     return counts
 
 
@@ -142,14 +134,7 @@ def _cluster(
     engine: Engine | int,
     progress: Progress,
 ) -> NearClusters:
-    def each(step: str, function: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
-        progress(step, 0, len(tasks))
-        results = {}
-        for task, result in map_shards(function, tasks, engine):
-            results[task] = result
-            progress(step, len(results), len(tasks))
-        return [results[task] for task in tasks]
-
+    each = partial(run_step, engine, progress)
     ranges = ranges_for(n_rows, TEXTS_PER_RANGE)
     n_nodes = each("number texts", number_texts, [NumberTask(run.path, work.path, banding, keys) for keys in ranges])
     band_ranges = ranges_for(sum(n_nodes), BAND_ROWS_PER_RANGE)

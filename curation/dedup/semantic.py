@@ -6,32 +6,29 @@ is whole, so a killed run goes on where it stopped. Clusters by MinHash are join
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-import xxhash
 
 from curation.dedup.candidates import NODES, PAIRS, TEXTS_PER_RANGE, node_numbers
 from curation.dedup.centroids import nearest, normalized, train_centroids, worth_visiting
 from curation.dedup.components import label_components
 from curation.dedup.embeddings import Encoder
-from curation.dedup.exchange import ROWS_PER_RANGE, read_numbers, spread, write_rows
+from curation.dedup.exchange import ROWS_PER_RANGE, Finding, fingerprint_of, read_numbers, spread, write_rows
 from curation.dedup.verify import Compared, PlaceTask, TakeTask, place_pairs, take_components
 from curation.derive import derive
 from curation.kernels.clusters import flatten, unite_pairs
 from manifests.code import code_digest
-from manifests.engine import Engine, map_shards
+from manifests.engine import Engine, run_step
 from manifests.schema import SemanticDedup
 from manifests.store import Folder, KeyRange, ranges_for
 
 Progress = Callable[[str, int, int], None]
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 Vectors = npt.NDArray[np.float32]
 
 TEXTS_PER_CLUSTER = 10_000
@@ -108,18 +105,13 @@ def find_clusters(
         code_digest(*SEMANTIC_CODE),
         *(run / "keys").names(".parquet"),
     ]
-    fingerprint = xxhash.xxh3_64_hexdigest("\n".join(depends).encode())
-    folder = run / "semantic"
-    if folder.exists("found.json") and (found := folder.read_json("found.json"))["fingerprint"] == fingerprint:
-        return SemanticClusters(**found["counts"])
-    work = run / f"semantic-{fingerprint}"
-    for stale in {"semantic", *run.folders("semantic-")} - {f"semantic-{fingerprint}"}:
-        run.remove(stale)
+    finding = Finding(run, "semantic", fingerprint_of(*depends))
+    if found := finding.read():
+        return SemanticClusters(**found)
+    work = finding.start()
     derive(run, encoder.derived, engine, progress)
     counts = _cluster(run, work, semantic, encoder.n_dims, n_rows, near is not None, engine, progress)
-    (work / "semantic").write_json("found.json", {"fingerprint": fingerprint, "counts": counts.__dict__})
-    run.move_in(work / "semantic", "semantic")
-    run.remove(f"semantic-{fingerprint}")
+    finding.finish(counts.__dict__)
     return counts
 
 
@@ -133,14 +125,7 @@ def _cluster(
     engine: Engine | int,
     progress: Progress,
 ) -> SemanticClusters:
-    def each(step: str, function: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
-        progress(step, 0, len(tasks))
-        results = {}
-        for task, result in map_shards(function, tasks, engine):
-            results[task] = result
-            progress(step, len(results), len(tasks))
-        return [results[task] for task in tasks]
-
+    each = partial(run_step, engine, progress)
     ranges = ranges_for(n_rows, TEXTS_PER_RANGE)
     n_nodes = each("number texts", number_texts, [NumberTask(run.path, work.path, keys) for keys in ranges])
     n_clusters = cluster_count(semantic.clusters, sum(n_nodes))
