@@ -37,7 +37,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data")
     parser.add_argument("--datatrove", type=Path, help="python of datatrove's environment; without it Onggi alone")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--peer-runs", type=int, default=1)
+    parser.add_argument("--peer-runs", type=int, default=3)
+    parser.add_argument("--languages", nargs="+", default=["en", "ko"])
     parser.add_argument("--mb", type=float, default=5.0)
     parser.add_argument("--once", nargs=3, metavar=("PATH", "LANGUAGE", "OUTPUT"), help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -45,7 +46,7 @@ def main() -> None:
         run_once(*args.once)
         return
     with tempfile.TemporaryDirectory() as folder:
-        rows = [compare(language, Path(folder), args) for language in ("en", "ko")]
+        rows = [compare(language, Path(folder), args) for language in args.languages]
     header = ["language", "MB", "Onggi MB/s", "of it: signals MB/s", "language MB/s", "datatrove MB/s", "ratio"]
     publish("curate", markdown(header, rows))
 
@@ -53,14 +54,17 @@ def main() -> None:
 def compare(language: str, folder: Path, args: argparse.Namespace) -> list[str]:
     path = folder / f"{language}.parquet"
     size = write_sample(args.data, language, int(args.mb * 1e6), path) / 1e6
-    ours = [timed(path, language, folder / f"{language}-{number}") for number in range(args.runs)]
+    ours, peers = [], []
+    for number in range(args.runs):  # in turn, since the speed of a shared machine drifts
+        ours.append(timed(path, language, folder / f"{language}-{number}"))
+        if args.datatrove and number < args.peer_runs:
+            peers.append(datatrove(args.datatrove, path, language, folder / f"dt-{language}-{number}"))
     rate = statistics.median(size / (run["measure"] + run["decide"]) for run in ours)
     signals = statistics.median(size / run["measure.signals"] for run in ours)
     identify = statistics.median(size / run["measure.language"] for run in ours)
     row = [language, f"{size:.1f}", f"{rate:.1f}", f"{signals:.1f}", f"{identify:.1f}"]
-    if not args.datatrove:
+    if not peers:
         return [*row, "", ""]
-    peers = [datatrove(args.datatrove, path, language, folder / f"dt-{language}-{n}") for n in range(args.peer_runs)]
     peer = statistics.median(size / run["wall_s"] for run in peers)
     return [*row, f"{peer:.3f}", f"{rate / peer:.0f}"]
 

@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
+from numba import float32, uint64
 
-from classifiers.scripts import Bytes, text_buffers
+from classifiers.fasttext_rows import kernel
+from classifiers.scripts import Bytes, Offsets, text_buffers
+
+Hashes = npt.NDArray[np.uint64]
+Counts = npt.NDArray[np.float32]
 
 WEIGHTS = Path(__file__).parent / "models" / "code.json"
 CHAR_KINDS = (  # each a feature: its share of the characters that are not spaces
@@ -124,55 +128,80 @@ def _word_table() -> tuple[npt.NDArray[np.uint64], Bytes]:
     return hashes, columns
 
 
-@njit(nogil=True, cache=True)
-def _count_signs(utf8, offsets, kinds, word_hashes, word_columns, counts, totals):  # type: ignore[no-untyped-def]
+@kernel()
+def _count_signs(
+    utf8: Bytes,
+    offsets: Offsets,
+    kinds: Bytes,
+    word_hashes: Hashes,
+    word_columns: Bytes,
+    counts: Counts,
+    totals: Counts,
+) -> None:
     """counts[document, feature]; totals[document] = characters that are not spaces, lines not empty, ASCII words."""
     for d in range(offsets.shape[0] - 1):
-        start, end = offsets[d], offsets[d + 1]
+        start, end, row = offsets[d], offsets[d + 1], counts[d]
+        n_chars, n_lines, n_words = 0, 0, 0
         line_start = start
         first, last = -1, -1  # visible bytes of this line
         word = NO_WORD
-        at_line_start = np.zeros(3, np.float32)  # the counts that prose is judged by, before this line
+        before_line = (0, float32(0), float32(0))  # the counts that prose is judged by
+        kind, n_inner, n_beyond = np.uint8(BLANK), 0, 0
         for i in range(start, end + 1):
-            byte = utf8[i] if i < end else np.uint8(10)
-            kind = kinds[byte]
+            byte = int(utf8[i]) if i < end else 10
+            kind_before, kind = kind, kinds[byte]
+            if kind == LOWER and kind_before == LOWER:  # most letters: they make nothing with their neighbours
+                word = (word ^ uint64(byte)) * FNV_PRIME
+                n_inner += 1
+                continue
+            if kind == NOT_ASCII and kind_before == NOT_ASCII:  # nor do these
+                n_beyond += byte & 0xC0 != 0x80
+                last = i
+                continue
+            if n_inner:
+                row[LOWER] += n_inner
+                n_chars, last, n_inner = n_chars + n_inner, i - 1, 0
+            elif n_beyond:
+                row[NOT_ASCII] += n_beyond
+                n_chars, n_beyond = n_chars + n_beyond, 0
             if UPPER <= kind <= LOWER:
-                word = (word ^ np.uint64(byte | 32)) * FNV_PRIME
+                word = (word ^ uint64(byte | 32)) * FNV_PRIME
             elif word != NO_WORD:
-                totals[d, 2] += 1
-                counts[d, _word_column(word, word_hashes, word_columns)] += 1
+                n_words += 1
+                row[_word_column(word, word_hashes, word_columns)] += 1
                 word = NO_WORD
             if kind != BLANK:
                 last = i
                 if first < 0:
                     first = i
                 if byte & 0xC0 != 0x80:
-                    totals[d, 0] += 1
-                    counts[d, kind] += 1
-                    _count_pair(utf8, kinds, i, start, end, counts[d])
+                    n_chars += 1
+                    row[kind] += 1
+                    _count_pair(utf8, kinds, i, start, end, row)
             elif byte == 10:
                 if first >= 0:
-                    totals[d, 1] += 1
-                    _count_line(utf8, line_start, first, last, counts[d])
-                    _count_prose(utf8, first, last, totals[d, 0], at_line_start, counts[d])
+                    n_lines += 1
+                    _count_line(utf8, line_start, first, last, row)
+                    _count_prose(utf8, first, last, n_chars, before_line, row)
                 line_start, first = i + 1, -1
-                at_line_start[0] = totals[d, 0]
-                at_line_start[1:] = counts[d, PROSE_SPACE], counts[d, NOT_ASCII]
+                before_line = (n_chars, row[PROSE_SPACE], row[NOT_ASCII])
+        totals[d, 0], totals[d, 1], totals[d, 2] = n_chars, n_lines, n_words
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _word_column(word, hashes, columns):  # type: ignore[no-untyped-def]
+@kernel()
+def _word_column(word: np.uint64, hashes: Hashes, columns: Bytes) -> int:
     """The column of a word of the lists; OTHER_WORD for the rest."""
-    slot = np.int64(word % np.uint64(HASH_SLOTS))
+    last_slot = uint64(HASH_SLOTS - 1)
+    slot = word & last_slot
     while hashes[slot] != 0:
         if hashes[slot] == word:
-            return np.int64(columns[slot])
-        slot = (slot + 1) % HASH_SLOTS
+            return int(columns[slot])
+        slot = (slot + uint64(1)) & last_slot
     return OTHER_WORD
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _count_pair(utf8, kinds, i, start, end, counts):  # type: ignore[no-untyped-def]
+@kernel()
+def _count_pair(utf8: Bytes, kinds: Bytes, i: int, start: int, end: int, counts: Counts) -> None:
     """What the visible character at i makes with its neighbours."""
     byte = utf8[i]
     before = utf8[i - 1] if i > start else 10
@@ -203,14 +232,14 @@ def _count_pair(utf8, kinds, i, start, end, counts):  # type: ignore[no-untyped-
         counts[PROSE_STOP] += 1
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _is_operator(byte):  # type: ignore[no-untyped-def]
+@kernel()
+def _is_operator(byte: int) -> bool:
     """One of & | : < = > + - !"""
     return byte == 38 or byte == 124 or byte == 58 or 60 <= byte <= 62 or byte == 43 or byte == 45 or byte == 33
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _count_line(utf8, line_start, first, last, counts):  # type: ignore[no-untyped-def]
+@kernel()
+def _count_line(utf8: Bytes, line_start: int, first: int, last: int, counts: Counts) -> None:
     """How the line whose visible bytes are utf8[first : last + 1] begins and ends."""
     head, tail = utf8[first], utf8[last]
     second = utf8[first + 1] if first < last else 32
@@ -234,8 +263,15 @@ def _count_line(utf8, line_start, first, last, counts):  # type: ignore[no-untyp
         counts[START_BRACE] += 1
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _count_prose(utf8, first, last, n_chars, at_line_start, counts):  # type: ignore[no-untyped-def]
+@kernel()
+def _count_prose(
+    utf8: Bytes,
+    first: int,
+    last: int,
+    n_chars: int,
+    before_line: tuple[int, np.float32, np.float32],
+    counts: Counts,
+) -> None:
     """Add the line to the prose if it is full of words, begins unlike a comment or tag, ends unlike code."""
     head = utf8[first]
     second = utf8[first + 1] if first < last else 32
@@ -247,7 +283,7 @@ def _count_prose(utf8, first, last, n_chars, at_line_start, counts):  # type: ig
     before = utf8[last - 1] if first < last else 32
     if tail == 59 or tail == 123 or tail == 125 or (tail == 58 and (before == 41 or before == 93)):  # ; { } ): ]:
         return
-    n_line = n_chars - at_line_start[0]
-    n_pairs, n_not_ascii = counts[PROSE_SPACE] - at_line_start[1], counts[NOT_ASCII] - at_line_start[2]
+    n_line = n_chars - before_line[0]
+    n_pairs, n_not_ascii = counts[PROSE_SPACE] - before_line[1], counts[NOT_ASCII] - before_line[2]
     if n_pairs * 14 > n_line + 14 or n_not_ascii * 2 > n_line:
         counts[PROSE_LINES] += n_line

@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
+from classifiers.fasttext_rows import kernel
 from classifiers.scripts import Bytes, Offsets, text_buffers
 
 TABLE = Path(__file__).parent / "models" / "romanised.tsv"
 SYMBOLS = "_abcdefghijklmnopqrstuvwxyz*"  # _ stands for everything ASCII between words, * for every other character
 N_SYMBOLS = len(SYMBOLS)
 BOUNDARY, FOREIGN = 0, N_SYMBOLS - 1
+CONTINUES = 255  # a byte that continues a character is no symbol
 SCALE = 10  # the table's integers are tenths of a nat
 Evidence = npt.NDArray[np.float32]
 
@@ -27,7 +28,7 @@ def romanised_evidence(samples: pa.LargeStringArray) -> tuple[Evidence, Offsets]
     """Mean log-odds per trigram that each text is romanised Korean (nats; 0 where there is none), and n trigrams."""
     n_trigrams = np.zeros(len(samples), np.int64)
     log_odds = np.zeros(len(samples), np.int64)
-    _sum_log_odds(*text_buffers(samples), load_table(), log_odds, n_trigrams)
+    _sum_log_odds(*text_buffers(samples), _symbols(), load_table(), log_odds, n_trigrams)
     return (log_odds / np.maximum(n_trigrams, 1) / SCALE).astype(np.float32), n_trigrams
 
 
@@ -41,44 +42,50 @@ def load_table() -> npt.NDArray[np.int16]:
 def count_trigrams(samples: pa.LargeStringArray) -> npt.NDArray[np.int64]:
     """How often each trigram occurs in all texts together, (N_SYMBOLS ** 3,); what the table is made from."""
     counts = np.zeros(N_SYMBOLS**3, np.int64)
-    _count(*text_buffers(samples), counts)
+    _count(*text_buffers(samples), _symbols(), counts)
     return counts
 
 
-@njit(nogil=True, cache=True, inline="always")
-def _symbol(byte: int) -> int:
-    if 97 <= byte <= 122:
-        return byte - 96
-    if 65 <= byte <= 90:
-        return byte - 64
-    return FOREIGN if byte >= 0x80 else BOUNDARY
+@cache
+def _symbols() -> Bytes:
+    """The symbol of each byte."""
+    symbols = np.full(256, BOUNDARY, np.uint8)
+    symbols[ord("a") : ord("z") + 1] = symbols[ord("A") : ord("Z") + 1] = np.arange(1, 27)
+    symbols[128:192] = CONTINUES
+    symbols[192:] = FOREIGN
+    return symbols
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _sum_log_odds(
-    utf8: Bytes, offsets: Offsets, table: npt.NDArray[np.int16], log_odds: Offsets, n_trigrams: Offsets
+    utf8: Bytes,
+    offsets: Offsets,
+    symbols: Bytes,
+    table: npt.NDArray[np.int16],
+    log_odds: Offsets,
+    n_trigrams: Offsets,
 ) -> None:
-    for d in range(offsets.shape[0] - 1):
+    for d in range(len(offsets) - 1):
         a = b = BOUNDARY
+        total = n = 0
         for i in range(offsets[d], offsets[d + 1] + 1):
-            byte = int(utf8[i]) if i < offsets[d + 1] else 32
-            c = _symbol(byte)
-            if byte & 0xC0 == 0x80 or (b == c == BOUNDARY):
+            c = int(symbols[utf8[i]]) if i < offsets[d + 1] else BOUNDARY
+            if c == CONTINUES or (b == c == BOUNDARY):
                 continue
             if b != BOUNDARY:  # the trigram around each letter
-                log_odds[d] += table[(a * N_SYMBOLS + b) * N_SYMBOLS + c]
-                n_trigrams[d] += 1
+                total += table[(a * N_SYMBOLS + b) * N_SYMBOLS + c]
+                n += 1
             a, b = b, c
+        log_odds[d], n_trigrams[d] = total, n
 
 
-@njit(nogil=True, cache=True)
-def _count(utf8: Bytes, offsets: Offsets, counts: Offsets) -> None:
-    for d in range(offsets.shape[0] - 1):
+@kernel()
+def _count(utf8: Bytes, offsets: Offsets, symbols: Bytes, counts: Offsets) -> None:
+    for d in range(len(offsets) - 1):
         a = b = BOUNDARY
         for i in range(offsets[d], offsets[d + 1] + 1):
-            byte = int(utf8[i]) if i < offsets[d + 1] else 32
-            c = _symbol(byte)
-            if byte & 0xC0 == 0x80 or (b == c == BOUNDARY):
+            c = int(symbols[utf8[i]]) if i < offsets[d + 1] else BOUNDARY
+            if c == CONTINUES or (b == c == BOUNDARY):
                 continue
             if b != BOUNDARY:
                 counts[(a * N_SYMBOLS + b) * N_SYMBOLS + c] += 1

@@ -108,7 +108,7 @@ class Measurer:
     def _measure_texts(self, texts: pa.Array) -> dict[str, pa.Array]:
         """Language, signals and personal data of the texts; null for records that have none."""
         present = pc.is_valid(texts)
-        known = texts.filter(present)
+        known = texts.filter(present) if texts.null_count else texts
         columns: dict[str, pa.Array] = {}
         if self._language:
             with self.watch("language"):

@@ -6,6 +6,7 @@ sort, and the digests of the parts of a table add up to that of the whole.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ U64 = npt.NDArray[np.uint64]
 
 _PRIME = np.uint64(0x9E3779B185EBCA87)
 _NULL = np.uint64(0x8EBC6AF09C88C6E3)
+_ALL_VALID = np.empty(0, np.bool_)
 
 
 @njit(inline="always")
@@ -62,6 +64,22 @@ def _hash_bytes(data, offsets, valid, seed, out):
 
 
 @njit(nogil=True, cache=True)
+def _fold_numbers(words, valid, seed, rows):
+    """Fold hashes of 8-byte numbers into the rows' hashes, as `_hash_bytes` and `_fold` do; no `valid`: all are."""
+    a, b = seed ^ uint64(8), seed + uint64(8) * _PRIME
+    null_a, null_b = _mix(seed ^ _NULL), _mix(seed + _NULL)
+    for i in range(rows.shape[0]):
+        if valid.shape[0] and not valid[i]:
+            rows[i, 0] += null_a
+            rows[i, 1] += null_b
+            continue
+        x = (a ^ words[i]) * uint64(0xC2B2AE3D27D4EB4F)
+        y = (b + words[i]) * uint64(0x165667B19E3779F9)
+        rows[i, 0] += _mix((x ^ x >> uint64(47)) * uint64(0xC2B2AE3D27D4EB4F))
+        rows[i, 1] += _mix((y ^ y >> uint64(31)) * uint64(0x165667B19E3779F9))
+
+
+@njit(nogil=True, cache=True)
 def _fold(rows, column):
     """Fold a column's hashes into the rows' hashes; a sum, so that the order of columns does not matter."""
     for i in range(rows.shape[0]):
@@ -91,19 +109,35 @@ def row_hashes(table: pa.Table, leave_out: frozenset[str] = frozenset()) -> U64:
             column = table.column(name).combine_chunks()
             if isinstance(column, pa.ChunkedArray):
                 column = pa.concat_arrays(column.chunks)
-            _fold(rows, _column_hashes(column, name))
+            _fold_column(rows, column, name)
     return rows
+
+
+def _fold_column(rows: U64, column: pa.Array, name: str) -> None:
+    """Fold a column's hashes into the rows' hashes."""
+    if (words := _words(column)) is None:
+        _fold(rows, _column_hashes(column, name))
+        return
+    valid = np.asarray(column.is_valid()) if column.null_count else _ALL_VALID
+    _fold_numbers(words, valid, _seed(name), rows)
+
+
+@cache
+def _seed(name: str) -> np.uint64:
+    return np.uint64(xxhash.xxh3_64_intdigest(name.encode()))
 
 
 def _column_hashes(column: pa.Array, name: str) -> U64:
     """Hashes of one column, shape (rows, 2). Integers hash by value, floats by their IEEE bits as float64."""
-    seed = np.uint64(xxhash.xxh3_64_intdigest(name.encode()))
+    seed, out = _seed(name), np.zeros((len(column), 2), np.uint64)
+    if _words(column) is not None:
+        _fold_column(out, column, name)
+        return out
     valid = np.asarray(column.is_valid()) if column.null_count else np.ones(len(column), np.bool_)
-    out = np.empty((len(column), 2), np.uint64)
     if pa.types.is_struct(column.type):
         out[:] = seed
         for field, child in zip(column.type, column.flatten(), strict=True):
-            _fold(out, _column_hashes(child, f"{name}.{field.name}"))
+            _fold_column(out, child, f"{name}.{field.name}")
         out[~valid] = _NULL ^ seed
     elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         offsets = np.asarray(column.offsets, np.int64)
@@ -115,25 +149,32 @@ def _column_hashes(column: pa.Array, name: str) -> U64:
     return out
 
 
+def _words(column: pa.Array) -> U64 | None:
+    """The 8 bytes of each number of a column, whatever is null; None for a column of something else."""
+    kind = column.type
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        column = column if kind == pa.int64() else column.cast(pa.int64())
+    elif pa.types.is_floating(kind):
+        column = column if kind == pa.float64() else column.cast(pa.float64())
+    else:
+        return None
+    words = np.frombuffer(column.buffers()[1] or b"", np.uint64)[column.offset : column.offset + len(column)]
+    words.flags.writeable = False  # as Arrow's own are: of mutable ones Numba would compile a second kernel
+    return words
+
+
 def _leaf_bytes(column: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The bytes of a leaf column and where each row's lie."""
+    """The bytes of a leaf column that holds no numbers, and where each row's lie."""
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         column = column.cast(pa.large_binary())
     if pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind):
         column = column.cast(pa.large_binary())
-    if pa.types.is_large_binary(column.type):
-        _, offsets, data = column.buffers()
-        ends = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
-        return np.frombuffer(data or b"", np.uint8), ends
-    if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
-        column = column.cast(pa.int64())
-    elif pa.types.is_floating(kind):
-        column = column.cast(pa.float64())
-    else:
+    if not pa.types.is_large_binary(column.type):
         raise TypeError(f"no digest is defined for a column of type {kind}")
-    values = column.fill_null(0).to_numpy(zero_copy_only=False)
-    return np.ascontiguousarray(values).view(np.uint8), np.arange(len(column) + 1, dtype=np.int64) * 8
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
+    return np.frombuffer(data or b"", np.uint8), ends
 
 
 def as_binary(hashes: U64) -> pa.Array:
