@@ -19,7 +19,7 @@ from manifests.engine import Engine, map_shards
 from manifests.schema import CorpusManifest
 from manifests.store import Folder, KeyRange, ranges_for
 
-SLICE_BYTES = 128 << 20
+SLICE_BYTES = 96 << 20
 """Text, with ROW_BYTES for each row, that is held at once while a range of ids is written."""
 
 DECIDE_CODE = (
