@@ -1,0 +1,142 @@
+"""Answers of teachers on disk, by what was asked: each is written before anything is done with it, and paid once."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+import xxhash
+
+from manifests.errors import RequestError
+
+SCHEMA_VERSION = 1
+KEYS_PER_QUERY = 500
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request to a teacher: all that its answer depends on, but for model and revision."""
+
+    messages: tuple[tuple[str, str], ...]
+    """(role, content) in order."""
+    sampling: str
+    """Fields of the request that say how the answer is drawn, as canonical JSON."""
+    schema: str | None = None
+    """JSON Schema of the answer, as canonical JSON."""
+
+    @property
+    def parts(self) -> list[Any]:
+        """As JSON; see `of`."""
+        return [self.messages, self.sampling, self.schema]
+
+    @staticmethod
+    def of(parts: list[Any]) -> "Request":
+        """The request that has these parts."""
+        return Request(tuple((role, content) for role, content in parts[0]), *parts[1:])
+
+    def key(self, model: str, revision: str) -> str:
+        """32 hexadecimal digits that stand for this request to this model."""
+        return xxhash.xxh3_128_hexdigest(orjson.dumps([model, revision, *self.parts]))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a teacher said."""
+
+    text: str
+    finish_reason: str
+    """`stop` where it said all it had to say; `length` where it was cut off."""
+    refusal: str | None = None
+    reasoning: str | None = None
+    n_prompt_tokens: int = 0
+    n_output_tokens: int = 0
+
+
+class AnswerStore:
+    """A SQLite file of answers; what was put into it survives `kill -9` and power cuts.
+
+    One process puts answers into it, others may read meanwhile.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open or make the file.
+
+        Raises:
+            RequestError: it is no such file.
+        """
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._open()
+        except sqlite3.DatabaseError as error:
+            raise RequestError(f"{self.path}: is no file of answers: {error}") from error
+
+    def _open(self) -> None:
+        self._db = sqlite3.connect(self.path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        (found,) = self._db.execute("PRAGMA user_version").fetchone()
+        if found not in (0, SCHEMA_VERSION):
+            self._db.close()
+            raise sqlite3.DatabaseError(f"its version is {found}, and this Onggi reads {SCHEMA_VERSION}")
+        self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, model TEXT NOT NULL, revision TEXT NOT NULL, "
+            "request TEXT NOT NULL, answer TEXT NOT NULL) WITHOUT ROWID"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def __len__(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM answers").fetchone()[0])
+
+    def get(self, keys: Sequence[str]) -> dict[str, Answer]:
+        """The answers that are there, by key."""
+        found: dict[str, Answer] = {}
+        for start in range(0, len(keys), KEYS_PER_QUERY):
+            some = keys[start : start + KEYS_PER_QUERY]
+            marks = ", ".join("?" * len(some))
+            rows = self._db.execute(f"SELECT key, answer FROM answers WHERE key IN ({marks})", some)
+            found |= {key: Answer(**orjson.loads(answer)) for key, answer in rows}
+        return found
+
+    def put(self, key: str, model: str, revision: str, request: Request, answer: Answer) -> None:
+        """Keep an answer; on return it is on disk."""
+        row = (key, model, revision, orjson.dumps(request.parts).decode(), orjson.dumps(asdict(answer)).decode())
+        self._db.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)", row)
+
+    def lines(self) -> Iterator[bytes]:
+        """Every answer as a line of JSON, ordered by key: what `replay` reads."""
+        for row in self._db.execute("SELECT key, model, revision, request, answer FROM answers ORDER BY key"):
+            key, model, revision, request, answer = row
+            value = {"key": key, "model": model, "revision": revision}
+            value |= {"request": orjson.Fragment(request), "answer": orjson.Fragment(answer)}
+            yield orjson.dumps(value) + b"\n"
+
+
+def read_recorded(path: str | Path) -> dict[str, Answer]:
+    """The answers in a file of `AnswerStore.lines`, by key.
+
+    Raises:
+        RequestError: it cannot be read, or a line of it is not such an answer; names the line.
+    """
+    answers: dict[str, Answer] = {}
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise RequestError(f"{path}: recorded answers cannot be read: {error.strerror}") from error
+    for number, line in enumerate(content.splitlines(), 1):
+        try:
+            value = orjson.loads(line)
+            answers[value["key"]] = Answer(**value["answer"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise RequestError(
+                f"{path}:{number}: is no recorded answer ({error}); expected key, model, revision, request, answer"
+            ) from error
+    return answers
