@@ -137,7 +137,7 @@ def measure_split(task: MeasureTask) -> PartCounts:
         counts.add(part.counts)
         n_parts += 1
         del part  # or it would be held while the next one is collected
-        pa.default_memory_pool().release_unused()  # else what parts of other shapes leave free adds up over a long run
+        pa.default_memory_pool().release_unused()  # what parts of other shapes leave free would add up
     return counts
 
 
