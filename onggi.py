@@ -472,7 +472,9 @@ def _print_story(story: Any) -> None:
         out.print("\nRecords with the same text:")
         out.print(_table(list(story.exact_group[0]), [tuple(item.values()) for item in story.exact_group]))
     if story.near:
-        _print_cluster(story.near)
+        _print_cluster(story.near, "Near-duplicates", "jaccard", "that of the shingles to those of")
+    if story.semantic:
+        _print_cluster(story.semantic, "Semantic duplicates", "cosine", "the cosine of the embedding to that of")
     if measured.get("signals"):
         out.print("\nSignals:")
         out.print(
@@ -505,12 +507,12 @@ def _print_story(story: Any) -> None:
         out.print(f"\n{story.text[:600]}", markup=False, style="dim")
 
 
-def _print_cluster(near: Any) -> None:
-    """The near-duplicates of a document, and what became of them."""
+def _print_cluster(near: Any, title: str, similarity: str, said: str) -> None:
+    """The documents that are like one, and what became of them."""
     outcomes = ", ".join(f"{name} {n_docs:,}" for name, n_docs in near.n_by_outcome.items())
-    out.print(f"\nNear-duplicates: {near.size:,} records in its cluster ({escape(outcomes)})", soft_wrap=True)
+    out.print(f"\n{title}: {near.size:,} records in its cluster ({escape(outcomes)})", soft_wrap=True)
     if near.compared_with:
-        out.print(f"Similarity is that of the shingles to those of {near.compared_with}.", soft_wrap=True)
+        out.print(f"Similarity is {said} {near.compared_with}.", soft_wrap=True)
     rows = [
         (
             member["id"],
@@ -518,7 +520,7 @@ def _print_cluster(near: Any) -> None:
             member["source"],
             member["url"] or "",
             member["reason"] or member["verdict"],
-            "" if member["jaccard"] is None else f"{member['jaccard']:.3f}",
+            "" if member[similarity] is None else f"{member[similarity]:.3f}",
         )
         for member in near.members
     ]

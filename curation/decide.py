@@ -88,7 +88,8 @@ def decide(
         staging.remove("passing")
         for done, _ in enumerate(map_shards(partial(_judge_members, whole=rows), tasks, engine), 1):
             progress("dedup", done, len(tasks))
-        n_losers = survivors.choose_survivors(staging / "passing", staging / "losers", n_members)
+        vectors = run / "semantic/vectors" if manifest.dedup.semantic else None
+        n_losers = survivors.choose_survivors(staging / "passing", staging / "losers", n_members, vectors)
         (staging / "losers").write_json("done.json", {"n_losers": n_losers})
     if manifest.dedup.spans and not staging.exists("repeats/done.json"):
         for done, _ in enumerate(map_shards(place_spans, tasks, engine), 1):

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from curation.decontaminate import find_items
-from curation.explain_near import NearStory, held_by, near_story
+from curation.explain_near import NearStory, held_by, near_story, semantic_story
 from curation.verdicts import checked_rules
 from manifests.errors import RequestError
 from manifests.record import measured_folder, read_record
@@ -38,6 +38,8 @@ class Story:
     exact_group: list[dict[str, Any]]
     near: NearStory | None
     """The documents that nearly have its text, where any do."""
+    semantic: NearStory | None
+    """Those that mean the same, where that joins more than near-duplicates."""
     held: dict[str, Any] | None
     """What earlier run holds it: {run, id}."""
     text: str | None
@@ -75,8 +77,10 @@ def _story(run: Folder, measured_in: Folder, manifest: CorpusManifest, base: str
     measured = (measured_in / "measured").scan().filter(pl.col("id") == row["id"]).drop("shard").collect()
     measured = measured.sort("row_hash").slice(row["copy"], 1)
     dedup = manifest.dedup
-    group = _same_text(run, measured_in, measured["text_digest"][0]) if dedup.exact or dedup.near else []
+    compared = dedup.exact or dedup.near or dedup.semantic
+    group = _same_text(run, measured_in, measured["text_digest"][0]) if compared else []
     near = near_story(run, measured_in, dedup.near, measured) if dedup.near else None
+    semantic = semantic_story(run, measured_in, measured) if dedup.semantic else None
     held = held_by(row, measured_in, dedup, measured)
     values = measured.drop("row_hash").to_dicts()[0]
     text = values.pop("text", None)
@@ -84,7 +88,8 @@ def _story(run: Folder, measured_in: Folder, manifest: CorpusManifest, base: str
     pieces = [edit | {"text": text[edit["start"] : edit["end"]]} for edit in (row["edits"] or []) if text is not None]
     items = find_items(measured_in, row["id"], measured["row_hash"][0]) if manifest.decontaminate else []
     pii = _written_pii(run, row) if manifest.pii_kinds and row["verdict"] == "kept" else []
-    return Story(row, values, _outcomes(judged, manifest, base), group, near, held, text, pieces, items, pii)
+    outcomes = _outcomes(judged, manifest, base)
+    return Story(row, values, outcomes, group, near, semantic, held, text, pieces, items, pii)
 
 
 def _written_pii(run: Folder, row: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,11 +1,13 @@
-"""What became of the near-duplicates of one document."""
+"""What became of the documents that are nearly one, or that mean the same."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from curation.dedup.cosines import cosines
 from curation.dedup.near_summary import found_counts
 from curation.dedup.signatures import Banding, shingle_sets
 from manifests.record import read_record
@@ -14,6 +16,9 @@ from manifests.store import Folder
 
 N_MEMBERS = 50
 """Members that are listed: the survivor, the document itself, then by id."""
+
+Similarities = Callable[[Folder, list[str], str], dict[str, float]]
+"""(measured run, ids, another id) -> how similar each of the ids is to the other; empty where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,10 @@ class NearStory:
     n_by_outcome: dict[str, int]
     """Members by `kept` or by the reason that they are not."""
     compared_with: str | None
-    """The id with which the texts of the members are compared: the survivor's, or else the document's."""
+    """The id with which the members are compared: the survivor's, or else the document's."""
     members: list[dict[str, Any]]
-    """{id, copy, source, url, verdict, reason, duplicate_of, jaccard}, the last null where texts are not stored."""
+    """{id, copy, source, url, verdict, reason, duplicate_of, jaccard or cosine}, the last null where it is not known:
+    of shingles where texts are not stored."""
 
 
 def near_story(run: Folder, measured_in: Folder, near: NearDedup, measured: pl.DataFrame) -> NearStory | None:
@@ -39,14 +45,48 @@ def near_story(run: Folder, measured_in: Folder, near: NearDedup, measured: pl.D
         near: what counted as near.
         measured: the document's measured row.
     """
-    if not measured_in.exists("near/found.json") or found_counts(measured_in) != read_record(run).near:
+    if not measured_in.exists("near/found.json") or found_counts(measured_in, "near") != read_record(run).near:
         return None
     grouped = (measured_in / "near").scan()
-    mine = grouped.filter(pl.col("id") == measured["id"][0], pl.col("row_hash") == measured["row_hash"][0]).collect()
+    mine = _of(grouped, measured)
     if mine.is_empty() or mine["near_cluster_size"][0] == mine["exact_size"][0]:
         return None
-    cluster = mine["near_cluster"][0]
-    ids = grouped.filter(pl.col("near_cluster") == cluster).select("id").unique().collect()["id"]
+
+    def jaccards(measured_in: Folder, ids: list[str], other: str) -> dict[str, float]:
+        return _jaccards(measured_in, ids, other, near)
+
+    return _story(run, measured_in, grouped, mine, "near_cluster", ("jaccard", jaccards))
+
+
+def semantic_story(run: Folder, measured_in: Folder, measured: pl.DataFrame) -> NearStory | None:
+    """The group of a document by its meaning, as in `near_story`; None where it holds near-duplicates only."""
+    found = found_counts(measured_in, "semantic")
+    if not found or found != read_record(run).semantic:
+        return None
+    grouped = (measured_in / "semantic").scan()
+    mine = _of(grouped, measured)
+    alike = pl.coalesce("near_cluster_size", "exact_size")
+    if mine.filter(pl.col("semantic_cluster_size") > alike).is_empty():
+        return None
+    return _story(run, measured_in, grouped, mine, "semantic_cluster", ("cosine", _cosines))
+
+
+def _of(grouped: pl.LazyFrame, measured: pl.DataFrame) -> pl.DataFrame:
+    """The row of a document in a table of groups, if it is in one."""
+    return grouped.filter(pl.col("id") == measured["id"][0], pl.col("row_hash") == measured["row_hash"][0]).collect()
+
+
+def _story(
+    run: Folder,
+    measured_in: Folder,
+    grouped: pl.LazyFrame,
+    mine: pl.DataFrame,
+    column: str,
+    similar: tuple[str, Similarities],
+) -> NearStory:
+    """The members of a document's cluster, what became of each, and how similar they are to one of them."""
+    cluster, (name, similarities) = mine[column][0], similar
+    ids = grouped.filter(pl.col(column) == cluster).select("id").unique().collect()["id"]
     rows = (run / "ledger").scan().filter(pl.col("id").is_in(ids.implode())).collect()
     outcome = pl.coalesce("reason", "verdict").alias("outcome")
     counts = dict(rows.group_by(outcome).len().sort("len", "outcome", descending=[True, False]).iter_rows())
@@ -54,12 +94,12 @@ def near_story(run: Folder, measured_in: Folder, near: NearDedup, measured: pl.D
     columns = ["id", "copy", "source", "url", "verdict", "reason", "duplicate_of"]
     shown = rows.sort(~kept, ~self, "id", "copy").head(N_MEMBERS).select(columns)
     other = shown["id"][0] if shown["verdict"][0] == "kept" else mine["id"][0]
-    similar = _similarities(measured_in, shown["id"].unique().to_list(), other, near)
-    members = [row | {"jaccard": similar.get(row["id"])} for row in shown.to_dicts()]
-    return NearStory(cluster, mine["near_cluster_size"][0], counts, other if similar else None, members)
+    found = similarities(measured_in, shown["id"].unique().to_list(), other)
+    members = [row | {name: found.get(row["id"])} for row in shown.to_dicts()]
+    return NearStory(cluster, mine[f"{column}_size"][0], counts, other if found else None, members)
 
 
-def _similarities(measured_in: Folder, ids: list[str], other: str, near: NearDedup) -> dict[str, float]:
+def _jaccards(measured_in: Folder, ids: list[str], other: str, near: NearDedup) -> dict[str, float]:
     """The exact similarity of each document's shingles to those of `other`; empty where texts are not stored."""
     measured = (measured_in / "measured").scan()
     if "text" not in measured.collect_schema().names():
@@ -76,6 +116,22 @@ def _similarities(measured_in: Folder, ids: list[str], other: str, near: NearDed
 def _jaccard(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
     n_common = len(np.intersect1d(a, b, assume_unique=True))
     return n_common / max(len(a) + len(b) - n_common, 1)
+
+
+def _cosines(measured_in: Folder, ids: list[str], other: str) -> dict[str, float]:
+    """The cosine of each document's embedding to that of `other`."""
+    texts = (measured_in / "measured").scan().filter(pl.col("id").is_in(ids)).select("id", "text_digest")
+    rows = texts.unique("id").collect().sort("id")
+    wanted = rows.lazy().select("text_digest")
+    embedded = (measured_in / "embeddings").scan().join(wanted, on="text_digest", how="semi")
+    found = embedded.select("text_digest", "shard", "embedding").collect(engine="streaming")
+    found = found.sort("text_digest", "shard").unique("text_digest", keep="first", maintain_order=True)
+    pairs = rows.join(found.select("text_digest", place=pl.int_range(pl.len())), on="text_digest")
+    if other not in pairs["id"]:
+        return {}
+    places = pairs["place"].to_numpy()
+    to = np.full(len(places), pairs.filter(pl.col("id") == other)["place"][0])
+    return dict(zip(pairs["id"], cosines(found["embedding"], places, to).tolist(), strict=True))
 
 
 def held_by(row: dict[str, Any], measured_in: Folder, dedup: Dedup, measured: pl.DataFrame) -> dict[str, Any] | None:

@@ -453,7 +453,7 @@ def _finish(
     old: RunRecord | None = None,
 ) -> RunRecord:
     """Write summary, card and report, and the record last."""
-    counts = _sum(shards)
+    counts, measured = _sum(shards), Folder(old.measured_in) if old else run
     record = RunRecord(
         name=job.manifest.name,
         kind="corpus",
@@ -462,7 +462,7 @@ def _finish(
         created=now(),
         manifest=job.manifest.model_dump(mode="json"),
         manifest_base=job.base,
-        measured_in=old.measured_in if old else run.path,
+        measured_in=measured.path,
         inputs=old.inputs if old else _inputs(job),
         outputs=[_output(run, "documents", decided.n_kept), _output(run, "ledger", decided.n_read)],
         counts={
@@ -478,7 +478,8 @@ def _finish(
         licenses=decided.licenses,
         pii={item.kind: item.counts for item in decided.summary.pii},
         benchmarks={item.benchmark: item.counts for item in decided.summary.benchmarks},
-        near=found_counts(Folder(old.measured_in) if old else run) if job.manifest.dedup.near else {},
+        near=found_counts(measured, "near") if job.manifest.dedup.near else {},
+        semantic=found_counts(measured, "semantic") if job.manifest.dedup.semantic else {},
         shards={shard: {"read": part.n_read, **part.n_early} for shard, part in shards.items()},
         digests={"documents": decided.documents.hex, "ledger": decided.ledger.hex},
         timings={**watch.seconds, **{f"measure.{name}": seconds for name, seconds in counts.seconds.items()}},

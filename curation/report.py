@@ -20,8 +20,7 @@ import yaml
 from markupsafe import Markup
 
 from curation.charts import COLORS, NARROW, WIDE, Histogram, Line, Step, funnel, histograms
-from curation.report_near import LANGUAGES as NEAR_LANGUAGES
-from curation.report_near import beside, near_chart, near_rows
+from curation.report_near import beside, clusters, cosine_chart, near_chart
 from curation.report_values import (
     OPS,
     address,
@@ -160,7 +159,8 @@ def render(summary: Summary, record: Mapping[str, Any]) -> str:
     total = _counts(summary.tallies, lambda tally: "all")[0] if summary.tallies else Count("all")
     reasons = _reasons(summary)
     steps = _steps(total, reasons)
-    cards, signals, near_image = _charts(summary, _run_name(record))
+    asked = ((record.get("manifest") or {}).get("dedup") or {}).get("semantic") or {}
+    cards, signals, images = _charts(summary, _run_name(record), asked.get("cosine"))
     css = _environment().get_template("report.css").render(colors=COLORS)
     return (
         _environment()
@@ -183,14 +183,14 @@ def render(summary: Summary, record: Mapping[str, Any]) -> str:
             signals=signals,
             sizes=_sizes(summary.group_sizes),
             groups=summary.groups,
-            near=record.get("near") or {},
-            near_rows=near_rows(summary.near.sizes),
-            near_image=near_image,
-            near_languages=[
-                name for name in NEAR_LANGUAGES if any(row.language == name for row in summary.near.sizes)
-            ],
-            beside=beside(summary.near.clusters),
+            near=clusters(summary.near.sizes, summary.near.clusters),
+            near_counts=record.get("near") or {},
             held=summary.near.held,
+            semantic=clusters(summary.semantic.sizes, summary.semantic.clusters),
+            semantic_counts=record.get("semantic") or {},
+            cosine=asked.get("cosine"),
+            edge=beside(summary.semantic.edge),
+            images=images,
             pii=summary.pii,
             removed=summary.removed,
             n_pieces=N_PIECES_SHOWN,
@@ -314,8 +314,10 @@ def _sizes(group_sizes: Mapping[int, int]) -> list[SizeRow]:
 # thresholds and signals
 
 
-def _charts(summary: Summary, run: str) -> tuple[list[Card], list[SignalRow], Markup | None]:
-    """Every histogram of the report, that of sizes of clusters last; all are drawn at once."""
+def _charts(
+    summary: Summary, run: str, cosine: float | None
+) -> tuple[list[Card], list[SignalRow], dict[str, Markup]]:
+    """Every histogram of the report: thresholds, signals, and those of clusters by name; all are drawn at once."""
     judged = [(rule, i) for rule in summary.rules for i in range(len(rule.thresholds))]
     shown = [signal for signal in summary.signals if _n_docs(signal.distribution)]
     cells = [_threshold_chart(rule.thresholds[i]) for rule, i in judged]
@@ -323,14 +325,19 @@ def _charts(summary: Summary, run: str) -> tuple[list[Card], list[SignalRow], Ma
     for signal in shown:
         beside.setdefault(signal.column, []).append(signal.distribution)
     cells += [Histogram(signal.distribution, beside=tuple(beside[signal.column])) for signal in shown]
-    sizes = near_chart(summary.near.sizes)
-    images = histograms([*cells, *([sizes] if sizes else [])])
+    named = {
+        "near": near_chart(summary.near.sizes),
+        "semantic": near_chart(summary.semantic.sizes),
+        "cosines": cosine_chart(summary.semantic.cosines, cosine),
+    }
+    others = {name: chart for name, chart in named.items() if chart}
+    images = histograms([*cells, *others.values()])
     cards = [_card(rule, i, image, run) for (rule, i), image in zip(judged, images, strict=False)]
     rows: dict[str, list[tuple[str, int, str]]] = {}
     for signal, image in zip(shown, images[len(judged) : len(cells)], strict=True):
         rows.setdefault(signal.column, []).append((signal.language, _n_docs(signal.distribution), Markup(image)))
-    near = Markup(images[-1]) if sizes else None
-    return cards, [SignalRow(column, tuple(charts)) for column, charts in rows.items()], near
+    signals = [SignalRow(column, tuple(charts)) for column, charts in rows.items()]
+    return cards, signals, dict(zip(others, map(Markup, images[len(cells) :]), strict=True))
 
 
 def _n_docs(distribution: Distribution) -> int:

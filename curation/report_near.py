@@ -1,4 +1,5 @@
-"""Near-duplicates in the report: clusters by size, and two texts of a cluster with the words that differ."""
+"""Near and semantic duplicates in the report: clusters by size, and two texts of a cluster, the words that differ
+marked."""
 
 import difflib
 import re
@@ -7,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curation.charts import Histogram
+from curation.charts import Histogram, Line
+from curation.report_values import number
 from curation.summary_models import EDGES, Distribution, NearCluster, NearMember, NearSize
 
 SIZES = ((1, 1), (2, 2), (3, 4), (5, 9), (10, 99), (100, None))
@@ -17,7 +19,8 @@ SAME_CHARS = 60
 """What is shown of equal words on either side of a difference."""
 MATCHED_WORDS = 400
 """Words from the first difference on that are matched with those of the other text."""
-
+MARKED_FRAC_MAX = 0.6
+"""Share of the characters that may be marked; where more differ, marks would say nothing."""
 SIDE_CHARS = 700
 """What is shown of a text."""
 
@@ -57,6 +60,34 @@ class Beside:
 
     cluster: NearCluster
     sides: tuple[Side, ...]
+
+    @property
+    def cosine(self) -> float | None:
+        """Of the two texts, where the first is the survivor of the second."""
+        members = [side.member for side in self.sides]
+        return members[1].cosine if len(members) == 2 and members[0].verdict == "kept" else None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to read."""
+        return any(side.member.text for side in self.sides)
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """What the report shows of clusters of one kind."""
+
+    rows: list[NearRow]
+    languages: list[str]
+    """Those that have a column."""
+    beside: list[Beside]
+    """The largest."""
+
+
+def clusters(sizes: Sequence[NearSize], largest: Iterable[NearCluster]) -> Clusters:
+    """The table of sizes, and the largest clusters."""
+    languages = [name for name in LANGUAGES if any(row.language == name for row in sizes)]
+    return Clusters(near_rows(sizes), languages, beside(largest))
 
 
 def near_rows(sizes: Sequence[NearSize]) -> list[NearRow]:
@@ -102,6 +133,14 @@ def near_chart(sizes: Iterable[NearSize]) -> Histogram | None:
     )
 
 
+def cosine_chart(cosines: Distribution | None, threshold: float | None) -> Histogram | None:
+    """Semantic duplicates by the cosine to their survivor, all dropped; None where there are none."""
+    if cosines is None:
+        return None
+    lines = () if threshold is None else (Line(">=", threshold, f"≥ {number(threshold)}"),)
+    return Histogram(cosines, lines)
+
+
 def beside(clusters: Iterable[NearCluster]) -> list[Beside]:
     """Two texts of each cluster side by side, cut to what is around their differences."""
     shown = []
@@ -114,7 +153,10 @@ def beside(clusters: Iterable[NearCluster]) -> list[Beside]:
 
 
 def differences(left: str, right: str) -> list[tuple[Words, ...]]:
-    """The words of both texts, those that differ marked, long stretches of equal ones shortened."""
+    """The words of both texts, those that differ marked, long stretches of equal ones shortened.
+
+    Where most of the words differ, both as they are.
+    """
     a, b = (re.findall(r"\s*\S+|\s+", text) for text in (left, right))
     n_same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
     head = [Words("".join(a[:n_same]), False)] if n_same else []
@@ -124,6 +166,10 @@ def differences(left: str, right: str) -> list[tuple[Words, ...]]:
     for kind, a0, a1, b0, b1 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         for side, words in zip(sides, (a[a0:a1], b[b0:b1]), strict=True):
             side += _marked("".join(words)) if kind != "equal" else [Words("".join(words), False)]
+    parts = [*sides[0], *sides[1]]
+    marked, shown = (sum(len(part.text) for part in parts if part.differs or all_) for all_ in (False, True))
+    if marked > MARKED_FRAC_MAX * shown:
+        sides = [Words(left, False)], [Words(right, False)]
     return [_shortened(side) for side in sides]
 
 
@@ -138,8 +184,8 @@ def _shortened(words: Sequence[Words]) -> tuple[Words, ...]:
     """Equal stretches cut to what stands next to a difference, and all to SIDE_CHARS."""
     shown: list[Words] = []
     left = SIDE_CHARS
-    for number, part in enumerate(words):
-        text = part.text if part.differs else _cut(part.text, number == 0, number == len(words) - 1)
+    for place, part in enumerate(words):
+        text = part.text if part.differs else _cut(part.text, place == 0, place == len(words) - 1)
         shown.append(Words(text if len(text) <= left else text[:left] + "…", part.differs))
         left -= len(text)
         if left <= 0:

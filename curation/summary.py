@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from polars.datatypes import DataTypeClass
 
 from curation.decontaminate_summary import summarize_hits
-from curation.dedup.near_summary import summarize_near
+from curation.dedup.near_summary import summarize_near, summarize_semantic
 from curation.dedup.repeats_summary import summarize_removed
 from curation.predicates import Comparison
 from curation.rules import MISSING, CheckedRule
@@ -45,9 +45,8 @@ from curation.summary_models import (
 __all__ = ["Summary", "merge", "summarize"]
 
 LANGUAGES = ("ko", "en", "other")
-NOT_SIGNALS = frozenset(
-    {"copy", "offset", "exact_size", "near_cluster_size", "semantic_cluster_size", "value", "threshold"}
-)
+_SIZES = {"exact_size", "near_cluster_size", "semantic_cluster_size"}
+NOT_SIGNALS = frozenset({"copy", "offset", *_SIZES, "value", "threshold", "cosine", "on_edge"})
 
 DType = pl.DataType | DataTypeClass
 
@@ -72,6 +71,7 @@ def summarize(judged: pl.DataFrame, rules: Sequence[CheckedRule]) -> Summary:
         benchmarks=summarize_hits(judged),
         removed=summarize_removed(judged),
         near=summarize_near(judged),
+        semantic=summarize_semantic(judged),
         failures=_failures(judged),
     )
 

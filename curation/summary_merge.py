@@ -26,12 +26,14 @@ from curation.summary_models import (
     RemovedSummary,
     RuleSummary,
     Sample,
+    SemanticSummary,
     Signal,
     Summary,
     Tally,
     Threshold,
     by_key,
     first_members,
+    least_similar_first,
 )
 
 Key = TypeVar("Key", str, int)
@@ -60,6 +62,7 @@ def _merge_two(a: Summary, b: Summary) -> Summary:
         benchmarks=_merge_benchmarks(a.benchmarks + b.benchmarks),
         removed=_merge_removed(a.removed + b.removed),
         near=_merge_near(a.near, b.near),
+        semantic=_merge_semantic(a.semantic, b.semantic),
         failures=tuple(sorted((*a.failures, *b.failures), key=lambda item: item.key)[:N_FAILURES]),
     )
 
@@ -197,18 +200,36 @@ def _join_groups(a: Group, b: Group) -> Group:
 
 
 def _merge_near(a: NearSummary, b: NearSummary) -> NearSummary:
-    sizes: dict[tuple[int, str], NearSize] = {}
-    for row in a.sizes + b.sizes:
-        sizes[row.key] = _add_sizes(sizes[row.key], row) if row.key in sizes else row
-    clusters: dict[str, NearCluster] = {}
-    for cluster in a.clusters + b.clusters:
-        other = clusters.get(cluster.cluster)
-        clusters[cluster.cluster] = _join_clusters(other, cluster) if other else cluster
     return NearSummary(
-        sizes=tuple(sizes[key] for key in sorted(sizes)),
-        clusters=tuple(sorted(clusters.values(), key=lambda cluster: cluster.order)[:N_GROUPS]),
+        sizes=_merge_sizes(a.sizes + b.sizes),
+        clusters=tuple(_merge_clusters(a.clusters + b.clusters)[:N_GROUPS]),
         held=_add(a.held, b.held),
     )
+
+
+def _merge_semantic(a: SemanticSummary, b: SemanticSummary) -> SemanticSummary:
+    return SemanticSummary(
+        sizes=_merge_sizes(a.sizes + b.sizes),
+        clusters=tuple(_merge_clusters(a.clusters + b.clusters)[:N_GROUPS]),
+        edge=least_similar_first(_merge_clusters(a.edge + b.edge)),
+        cosines=_merge_distributions(a.cosines, b.cosines) if a.cosines and b.cosines else a.cosines or b.cosines,
+    )
+
+
+def _merge_sizes(rows: Iterable[NearSize]) -> tuple[NearSize, ...]:
+    sizes: dict[tuple[int, str], NearSize] = {}
+    for row in rows:
+        sizes[row.key] = _add_sizes(sizes[row.key], row) if row.key in sizes else row
+    return tuple(sizes[key] for key in sorted(sizes))
+
+
+def _merge_clusters(parts: Iterable[NearCluster]) -> list[NearCluster]:
+    """The largest first."""
+    clusters: dict[str, NearCluster] = {}
+    for cluster in parts:
+        other = clusters.get(cluster.cluster)
+        clusters[cluster.cluster] = _join_clusters(other, cluster) if other else cluster
+    return sorted(clusters.values(), key=lambda cluster: cluster.order)
 
 
 def _add_sizes(a: NearSize, b: NearSize) -> NearSize:

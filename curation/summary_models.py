@@ -278,8 +278,12 @@ class NearSize(Model):
         return self.size, self.language
 
 
+LOST_BY = {"semantic_duplicate": 1, "near_duplicate": 2}
+"""Reasons of those that lose to a survivor, in the order in which they are shown beside it."""
+
+
 class NearMember(Model):
-    """A text of a cluster of near-duplicates, to be laid beside another."""
+    """A text of a cluster, to be laid beside another."""
 
     id: str
     copy_number: int
@@ -291,15 +295,18 @@ class NearMember(Model):
     text_digest: str
     text: str
     """Its beginning."""
+    cosine: float | None = None
+    """To the survivor of its group, of a semantic duplicate."""
 
     @property
     def order(self) -> tuple[int, str, int]:
-        """The survivor first, then those that lost to it."""
-        return 0 if self.verdict == "kept" else 1 if self.reason == "near_duplicate" else 2, self.id, self.copy_number
+        """The survivor first, then those that lost to it, the less alike first."""
+        rank = 0 if self.verdict == "kept" else LOST_BY.get(self.reason or "", 3)
+        return rank, self.id, self.copy_number
 
 
 class NearCluster(Model):
-    """Records whose texts are nearly the same, at least two of them different."""
+    """Records whose texts are nearly the same, or mean the same, at least two of them different."""
 
     cluster: str
     size: int
@@ -323,6 +330,19 @@ class NearSummary(Model):
     """Documents dropped since an earlier run holds them, by the folder of that run."""
 
 
+class SemanticSummary(Model):
+    """What a corpus holds of documents that mean the same."""
+
+    sizes: tuple[NearSize, ...] = ()
+    """Of groups, with the near-duplicates and equal texts that were joined in."""
+    clusters: tuple[NearCluster, ...] = ()
+    """The largest that hold more than near-duplicates."""
+    edge: tuple[NearCluster, ...] = ()
+    """The groups whose survivor is least like one that lost to it, these two being the members; without sources."""
+    cosines: Distribution | None = None
+    """Of semantic duplicates, to their survivors."""
+
+
 class Summary(Model):
     """Everything that the report shows of the data."""
 
@@ -340,6 +360,7 @@ class Summary(Model):
     removed: tuple[RemovedSummary, ...] = ()
     """What repeated lines and stretches took from kept documents, by rule."""
     near: NearSummary = NearSummary()
+    semantic: SemanticSummary = SemanticSummary()
 
 
 Keyed = TypeVar("Keyed", Tally, ReasonSamples)
@@ -356,3 +377,14 @@ def first_members(members: Iterable[NearMember]) -> tuple[NearMember, ...]:
     for member in sorted(members, key=lambda member: member.order):
         firsts.setdefault(member.text_digest, member)
     return tuple(firsts.values())[:2]
+
+
+def least_similar_first(clusters: Iterable[NearCluster]) -> tuple[NearCluster, ...]:
+    """By the least cosine of a member; a part of a corpus may hold the survivor alone."""
+
+    def least(cluster: NearCluster) -> tuple[float, str]:
+        return min(
+            (member.cosine for member in cluster.members if member.cosine is not None), default=1.0
+        ), cluster.cluster
+
+    return tuple(sorted(clusters, key=least))

@@ -50,6 +50,9 @@ class RunRecord(BaseModel):
     near: dict[str, int] = {}
     """Of near-duplicates: documents in clusters, clusters, texts in them; pairs that were candidates, compared, and
     similar."""
+    semantic: dict[str, int] = {}
+    """Of documents that mean the same: documents in groups, groups, texts in them; clusters by k-means, and similar
+    pairs."""
     shards: dict[str, dict[str, int]]
     digests: dict[str, str]
     timings: dict[str, float]

@@ -82,7 +82,7 @@ class Encoder:
             model_digest(settings),
             _width(folder),
             pooling,
-            settings.max_tokens,
+            min(settings.max_tokens, _max_tokens(folder) or settings.max_tokens),
             settings.prefix,
             settings.batch_tokens,
         )
@@ -265,6 +265,13 @@ def _pooling(folder: Path) -> str:
             "`dedup.semantic.pooling`"
         )
     return known[asked[0]]
+
+
+def _max_tokens(folder: Path) -> int | None:
+    """Tokens that sentence-transformers gives this model: often fewer than it has positions for."""
+    path = folder / "sentence_bert_config.json"
+    found = _json(path).get("max_seq_length") if path.is_file() else None
+    return int(found) if found else None
 
 
 def _width(folder: Path) -> int:

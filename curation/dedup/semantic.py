@@ -18,6 +18,7 @@ import pyarrow as pa
 from curation.dedup.candidates import NODES, PAIRS, TEXTS_PER_RANGE, node_numbers
 from curation.dedup.centroids import nearest, normalized, train_centroids, worth_visiting
 from curation.dedup.components import label_components
+from curation.dedup.cosines import GatherTask, gather_vectors
 from curation.dedup.embeddings import Encoder
 from curation.dedup.exchange import ROWS_PER_RANGE, Finding, fingerprint_of, read_numbers, spread, write_rows
 from curation.dedup.verify import Compared, PlaceTask, TakeTask, place_pairs, take_components
@@ -41,7 +42,7 @@ VECTORS_PER_TASK = 128_000
 """Vectors that a comparison holds; a larger cluster is compared a block against a block."""
 
 PRODUCTS_AT_ONCE = 1 << 24
-_STEPS = ("candidates", "centroids", "components", "embeddings", "exchange", "semantic", "verify")
+_STEPS = ("candidates", "centroids", "components", "cosines", "embeddings", "exchange", "semantic", "verify")
 SEMANTIC_CODE = (*(f"curation/dedup/{step}.py" for step in _STEPS), "curation/kernels/clusters.py")
 
 GROUPED = pa.schema(
@@ -144,6 +145,7 @@ def _cluster(
     n_paired = sum(each("place pairs", place_pairs, [PlaceTask(work.path, keys, False) for keys in ranges]))
     takes = [TakeTask(work.path, keys) for keys in ranges_for(n_paired, ROWS_PER_RANGE)]
     found = sum(each("take components", take_components, takes), Compared())
+    each("gather vectors", gather_vectors, [GatherTask(run.path, work.path, part, n_dims) for part in parts])
     groups = [GroupTask(run.path, work.path, keys, with_near) for keys in ranges]
     n_members = sum(each("group", group_records, groups))
     return SemanticClusters(n_members, found.n_clusters, found.n_texts, n_clusters, n_similar)

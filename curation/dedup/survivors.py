@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from curation.dedup import earlier, exact, near, semantic
+from curation.dedup.cosines import EDGE, cosines_to_survivors, least_similar, write_edge
 from curation.dedup.exchange import ROWS_PER_RANGE, write_rows
 from manifests.engine import Engine
 from manifests.errors import RequestError
@@ -35,6 +36,7 @@ LOSERS = pa.schema(
         ("duplicate_of", pa.string()),
         ("duplicate_of_copy", pa.int32()),
         ("lost_by", pa.string()),  # the reason
+        ("cosine", pa.float64()),  # to the survivor; null but for semantic duplicates
     ]
 )
 """Passing members that are not their group's survivor, ordered by (id, copy)."""
@@ -179,9 +181,13 @@ def write_passing(folder: Folder, name: str, passing: pl.DataFrame) -> None:
     write_rows(folder, name, passing.select(PASSING.names).sort("group"), PASSING)
 
 
-def choose_survivors(passing: Folder, losers: Folder, n_members: int) -> int:
-    """Keep the best member of each group, ties going by (id, copy); write the others, return how many they are."""
-    n_losers = 0
+def choose_survivors(passing: Folder, losers: Folder, n_members: int, vectors: Folder | None = None) -> int:
+    """Keep the best member of each group, ties going by (id, copy); write the others, return how many they are.
+
+    With `vectors` (the table `semantic/vectors`) it is told how similar semantic duplicates are to their survivors,
+    and which pairs are the least similar (`EDGE`, in the folder `edge` of `losers`).
+    """
+    n_losers, least = 0, []
     for keys in ranges_for(n_members, ROWS_PER_RANGE):
         members = passing.read_range("group", keys, PASSING.names)
         members = members.sort("group", "rank", "id", "copy", nulls_last=True)
@@ -197,21 +203,38 @@ def choose_survivors(passing: Folder, losers: Folder, n_members: int) -> int:
             .otherwise(pl.lit(SEMANTIC))
         )
         lost = lost.rename({"first_id": "duplicate_of", "first_copy": "duplicate_of_copy"}).sort("id", "copy")
+        lost = _with_cosines(lost, vectors)
+        least.append(least_similar(lost))
         write_rows(losers, f"part-{keys.index:05d}.parquet", lost, LOSERS)
         n_losers += lost.height
+    if vectors:
+        write_edge(losers / "edge", least_similar(pl.concat(least)))
     return n_losers
+
+
+def _with_cosines(lost: pl.DataFrame, vectors: Folder | None) -> pl.DataFrame:
+    """The losers of groups with `cosine`, how similar a semantic duplicate is to its survivor."""
+    meant = lost.filter(pl.col("lost_by") == SEMANTIC)
+    if vectors is None or meant.is_empty():
+        return lost.with_columns(cosine=pl.lit(None, pl.Float64))
+    pairs = cosines_to_survivors(meant, vectors)
+    return lost.join(pairs, on=["group", "text_digest", "first_text_digest"], how="left", maintain_order="left")
 
 
 def join_losers(frame: pl.DataFrame, losers: Folder, keys: KeyRange, has_groups: bool) -> pl.DataFrame:
     """The judged frame (of a range of ids, after `drop_held`) with the verdicts of those that lose to a survivor.
 
-    Adds `duplicate_of` and its copy, null for documents that duplicate nothing; an earlier run's has no copy.
+    Adds `duplicate_of` and its copy, null for documents that duplicate nothing; an earlier run's has no copy. Where
+    embeddings were compared, adds `cosine` to the survivor, and `on_edge` for the least similar pairs.
     """
     if not has_groups:
         return frame.with_columns(duplicate_of="held_by", duplicate_of_copy=pl.lit(None, pl.Int32))
     frame = frame.join(
         losers.read_range("id", keys, LOSERS.names), on=["id", "copy"], how="left", maintain_order="left"
     )
+    if (losers / "edge").names(".parquet"):
+        edge = (losers / "edge").read_range("id", keys, EDGE.names).with_columns(on_edge=True)
+        frame = frame.join(edge, on=["id", "copy"], how="left", maintain_order="left")
     lost = pl.col("lost_by").is_not_null()
     return frame.with_columns(
         verdict=pl.when(lost).then(pl.lit("dropped")).otherwise("verdict"),

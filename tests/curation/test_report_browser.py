@@ -17,7 +17,8 @@ import pytest
 
 from curation.report import render
 from curation.summary import summarize
-from tests.curation.judged_rows import RULES, judged_rows
+from tests.curation.dedup.test_semantic_summary import grouped_rows
+from tests.curation.judged_rows import RULES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -87,7 +88,7 @@ def attack(site: Site, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def report(site) -> str:
-    rows = judged_rows(300).with_columns(text=pl.lit(attack(site, "text")), url=pl.lit(f"{site.url}/link"))
+    rows = grouped_rows(300).with_columns(text=pl.lit(attack(site, "text")), url=pl.lit(f"{site.url}/link"))
     return render(summarize(rows, RULES), {"name": "browser", "created": "2026-11-21T04:01:12+00:00"})
 
 

@@ -294,6 +294,15 @@ class TestModels:
         assert Encoder.of(SemanticDedup(model=words_model)).pooling == pooling
         assert Encoder.of(SemanticDedup(model=words_model, pooling="last")).pooling == "last"
 
+    def test_no_more_tokens_than_sentence_transformers_gives_it(self, words_model: str) -> None:
+        (Path(words_model) / "sentence_bert_config.json").write_text(
+            '{"max_seq_length": 256, "do_lower_case": false}'
+        )
+        assert Encoder.of(SemanticDedup(model=words_model)).max_tokens == 256
+        assert Encoder.of(SemanticDedup(model=words_model, max_tokens=64)).max_tokens == 64
+        (Path(words_model) / "sentence_bert_config.json").write_text("{}")
+        assert Encoder.of(SemanticDedup(model=words_model)).max_tokens == 512
+
     def test_pooling_that_is_not_supported(self, words_model: str) -> None:
         (Path(words_model) / "1_Pooling").mkdir()
         (Path(words_model) / "1_Pooling/config.json").write_text('{"pooling_mode_max_tokens": true}')
