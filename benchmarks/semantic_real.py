@@ -149,6 +149,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--pairs", type=int, default=60, help="at most so many of each tenth")
     parser.add_argument("--texts", type=int, default=500, help="of each file")
+    parser.add_argument("--runs", type=Path, help="folder to keep the runs and their reports in")
     args = parser.parse_args()
     model = str(args.model.resolve())
     encoder = Encoder.of(SemanticDedup(model=model))
@@ -160,7 +161,9 @@ def main() -> None:
         "Share of pairs at the threshold or above": pairs_table(read_pairs(args.data, args.pairs), encoder),
     }
     with tempfile.TemporaryDirectory() as folder:
-        sections["Records dropped of real texts"] = corpus_table(args.data, Path(folder), model, args.texts)
+        runs = args.runs or Path(folder)
+        runs.mkdir(parents=True, exist_ok=True)
+        sections["Records dropped of real texts"] = corpus_table(args.data, runs, model, args.texts)
     head = (
         f"# A real encoder\n\nModel digest {encoder.digest}, {encoder.n_dims} dimensions, pooling {encoder.pooling}."
     )
