@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from curation.dedup.cosines import cosines
+from curation.dedup.cosines import cosines_of
 from curation.dedup.near_summary import found_counts
 from curation.dedup.signatures import Banding, shingle_sets
 from manifests.record import read_record
@@ -51,11 +52,7 @@ def near_story(run: Folder, measured_in: Folder, near: NearDedup, measured: pl.D
     mine = _of(grouped, measured)
     if mine.is_empty() or mine["near_cluster_size"][0] == mine["exact_size"][0]:
         return None
-
-    def jaccards(measured_in: Folder, ids: list[str], other: str) -> dict[str, float]:
-        return _jaccards(measured_in, ids, other, near)
-
-    return _story(run, measured_in, grouped, mine, "near_cluster", ("jaccard", jaccards))
+    return _story(run, measured_in, grouped, mine, "near_cluster", ("jaccard", partial(_jaccards, near)))
 
 
 def semantic_story(run: Folder, measured_in: Folder, measured: pl.DataFrame) -> NearStory | None:
@@ -68,7 +65,8 @@ def semantic_story(run: Folder, measured_in: Folder, measured: pl.DataFrame) -> 
     alike = pl.coalesce("near_cluster_size", "exact_size")
     if mine.filter(pl.col("semantic_cluster_size") > alike).is_empty():
         return None
-    return _story(run, measured_in, grouped, mine, "semantic_cluster", ("cosine", _cosines))
+    cosines = partial(_cosines, mine["semantic_cluster"][0])
+    return _story(run, measured_in, grouped, mine, "semantic_cluster", ("cosine", cosines))
 
 
 def _of(grouped: pl.LazyFrame, measured: pl.DataFrame) -> pl.DataFrame:
@@ -99,7 +97,7 @@ def _story(
     return NearStory(cluster, mine[f"{column}_size"][0], counts, other if found else None, members)
 
 
-def _jaccards(measured_in: Folder, ids: list[str], other: str, near: NearDedup) -> dict[str, float]:
+def _jaccards(near: NearDedup, measured_in: Folder, ids: list[str], other: str) -> dict[str, float]:
     """The exact similarity of each document's shingles to those of `other`; empty where texts are not stored."""
     measured = (measured_in / "measured").scan()
     if "text" not in measured.collect_schema().names():
@@ -118,20 +116,14 @@ def _jaccard(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
     return n_common / max(len(a) + len(b) - n_common, 1)
 
 
-def _cosines(measured_in: Folder, ids: list[str], other: str) -> dict[str, float]:
-    """The cosine of each document's embedding to that of `other`."""
+def _cosines(cluster: str, measured_in: Folder, ids: list[str], other: str) -> dict[str, float]:
+    """The cosine of each document's embedding to that of `other`; all are in one group."""
     texts = (measured_in / "measured").scan().filter(pl.col("id").is_in(ids)).select("id", "text_digest")
-    rows = texts.unique("id").collect().sort("id")
-    wanted = rows.lazy().select("text_digest")
-    embedded = (measured_in / "embeddings").scan().join(wanted, on="text_digest", how="semi")
-    found = embedded.select("text_digest", "shard", "embedding").collect(engine="streaming")
-    found = found.sort("text_digest", "shard").unique("text_digest", keep="first", maintain_order=True)
-    pairs = rows.join(found.select("text_digest", place=pl.int_range(pl.len())), on="text_digest")
-    if other not in pairs["id"]:
-        return {}
-    places = pairs["place"].to_numpy()
-    to = np.full(len(places), pairs.filter(pl.col("id") == other)["place"][0])
-    return dict(zip(pairs["id"], cosines(found["embedding"], places, to).tolist(), strict=True))
+    rows = texts.unique("id").collect()
+    first = rows.filter(pl.col("id") == other)["text_digest"][0]
+    pairs = rows.select("id", "text_digest", group=pl.lit(cluster), first_text_digest=pl.lit(first))
+    found = cosines_of(pairs, measured_in / "semantic/vectors")
+    return dict(found.select("id", "cosine").iter_rows())
 
 
 def held_by(row: dict[str, Any], measured_in: Folder, dedup: Dedup, measured: pl.DataFrame) -> dict[str, Any] | None:

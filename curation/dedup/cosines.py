@@ -7,7 +7,6 @@ ordered by group. They are read as the groups are when survivors are chosen, a b
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
@@ -16,8 +15,8 @@ from curation.dedup.exchange import write_rows
 from curation.summary_models import N_GROUPS
 from manifests.store import Folder
 
-LOSERS_AT_ONCE = 1 << 15
-"""Losers whose embeddings, and those of their survivors, are held at once."""
+VALUES_AT_ONCE = 1 << 23
+"""Of the embeddings of losers; as many of their survivors are held with them."""
 
 EDGE = pa.schema([("id", pa.string()), ("copy", pa.int32())])
 """Both documents of the least similar pairs of a loser and its survivor, ordered by (id, copy)."""
@@ -49,7 +48,7 @@ def gather_vectors(task: GatherTask) -> None:
     clusters = (work / "clusters").scan().select("text_digest", semantic_cluster="near_cluster")
     mine = clusters.join(embedded.lazy().select("text_digest"), on="text_digest", how="semi")
     rows = embedded.join(mine.collect(engine="streaming"), on="text_digest").sort("semantic_cluster", "text_digest")
-    write_rows(vectors, task.part, rows, vectors_schema(task.n_dims), row_group_rows=1 << 12, plain=True)
+    write_rows(vectors, task.part, rows, vectors_schema(task.n_dims), row_group_rows=256, plain=True)
 
 
 def cosines_to_survivors(lost: pl.DataFrame, vectors: Folder) -> pl.DataFrame:
@@ -63,32 +62,28 @@ def cosines_to_survivors(lost: pl.DataFrame, vectors: Folder) -> pl.DataFrame:
         The different pairs with their `cosine`, to four digits, since embeddings have no more.
     """
     pairs = lost.select("group", "text_digest", "first_text_digest").unique().sort(pl.all())
-    blocks = [_cosines(block, vectors) for block in pairs.iter_slices(LOSERS_AT_ONCE)]
-    return pl.concat(blocks) if blocks else pairs.with_columns(cosine=pl.lit(None, pl.Float64))
+    if pairs.is_empty():
+        return pairs.with_columns(cosine=pl.lit(None, pl.Float64))
+    kind = vectors.scan().collect_schema()["embedding"]
+    assert isinstance(kind, pl.Array)
+    blocks = pairs.iter_slices(max(1, VALUES_AT_ONCE // kind.shape[0]))
+    return pl.concat([cosines_of(block, vectors) for block in blocks])
 
 
-def _cosines(pairs: pl.DataFrame, vectors: Folder) -> pl.DataFrame:
-    """The pairs, which are in the order of groups, with their cosines."""
+def cosines_of(pairs: pl.DataFrame, vectors: Folder) -> pl.DataFrame:
+    """The cosines of pairs that are in the order of groups, as `cosines_to_survivors` returns them."""
     groups = pl.col("semantic_cluster").is_between(pl.lit(pairs["group"][0]), pl.lit(pairs["group"][-1]))
     digests = pl.concat([pairs["text_digest"], pairs["first_text_digest"]]).unique()
-    rows = vectors.scan().filter(groups).join(digests.to_frame().lazy(), on="text_digest", how="semi")
-    found = rows.select("text_digest", "shard", "embedding").collect(engine="streaming")
+    chosen = vectors.scan().filter(groups).join(digests.to_frame().lazy(), on="text_digest", how="semi")
+    found = chosen.select("text_digest", "shard", "embedding").collect(engine="streaming")
     found = found.sort("text_digest", "shard").unique("text_digest", keep="first", maintain_order=True)
     places = found.select("text_digest", place=pl.int_range(pl.len()))
     pairs = pairs.join(places, on="text_digest")
     pairs = pairs.join(places.rename({"text_digest": "first_text_digest", "place": "first"}), on="first_text_digest")
-    similar = cosines(found["embedding"], pairs["place"].to_numpy(), pairs["first"].to_numpy())
-    return pairs.drop("place", "first").with_columns(cosine=pl.Series(similar, dtype=pl.Float64))
-
-
-def cosines(
-    embeddings: pl.Series, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
-    """The cosines of rows of embeddings with other rows of them, pair by pair, to four digits."""
-    rows = normalized(embeddings.to_numpy())
+    rows = normalized(found["embedding"].to_numpy())
+    left, right = (pairs[name].to_numpy() for name in ("place", "first"))
     products = np.einsum("ij,ij->i", rows[left], rows[right], dtype=np.float64)
-    similar: npt.NDArray[np.float64] = products.round(4)
-    return similar
+    return pairs.drop("place", "first").with_columns(cosine=pl.Series(products.round(4), dtype=pl.Float64))
 
 
 def least_similar(lost: pl.DataFrame) -> pl.DataFrame:

@@ -83,7 +83,7 @@ def test_the_least_similar_pair_of_each_group(
     assert record.semantic["n_clusters"] > 10 and record.semantic["n_members"] >= record.semantic["n_texts"]
     assert "least similar pairs" in (tmp_path / "out/report.html").read_text()
 
-    monkeypatch.setattr(cosines, "LOSERS_AT_ONCE", 3)
+    monkeypatch.setattr(cosines, "VALUES_AT_ONCE", 3 * 16)
     again = job_of(write(tmp_path / "again", words_model))
     curate(again)
     assert summary_of(again.output) == found
