@@ -136,6 +136,7 @@ def corpus_rows(run: Folder, output: Folder) -> list[str]:
         both = lost.join(of, left_on="duplicate_of", right_on="id", suffix="_of")
         a, b = (both[column].to_numpy().astype(np.float64) for column in ("embedding", "embedding_of"))
         cosine = (a * b).sum(1)
+        n_near = mine.filter(pl.col("reason").is_in(["near_duplicate", "exact_duplicate"])).height
         told = f"{cosine.min():.3f} | {np.median(cosine):.3f}" if len(cosine) else "– | –"
         rows.append(f"{name} | {mine.height} | {n_near} | {lost.height} | {told}")
     return rows
