@@ -1,7 +1,10 @@
 """How similar semantic duplicates are to their survivors: as brute force says, however much is held at once."""
 
+from functools import cache
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 import polars as pl
 import pytest
@@ -24,7 +27,7 @@ inputs: [{source: s, path: docs.jsonl, key: key}]
 measure: {signals: true, pii: {kinds: [email]}}
 dedup: {semantic: {model: MODEL, cosine: 0.9}}
 redact: {mode: placeholder}
-limits: {shard_bytes: 4000}
+limits: {shard_bytes: 8000}
 output: {path: out, shard_bytes: 8000}
 """
 
@@ -38,15 +41,19 @@ def write(folder: Path, model: str, *changes: tuple[str, str]) -> Path:
     return lay_out(folder, texts, manifest)
 
 
-def cosine_of(run: Folder, left: str, right: str) -> float:
-    """By the texts of two documents, anew."""
-    rows = (run / "measured").scan().filter(pl.col("id").is_in([left, right])).select("id", "text").collect()
-    texts = dict(rows.iter_rows())
+@cache
+def vectors_of(output: str) -> dict[str, npt.NDArray[np.float64]]:
+    """Of each document, from its text anew."""
 
     class Bag:
         n_dims = 16
 
-    a, b = embed_words(pl.Series([texts[left], texts[right]]), Bag).astype("f8")  # type: ignore[arg-type]
+    rows = (Folder(output) / "measured").scan().select("id", "text").collect()
+    return dict(zip(rows["id"], embed_words(rows["text"], Bag).astype(np.float64), strict=True))  # type: ignore[arg-type]
+
+
+def cosine_of(run: Folder, left: str, right: str) -> float:
+    a, b = (vectors_of(run.path)[id_] for id_ in (left, right))
     return float(a @ b / (a @ a * (b @ b)) ** 0.5)
 
 
