@@ -85,7 +85,8 @@ def words_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / "config.json").write_text(json.dumps({"hidden_size": N_DIMS}))
     (folder / "model.safetensors").write_bytes(b"stands in for weights")
     monkeypatch.setattr(embeddings, "embed", embed_words)
-    monkeypatch.setattr(embeddings, "check_installed", lambda: None)
+    for module in (embeddings, pipeline):
+        monkeypatch.setattr(module, "check_installed", lambda: None)
     return str(folder)
 
 
