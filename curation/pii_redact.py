@@ -146,7 +146,7 @@ _CHOICES = {"g": "1234", "f": "5678", "a": "2345678", "b": "012345678"}
 
 def _phone_digits(value: str, digits: str) -> str:
     """Which digits of a number stay as they are given here; a point is any digit."""
-    if value.lstrip("( ").startswith("+") or digits.startswith("82"):
+    if _names_country(value):
         if digits.startswith("82"):
             trunk = digits[2] == "0"
             return "82" + "0" * trunk + _area("0" + digits[2 + trunk :])[1:] + "0"
@@ -156,6 +156,11 @@ def _phone_digits(value: str, digits: str) -> str:
     if len(digits) == 8:
         return "1000"
     return "1ab.55501" if len(digits) == 11 else "ab.55501"
+
+
+def _names_country(value: str) -> bool:
+    """Whether a phone number begins with its country's code; 828-254-1234 begins with that of North Carolina."""
+    return value.lstrip("( ").startswith("+") or value.startswith("82-10-")
 
 
 def _area(digits: str) -> str:
@@ -186,7 +191,7 @@ def _canonical(kind: PiiKind, value: str) -> str:
     if kind == "ip":
         return str(ipaddress.ip_address(value))
     canonical = re.sub(r"[^0-9A-Za-z]", "", value)
-    if kind == "phone" and canonical.startswith("82"):
+    if kind == "phone" and canonical.startswith("82") and _names_country(value):
         return "0" + canonical[2:].removeprefix("0")
     return canonical
 

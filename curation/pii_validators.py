@@ -80,7 +80,7 @@ def phone(value: str) -> Outcome:
     end could be a later year (1588-1592) is unknown.
     """
     digits, is_foreign = _digits(value), value.lstrip("( ").startswith("+")
-    if digits.startswith("82") and (is_foreign or value.startswith("82")):
+    if digits.startswith("82") and (is_foreign or value.startswith("82-10-")):  # 828-254-1234 is in North Carolina
         return _korean_phone("0" + digits[2:].removeprefix("0"))
     if is_foreign and not digits.startswith("1"):
         is_long = 8 <= len(digits) <= 15 and not digits.startswith("999") and len(set(digits)) > 2

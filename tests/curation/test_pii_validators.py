@@ -100,6 +100,8 @@ def test_one_digit_of_ten_checks_a_card(body: str) -> None:
     [
         ("010-1234-5678", VALID),
         ("010-0234-5678", INVALID),
+        ("828-254-1234", VALID),  # North Carolina, not Korea's code
+        ("82-10-1234-5678", VALID),
         ("010-123-4567", INVALID),
         ("011-234-5678", VALID),
         ("02-312-3456", VALID),
