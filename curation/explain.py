@@ -6,12 +6,14 @@ from typing import Any
 import polars as pl
 
 from curation.decontaminate import find_items
+from curation.dedup import survivors
+from curation.dedup.near_summary import found_counts
 from curation.explain_near import NearStory, held_by, near_story, semantic_story
 from curation.verdicts import checked_rules
 from manifests.errors import RequestError
-from manifests.record import measured_folder, read_record
-from manifests.schema import CorpusManifest
-from manifests.store import Folder
+from manifests.record import RunRecord, measured_folder, read_record
+from manifests.schema import CorpusManifest, Dedup
+from manifests.store import KEY_SPACE_BITS, Folder, KeyRange
 
 MIN_PREFIX = 6
 
@@ -69,11 +71,12 @@ def explain(run: Folder, name: str) -> list[Story]:
     if ledger["id"].n_unique() != 1:
         found = ", ".join(ledger["id"].unique().sort().head(5)) or "none"
         raise RequestError(f"{run.path}: {name} names {ledger['id'].n_unique()} records, not one (found: {found})")
-    manifest, measured = CorpusManifest.model_validate(record.manifest), measured_folder(run, record)
-    return [_story(run, measured, manifest, record.manifest_base, row) for row in ledger.to_dicts()]
+    measured = measured_folder(run, record)
+    return [_story(run, measured, record, row) for row in ledger.to_dicts()]
 
 
-def _story(run: Folder, measured_in: Folder, manifest: CorpusManifest, base: str, row: dict[str, Any]) -> Story:
+def _story(run: Folder, measured_in: Folder, record: RunRecord, row: dict[str, Any]) -> Story:
+    manifest = CorpusManifest.model_validate(record.manifest)
     measured = (measured_in / "measured").scan().filter(pl.col("id") == row["id"]).drop("shard").collect()
     measured = measured.sort("row_hash").slice(row["copy"], 1)
     dedup = manifest.dedup
@@ -84,11 +87,11 @@ def _story(run: Folder, measured_in: Folder, manifest: CorpusManifest, base: str
     held = held_by(row, measured_in, dedup, measured)
     values = measured.drop("row_hash").to_dicts()[0]
     text = values.pop("text", None)
-    judged = measured if row["stage"] not in ("read", "extract") else measured.clear()
+    judged = _with_sizes(measured, measured_in, dedup, record) if row["stage"] not in ("read", "extract") else None
     pieces = [edit | {"text": text[edit["start"] : edit["end"]]} for edit in (row["edits"] or []) if text is not None]
     items = find_items(measured_in, row["id"], measured["row_hash"][0]) if manifest.decontaminate else []
     pii = _written_pii(run, row) if manifest.pii_kinds and row["verdict"] == "kept" else []
-    outcomes = _outcomes(judged, manifest, base)
+    outcomes = _outcomes(judged, manifest, record.manifest_base)
     return Story(row, values, outcomes, group, near, semantic, held, text, pieces, items, pii)
 
 
@@ -99,8 +102,19 @@ def _written_pii(run: Folder, row: dict[str, Any]) -> list[dict[str, Any]]:
     return [span | {"written": document["text"][span["start"] : span["end"]]} for span in document["pii"]]
 
 
-def _outcomes(measured: pl.DataFrame, manifest: CorpusManifest, base: str) -> list[RuleOutcome]:
-    if measured.is_empty():
+def _with_sizes(measured: pl.DataFrame, measured_in: Folder, dedup: Dedup, record: RunRecord) -> pl.DataFrame:
+    """The measured row with the sizes of its groups, which rules may name; null where they were found anew since."""
+    sizes = survivors.group_columns(dedup)
+    table = "semantic" if dedup.semantic else "near" if dedup.near else "exact"
+    is_there = bool((measured_in / table).names(".parquet"))
+    if not is_there or (dedup.near and found_counts(measured_in) != record.near):
+        return measured.with_columns(pl.lit(None, pl.Int64).alias(name) for name in sizes)
+    keys = KeyRange(int(measured["id"][0][: KEY_SPACE_BITS // 4], 16), 2**KEY_SPACE_BITS)
+    return survivors.join_groups(measured, measured_in, dedup, keys, has_groups=True)
+
+
+def _outcomes(measured: pl.DataFrame | None, manifest: CorpusManifest, base: str) -> list[RuleOutcome]:
+    if measured is None:
         return []
     outcomes = []
     for rule in checked_rules(manifest, base, has_texts="text" in measured.columns):

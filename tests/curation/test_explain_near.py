@@ -48,6 +48,15 @@ def test_members_with_what_became_of_them_and_how_similar_they_are(tmp_path: Pat
     assert {row["id"] for row in told["a"].exact_group} == {told["a"].ledger["id"], told["e"].ledger["id"]}
 
 
+def test_rules_may_name_the_sizes_of_groups(tmp_path: Path) -> None:
+    rule = "near_cluster_size between 2 and 9 and exact_size < 3"
+    path = lay_out(tmp_path, MANIFEST.replace("signals.word_count >= 20", rule))
+    curate(job_of(path))
+    told = {key: story.rules[0] for key, story in stories(str(tmp_path / "out")).items()}
+    assert told["a"].values == {"near_cluster_size": 4, "exact_size": 2} and told["a"].holds
+    assert told["d"].values == {"near_cluster_size": 1, "exact_size": 1} and told["d"].holds is False
+
+
 def test_without_a_survivor_the_document_is_compared(tmp_path: Path) -> None:
     path = lay_out(tmp_path, MANIFEST.replace("word_count >= 20", "word_count >= 2000"))
     curate(job_of(path))
