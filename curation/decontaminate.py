@@ -191,6 +191,11 @@ def judge_hits(frame: pl.DataFrame, hits: pl.DataFrame, settings: Decontaminate)
     is_hit = (pl.col("verdict") == "kept") & pl.col("hits").is_not_null()
     if settings.action == "redact":
         return frame.with_columns(measured_text=pl.when(is_hit).then("text"))
+    return frame.with_columns(_dropped(is_hit, settings))
+
+
+def _dropped(is_hit: pl.Expr, settings: Decontaminate) -> list[pl.Expr]:
+    """The verdict and its cause, where `is_hit`: the surest of the document's `hits`."""
     surest = pl.col("hits").list.first().struct
     causes = {
         "verdict": pl.lit("dropped"),
@@ -200,15 +205,14 @@ def judge_hits(frame: pl.DataFrame, hits: pl.DataFrame, settings: Decontaminate)
         "threshold": pl.lit(settings.score),
         "detail": pl.concat_str(surest.field("benchmark"), pl.lit(":"), surest.field("item")),
     }
-    return frame.with_columns(
-        pl.when(is_hit).then(cause).otherwise(name).alias(name) for name, cause in causes.items()
-    )
+    return [pl.when(is_hit).then(cause).otherwise(name).alias(name) for name, cause in causes.items()]
 
 
 def redact_hits(frame: pl.DataFrame, settings: Decontaminate | None) -> pl.DataFrame:
     """The rows of `judge_hits`, after repeats were removed from their texts, without the words of items.
 
-    `edits` says of both what they took from the measured text, in order, apart.
+    `edits` says of both what they took from the measured text, in order, apart. A document of which nothing but white
+    space would be left is dropped for its surest hit, its text as measured.
     """
     if settings is None or settings.action != "redact":
         return frame
@@ -222,11 +226,15 @@ def redact_hits(frame: pl.DataFrame, settings: Decontaminate | None) -> pl.DataF
         pl.Series("redacted", edited.texts, pl.String), pl.Series("edits", edits, frame.schema["edits"])
     )
     frame = frame.with_row_index().join(changes, on="index", how="left", maintain_order="left", suffix="_now")
-    is_done = pl.col("redacted").is_not_null()
-    return frame.with_columns(
-        text=pl.when(is_done).then("redacted").otherwise("text"),
-        edits=pl.when(is_done).then("edits_now").otherwise("edits"),
-    ).drop("index", "redacted", "edits_now", "measured_text")
+    is_done, is_blank = pl.col("redacted").is_not_null(), pl.col("redacted").str.strip_chars() == ""
+    frame = frame.with_columns(
+        *_dropped(is_blank.fill_null(False), settings),
+        text=pl.when(is_blank).then("measured_text").when(is_done).then("redacted").otherwise("text"),
+        edits=pl.when(is_blank).then(None).when(is_done).then("edits_now").otherwise("edits"),
+    )
+    if "removed" in frame.columns:
+        frame = frame.with_columns(removed=pl.when(is_blank.fill_null(False)).then(None).otherwise("removed"))
+    return frame.drop("index", "redacted", "edits_now", "measured_text")
 
 
 def _with_hits(edits: list[dict[str, Any]], hits: list[dict[str, Any]]) -> list[dict[str, Any]]:

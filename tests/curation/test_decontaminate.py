@@ -143,6 +143,17 @@ def test_redaction_takes_the_words_and_nothing_else(finished: Path) -> None:
     assert rows["clean7"]["edits"] is None
 
 
+def test_a_document_that_is_all_item_is_dropped_and_not_left_empty(manifest: Path) -> None:
+    path = manifest.parent / "data.jsonl"
+    path.write_text(json.dumps({"name": "alone", "text": f"{QUESTION} \n"}) + "\n" + path.read_text())
+    output = manifest.parent / "out"
+    curate(job_of(manifest, output, 1, "decontaminate.action=redact", "dedup.spans={}"))
+    row = ledger(output)["alone"]
+    assert [row[name] for name in ("verdict", "stage", "reason")] == ["dropped", "decontaminate", "contaminated"]
+    assert row["edits"] is None and row["detail"] and row["value"] >= row["threshold"]
+    assert "alone" not in texts(output) and all(text.strip() for text in texts(output).values())
+
+
 def test_a_changed_benchmark_is_looked_for_again(manifest: Path) -> None:
     first = curate(job_of(manifest))
     assert curate(job_of(manifest)).created == first.created
