@@ -16,7 +16,7 @@ import polars as pl
 import yaml
 
 from manifests.errors import RequestError
-from manifests.schema import BenchmarkColumns, BenchmarkFile
+from manifests.schema import BenchmarkColumns, BenchmarkFile, Decontaminate
 from manifests.store import resolve
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet", ".csv")
@@ -73,6 +73,19 @@ def load_items(against: Sequence[str | BenchmarkFile], data_dir: str | None, bas
     if twice := [path for path, n in of_path.items() if n > 1]:
         raise RequestError(f"decontaminate.against: {twice[0]} is named twice")
     return [item for source in sources for name, path in source.files.items() for item in _items(source, name, path)]
+
+
+def resolved(settings: Decontaminate, base: str) -> Decontaminate:
+    """The settings with absolute paths."""
+    against: list[str | BenchmarkFile] = []
+    for entry in settings.against:
+        if isinstance(entry, BenchmarkFile):
+            against.append(entry.model_copy(update={"path": resolve(entry.path, base)}))
+        else:
+            is_file = entry not in _tasks() and entry.endswith(SUFFIXES)
+            against.append(resolve(entry, base) if is_file else entry)
+    data_dir = resolve(settings.data_dir, base) if settings.data_dir else None
+    return settings.model_copy(update={"against": against, "data_dir": data_dir})
 
 
 def task_names() -> list[str]:

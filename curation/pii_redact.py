@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from curation.edits import EDITS, apply_edits
 from curation.pii_shapes import FOLD
 from manifests.errors import RequestError
-from manifests.schema import ALL_PII_KINDS, CorpusManifest, PiiKind
+from manifests.schema import ALL_PII_KINDS, CorpusManifest, PiiKind, Redact
 from manifests.store import resolve
 
 KEY_BYTES_MIN = 16
@@ -103,6 +103,15 @@ def read_key(name: str, base: str) -> bytes:
             f"redact.key: the key in {name!r} has {len(key)} bytes; at least {KEY_BYTES_MIN} are needed"
         )
     return key
+
+
+def resolved(redact: Redact, base: str) -> Redact:
+    """The settings with the path of the key absolute, where it names a file and no environment variable."""
+    if redact.key is None or os.environ.get(redact.key):
+        return redact
+    path = resolve(redact.key, base)
+    filesystem, inner = fsspec.core.url_to_fs(path)
+    return redact.model_copy(update={"key": path}) if filesystem.exists(inner) else redact
 
 
 def placeholder(kind: PiiKind) -> str:

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import xxhash
 
-from curation import charts
+from curation import benchmarks, charts, pii_redact
 from curation.card import dataset_card
 from curation.datatrove_bridge import check_steps
 from curation.decide import DECIDE_CODE, decide
@@ -157,7 +157,7 @@ def prepare(
 
 
 def resolved(manifest: CorpusManifest, base: str) -> CorpusManifest:
-    """The manifest with its rulesets written out and its model's path absolute: what the record states."""
+    """The manifest with its rulesets written out and its paths but for inputs absolute: what the record states."""
     measure, language = manifest.measure, manifest.measure.language
     if language and language.model != "lid176":
         language = language.model_copy(update={"model": resolve(language.model, base)})
@@ -166,8 +166,14 @@ def resolved(manifest: CorpusManifest, base: str) -> CorpusManifest:
     if semantic := dedup.semantic:
         semantic = semantic.model_copy(update={"model": resolve(semantic.model, base)})
         dedup = dedup.model_copy(update={"semantic": semantic})
-    rules = expand(manifest.rules, base)
-    return manifest.model_copy(update={"rules": rules, "measure": measure, "dedup": dedup})
+    found = {
+        "rules": expand(manifest.rules, base),
+        "measure": measure,
+        "dedup": dedup,
+        "decontaminate": manifest.decontaminate and benchmarks.resolved(manifest.decontaminate, base),
+        "redact": manifest.redact and pii_redact.resolved(manifest.redact, base),
+    }
+    return manifest.model_copy(update=found)
 
 
 def sampled(job: Job, frac: float) -> Job:

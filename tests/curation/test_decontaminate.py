@@ -154,6 +154,19 @@ def test_a_document_that_is_all_item_is_dropped_and_not_left_empty(manifest: Pat
     assert "alone" not in texts(output) and all(text.strip() for text in texts(output).values())
 
 
+def test_paths_start_at_the_manifest_that_decides(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    curate(job_of(manifest, None, 1, "decontaminate=null"))
+    other = tmp_path_factory.mktemp("other")
+    for path in manifest.parent.glob("*.json*"):
+        if path.name != "data.jsonl":
+            path.rename(other / path.name)
+    run, chosen = Folder(str(manifest.parent / "out")), load_manifest(str(manifest))
+    decided = decide_again(run, changed_manifest(run, chosen, str(other), []), str(other / "out"))
+    assert decided.benchmarks
+    kept_on = changed_manifest(Folder(str(other / "out")), None, "", [])
+    assert decide_again(run, kept_on, run.path).digests == decided.digests
+
+
 def test_a_changed_benchmark_is_looked_for_again(manifest: Path) -> None:
     first = curate(job_of(manifest))
     assert curate(job_of(manifest)).created == first.created
