@@ -254,6 +254,11 @@ def _decide_again(
             f"{run.path} was measured with `store: columns`: its only texts are masked as `redact` said then, and "
             "cannot be masked in another way; leave `redact` as it was, or curate again"
         )
+    if texts_redacted and (manifest.dedup.lines or manifest.dedup.spans):
+        raise RequestError(
+            f"{run.path} was measured with `store: columns`: its only texts are masked, and what repeats in the "
+            "measured ones cannot be told from these; leave `dedup.lines` and `dedup.spans` out, or curate again"
+        )
     job = Job(manifest, old.manifest_base, output, workers, old.sample_frac)
     shards = measured_counts(measured)
     new, fingerprint = Folder(output), _fingerprint(job, old.fingerprint)

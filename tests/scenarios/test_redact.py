@@ -131,6 +131,16 @@ def test_masked_texts_without_stored_ones_stay_as_they_are(tmp_path: Path) -> No
         decide_again(out, changed_manifest(out, load_manifest(str(tmp_path / "m.yaml")), str(tmp_path), []), out.path)
 
 
+def test_what_repeats_is_not_told_from_masked_texts(tmp_path: Path) -> None:
+    plain = MANIFEST.replace("text not like '마지막%'", "n_bytes > 0")
+    plain += "store: columns\nredact: {}\ndedup: {spans: {min_chars: 20, action: drop}}\n"
+    run(tmp_path, "", plain)
+    out = Folder(str(tmp_path / "out"))
+    with pytest.raises(RequestError, match=r"leave `dedup.lines` and `dedup.spans` out"):
+        decide_again(out, changed_manifest(out, None, "", []), out.path)
+    assert out.exists("run.json")
+
+
 def test_texts_that_are_not_masked_can_be_without_stored_ones(tmp_path: Path) -> None:
     plain = MANIFEST.replace("keep: \"text not like '마지막%'\"", "keep: 'n_bytes > 0'") + "store: columns\n"
     run(tmp_path, "redact: {mode: none}\n", plain)
