@@ -4,6 +4,7 @@ Every record of an input becomes exactly one row: to go on, dropped (not a docum
 failed with the error. docs/reading.md says what becomes what.
 """
 
+import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -83,8 +84,8 @@ def find_files(item: Input, base: str, leave_out: str | None = None) -> list[Inp
             files += [_input_file(filesystem, root, p, i, item, named=False) for p, i in inside.items()]
         else:
             files.append(_input_file(filesystem, root, path, info, item, named=True))
-    own = f"{leave_out}/"
-    taken = {file.path: file for file in files if file and not (leave_out and file.path.startswith(own))}
+    is_own = _inside(leave_out) if leave_out else lambda path: False
+    taken = {file.path: file for file in files if file and not is_own(file.path)}
     if not taken:
         names = ", ".join(suffix for name in _formats(item) for suffix in FORMATS[name])
         raise RequestError(
@@ -149,6 +150,19 @@ def _absolute(path: str, base: str) -> str:
     if "://" in base:
         return f"{base}{path}" if base.endswith("/") else f"{base}/{path}"
     return str(Path(base, path).absolute())
+
+
+def _inside(folder: str) -> Callable[[str], bool]:
+    """Whether a path lies in a folder, whichever way both are written."""
+    filesystem, own = fsspec.core.url_to_fs(folder)
+    own = f"{posixpath.normpath(own)}/"
+
+    def is_inside(path: str) -> bool:
+        protocol = path.partition("://")[0] if "://" in path else "file"
+        same = protocol == filesystem.protocol or protocol in filesystem.protocol
+        return same and posixpath.normpath(filesystem._strip_protocol(path)).startswith(own)
+
+    return is_inside
 
 
 def _parent(path: str) -> str:

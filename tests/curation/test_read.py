@@ -60,6 +60,15 @@ def test_folders_globs_and_files(folder):
     assert found(str(folder / "*.jsonl"), "/elsewhere") == [("a.jsonl", "jsonl")]
 
 
+@pytest.mark.parametrize("path", ["..", "{}/sub/..", "file://{}", "../**/*.txt"])
+@pytest.mark.parametrize("output", ["{}/sub", "file://{}/sub"])
+def test_the_output_is_no_input_however_it_is_written(folder, path, output):
+    (folder / "e.txt").write_bytes(b"e")
+    item = Input(source="web", path=path.format(folder), format="text")
+    files = find_files(item, str(folder / "sub"), leave_out=output.format(folder))
+    assert [Path(file.name).name for file in files] == ["e.txt"]
+
+
 def test_a_file_whose_name_looks_like_a_glob(tmp_path):
     (tmp_path / "a[1].txt").write_bytes(b"x")
     assert found("a[1].txt", tmp_path) == [("a[1].txt", "text")]
