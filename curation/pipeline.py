@@ -188,6 +188,7 @@ def curate(job: Job, progress: Progress = silent) -> RunRecord:
         RunError: records were lost or invented (the counts of a shard do not add up), or a worker died.
     """
     run, fingerprint = Folder(job.output), _fingerprint(job)
+    _check_own(run)
     if record := _finished(run, fingerprint):
         if job.manifest.store == "columns":
             drop_texts(run)  # a kill may have come between the record and this
@@ -242,6 +243,7 @@ def _decide_again(
     run: Folder, manifest: CorpusManifest, output: str, workers: Workers, progress: Progress
 ) -> RunRecord:
     old = read_record(run, interrupted=True)
+    _check_own(Folder(output))
     measured = measured_folder(run, old)
     if manifest.store == "columns":
         drop_texts(measured)  # a kill may have come before this was done
@@ -299,6 +301,23 @@ def changed_manifest(
             "dedup, redact and output only; for the rest run `onggi curate`"
         )
     return new.model_copy(update={"rules": override(new.rules, thresholds, base)})
+
+
+def _check_own(run: Folder) -> None:
+    """Refuse a folder in which a run would replace what no run wrote.
+
+    Raises:
+        RequestError: names what is there.
+    """
+    if run.fs.isfile(run.root):
+        raise RequestError(f"{run.path} is a file; a run needs a folder")
+    theirs = [name for name in ("documents", "ledger", CARD, REPORT, SUMMARY) if run.exists(name)]
+    is_run = any(run.exists(name) for name in (RECORD, PREVIOUS, "measured")) or run.folders("staging-")
+    if theirs and not is_run and not {"documents", "ledger"}.issubset(theirs):  # a killed `decide` leaves both
+        raise RequestError(
+            f"{run.path} holds {', '.join(theirs)}, which a run would replace, and no run; give another folder, or "
+            "remove them"
+        )
 
 
 def _finished(run: Folder, fingerprint: str) -> RunRecord | None:

@@ -11,6 +11,7 @@ import yaml
 
 from curation.pipeline import curate
 from manifests.contracts import LEDGER, check_version, documents_schema
+from manifests.errors import RequestError
 from manifests.record import RunRecord
 from tests.scenarios.runs import MANIFEST, job_of, lay_out
 
@@ -21,6 +22,24 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunRecord]:
     folder = tmp_path_factory.mktemp("outputs")
     manifest = MANIFEST.replace('data/*.warc.gz"}', 'data/*.warc.gz", metadata: {type: "http:Content-Type"}}')
     return folder / "out", curate(job_of(lay_out(folder, manifest)))
+
+
+@pytest.mark.parametrize("name", ["README.md", "documents/thesis.doc"])
+def test_what_no_run_wrote_is_not_replaced(tmp_path: Path, name: str) -> None:
+    job = job_of(lay_out(tmp_path))
+    mine = tmp_path / "out" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(RequestError, match=f"out holds {name.split('/')[0]}, which a run would replace"):
+        curate(job)
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [mine]
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    job = job_of(lay_out(tmp_path))
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(RequestError, match="out is a file; a run needs a folder"):
+        curate(job)
 
 
 def test_datasets(run: tuple[Path, RunRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
