@@ -143,11 +143,11 @@ def prepare(
     if manifest.dedup.semantic:
         check_installed()
         Encoder.of(manifest.dedup.semantic)
-    state_of(manifest.dedup.against)
+    folder = resolve(output or manifest.output.path, base)
+    _check_against(manifest, folder)
     twice = [item for number, item in enumerate(manifest.inputs) if item in manifest.inputs[:number]]
     if twice:
         raise RequestError(f"inputs: source {twice[0].source!r}, path {twice[0].path!r} is listed twice")
-    folder = resolve(output or manifest.output.path, base)
     splits = [
         (item, split)
         for item in manifest.inputs
@@ -244,6 +244,7 @@ def _decide_again(
 ) -> RunRecord:
     old = read_record(run, interrupted=True)
     _check_own(Folder(output))
+    _check_against(manifest, output)
     measured = measured_folder(run, old)
     if manifest.store == "columns":
         drop_texts(measured)  # a kill may have come before this was done
@@ -301,6 +302,17 @@ def changed_manifest(
             "dedup, redact and output only; for the rest run `onggi curate`"
         )
     return new.model_copy(update={"rules": override(new.rules, thresholds, base)})
+
+
+def _check_against(manifest: CorpusManifest, output: str) -> None:
+    """Refuse a run against itself, and one against what is no complete run.
+
+    Raises:
+        RequestError: names the folder.
+    """
+    if output in manifest.dedup.against:
+        raise RequestError(f"dedup.against: {output} is this run's own folder, whose documents would all be dropped")
+    state_of(manifest.dedup.against)
 
 
 def _check_own(run: Folder) -> None:

@@ -55,6 +55,19 @@ def crawls(tmp_path: Path) -> tuple[Path, Path]:
     return first, lay_out(tmp_path / "second", new, ["../first/out"])
 
 
+def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:
+    path = lay_out(tmp_path, {"a": "글 하나"}, [])
+    record = curate(job_of(path))
+    lay_out(tmp_path, {"a": "글 하나"}, ["out"])
+    with pytest.raises(RequestError, match=r"dedup.against: .*out is this run's own folder"):
+        job_of(path)
+    run = Folder(str(tmp_path / "out"))
+    manifest = changed_manifest(run, load_manifest(str(path)), str(tmp_path), [])
+    with pytest.raises(RequestError, match="own folder"):
+        decide_again(run, manifest, run.path)
+    assert run.read_json("run.json")["digests"] == record.digests
+
+
 def test_equal_and_similar_texts_are_dropped_and_named(crawls: tuple[Path, Path]) -> None:
     first, second = crawls
     drop_texts(Folder(str(first.parent / "out")))  # the earlier texts are not needed
