@@ -199,6 +199,8 @@ def _input_file(
     hidden = not named and any(part[0] in "._" for part in name.split("/"))
     if kind is None or hidden:
         return None
+    if not path.isprintable() and any("\ud800" <= character <= "\udfff" for character in path):
+        raise RequestError(f"source {item.source!r}: {path!a}: its name is not UTF-8; rename it")
     local = isinstance(filesystem, LocalFileSystem)
     return InputFile(root if local else filesystem.unstrip_protocol(root), name, kind, int(str(info["size"])))
 

@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import json
+import os
 import unicodedata
 from pathlib import Path
 
@@ -121,6 +122,12 @@ def test_the_digest_is_that_of_the_content(folder):
     digests = [split.file_digest for split in plan_splits(Input(source="web", path="sub/c.txt"), str(folder), 1)]
     (folder / "sub" / "c.txt").write_bytes(b"d")
     assert [s.file_digest for s in plan_splits(Input(source="web", path="sub/c.txt"), str(folder), 1)] != digests
+
+
+def test_a_name_that_is_no_utf8_is_refused(tmp_path):
+    Path(os.fsdecode(bytes(tmp_path) + b"/a\xff.txt")).write_bytes(b"x")
+    with pytest.raises(RequestError, match=r"source 'web': '.*a\\udcff.txt': its name is not UTF-8"):
+        find_files(Input(source="web", path="."), str(tmp_path))
 
 
 def test_empty_files_have_a_split_and_no_records(tmp_path):
