@@ -15,6 +15,7 @@ from curation.plan_memory import Memory
 from curation.plan_sample import Amounts, Decision, InputSample, decide_sample, half_of, take_sample
 from curation.plan_watch import StepWatch
 from manifests.engine import resident_bytes
+from manifests.errors import RequestError
 from manifests.store import Folder, ranges_for
 
 REPORT_BYTES = 3_000_000
@@ -181,6 +182,10 @@ def estimate(job: Job) -> Estimate:
             watch("prepare", 1, 1)
         base_bytes = resident_bytes()
         samples = take_sample(job, run)
+        if not (run / "measured").names(".parquet"):
+            raise RequestError(
+                f"{job.manifest.name}: its inputs hold no record, so there is nothing to estimate from"
+            )
         half_of(run, half)
         first, second = decide_sample(job, half), decide_sample(job, run)
     return _extrapolated(job, samples, first, second, watch.steps["prepare"].seconds, base_bytes)

@@ -97,6 +97,13 @@ def test_the_place_in_a_file_tells_its_share(tmp_path: Path, monkeypatch: pytest
     assert 2000 < sample.whole.n_records < 4500
 
 
+def test_nothing_can_be_told_of_inputs_without_records(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"")
+    (tmp_path / "m.yaml").write_text("{kind: corpus, name: void, inputs: [{source: s, path: a.jsonl}], output: out}")
+    with pytest.raises(RequestError, match="void: its inputs hold no record"):
+        estimate(job_of(tmp_path / "m.yaml"))
+
+
 def test_half_of_a_sample_is_every_second_part(tmp_path: Path) -> None:
     run, half = Folder(str(tmp_path / "all")), Folder(str(tmp_path / "half"))
     for table in ("measured", "keys"):
