@@ -1,5 +1,6 @@
 """Where shards execute: in this process, or on a cluster (manifests/cluster.py); and what that takes."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,8 @@ class Workers:
     def __post_init__(self) -> None:
         if self.scheduler and self.n_workers > 1:
             raise RequestError("--workers and --scheduler: give one; a cluster that exists has its own workers")
+        if self.scheduler and not re.search(r":\d+/?$", self.scheduler):
+            raise RequestError(f"--scheduler {self.scheduler}: no address with a port, such as tcp://head:8786")
         if self.memory_bytes and self.n_workers == 1:
             raise RequestError("--memory-limit is for --workers of 2 or more; limits.shard_bytes bounds one process")
 

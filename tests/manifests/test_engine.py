@@ -125,7 +125,7 @@ def test_what_cannot_be_asked(asked: dict[str, object], message: str) -> None:
         Workers(**asked)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x"])
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x:1"])
 def test_no_scheduler_at_the_address(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
     with (
@@ -149,3 +149,9 @@ def test_stopwatch_adds_up(tmp_path: Path) -> None:
         with watch("a"):
             pass
     assert list(watch.seconds) == ["a"]
+
+
+@pytest.mark.parametrize("address", ["nonsense", "tcp://head", "http://head/status"])
+def test_an_address_without_a_port_is_refused_at_once(address: str) -> None:
+    with pytest.raises(RequestError, match="no address with a port, such as tcp://head:8786"):
+        Workers(scheduler=address)
