@@ -107,7 +107,7 @@ def _with_sizes(measured: pl.DataFrame, measured_in: Folder, dedup: Dedup, recor
     sizes = survivors.group_columns(dedup)
     table = "semantic" if dedup.semantic else "near" if dedup.near else "exact"
     is_there = bool((measured_in / table).names(".parquet"))
-    if not is_there or (dedup.near and found_counts(measured_in) != record.near):
+    if not is_there or (table != "exact" and found_counts(measured_in, table) != getattr(record, table)):
         return measured.with_columns(pl.lit(None, pl.Int64).alias(name) for name in sizes)
     keys = KeyRange(int(measured["id"][0][: KEY_SPACE_BITS // 4], 16), 2**KEY_SPACE_BITS)
     return survivors.join_groups(measured, measured_in, dedup, keys, has_groups=True)
