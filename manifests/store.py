@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from manifests.contracts import check_version, versioned
-from manifests.errors import RunError
+from manifests.errors import RequestError, RunError
 
 KEY_SPACE_BITS = 32
 """Key ranges are cut by the first 32 bits of a hexadecimal key."""
@@ -123,11 +123,12 @@ class Folder:
         """A path to write to; renamed to `name` when the block ends well, removed when it does not.
 
         Raises:
+            RequestError: the folder cannot be made.
             RunError: the disk is full.
         """
         aside = self.file(f".{name}.{uuid.uuid4().hex[:8]}")
         try:
-            self.fs.makedirs(self.root, exist_ok=True)
+            self._make()
             yield aside
             self.fs.mv(aside, self.file(name))
         except BaseException as error:
@@ -139,6 +140,15 @@ class Folder:
                     "space (`onggi plan` tells how much a run takes) and run the same command again to go on"
                 ) from error
             raise
+
+    def _make(self) -> None:
+        try:
+            self.fs.makedirs(self.root, exist_ok=True)
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+            said = error.strerror or str(error)
+            raise RequestError(f"{self.path}: this folder cannot be made: {said}; name another output") from error
 
     def move_in(self, other: "Folder", name: str) -> None:
         """Put another folder of the same filesystem in the place of this one's `name`."""

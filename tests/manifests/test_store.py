@@ -103,3 +103,9 @@ def test_numbers_of_all_64_bits_are_read_by_range_on_any_filesystem(tmp_path: Pa
         for low, high in ((0, 2**63 - 1), (2**63, 2**64 - 1), (5, 2**63), (6, 7)):
             found = folder.scan_numbers("key", low, high).select("key").collect()["key"].to_list()
             assert found == [value for value in values if low <= value <= high], path
+
+
+def test_a_folder_that_cannot_be_made_is_the_wrong_request(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(RequestError, match=r"taken/out: this folder cannot be made: .*; name another output"):
+        Folder(f"{tmp_path}/taken/out").write_json("a.json", {})
