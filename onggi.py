@@ -240,6 +240,42 @@ def report(run: Run) -> None:
     out.print(write_report(folder, record, Summary.model_validate(folder.read_json(SUMMARY))), soft_wrap=True)
 
 
+@app.command()
+def score(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="Folder of a classifier, or a fastText file; NAME=PATH; several by commas."
+        ),
+    ],
+    source: Annotated[str, typer.Argument(metavar="IN", help="Parquet or JSONL files: a path, a folder or a glob.")],
+    output: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the same files with scores.")],
+    text: Annotated[str, typer.Option(help="Column that is scored.")] = "text",
+    label: Annotated[str | None, typer.Option(help="Of a plain fastText file: the label that counts.")] = None,
+    workers: NWorkers = 1,
+    scheduler: Scheduler = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score documents: adds NAME_score and NAME_int_score to every row. Files that are done are not done again."""
+    from curation.score import models_of, score_files, scored_inputs
+    from manifests.engine import open_engine
+    from manifests.store import resolve
+
+    models, folder = models_of(model, label, _here()), resolve(output, _here())
+    inputs = scored_inputs(resolve(source, _here()))
+    with _progress() as progress, open_engine(_workers(workers, scheduler)) as engine:
+        done = score_files(inputs, folder, models, text, engine, progress)
+    if as_json:
+        _print_json(done)
+        return
+    rate = (
+        f", {done.text_bytes / 1e6 / done.seconds:.1f} MB of text/s" if not done.was_there else ", all there already"
+    )
+    out.print(
+        f"{done.n_docs:,} documents in {len(inputs):,} files, {done.n_scored:,} with a score{rate}", highlight=False
+    )
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         out.print(version())

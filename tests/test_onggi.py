@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import onggi
+from classifiers.language import LID176
 from tests.scenarios.runs import MANIFEST, lay_out
 
 LIGHT = MANIFEST.replace("signals: true", "signals: false").replace(
@@ -148,3 +149,18 @@ def test_ctrl_c_leaves_a_run_that_goes_on(run, tmp_path: Path, monkeypatch: pyte
     parts = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/measured").iterdir()}
     assert run("curate", str(path))[0] == 0
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out/measured").iterdir()} == parts
+
+
+def test_scores_on_the_command_line(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jsonl").write_text('{"text": "This is plain English prose."}\n{"text": "이것은 한국어다."}\n')
+    command = ("score", f"english={LID176}", f"{tmp_path}/in", f"{tmp_path}/out", "--label", "en")
+    code, out, _ = run(*command)
+    assert code == 0
+    assert "2 documents in 1 files, 2 with a score" in out
+    rows = [json.loads(line) for line in (tmp_path / "out/a.jsonl").read_text().splitlines()]
+    assert [row["english_int_score"] for row in rows] == [1, 0]
+    assert "all there already" in run(*command)[1]
+    code, _, err = run("score", f"{LID176}", f"{tmp_path}/in", f"{tmp_path}/out")
+    assert code == 2
+    assert "--label" in err

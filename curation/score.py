@@ -1,0 +1,278 @@
+"""Scores for documents in any Parquet or JSONL file: the same rows, with two more columns per model.
+
+A file is scored by one task in bounded batches and appears whole or not at all; one that is there already, for the
+same input and models, is not scored again.
+"""
+
+import contextlib
+import gzip
+import io
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, BinaryIO
+
+import fsspec
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import xxhash
+import zstandard
+
+from classifiers.scorer import Scorer, Scores
+from curation.read_jsonl import codec_of
+from curation.read_stream import GZIP, ZSTD, Codec, digest_range, open_input
+from manifests.engine import Engine, map_shards
+from manifests.errors import RequestError, RunError
+from manifests.store import Folder, resolve
+
+ENDINGS = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".ndjson.gz", ".ndjson.zst")
+ROWS_AT_ONCE = 4096
+NOTES = "scores"
+"""Folder of a note per scored file, written after it."""
+
+Progress = Callable[[str, float, float, str], None]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model and what its columns are called: NAME_score and NAME_int_score."""
+
+    name: str
+    path: str
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class ScoreTask:
+    """One file to score; pickles to a worker."""
+
+    path: str
+    output: str
+    name: str
+    text: str
+    models: tuple[Model, ...]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What became of one file."""
+
+    n_docs: int
+    n_scored: int
+    text_bytes: int
+    was_there: bool = False
+    seconds: float = 0.0
+
+
+def models_of(text: str, label: str | None, base: str) -> list[Model]:
+    """Models as given on the command line: PATH or NAME=PATH, several by commas; paths start at `base`.
+
+    Raises:
+        RequestError: two have one name, or a name cannot be that of a column.
+    """
+    models = []
+    for item in text.split(","):
+        name, equals, path = item.rpartition("=")
+        path = path.rstrip("/")
+        name = name if equals else path.rsplit("/", 1)[-1].split(".")[0]
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+            raise RequestError(f"{item}: {name!r} cannot be the name of a column; give one: NAME={path}")
+        models.append(Model(name, resolve(path, base), label))
+    names = [model.name for model in models]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise RequestError(f"two models are called {twice[0]}; give them names: NAME=PATH")
+    return models
+
+
+def scored_inputs(path: str) -> list[str]:
+    """The Parquet and JSONL files of a path, a folder or a glob, ordered by name.
+
+    Raises:
+        RequestError: there are none.
+    """
+    filesystem, inner = fsspec.core.url_to_fs(path)
+    pattern = f"{inner.rstrip('/')}/*" if filesystem.isdir(inner) else inner
+    found = sorted(name for name in filesystem.glob(pattern) if filesystem.isfile(name))
+    chosen = [name for name in found if name.lower().endswith(ENDINGS)]
+    if not chosen:
+        raise RequestError(f"{path}: no file there ends in one of {', '.join(ENDINGS)}")
+    return [filesystem.unstrip_protocol(name) if "://" in path else name for name in chosen]
+
+
+def score_files(
+    inputs: Sequence[str],
+    output: str,
+    models: Sequence[Model],
+    text: str = "text",
+    engine: Engine | int = 1,
+    progress: Progress = lambda step, done, total, note: None,
+) -> Scored:
+    """Score files into a folder, under their own names.
+
+    Args:
+        inputs: paths or fsspec URLs of Parquet and JSONL (.gz, .zst) files, whose names differ.
+        output: folder.
+        models: at least one.
+        text: the column that is scored.
+        engine: where to work, or a number of processes.
+        progress: is told how many files are done.
+
+    Raises:
+        RequestError: a file has no such column, has a column of that name already, or is of another format.
+        RunError: a line is no JSON object.
+    """
+    names = [path.rsplit("/", 1)[-1] for path in inputs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise RequestError(f"two inputs are called {twice[0]}: score them into folders of their own")
+    for model in models:
+        _scorer(model)  # a model that is not there stops everything, before anything is written
+    tasks = [ScoreTask(path, output, name, text, tuple(models)) for path, name in zip(inputs, names, strict=True)]
+    done, started = list[Scored](), time.perf_counter()
+    progress("score", 0, len(tasks), "")
+    for _, scored in map_shards(score_file, tasks, engine):
+        done.append(scored)
+        progress("score", len(done), len(tasks), f"{sum(part.n_docs for part in done):,} documents")
+    return Scored(
+        sum(part.n_docs for part in done),
+        sum(part.n_scored for part in done),
+        sum(part.text_bytes for part in done),
+        all(part.was_there for part in done),
+        time.perf_counter() - started,
+    )
+
+
+def score_file(task: ScoreTask) -> Scored:
+    """Score one file."""
+    folder, notes = Folder(task.output), Folder(task.output) / NOTES
+    with open_input(task.path) as file:
+        size_bytes = file.seek(0, 2)
+        fingerprint = _fingerprint(task, digest_range(file, 0, size_bytes))
+        if folder.exists(task.name) and notes.exists(f"{task.name}.json"):
+            note = notes.read_json(f"{task.name}.json")
+            if note.pop("fingerprint") == fingerprint:
+                return Scored(**{**note, "was_there": True})
+        file.seek(0)
+        is_parquet = file.read(4) == b"PAR1"
+        with folder.writing(task.name) as path, folder.fs.open(path, "wb") as out:
+            scored = _score_parquet(task, file, out) if is_parquet else _score_jsonl(task, file, out)
+    notes.write_json(f"{task.name}.json", {**asdict(scored), "fingerprint": fingerprint})
+    return scored
+
+
+def _fingerprint(task: ScoreTask, digest: bytes) -> str:
+    models = [[model.name, _scorer(model).fingerprint] for model in task.models]
+    return xxhash.xxh3_64_hexdigest(orjson.dumps([digest.hex(), task.text, models]))
+
+
+@lru_cache(8)
+def _scorer(model: Model) -> Scorer:
+    return Scorer(model.path, model.label)
+
+
+def _score_parquet(task: ScoreTask, file: BinaryIO, out: BinaryIO) -> Scored:
+    try:
+        source = pq.ParquetFile(file)
+    except pa.ArrowException as error:
+        raise RequestError(f"{task.path}: is no Parquet file that can be read: {error}") from error
+    _check_columns(task, source.schema_arrow.names)
+    kind = source.schema_arrow.field(task.text).type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        raise RequestError(f"{task.path}: the column {task.text!r} holds {kind}; expected text")
+    schema = source.schema_arrow
+    for name, column in _columns(task):
+        schema = schema.append(pa.field(name, column))
+    total = Scored(0, 0, 0)
+    with pq.ParquetWriter(out, schema, compression="zstd") as writer:
+        for batch in source.iter_batches(batch_size=ROWS_AT_ONCE):
+            texts = batch.column(task.text).cast(pa.large_string())
+            scores = [_scorer(model).score(texts) for model in task.models]
+            columns = [*batch.columns, *(column for found in scores for column in (found.score, found.int_score))]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+            total = _added(total, texts, scores)
+    return total
+
+
+def _score_jsonl(task: ScoreTask, file: BinaryIO, out: BinaryIO) -> Scored:
+    total = Scored(0, 0, 0)
+    codec = codec_of(file, task.path)
+    file.seek(0)
+    with _decoded(file, codec) as lines, _encoded(out, codec) as written:
+        for start, rows in _rows(task, lines):
+            if start == 1:
+                _check_columns(task, list(rows[0]))
+            texts = pa.array([row.get(task.text) for row in rows], pa.large_string())
+            scores = [_scorer(model).score(texts) for model in task.models]
+            for (name, _), column in zip(
+                _columns(task), [c for s in scores for c in (s.score, s.int_score)], strict=True
+            ):
+                for row, value in zip(rows, column.to_pylist(), strict=True):
+                    row[name] = value
+            written.write(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+            total = _added(total, texts, scores)
+    return total
+
+
+def _rows(task: ScoreTask, lines: BinaryIO) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """(number of its first line, objects) of each batch of lines that are not blank."""
+    rows: list[dict[str, Any]] = []
+    first = 1
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = orjson.loads(line)
+        except ValueError as error:
+            raise RunError(f"{task.path}:{number}: is no JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise RunError(f"{task.path}:{number}: found {type(row).__name__}; expected a JSON object")
+        if not isinstance(row.get(task.text), str | None):
+            found = type(row[task.text]).__name__
+            raise RunError(f"{task.path}:{number}: {task.text!r} holds {found}; expected text")
+        rows.append(row)
+        if len(rows) == ROWS_AT_ONCE:
+            yield first, rows
+            first, rows = number + 1, []
+    if rows:
+        yield first, rows
+
+
+def _decoded(file: BinaryIO, codec: Codec | None) -> Any:
+    if codec is GZIP:
+        return gzip.open(file, "rb")
+    if codec is ZSTD:
+        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
+    return io.BufferedReader(file)
+
+
+def _encoded(out: BinaryIO, codec: Codec | None) -> Any:
+    if codec is GZIP:
+        return gzip.GzipFile(fileobj=out, mode="wb", mtime=0)
+    if codec is ZSTD:
+        return zstandard.ZstdCompressor().stream_writer(out, closefd=False)
+    return contextlib.nullcontext(out)
+
+
+def _columns(task: ScoreTask) -> list[tuple[str, pa.DataType]]:
+    """Names and types of the columns that are added."""
+    kinds = (("score", pa.float64()), ("int_score", pa.int64()))
+    return [(f"{model.name}_{name}", kind) for model in task.models for name, kind in kinds]
+
+
+def _check_columns(task: ScoreTask, names: Sequence[str]) -> None:
+    if task.text not in names:
+        raise RequestError(f"{task.path}: has no column {task.text!r} (--text); found: {', '.join(names)}")
+    if there := [name for name, _ in _columns(task) if name in names]:
+        raise RequestError(f"{task.path}: has a column {there[0]} already; call the model otherwise: NAME=MODEL")
+
+
+def _added(total: Scored, texts: pa.LargeStringArray, scores: Sequence[Scores]) -> Scored:
+    n_scored = len(texts) - scores[0].score.null_count
+    text_bytes = int(pc.sum(pc.binary_length(texts)).as_py() or 0)
+    return Scored(total.n_docs + len(texts), total.n_scored + n_scored, total.text_bytes + text_bytes)
