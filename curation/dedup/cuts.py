@@ -14,7 +14,8 @@ _ZERO_WIDTH_JOINER = "\u200d"
 _EXTENDS = frozenset("\u200c\u200d\uff9e\uff9f\u0e33\u0eb3")
 _PREPENDED = frozenset(
     "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e"
-    "\U000110bd\U000110cd\U000111c2\U000111c3\U000113d1\U0001193f\U00011941\U00011a84\U00011f02"
+    "\U000110bd\U000110cd\U000111c2\U000111c3\U000113d1\U0001193f\U00011941\U00011a84"
+    "\U00011a85\U00011a86\U00011a87\U00011a88\U00011a89\U00011d46\U00011f02"
 )
 _VIRAMA = 9  # canonical combining class of signs that join the consonants at both sides
 
@@ -42,7 +43,7 @@ def is_boundary(text: str, i: int) -> bool:
 
 def _extends(character: str) -> bool:
     n = ord(character)
-    is_mark = unicodedata.category(character) in ("Mn", "Me", "Mc")
+    is_mark = unicodedata.category(character) in ("Mn", "Me", "Mc", "Cn")  # Cn: newer than this Python, so it may be
     return is_mark or character in _EXTENDS or 0x1F3FB <= n <= 0x1F3FF or 0xE0020 <= n <= 0xE007F
 
 

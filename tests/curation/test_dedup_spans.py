@@ -114,9 +114,18 @@ def test_what_was_found_is_not_looked_for_again(tmp_path: Path) -> None:
 
 @given(st.lists(st.sampled_from(CHARACTERS) | st.characters(exclude_categories=["Cs"]), max_size=12).map("".join))
 @example("\u0600a\u200d👧🇰🇷🇰ᄒ\u1161\u11abक्\u200dष\r\n")
+@example("a\U00011f00")  # a mark of Unicode 15, which Python 3.11 does not know
 def test_a_boundary_never_cuts_a_grapheme_cluster(text: str) -> None:
     ends = {0, *(found.end() for found in regex.finditer(r"\X", text))}
     assert all(i in ends for i in range(len(text) + 1) if is_boundary(text, i))
+
+
+@pytest.mark.slow
+def test_no_character_at_all_is_cut_from_a_letter_that_it_belongs_to() -> None:
+    for character in map(chr, [*range(0x20, 0xD800), *range(0xE000, 0x110000)]):
+        for text in (f"a{character}", f"{character}a"):
+            together = len(regex.findall(r"\X", text)) == 1
+            assert not (together and is_boundary(text, 1)), f"U+{ord(character):04X}"
 
 
 def test_plain_text_can_be_cut_between_any_two_characters() -> None:
