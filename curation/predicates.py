@@ -39,6 +39,14 @@ ORDER: dict[type[exp.Expr], str] = {
     exp.LT: "<",
     exp.LTE: "<=",
 }
+_MIRROR_IMAGES: dict[type[exp.Expr], type[exp.Binary]] = {
+    exp.EQ: exp.EQ,
+    exp.NEQ: exp.NEQ,
+    exp.GT: exp.LT,
+    exp.GTE: exp.LTE,
+    exp.LT: exp.GT,
+    exp.LTE: exp.GTE,
+}
 MIRRORED = {"=": "=", "<>": "<>", ">": "<", ">=": "<=", "<": ">", "<=": ">="}
 CONDITIONS = (exp.And, exp.Or, exp.Not, exp.In, exp.Between, exp.Is, exp.Like, exp.ILike)
 ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg)
@@ -227,6 +235,9 @@ def _compile(tree: exp.Expr, columns: Mapping[str, pa.DataType]) -> pl.Expr:
         if isinstance(node, (exp.Div, exp.Mod)):
             divisor = exp.Nullif(this=node.expression.copy(), expression=exp.Literal.number(0))
             return type(node)(this=node.this.copy(), expression=divisor)
+        image = _MIRROR_IMAGES.get(type(node))
+        if image and _is_number(node.this):  # Polars makes one row of `3 = column` where all of it is null
+            return image(this=node.expression.copy(), expression=node.this.copy())
         return node
 
     # bottom up, so that a guarded column inside a divisor is not visited again

@@ -6,7 +6,7 @@ import sqlite3
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curation.predicates import Comparison, dotted_columns, parse_predicate, set_threshold
@@ -91,6 +91,7 @@ any_row = st.builds(
 
 @settings(max_examples=300, deadline=None)
 @given(conditions, st.lists(any_row, min_size=1, max_size=8))
+@example("-3 = score", [row(score=float("nan"))] * 2)
 def test_agrees_with_sqlite(sql: str, rows: list[Row]) -> None:
     assert evaluate(sql, rows) == sqlite_says(sql, rows)
 
