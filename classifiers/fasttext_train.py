@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from classifiers.fasttext_file import LABEL_PREFIX
 from manifests.errors import RequestError, RunError
-from manifests.house import HOME
+from manifests.house import child_environment
 
 ZEROED = "255"
 """Of MALLOC_PERTURB_: glibc fills new blocks with its complement."""
@@ -138,11 +138,10 @@ def plain_lines(texts: pa.LargeStringArray) -> pa.LargeStringArray:
 
 def _run(task: dict[str, Any]) -> None:
     """Train in a process whose memory is zeroed."""
-    path = os.pathsep.join([str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
         [sys.executable, "-c", "from classifiers.fasttext_train import main; main()"],
         input=json.dumps(task),
-        env={**os.environ, "MALLOC_PERTURB_": ZEROED, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        env=child_environment(MALLOC_PERTURB_=ZEROED, OMP_NUM_THREADS="1"),
         capture_output=True,
         text=True,
         check=False,

@@ -1,5 +1,6 @@
 """That the packages in use are Onggi's own: their names are common words, which others use too."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -7,6 +8,12 @@ from manifests.errors import RequestError
 
 PACKAGES = ("training", "synth", "curation", "classifiers", "manifests")
 HOME = Path(__file__).resolve().parent.parent
+
+
+def child_environment(**more: str) -> dict[str, str]:
+    """The environment of a Python process that is to import these very packages, with more variables set."""
+    path = os.pathsep.join([str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path, **more}
 
 
 def check_packages() -> None:

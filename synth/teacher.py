@@ -22,7 +22,7 @@ import orjson
 import psutil
 
 from manifests.errors import RequestError, RunError
-from manifests.house import HOME
+from manifests.house import child_environment
 from manifests.schema_teacher import Sampling
 from manifests.schema_teacher import Teacher as Settings
 from manifests.store import resolve
@@ -232,12 +232,11 @@ class _Courier:
     """The process that asks: started here, in a session of its own, so that what ends this process spares it."""
 
     def __init__(self, settings: Settings, answers: Path, lock: int) -> None:
-        path = os.pathsep.join([str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from synth.courier import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
+            env=child_environment(),
             pass_fds=[lock],
             start_new_session=True,
         )
