@@ -193,7 +193,7 @@ def _score_parquet(task: ScoreTask, file: BinaryIO, out: BinaryIO) -> Scored:
         for batch in source.iter_batches(batch_size=ROWS_AT_ONCE):
             texts = batch.column(task.text).cast(pa.large_string())
             scores = [_scorer(model).score(texts) for model in task.models]
-            columns = [*batch.columns, *(column for found in scores for column in (found.score, found.int_score))]
+            columns = [*batch.columns, *_arrays(scores)]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
             total = _added(total, texts, scores)
     return total
@@ -209,9 +209,7 @@ def _score_jsonl(task: ScoreTask, file: BinaryIO, out: BinaryIO) -> Scored:
                 _check_columns(task, list(rows[0]))
             texts = pa.array([row.get(task.text) for row in rows], pa.large_string())
             scores = [_scorer(model).score(texts) for model in task.models]
-            for (name, _), column in zip(
-                _columns(task), [c for s in scores for c in (s.score, s.int_score)], strict=True
-            ):
+            for (name, _), column in zip(_columns(task), _arrays(scores), strict=True):
                 for row, value in zip(rows, column.to_pylist(), strict=True):
                     row[name] = value
             written.write(b"".join(orjson.dumps(row) + b"\n" for row in rows))
@@ -263,6 +261,11 @@ def _columns(task: ScoreTask) -> list[tuple[str, pa.DataType]]:
     """Names and types of the columns that are added."""
     kinds = (("score", pa.float64()), ("int_score", pa.int64()))
     return [(f"{model.name}_{name}", kind) for model in task.models for name, kind in kinds]
+
+
+def _arrays(scores: Sequence[Scores]) -> list[pa.Array]:
+    """What stands in the columns that are added."""
+    return [column for found in scores for column in (found.score, found.int_score)]
 
 
 def _check_columns(task: ScoreTask, names: Sequence[str]) -> None:
