@@ -3,46 +3,25 @@
 A plain fastText file serves as well, such as DCLM's: what it says of one label is the score.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from classifiers.fasttext_models import FastTextModel
+from classifiers.cards import CARD, Card, FastTextCard, LanguagesCard, read_card
+from classifiers.fasttext_score import FastTextScore
+from classifiers.language import LanguageIdentifier
 from manifests.errors import RequestError
 
-CARD = "classifier.json"
 MIN_SCORE, MAX_SCORE = 0, 5
 """Of `NAME_int_score` where labels are ordinal, as FineWeb-Edu clips its own."""
 
-
-class Card(BaseModel):
-    """What `classifier.json` holds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: Literal["onggi-classifier"] = "onggi-classifier"
-    version: Literal[1] = 1
-    kind: Literal["fasttext"] = "fasttext"
-    model: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")
-    """File name of the weights, beside this file."""
-    values: dict[str, float] | None = None
-    """What each label stands for: the score is the expectation over all of them."""
-    positive: str | None = None
-    """Instead: the label whose probability is the score."""
-
-    @model_validator(mode="after")
-    def _one_score(self) -> "Card":
-        if (self.values is None) == (self.positive is None):
-            raise ValueError("give either `values` of all labels or the `positive` one")
-        return self
+SHIPPED = Path(__file__).parent / "models"
 
 
 @dataclass(frozen=True)
@@ -53,6 +32,18 @@ class Scores:
     """float64: the expectation of the label, or a probability."""
     int_score: pa.Array
     """int64: rounded and clipped to 0 to 5; of a probability, whether it is at least one half."""
+
+
+class ScoringModel(Protocol):
+    """A model of some kind."""
+
+    digest: str
+    """Changes when scores may."""
+    is_ordinal: bool
+    """Whether scores are on the scale 0 to 5, and not a probability."""
+
+    def score(self, texts: pa.LargeStringArray) -> pa.Array:
+        """float64 of n texts, null where there is nothing to judge by."""
 
 
 class Scorer:
@@ -69,54 +60,92 @@ class Scorer:
             RequestError: there is no such model, it cannot be read, or it has no such label; says what is there.
         """
         path = Path(path)
-        card, file = self._card(path, label)
-        self._model = FastTextModel(file)
-        self.fingerprint = xxhash.xxh3_64_hexdigest(f"{card.model_dump_json()} {self._model.digest}".encode())
+        card = _card(path, label)
+        if isinstance(card, LanguagesCard):
+            self._models = {
+                language: _load(path / name, read_card(path / name)) for language, name in card.models.items()
+            }
+        else:
+            self._models = {"": _load(path, card)}
+        self._identifier = LanguageIdentifier() if self.by_language else None
+        digests = {language: model.digest for language, model in self._models.items()}
+        how = self._identifier.fingerprint if self._identifier else ""
+        self.fingerprint = xxhash.xxh3_64_hexdigest(f"{card.model_dump_json()} {digests} {how}".encode())
         """Changes when scores may."""
-        named = set(card.values) if card.values is not None else {str(card.positive)}
-        unknown = sorted(named - set(self._model.labels))
-        missing = sorted(set(self._model.labels) - named) if card.values is not None else []
-        if unknown or missing:
-            wrong = f"it has no label {unknown[0]!r}" if unknown else f"the label {missing[0]!r} has no value"
-            raise RequestError(f"{path}: {wrong}; its labels: {', '.join(sorted(self._model.labels))}")
-        weights = card.values or {str(card.positive): 1.0}
-        self._weights = np.array([weights.get(name, 0.0) for name in self._model.labels])
-        self._is_ordinal = card.values is not None
 
-    @staticmethod
-    def _card(path: Path, label: str | None) -> tuple[Card, Path]:
-        if not path.is_dir():
-            if label is None:
-                raise RequestError(
-                    f"{path}: is no folder with a {CARD}; of a plain fastText file say which label counts: --label hq"
-                )
-            return Card(model=path.name.lstrip("."), positive=label), path
-        try:
-            card = Card.model_validate(orjson.loads((path / CARD).read_bytes()))
-        except FileNotFoundError as error:
-            raise RequestError(f"{path}: holds no {CARD}, so it is no classifier of Onggi") from error
-        except (ValueError, ValidationError) as error:
-            raise RequestError(f"{path / CARD}: cannot be read: {error}") from error
-        return card, path / card.model
+    @property
+    def by_language(self) -> bool:
+        """Whether the language of a text picks the model."""
+        return "" not in self._models
 
-    def score(self, texts: pa.LargeStringArray) -> Scores:
-        """Scores of n texts."""
-        top = self._model.predict(texts, len(self._model.labels))
-        score = self._expectation(top.label, top.score)
-        known = pc.and_(pc.is_valid(texts), pa.array(top.label[:, 0] >= 0))
-        rounded = score.round().clip(MIN_SCORE, MAX_SCORE) if self._is_ordinal else score >= 0.5
-        return Scores(
-            pc.if_else(known, pa.array(score), pa.scalar(None, pa.float64())),
-            pc.if_else(known, pa.array(rounded.astype(np.int64)), pa.scalar(None, pa.int64())),
+    @property
+    def languages(self) -> list[str]:
+        """The languages that it has a model for; empty where one model is for all."""
+        return sorted(self._models) if self.by_language else []
+
+    def score(self, texts: pa.LargeStringArray, languages: pa.Array | None = None) -> Scores:
+        """Scores of n texts.
+
+        Args:
+            texts: shape (n,).
+            languages: of the texts (BCP 47), where they are known; else they are identified if the model needs them.
+        """
+        if not self.by_language:
+            return _scores(self._models[""].score(texts), self._models[""].is_ordinal)
+        assert self._identifier
+        if languages is None:
+            languages = self._identifier.identify(texts).language
+        return _by_language(self._models, texts, languages)
+
+
+def _by_language(models: Mapping[str, ScoringModel], texts: pa.LargeStringArray, languages: pa.Array) -> Scores:
+    """Each text by the model of its language."""
+    which = pc.fill_null(pc.index_in(languages, pa.array(list(models), languages.type)), -1).to_numpy()
+    rows = [np.flatnonzero(which == number) for number in range(-1, len(models))]
+    nothing = pa.nulls(len(rows[0]), pa.float64())
+    found = [Scores(nothing, nothing.cast(pa.int64()))]
+    for model, mine in zip(models.values(), rows[1:], strict=True):
+        found.append(_scores(model.score(texts.take(pa.array(mine))), model.is_ordinal))
+    back = pa.array(np.argsort(np.concatenate(rows), kind="stable"))
+    return Scores(
+        pa.concat_arrays([part.score for part in found]).take(back),
+        pa.concat_arrays([part.int_score for part in found]).take(back),
+    )
+
+
+def _scores(score: pa.Array, is_ordinal: bool) -> Scores:
+    values = score.to_numpy(zero_copy_only=False)
+    rounded = values.round().clip(MIN_SCORE, MAX_SCORE) if is_ordinal else values >= 0.5
+    whole = pa.array(np.nan_to_num(rounded.astype(float)).astype(np.int64))
+    return Scores(score, pc.if_else(pc.is_valid(score), whole, pa.scalar(None, pa.int64())))
+
+
+def _card(path: Path, label: str | None) -> Card:
+    if path.is_dir():
+        return read_card(path)
+    if label is None:
+        raise RequestError(
+            f"{path}: is no folder with a {CARD}; of a plain fastText file say which label counts: --label hq"
         )
-
-    def _expectation(
-        self, label: npt.NDArray[np.int64], probability: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.float64]:
-        total: npt.NDArray[np.float64] = (self._weights[label] * probability * (label >= 0)).sum(axis=1)
-        return total
+    return FastTextCard(model=path.name.lstrip("."), positive=label)
 
 
-def write_card(folder: Path, card: Card) -> None:
-    """Make a folder a classifier."""
-    (folder / CARD).write_bytes(orjson.dumps(card.model_dump(exclude_none=True), option=orjson.OPT_INDENT_2) + b"\n")
+def _load(path: Path, card: Card) -> ScoringModel:
+    """The model of a card; `path` is its folder, or a plain fastText file."""
+    match card:
+        case FastTextCard():
+            return FastTextScore(path / card.model if path.is_dir() else path, card)
+        case LanguagesCard():
+            raise RequestError(f"{path / CARD}: a model of a language cannot be one of languages itself")
+
+
+def shipped_models() -> list[str]:
+    """Names of the classifiers that come with Onggi."""
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CARD}"))
+
+
+def find_model(path: str, shipped: str) -> str:
+    """The path of a model: as it is where something lies there, else the shipped model called `shipped`."""
+    if Path(path).exists() or shipped not in shipped_models():
+        return path
+    return str(SHIPPED / shipped)

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import xxhash
 import zstandard
 
-from classifiers.scorer import Scorer, Scores
+from classifiers.scorer import Scorer, Scores, find_model
 from curation.read_jsonl import codec_of
 from curation.read_stream import GZIP, ZSTD, Codec, digest_range, open_input
 from manifests.engine import Engine, map_shards
@@ -31,6 +31,8 @@ from manifests.store import Folder, resolve
 
 ENDINGS = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".ndjson.gz", ".ndjson.zst")
 ROWS_AT_ONCE = 4096
+LANGUAGE = "language"
+"""Column that says which model of several a text is for, as `onggi curate` writes it; else it is identified."""
 NOTES = "scores"
 """Folder of a note per scored file, written after it."""
 
@@ -84,7 +86,7 @@ def models_of(text: str, label: str | None, base: str) -> list[Model]:
         name = name if equals else path.rsplit("/", 1)[-1].split(".")[0]
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
             raise RequestError(f"{item}: {name!r} cannot be the name of a column; give one: NAME={path}")
-        models.append(Model(name, resolve(path, base), label))
+        models.append(Model(name, find_model(resolve(path, base), path), label))
     names = [model.name for model in models]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise RequestError(f"two models are called {twice[0]}; give them names: NAME=PATH")
@@ -188,11 +190,13 @@ def _score_parquet(task: ScoreTask, file: BinaryIO, out: BinaryIO) -> Scored:
     schema = source.schema_arrow
     for name, column in _columns(task):
         schema = schema.append(pa.field(name, column))
+    has_language = LANGUAGE in schema.names and pa.types.is_string(schema.field(LANGUAGE).type)
     total = Scored(0, 0, 0)
     with pq.ParquetWriter(out, schema, compression="zstd") as writer:
         for batch in source.iter_batches(batch_size=ROWS_AT_ONCE):
             texts = batch.column(task.text).cast(pa.large_string())
-            scores = [_scorer(model).score(texts) for model in task.models]
+            languages = batch.column(LANGUAGE) if has_language else None
+            scores = [_scorer(model).score(texts, languages) for model in task.models]
             columns = [*batch.columns, *_arrays(scores)]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
             total = _added(total, texts, scores)
@@ -208,7 +212,9 @@ def _score_jsonl(task: ScoreTask, file: BinaryIO, out: BinaryIO) -> Scored:
             if start == 1:
                 _check_columns(task, list(rows[0]))
             texts = pa.array([row.get(task.text) for row in rows], pa.large_string())
-            scores = [_scorer(model).score(texts) for model in task.models]
+            languages = [row.get(LANGUAGE) for row in rows]
+            known = pa.array(languages, pa.string()) if all(isinstance(found, str) for found in languages) else None
+            scores = [_scorer(model).score(texts, known) for model in task.models]
             for (name, _), column in zip(_columns(task), _arrays(scores), strict=True):
                 for row, value in zip(rows, column.to_pylist(), strict=True):
                     row[name] = value

@@ -1,14 +1,16 @@
 """Scores of a model on disk, against fastText itself."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from classifiers.cards import CARD, FastTextCard, LanguagesCard, write_card
 from classifiers.fasttext_train import FastTextSettings, train_fasttext
-from classifiers.scorer import CARD, Card, Scorer, write_card
+from classifiers.scorer import Scorer
 from manifests.errors import RequestError
 
 fasttext = pytest.importorskip("fasttext")
@@ -22,7 +24,7 @@ LABELS = [str((0, 2, 5)[k % 3]) for k in range(90)]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("edu")
     train_fasttext(TEXTS, LABELS, made / "model.bin", FastTextSettings(dim=8, bucket=500, epoch=20, lr=0.5))
-    write_card(made, Card(model="model.bin", values={"0": 0.0, "2": 2.0, "5": 5.0}))
+    write_card(made, FastTextCard(model="model.bin", values={"0": 0.0, "2": 2.0, "5": 5.0}))
     return made
 
 
@@ -62,13 +64,16 @@ def test_where_there_is_nothing_to_judge_by_there_is_no_score(folder: Path) -> N
 @pytest.mark.parametrize(
     ("card", "message"),
     [
-        ({"model": "model.bin", "values": {"0": 0}}, "the label '2' has no value; its labels: 0, 2, 5"),
-        ({"model": "model.bin", "positive": "hq"}, "it has no label 'hq'; its labels: 0, 2, 5"),
-        ({"model": "model.bin"}, "give either `values`"),
-        ({"model": "../model.bin", "positive": "0"}, "should match pattern"),
-        ({"model": "none.bin", "positive": "0"}, "no such file"),
-        ({"model": "model.bin", "positive": "0", "code": "x"}, "Extra inputs are not permitted"),
-        ({"model": "model.bin", "positive": "0", "version": 2}, "version"),
+        (
+            {"kind": "fasttext", "model": "model.bin", "values": {"0": 0}},
+            "the label '2' has no value; its labels: 0, 2, 5",
+        ),
+        ({"kind": "fasttext", "model": "model.bin", "positive": "hq"}, "it has no label 'hq'; its labels: 0, 2, 5"),
+        ({"kind": "fasttext", "model": "model.bin"}, "give either `values`"),
+        ({"kind": "fasttext", "model": "../model.bin", "positive": "0"}, "should match pattern"),
+        ({"kind": "fasttext", "model": "none.bin", "positive": "0"}, "no such file"),
+        ({"kind": "fasttext", "model": "model.bin", "positive": "0", "code": "x"}, "Extra inputs are not permitted"),
+        ({"kind": "fasttext", "model": "model.bin", "positive": "0", "version": 2}, "version"),
     ],
 )
 def test_a_folder_that_is_no_classifier(folder: Path, tmp_path: Path, card: dict[str, object], message: str) -> None:
@@ -87,4 +92,23 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         Scorer(tmp_path / "model.bin", label="x")
     (tmp_path / CARD).write_text("{")
     with pytest.raises(RequestError, match=r"classifier\.json: cannot be read"):
+        Scorer(tmp_path)
+
+
+def test_the_language_picks_the_model(folder: Path, tmp_path: Path) -> None:
+    write_card(tmp_path, LanguagesCard(models={"ko": "ko", "en": "en"}))
+    for name, values in (("ko", {"0": 0.0, "2": 2.0, "5": 5.0}), ("en", {"0": 5.0, "2": 2.0, "5": 0.0})):
+        shutil.copytree(folder, tmp_path / name)
+        write_card(tmp_path / name, FastTextCard(model="model.bin", values=values))
+    texts = pa.array(["원리 개념 정의", "원리", "원리 개념", None, "할인 광고"], pa.large_string())
+    found = Scorer(tmp_path).score(texts, pa.array(["ko", "en", "ja", "ko", None]))
+    plain = Scorer(folder).score(texts).score.to_pylist()
+    assert found.score.to_pylist()[:2] == [plain[0], pytest.approx(5 - plain[1], abs=0.3)]
+    assert found.score.to_pylist()[2:] == [None, None, None]
+    assert found.int_score.to_pylist()[2:] == [None, None, None]
+    identified = Scorer(tmp_path).score(texts).score.to_pylist()
+    assert identified == [plain[0], plain[1], plain[2], None, plain[4]]
+    assert Scorer(tmp_path).languages == ["en", "ko"]
+    write_card(tmp_path / "ko", LanguagesCard(models={"ko": "ko"}))
+    with pytest.raises(RequestError, match="cannot be one of languages itself"):
         Scorer(tmp_path)

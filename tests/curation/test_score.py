@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from classifiers.cards import FastTextCard, write_card
 from classifiers.fasttext_train import FastTextSettings, train_fasttext
-from classifiers.scorer import Card, Scorer, write_card
+from classifiers.scorer import Scorer
 from curation import score
 from curation.score import Model, models_of, score_files, scored_inputs
 from manifests.errors import RequestError, RunError
@@ -27,7 +28,7 @@ def edu(tmp_path_factory: pytest.TempPathFactory) -> Model:
     texts = pa.array(TEXTS[:50], pa.large_string())
     labels = [str(k % 2 * 5) for k in range(50)]
     train_fasttext(texts, labels, folder / "model.bin", FastTextSettings(dim=8, bucket=500, epoch=20, lr=0.5))
-    write_card(folder, Card(model="model.bin", values={"0": 0.0, "5": 5.0}))
+    write_card(folder, FastTextCard(model="model.bin", values={"0": 0.0, "5": 5.0}))
     return Model("edu", str(folder))
 
 
