@@ -257,12 +257,13 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score documents: adds NAME_score and NAME_int_score to every row. Files that are done are not done again."""
-    from curation.score import models_of, score_files, scored_inputs
+    from classifiers.rows import input_files
+    from curation.score import models_of, score_files
     from manifests.engine import open_engine
     from manifests.store import resolve
 
     models, folder = models_of(model, label, _here()), resolve(output, _here())
-    inputs = scored_inputs(resolve(source, _here()))
+    inputs = input_files(resolve(source, _here()))
     with _progress() as progress, open_engine(_workers(workers, scheduler)) as engine:
         done = score_files(inputs, folder, models, text, engine, progress)
     if as_json:
