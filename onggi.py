@@ -271,7 +271,8 @@ def classifier(
         _print_json({"run": record.model_dump(mode="json"), "summary": summary.model_dump(mode="json")})
         return
     for found in summary.rounds:
-        out.print(f"{'*' if found.number == summary.chosen else ' '} round {found.number}: {found.headline}")
+        mark = "*" if found.number == summary.chosen else " "
+        out.print(f"{mark} round {found.number}: {found.headline}", highlight=False, soft_wrap=True)
     out.print(
         f"\nModel:  onggi score {chosen.name}={folder}/model IN OUT\nReport: {folder}/report.html", soft_wrap=True
     )

@@ -183,7 +183,7 @@ def _round(loop: Loop, number: int, labels: pl.DataFrame, gold: pl.DataFrame) ->
         number, labels, RoundScores(evaluated, scores, is_gold=gold.height > 0), survey, doubtful, manifest
     )
     _write(done, found.model_dump_json().encode())
-    loop.progress(note, n_steps, n_steps, found.headline)
+    loop.progress(note, n_steps, n_steps, f"{found.n_labels:,} labels, recall {found.recall_at_precision:.3f}")
     return found
 
 

@@ -330,6 +330,7 @@ def image(elements: list[ET.Element], texts: list[Text], width: int, height: int
     svg = ET.Element("svg", {"viewBox": f"-8 0 {width + 16} {height}", "aria-hidden": "true"})
     for element in elements:
         drawn = {name: value for name, value in element.attrib.items() if name not in _NOT_DRAWN}
+        drawn.setdefault("fill", "none")  # as Vega's group says, which is left behind
         ET.SubElement(svg, element.tag.removeprefix(f"{{{SVG}}}"), drawn)
     for text in texts:
         place = {"x": f"{text.x:g}", "y": f"{text.y:g}", "text-anchor": text.anchor}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from curation.charts import COLORS, Text, draw, image, layer, short
 
 WIDTH, HEIGHT = 340, 236
-LEFT_X, RIGHT_X, TOP_Y, BOTTOM_Y = 30, 332, 12, 196
+LEFT_X, RIGHT_X, TOP_Y, BOTTOM_Y = 30, 332, 24, 196
 TICKS_Y, TITLE_Y = 209, 228
 DOT_SIZE = 26
 
@@ -71,7 +71,7 @@ def _axis_texts(x: Axis, y: Axis) -> list[Text]:
     ]
     titles = [
         Text(x.title, (LEFT_X + RIGHT_X) / 2, TITLE_Y, "middle", 11, "ink"),
-        Text(y.title, LEFT_X - 24, TOP_Y - 3, "start", 11, "ink"),
+        Text(y.title, LEFT_X - 24, TOP_Y - 12, "start", 11, "ink"),
     ]
     return [*below, *beside, *titles]
 
