@@ -82,23 +82,12 @@ def test_gold_is_never_trained_on(folder: Path, asked: dict[str, Any], tmp_path:
     assert not trained_on & set(gold["text"])
 
 
-@pytest.mark.parametrize(
-    ("name", "call"),
-    [
-        ("train", 1),
-        ("train", 2),
-        ("out_of_fold", 1),
-        ("scores_of", 2),
-        ("judged_round", 2),
-        ("run_step", 1),
-        ("_copy", 1),
-    ],
-)
+@pytest.mark.parametrize(("name", "call"), [("train", 2), ("scores_of", 1), ("judged_round", 1), ("_copy", 1)])
 def test_killed_anywhere_it_ends_the_same(
     folder: Path, asked: dict[str, Any], learnt: Learnt, name: str, call: int, tmp_path: Path
 ) -> None:
     shutil.copytree(folder, tmp_path / "x", ignore=shutil.ignore_patterns("out"), copy_function=shutil.copy2)
-    real, calls = getattr(loop, name), []
+    asked, real, calls = {**asked, "stop": {"rounds": 1, "patience": 2}}, getattr(loop, name), []
 
     def killed(*args: Any, **kwargs: Any) -> Any:
         calls.append(1)
@@ -111,8 +100,8 @@ def test_killed_anywhere_it_ends_the_same(
         with pytest.raises(KilledError):
             run(tmp_path / "x", asked)
     again = run(tmp_path / "x", asked)
-    assert [found.model_dump() for found in again.rounds] == [found.model_dump() for found in learnt.rounds]
-    assert files(tmp_path / "x/out/model") == files(folder / "out/model")
+    assert again.rounds == learnt.rounds[:2]
+    assert files(tmp_path / "x/out/model") == files(folder / f"out/rounds/{again.chosen:02d}/model")
 
 
 def test_rounds_that_are_there_are_not_done_again(
