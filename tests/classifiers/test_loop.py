@@ -142,7 +142,7 @@ def test_what_nobody_could_label_is_left_out(folder: Path, asked: dict[str, Any]
 
     found = run(folder, {**asked, "stop": {"rounds": 1}}, "half", half)
     assert found.rounds[1].n_labels == 80
-    assert found.labelled["outcome"].value_counts(sort=True).rows() == [("labelled", 20), ("refused", 20)]
+    assert found.labelled["outcome"].value_counts().sort("outcome").rows() == [("labelled", 20), ("refused", 20)]
     assert found.labelled["second"].drop_nulls().to_list() == [2.0] * 20
     nobody = run(
         folder, asked, "nobody", lambda documents: [Labelling(d, None, "failed") for d in documents["digest"]]
