@@ -62,6 +62,7 @@ def by_ridge(vectors: np.ndarray, labels: np.ndarray, groups: np.ndarray, others
 def ridges(vectors: np.ndarray, labels: np.ndarray, others: np.ndarray) -> list[np.ndarray]:
     """Scores of others by each penalty."""
     mean, spread, middle = vectors.mean(0), vectors.std(0), labels.mean()
+    spread = np.where(spread > 1e-6 * spread.max(), spread, 1)  # three dimensions of MiniLM are dead
     scaled, asked = (vectors - mean) / spread, (others - mean) / spread
     values, directions = np.linalg.eigh(scaled.T @ scaled)
     seen = directions.T @ (scaled.T @ (labels - middle))

@@ -162,7 +162,7 @@ def fit_on_vectors(
     import torch
 
     mean, spread = vectors.mean(0, np.float64), vectors.std(0, np.float64)
-    spread[spread < 1e-12] = 1.0
+    spread[spread <= 1e-6 * spread.max()] = 1.0  # some encoders have dimensions that say nothing
     vectors -= mean.astype(np.float32)
     vectors /= spread.astype(np.float32)
     inputs, wanted = torch.from_numpy(vectors), torch.from_numpy(labels.astype(np.float32))

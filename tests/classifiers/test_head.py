@@ -14,7 +14,7 @@ from classifiers import encoder as encoders
 from classifiers import head, head_score
 from classifiers.cards import CARD, HeadCard, read_card, write_card
 from classifiers.evaluate import spearman
-from classifiers.head import HeadSettings, lr_share, train_head
+from classifiers.head import HeadSettings, fit_on_vectors, lr_share, train_head
 from classifiers.scorer import Scorer
 from manifests.errors import RequestError, RunError
 
@@ -119,6 +119,22 @@ def test_the_optimum_is_that_of_least_squares(encoder: Path, tmp_path: Path) -> 
     expected = design @ np.linalg.lstsq(design, labels, rcond=None)[0]
     assert told.losses[-1] == pytest.approx(((expected - labels) ** 2).mean(), rel=0.02)
     assert scores(tmp_path / "head", texts) == pytest.approx(expected, abs=0.05)
+
+
+def test_dimensions_that_say_nothing_are_left_alone() -> None:
+    pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(50, 4)).astype(np.float32)
+    vectors[:, 2:] = np.array([0.25, 0]) + 1e-32 * vectors[:, 2:]
+    labels = np.clip(2 + vectors[:, 0].astype(np.float64), 0, 5)
+    settings = HeadSettings(lr=0.05, epochs=200, device="cpu")
+    weight, bias, losses = fit_on_vectors(vectors.copy(), labels, settings)
+    assert vectors @ weight + bias == pytest.approx(labels, abs=0.5)
+    assert losses[-1] < 0.05
+    assert np.abs(weight[2:]).max() < 0.1
+    assert fit_on_vectors(np.ones((5, 3), np.float32), labels[:5], settings)[2][-1] == pytest.approx(
+        labels[:5].var(), abs=1e-4
+    )
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
