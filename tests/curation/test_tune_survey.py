@@ -164,12 +164,12 @@ def test_too_few_answers_propose_nothing(said: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("n_docs", "slope", "middle", "n"),
     [
-        (2000, 8, 0.5, 50),
-        (2000, 8, 0.1, 50),
-        (2000, 20, 0.5, 50),
-        (2000, 0, 0.5, 50),
+        (800, 8, 0.5, 50),
+        (800, 8, 0.1, 50),
+        (800, 20, 0.5, 50),
+        (800, 0, 0.5, 50),
         (200, 8, 0.5, 50),
-        (2000, 8, 0.3, 20),
+        (800, 8, 0.3, 20),
     ],
 )
 def test_intervals_hold_the_truth(n_docs: int, slope: float, middle: float, n: int) -> None:
