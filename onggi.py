@@ -4,7 +4,9 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
@@ -13,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 try:
     import manifests
@@ -309,7 +312,8 @@ def tune(
     log = log_of(folder, question.target)
     given = read_answers(Path(answers)) if answers else log.answers
     if not answers and not as_json:
-        ask(question.documents, log, lambda place, document: _show_document(place, n, document, chars), _answer)
+        n_asked = len(question.documents)
+        ask(question.documents, log, partial(_show_document, n=n_asked, n_chars=chars), _answer)
     found = question.survey(given, precision)
     if as_json:
         asked = [{**vars(document), "answer": given.get(document.key)} for document in question.documents]
@@ -630,16 +634,33 @@ _KEYS: "dict[str, Answer | Literal['back', 'quit']]" = {
 }
 
 
-def _show_document(place: int, n: int, document: "Document", n_chars: int) -> None:
+def _show_document(place: int, document: "Document", before: str | None, n: int, n_chars: int) -> None:
     """A document to judge, on stderr; text of strangers, so nothing in it reaches the terminal as a command."""
     from curation.report_values import visible
-    from curation.tune import window
 
     err.clear()
     facts = (f"{place + 1} of {n}", document.source, document.language, document.url)
-    err.print(visible("  ".join(fact for fact in facts if fact)), style="bold", **_PLAIN)
-    err.print(f"\n{visible(window(document.text, n_chars))}\n", **_PLAIN)
-    err.print("[k]eep  [d]rop  [s]kip  [b]ack  [q]uit", style="bold", **_PLAIN)
+    err.print(
+        visible("  ".join(" ".join(fact.split()) for fact in facts if fact)),
+        style="bold",
+        overflow="ellipsis",
+        **_PLAIN,
+    )
+    err.print(f"\n{_fitting(document.text, n_chars)}\n", **_PLAIN)
+    said = f"  (so far: {before})" if before else ""
+    err.print(f"[k]eep  [d]rop  [s]kip  [b]ack  [q]uit{said}", style="bold", **_PLAIN)
+
+
+def _fitting(text: str, n_chars: int) -> str:
+    """At most n_chars of a text, harmless, and no more than the terminal shows without scrolling."""
+    from curation.report_values import visible
+    from curation.tune import window
+
+    while True:
+        shown = visible(window(text, n_chars))
+        if not err.is_terminal or n_chars < 100 or len(Text(shown).wrap(err, err.width)) <= err.height - 6:
+            return shown
+        n_chars = n_chars * 9 // 10
 
 
 def _answer() -> "Answer | Literal['back', 'quit']":
@@ -654,7 +675,7 @@ def _answer() -> "Answer | Literal['back', 'quit']":
 
 
 def _print_survey(target: "Target", found: "Survey", run: str, precision: float) -> None:
-    from curation.tune import advice
+    from curation.tune import advice, written
 
     if found.good:
         n_docs = max(candidate.n_kept for candidate in found.candidates)
@@ -667,7 +688,7 @@ def _print_survey(target: "Target", found: "Survey", run: str, precision: float)
         marks = {"best F1": found.best_f1, f"reaches {precision:g}": found.reaches, "surely": found.surely_reaches}
         rows = [
             (
-                f"{target.comparison.op} {candidate.threshold:g}",
+                f"{target.comparison.op} {written(candidate.threshold)}",
                 candidate.n_kept,
                 f"{candidate.kept_frac:.0%}",
                 _estimate(candidate.precision),
@@ -683,9 +704,8 @@ def _print_survey(target: "Target", found: "Survey", run: str, precision: float)
     for sentence in advice(found, precision):
         out.print(sentence, highlight=False, soft_wrap=True)
     if found.proposed and not found.proposed.is_current:
-        out.print(
-            f"\nonggi decide {run} --set {target.name}={found.proposed.threshold:g}", highlight=False, soft_wrap=True
-        )
+        assignment = quote(f"{target.name}={written(found.proposed.threshold)}")
+        out.print(f"\nonggi decide {quote(run)} --set {assignment}", soft_wrap=True, **_PLAIN)
 
 
 def _estimate(of: "Estimate") -> str:

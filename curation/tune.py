@@ -315,7 +315,7 @@ def _checked_answer(row: Any, where: str) -> tuple[tuple[str, int], Answer]:
 def ask(
     documents: Sequence[Document],
     log: Log,
-    show: Callable[[int, Document], None],
+    show: Callable[[int, Document, Answer | None], None],
     answer: Callable[[], Answer | Literal["back", "quit"]],
 ) -> bool:
     """Ask for every document without an answer; returns whether all have one.
@@ -323,12 +323,12 @@ def ask(
     Args:
         documents: in the order in which to ask.
         log: takes the answers.
-        show: shows the document at a place.
+        show: shows the document at a place, and what was said of it before.
         answer: waits for what is said; "back" asks for the document before again.
     """
     place = _first_open(documents, log)
     while place < len(documents):
-        show(place, documents[place])
+        show(place, documents[place], log.answers.get(documents[place].key))
         said = answer()
         if said == "quit":
             return False
@@ -355,22 +355,29 @@ def advice(found: Survey, precision: float) -> list[str]:
             f"{found.n_answers} answers so far. Thresholds are compared from {MIN_ANSWERS} answers on, some of them "
             "on each side of the threshold; the same command goes on."
         ]
-    surely, reaches = found.surely_reaches, found.reaches
+    surely, reaches, now, proposed = found.surely_reaches, found.reaches, found.current, found.proposed
     if surely:
-        said = [f"The loosest threshold whose precision is surely {precision:g} or more is {surely.threshold:g}."]
+        said = [
+            f"The loosest threshold whose precision is surely {precision:g} or more is {written(surely.threshold)}."
+        ]
     elif reaches:
         said = [
-            f"By the estimate {reaches.threshold:g} is the loosest threshold with a precision of {precision:g}; by "
-            "the lower end of the intervals none has it yet."
+            f"By the estimate {written(reaches.threshold)} is the loosest threshold with a precision of "
+            f"{precision:g}; by the lower end of the intervals none has it yet."
         ]
     else:
         said = [f"No threshold between the answers has a precision of {precision:g}."]
-    proposed = found.proposed
-    if proposed and proposed.change and proposed.change.low <= 0 <= proposed.change.high:
-        change = proposed.change
+    if now and proposed and proposed.change and proposed.change.low <= 0 <= proposed.change.high:
+        change, number = proposed.change, written(proposed.threshold)
         said.append(
-            f"{found.n_answers} answers are too few to tell {proposed.threshold:g} from the threshold of now: "
-            f"precision changes by {change.value:+.2f} [{change.low:+.2f}, {change.high:+.2f}]. A larger --n asks "
-            "for more, and keeps these answers."
+            f"{found.n_answers} answers do not tell whether {number} is more or less precise than the threshold of "
+            f"now: precision changes by {change.value:+.2f} [{change.low:+.2f}, {change.high:+.2f}]. It keeps "
+            f"{proposed.n_kept:,} documents instead of {now.n_kept:,}. A larger --n asks for more, and keeps these "
+            "answers."
         )
     return said
+
+
+def written(threshold: float) -> str:
+    """A threshold as `--set` takes it, without loss."""
+    return str(int(threshold)) if threshold == int(threshold) else repr(threshold)

@@ -32,7 +32,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  #
 def test_help_names_every_command(run) -> None:  # type: ignore[no-untyped-def]
     code, out, _ = run("--help")
     assert code == 0
-    for name in ("demo", "recipes", "plan", "curate", "decide", "diff", "explain", "report"):
+    for name in ("demo", "recipes", "plan", "curate", "decide", "diff", "explain", "report", "tune"):
         assert name in out
 
 

@@ -21,6 +21,7 @@ from curation.tune import (
     read_answers,
     targets,
     window,
+    written,
 )
 from manifests.errors import RequestError
 from manifests.load import load_manifest
@@ -136,10 +137,17 @@ def told(said: str) -> "object":
 
 
 def test_answers_are_kept_and_asked_for_once(run: Folder, tmp_path: Path) -> None:
-    documents, shown = question(run).documents, list[int]()
+    documents, shown, before = question(run).documents, list[int](), list[str | None]()
+
+    def show(place: int, document: Document, answer: str | None) -> None:
+        assert document is documents[place]
+        shown.append(place)
+        before.append(answer)
+
     log = Log(tmp_path / "tune/grade.jsonl")
-    assert not ask(documents, log, lambda place, _: shown.append(place), told("kdsbbkq"))  # type: ignore[arg-type]
+    assert not ask(documents, log, show, told("kdsbbkq"))  # type: ignore[arg-type]
     assert shown == [0, 1, 2, 3, 2, 1, 3]
+    assert before == [None, None, None, None, "skip", "drop", None]
     again = Log(log.path)
     assert again.answers == log.answers
     assert [again.answers[document.key] for document in documents[:3]] == ["keep", "keep", "skip"]
@@ -153,7 +161,7 @@ def test_answers_are_kept_and_asked_for_once(run: Folder, tmp_path: Path) -> Non
         "answer": "keep",
     }
     shown.clear()
-    assert ask(documents, again, lambda place, _: shown.append(place), told("k" * 37))  # type: ignore[arg-type]
+    assert ask(documents, again, show, told("k" * 37))  # type: ignore[arg-type]
     assert shown == list(range(3, 40))
 
 
@@ -209,7 +217,9 @@ def test_advice_says_when_answers_are_too_few(run: Folder) -> None:
     answers = {d.key: "keep" if i % 2 else "drop" for i, d in enumerate(found.documents)}
     said = " ".join(advice(found.survey(answers, 0.99), 0.99))  # type: ignore[arg-type]
     assert "No threshold between the answers has a precision of 0.99" in said
-    assert "nothing" not in said
+    assert "40 answers do not tell whether" in said
+    flat = {d.key: "keep" if d.value >= 100 else "drop" for d in found.documents}
+    assert "do not tell whether" not in " ".join(advice(found.survey(flat, 0.9), 0.9))  # type: ignore[arg-type]
     assert "10 answers on" in " ".join(advice(found.survey({}, 0.9), 0.9))
 
 
@@ -228,6 +238,10 @@ def test_windows_show_the_beginning_and_the_middle() -> None:
     for n_chars in range(100, 1000, 7):
         pieces = window(text, n_chars).split("\n\n")
         assert sum(len(piece) for piece in pieces if not piece.startswith("[…")) == n_chars
+
+
+def test_thresholds_are_written_without_loss() -> None:
+    assert [written(value) for value in (3.0, 0.65, -0.1234567891, 1e6)] == ["3", "0.65", "-0.1234567891", "1000000"]
 
 
 def test_documents_know_their_key() -> None:
