@@ -300,7 +300,8 @@ def tune(
     as_json: AsJson = False,
 ) -> None:
     """Judge documents around a threshold without seeing its verdict, and get thresholds with their precision."""
-    from curation.tune import ask, find_target, log_of, prepare, read_answers, targets
+    from curation.tune import find_target, prepare, targets
+    from curation.tune_answers import ask, log_of, read_answers
     from manifests.store import Folder, resolve
 
     folder = Folder(resolve(run, _here()))
@@ -309,7 +310,7 @@ def tune(
         _print_targets(there, run, as_json)
         return
     question = prepare(folder, find_target(folder, rule or there[0].name), n, seed)
-    log = log_of(folder, question.target)
+    log = log_of(folder, question.target.name)
     given = read_answers(Path(answers)) if answers else log.answers
     if not answers and not as_json:
         n_asked = len(question.documents)

@@ -3,11 +3,11 @@
     python benchmarks/score.py [--model models/edu] [--mb 100] [--runs 3] [--write]
 
 All score the same documents of `data/text`, Korean and English, with the same model, in the same run, in turn, bound
-to one core: the library in a Python loop (line breaks as spaces, all labels), `FastTextClassifierFilter` as it annotates
-documents (all labels into the metadata), `Scorer.score` in this process, and `onggi score` as a process of its own
-from start to end, which reads Parquet and writes it with two more columns. Speeds are of the best run; processor time
-is what others on a shared machine do not change. Without --model one is trained here on the judged windows of
-`data/edu`: dim 16, word pairs, all else as fastText has it.
+to one core: the library in a Python loop (line breaks as spaces, all labels), `FastTextClassifierFilter` as it
+annotates documents (all labels into the metadata), `Scorer.score` in this process, and `onggi score` as a process of
+its own from start to end, which reads Parquet and writes it with two more columns. Speeds are of the best run;
+processor time is what others on a shared machine change least. Without --model one is trained here on the judged
+windows of `data/edu`: dim 16, word pairs, all else as fastText has it.
 
 Of a model per language (the card `languages`) the peers get the right model of each document for nothing, while Onggi
 identifies languages, unless --known-language gives it the column too.
@@ -79,9 +79,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = options.model or train(options.data, Path(folder) / "edu")
         report = measure(model, corpus, Path(folder), options.runs, options.known_language)
-    print(report)
     if options.write:
         publish("score", report)
+    else:
+        print(report)
 
 
 def read_corpus(data: Path, size_mb: float) -> Corpus:

@@ -1,21 +1,17 @@
 """Thresholds from a person's answers: documents around a threshold are judged blind, and thresholds proposed.
 
 Judged are the documents that only this threshold decides: those that the run keeps and to which its rule applies,
-and those that this comparison alone drops. Answers lie in the run's folder, a line each, so a survey goes on where it
-was.
+and those that this comparison alone drops. The answers are those of `tune_answers`, the estimates those of
+`tune_survey`.
 """
 
-import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import orjson
 import polars as pl
-from fsspec.implementations.local import LocalFileSystem
 
 from curation import tune_survey
 from curation.dedup import survivors
@@ -31,8 +27,6 @@ from manifests.schema import CorpusManifest
 from manifests.store import Folder, KeyRange, ranges_for
 
 Answer = Literal["keep", "drop", "skip"]
-ANSWERS: tuple[Answer, ...] = ("keep", "drop", "skip")
-FOLDER = "tune"
 ROWS_PER_RANGE = 500_000
 """Measured rows that are looked at together, which bounds memory."""
 
@@ -92,11 +86,19 @@ class Question:
 
 
 def targets(run: Folder) -> list[Target]:
-    """The thresholds of a run that can be tuned, those whose rules alone drop most documents first."""
+    """The thresholds of a run that can be tuned, those whose rules alone drop most documents first.
+
+    Raises:
+        RequestError: there are none.
+    """
     record = read_record(run)
     rules = checked_rules(_manifest(record), record.manifest_base)
     counts = _only_counts(run)
     found = [target for rule in rules for target in _targets_of(rule, counts.get(rule.name, 0))]
+    if not found:
+        raise RequestError(
+            f"{run.path}: no rule compares one number with >=, >, <= or <, so there is nothing to tune"
+        )
     return sorted(found, key=lambda target: -target.n_only)
 
 
@@ -198,7 +200,7 @@ def _decided_in(
     others = [part.holds for part in target.rule.keep.parts if part is not target.part]
     when = [target.rule.when.expr] if target.rule.when else []
     assert target.part.value is not None
-    return rows.filter(target.part.value.is_not_null(), *others, *when).select(
+    return rows.filter(target.part.value.is_finite(), *others, *when).select(
         "id",
         "copy",
         value=target.part.value,
@@ -230,119 +232,6 @@ def window(text: str, n_chars: int) -> str:
     rest = len(text) - middle - n_middle
     gap = f"\n\n[… {middle - n_first:,} characters …]\n\n" if middle > n_first else ""
     return text[:n_first] + gap + text[middle : middle + n_middle] + f"\n\n[… {rest:,} characters …]" * (rest > 0)
-
-
-# answers
-
-
-class Log:
-    """The answers to a question: a JSON line each, appended and on the disk before the next is asked for."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.answers: dict[tuple[str, int], Answer] = read_answers(path, torn=True) if path.exists() else {}
-
-    def append(self, document: Document, answer: Answer) -> None:
-        """Keep an answer; it replaces an earlier one for the same document."""
-        self.answers[document.key] = answer
-        line = orjson.dumps(
-            {
-                "id": document.id,
-                "copy": document.copy,
-                "value": document.value,
-                "bin": document.bin,
-                "answer": answer,
-            }
-        )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a+b") as file:
-            file.seek(max(file.seek(0, os.SEEK_END) - 1, 0))
-            torn = file.read(1) not in (b"", b"\n")
-            file.write(b"\n" * torn + line + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def log_of(run: Folder, target: Target) -> Log:
-    """The answers that lie in the run's folder.
-
-    Raises:
-        RequestError: the run lies where nothing can be appended.
-    """
-    if not isinstance(run.fs, LocalFileSystem):
-        raise RequestError(f"{run.path}: answers are appended to a file of the run: copy it to a local folder first")
-    name = re.sub(r"[^\w.-]", "_", target.name)
-    return Log(Path(run.file(FOLDER)) / f"{name}.jsonl")
-
-
-def read_answers(path: Path, *, torn: bool = False) -> dict[tuple[str, int], Answer]:
-    """Answers by (id, copy), from lines such as {"id": ..., "copy": 0, "answer": "keep"}; the last of each counts.
-
-    Args:
-        path: of a JSONL file.
-        torn: pass over lines that are no JSON, as a kill leaves them.
-
-    Raises:
-        RequestError: names the line, what it holds and what is expected.
-    """
-    answers: dict[tuple[str, int], Answer] = {}
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise RequestError(f"{path}: cannot be read: {error.strerror}") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = orjson.loads(line)
-        except ValueError:
-            if torn:
-                continue
-            raise RequestError(f"{path}:{number}: is no JSON") from None
-        key, answer = _checked_answer(row, f"{path}:{number}")
-        answers[key] = answer
-    return answers
-
-
-def _checked_answer(row: Any, where: str) -> tuple[tuple[str, int], Answer]:
-    if not isinstance(row, dict) or not isinstance(row.get("id"), str) or not isinstance(row.get("copy", 0), int):
-        raise RequestError(f'{where}: expected an object such as {{"id": "4f1c...", "copy": 0, "answer": "keep"}}')
-    if row.get("answer") not in ANSWERS:
-        raise RequestError(f"{where}: answer {row.get('answer')!r}; expected one of {', '.join(ANSWERS)}")
-    return (row["id"], row.get("copy", 0)), row["answer"]
-
-
-def ask(
-    documents: Sequence[Document],
-    log: Log,
-    show: Callable[[int, Document, Answer | None], None],
-    answer: Callable[[], Answer | Literal["back", "quit"]],
-) -> bool:
-    """Ask for every document without an answer; returns whether all have one.
-
-    Args:
-        documents: in the order in which to ask.
-        log: takes the answers.
-        show: shows the document at a place, and what was said of it before.
-        answer: waits for what is said; "back" asks for the document before again.
-    """
-    place = _first_open(documents, log)
-    while place < len(documents):
-        show(place, documents[place], log.answers.get(documents[place].key))
-        said = answer()
-        if said == "quit":
-            return False
-        if said == "back":
-            place = max(place - 1, 0)
-        else:
-            log.append(documents[place], said)
-            place = _first_open(documents, log)
-    return True
-
-
-def _first_open(documents: Sequence[Document], log: Log) -> int:
-    """The place of the first document without an answer; their number where all have one."""
-    return next((i for i, document in enumerate(documents) if document.key not in log.answers), len(documents))
 
 
 # what to say of what was found

@@ -317,6 +317,8 @@ def number_between(below: float, above: float, op: str) -> float:
     up = op in ("<=", ">")  # the value below may be the number itself, else the one above
     for digits in range(-9, 18):
         scaled = (below if up else above) * 10.0**digits
+        if not math.isfinite(scaled):
+            break
         found = round((math.ceil(scaled) if up else math.floor(scaled)) / 10.0**digits, digits)
         if below <= found < above if up else below < found <= above:
             return found

@@ -1,7 +1,9 @@
 """The command line: what a person sees, and exit codes."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -197,3 +199,28 @@ def test_a_threshold_is_tuned_from_lines(run, tmp_path: Path, monkeypatch: pytes
     code, _, err = run("tune", out, "--rule", "langage")
     assert code == 2
     assert "there are: language" in err
+
+
+@pytest.mark.parametrize(
+    ("pressed", "said"),
+    [("k", "keep"), ("D", "drop"), ("ㄴ", "skip"), ("ㅠ", "back"), (chr(4), "quit"), (chr(27) + "[A", None)],
+    ids=["k", "D", "s in Korean", "b in Korean", "end of input", "an arrow, then k"],
+)
+def test_one_key_answers_on_a_terminal(pressed: str, said: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    controller, terminal = os.openpty()
+    answered = Event()
+
+    def press() -> None:  # again and again, since a terminal forgets what was typed before it was asked
+        os.write(controller, pressed.encode())
+        while not answered.wait(0.1):
+            os.write(controller, (pressed if said else "k").encode())
+
+    with os.fdopen(terminal) as stdin, ThreadPoolExecutor() as threads:
+        monkeypatch.setattr("sys.stdin", stdin)
+        done = threads.submit(press)
+        assert onggi._answer() == (said or "keep")
+        answered.set()
+        done.result()
+    os.close(controller)

@@ -1,6 +1,5 @@
-"""Tuning a threshold of a run: what is asked, how answers are kept, what comes of them."""
+"""Tuning a threshold of a run: what can be tuned, what is asked, what comes of the answers."""
 
-import json
 from pathlib import Path
 
 import orjson
@@ -9,20 +8,7 @@ import pytest
 
 from curation.pipeline import changed_manifest, curate, decide_again
 from curation.pipeline import prepare as prepare_run
-from curation.tune import (
-    Document,
-    Log,
-    Question,
-    advice,
-    ask,
-    find_target,
-    log_of,
-    prepare,
-    read_answers,
-    targets,
-    window,
-    written,
-)
+from curation.tune import Document, Question, advice, find_target, prepare, targets, window, written
 from manifests.errors import RequestError
 from manifests.load import load_manifest
 from manifests.store import Folder
@@ -124,77 +110,17 @@ def test_runs_without_texts_are_refused(tmp_path: Path) -> None:
         question(run)
 
 
+def test_runs_without_a_threshold_are_refused(tmp_path: Path) -> None:
+    rules = MANIFEST[MANIFEST.index("rules:") : MANIFEST.index("dedup:")]
+    run = make_run(tmp_path, MANIFEST.replace(rules, "rules: [{name: site, keep: \"url <> 'http://c'\"}]\n"))
+    with pytest.raises(RequestError, match="nothing to tune"):
+        targets(run)
+
+
 def test_a_threshold_that_decides_nothing_is_refused(tmp_path: Path) -> None:
     run = make_run(tmp_path, MANIFEST.replace("url = 'http://b'", "url = 'http://d'"))
     with pytest.raises(RequestError, match="half decides no document"):
         question(run, "half")
-
-
-def told(said: str) -> "object":
-    words = {"k": "keep", "d": "drop", "s": "skip", "b": "back", "q": "quit"}
-    letters = iter(said)
-    return lambda: words[next(letters)]
-
-
-def test_answers_are_kept_and_asked_for_once(run: Folder, tmp_path: Path) -> None:
-    documents, shown, before = question(run).documents, list[int](), list[str | None]()
-
-    def show(place: int, document: Document, answer: str | None) -> None:
-        assert document is documents[place]
-        shown.append(place)
-        before.append(answer)
-
-    log = Log(tmp_path / "tune/grade.jsonl")
-    assert not ask(documents, log, show, told("kdsbbkq"))  # type: ignore[arg-type]
-    assert shown == [0, 1, 2, 3, 2, 1, 3]
-    assert before == [None, None, None, None, "skip", "drop", None]
-    again = Log(log.path)
-    assert again.answers == log.answers
-    assert [again.answers[document.key] for document in documents[:3]] == ["keep", "keep", "skip"]
-    lines = [json.loads(line) for line in log.path.read_text().splitlines()]
-    assert [line["answer"] for line in lines] == ["keep", "drop", "skip", "keep"]
-    assert lines[0] == {
-        "id": documents[0].id,
-        "copy": 0,
-        "value": documents[0].value,
-        "bin": documents[0].bin,
-        "answer": "keep",
-    }
-    shown.clear()
-    assert ask(documents, again, show, told("k" * 37))  # type: ignore[arg-type]
-    assert shown == list(range(3, 40))
-
-
-def test_a_torn_line_costs_one_answer(run: Folder, tmp_path: Path) -> None:
-    documents, path = question(run).documents, tmp_path / "a.jsonl"
-    log = Log(path)
-    for document in documents[:3]:
-        log.append(document, "keep")
-    path.write_bytes(path.read_bytes()[:-20])
-    log = Log(path)
-    assert len(log.answers) == 2
-    log.append(documents[2], "drop")
-    assert (
-        Log(path).answers
-        == log.answers
-        == {document.key: a for document, a in zip(documents[:3], ("keep", "keep", "drop"), strict=True)}
-    )
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("{", ":1: is no JSON"),
-        ('{"id": 3}', "expected an object"),
-        ('{"id": "a", "answer": "yes"}', "'yes'; expected one"),
-    ],
-)
-def test_wrong_answer_files_are_refused(tmp_path: Path, line: str, message: str) -> None:
-    (tmp_path / "a.jsonl").write_text(line + "\n")
-    with pytest.raises(RequestError, match=message):
-        read_answers(tmp_path / "a.jsonl")
-    with pytest.raises(RequestError, match="cannot be read"):
-        read_answers(tmp_path / "b.jsonl")
 
 
 def test_the_proposed_threshold_keeps_what_it_says(run: Folder, tmp_path: Path) -> None:
@@ -221,12 +147,6 @@ def test_advice_says_when_answers_are_too_few(run: Folder) -> None:
     flat = {d.key: "keep" if d.value >= 100 else "drop" for d in found.documents}
     assert "do not tell whether" not in " ".join(advice(found.survey(flat, 0.9), 0.9))  # type: ignore[arg-type]
     assert "10 answers on" in " ".join(advice(found.survey({}, 0.9), 0.9))
-
-
-def test_answers_lie_in_the_run(run: Folder) -> None:
-    assert log_of(run, find_target(run, "half")).path == Path(run.path) / "tune/half.jsonl"
-    with pytest.raises(RequestError, match="local folder"):
-        log_of(Folder("memory://run"), find_target(run, "half"))
 
 
 def test_windows_show_the_beginning_and_the_middle() -> None:
