@@ -126,7 +126,7 @@ def measure(model: Path, corpus: Corpus, folder: Path, n_runs: int, known_langua
         [
             "# Scores of a fastText classifier, one core\n",
             f"Made by `benchmarks/score.py`: {len(corpus.texts):,} documents, {corpus.mb:.0f} MB of text, "
-            f"{peers.described}; best of {n_runs}.\n",
+            f"{peers.described}; best of {n_runs}. Other work on the machine shows in wall time.\n",
             table(times, corpus.mb),
             f"Largest difference between the library's scores and Onggi's: {peers.difference(scorer):.0e}.\n",
             "Where the time of `onggi score` goes, seconds of processor time:\n",
