@@ -70,13 +70,13 @@ class Courier:
             try:
                 answer = await self._backend.complete(request)
             except Rejected as error:
-                return _tell(key=key, failure=str(error), n_retries=n_retries)
+                return _tell(key=key, failure=str(error), is_rejected=True, n_retries=n_retries)
             except OnggiError as error:
                 return _tell(key=key, fatal=str(error), exit_code=error.exit_code)
             except Busy as error:
                 if n_retries == self._settings.retries or self._is_alone:
                     message = f"{error} (asked {n_retries + 1} times)"
-                    return _tell(key=key, failure=message, n_retries=n_retries)
+                    return _tell(key=key, failure=message, is_rejected=False, n_retries=n_retries)
                 pause_s = min(self._backoff_s * 2**n_retries, BACKOFF_MAX_S) * random.uniform(0.5, 1)
                 await asyncio.sleep(pause_s if error.after_s is None else error.after_s)
                 n_retries += 1

@@ -43,6 +43,8 @@ class Failure:
     """A request without an answer. It is not kept: another run asks again."""
 
     message: str
+    is_rejected: bool = False
+    """Whether the server is there and will not have this request, as one that is too long."""
 
 
 Reply = tuple[str, Answer | Failure]
@@ -186,7 +188,9 @@ class Teacher:
             self.usage.n_output_tokens += answer.n_output_tokens
             return key, answer
         self.usage.n_failed += 1
-        if self.usage.n_failed >= HOPELESS and not self.usage.n_paid:
+        # Of a server that rejects, kept answers show that it takes others; of one that is gone, they show nothing.
+        is_hopeful = self.usage.n_paid or (answer.is_rejected and self.usage.n_kept)
+        if self.usage.n_failed >= HOPELESS and not is_hopeful:
             raise RunError(
                 f"{self.settings.url}: the first {self.usage.n_failed} requests all failed; the last one: "
                 f"{answer.message}"
@@ -275,7 +279,7 @@ class _Courier:
         value = orjson.loads(line)
         if "fatal" in value:
             raise (RequestError if value["exit_code"] == RequestError.exit_code else RunError)(value["fatal"])
-        answer = Answer(**value["answer"]) if "answer" in value else Failure(value["failure"])
+        answer = Answer(**value["answer"]) if "answer" in value else Failure(value["failure"], value["is_rejected"])
         return (value["key"], answer), value["n_retries"]
 
 

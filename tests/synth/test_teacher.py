@@ -137,6 +137,25 @@ def test_a_request_that_is_too_long_fails_alone(tmp_path: Path) -> None:
     assert server.asked["question 3"] == 1
 
 
+def test_requests_that_are_rejected_in_every_run_end_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all others were answered by an earlier run; a server that is gone ends the run all the same."""
+    monkeypatch.setattr(module, "BACKOFF_S", 0.001)
+
+    def say(body: dict[str, Any], n_before: int) -> Any:
+        n = int(body["messages"][-1]["content"].split()[1])
+        return (400, {"message": "too long"}) if n < module.HOPELESS + 5 else echo(body, n_before)
+
+    with ChatServer(say) as server:
+        settings = settings_for(server, retries=1)
+        for _ in range(2):
+            with Teacher(settings, "/", str(tmp_path)) as teacher:
+                answers = [answer for _, answer in teacher.ask(reversed(questions(100, settings)))]
+            assert teacher.usage.n_failed == sum(isinstance(answer, Failure) for answer in answers) == 25
+        assert server.sold.total() == 75
+    with Teacher(settings, "/", str(tmp_path)) as teacher, pytest.raises(RunError, match="the first 20 requests"):
+        list(teacher.ask(questions(100, settings)))
+
+
 @pytest.mark.parametrize(
     ("status", "message"),
     [(401, r"401 .*teacher\.api_key"), (404, r"teacher\.model is judge-1; the server has judge-1, judge-2")],
