@@ -57,7 +57,7 @@ class Usage:
 
     n_requests: int = 0
     n_kept: int = 0
-    """Answers that were there already."""
+    """Answers that were there already, or were recorded."""
     n_paid: int = 0
     n_failed: int = 0
     n_retries: int = 0
@@ -182,6 +182,9 @@ class Teacher:
     def _received(self) -> Reply:
         (key, answer), n_retries = self._asker.receive()
         self.usage.n_retries += n_retries
+        if self.settings.replay:
+            self.usage.n_kept += 1
+            return key, answer
         if isinstance(answer, Answer):
             self.usage.n_paid += 1
             self.usage.n_prompt_tokens += answer.n_prompt_tokens

@@ -16,7 +16,7 @@ from manifests.errors import RequestError, RunError
 from manifests.schema_teacher import Teacher as Settings
 from synth import teacher as module
 from synth.answers import Answer, AnswerStore
-from synth.teacher import Failure, Teacher, request_of
+from synth.teacher import Failure, Teacher, Usage, request_of
 from tests.conftest import REPOSITORY
 from tests.synth.chat_server import ChatServer
 
@@ -182,9 +182,11 @@ def test_recorded_answers_are_replayed_and_nothing_is_asked(tmp_path: Path) -> N
         with Teacher(settings, "/", str(tmp_path / "live")) as teacher:
             live = texts(teacher, questions(4, settings))
             (tmp_path / "recorded.jsonl").write_bytes(b"".join(teacher.kept.lines()))
-    replay = Settings(model="judge-1", replay="recorded.jsonl")
+    replay = Settings(model="judge-1", replay="recorded.jsonl", price_output=10.0)
     with Teacher(replay, str(tmp_path), str(tmp_path / "replayed")) as teacher:
         assert texts(teacher, questions(4, replay)) == live
+        assert teacher.usage == Usage(n_requests=4, n_kept=4)
+        assert teacher.usage.cost(replay) == 0
         with pytest.raises(RequestError, match=r"recorded\.jsonl: holds no answer of judge-1 .*`question 4"):
             list(teacher.ask(questions(5, replay)))
 
