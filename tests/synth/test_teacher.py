@@ -107,7 +107,7 @@ def test_a_server_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert isinstance(answer, Failure)
         assert "ConnectError" in answer.message
         assert "asked 3 times" in answer.message
-        with pytest.raises(RunError, match=r"the first 20 requests all failed; the last one: .*ConnectError"):
+        with pytest.raises(RunError, match=r"20 requests in a row failed; the last one: .*ConnectError"):
             list(teacher.ask(questions(100, settings)))
 
 
@@ -137,6 +137,30 @@ def test_a_request_that_is_too_long_fails_alone(tmp_path: Path) -> None:
     assert server.asked["question 3"] == 1
 
 
+def test_a_server_that_breaks_in_the_middle_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The documents that are left are not failures for good: the next run asks for them, and only for them."""
+    monkeypatch.setattr(module, "BACKOFF_S", 0.001)
+    is_broken = False
+
+    def say(body: dict[str, Any], n_before: int) -> Any:
+        nonlocal is_broken
+        is_broken = is_broken or server.sold.total() >= 30
+        return (503, b"") if is_broken else echo(body, n_before)
+
+    with ChatServer(say) as server:
+        settings = settings_for(server, retries=1)
+        with (
+            Teacher(settings, "/", str(tmp_path)) as teacher,
+            pytest.raises(RunError, match=r"in a row .* 503 .* kept"),
+        ):
+            list(teacher.ask(questions(100, settings)))
+        n_sold, server.say = server.sold.total(), echo
+        with Teacher(settings, "/", str(tmp_path)) as teacher:
+            assert len(texts(teacher, questions(100, settings))) == 100
+            assert teacher.usage.n_paid == 100 - n_sold
+        assert set(server.sold.values()) == {1}
+
+
 def test_requests_that_are_rejected_in_every_run_end_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all others were answered by an earlier run; a server that is gone ends the run all the same."""
     monkeypatch.setattr(module, "BACKOFF_S", 0.001)
@@ -152,7 +176,7 @@ def test_requests_that_are_rejected_in_every_run_end_none(tmp_path: Path, monkey
                 answers = [answer for _, answer in teacher.ask(reversed(questions(100, settings)))]
             assert teacher.usage.n_failed == sum(isinstance(answer, Failure) for answer in answers) == 25
         assert server.sold.total() == 75
-    with Teacher(settings, "/", str(tmp_path)) as teacher, pytest.raises(RunError, match="the first 20 requests"):
+    with Teacher(settings, "/", str(tmp_path)) as teacher, pytest.raises(RunError, match="20 requests in a row"):
         list(teacher.ask(questions(100, settings)))
 
 
