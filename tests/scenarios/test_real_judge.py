@@ -5,6 +5,7 @@ So small a model judges no better than chance; what is tested is that nothing is
 the answers are written to tests/synth/recorded, where the fast tests have them from.
 """
 
+import json
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 import psutil
 import pytest
 
@@ -28,7 +30,7 @@ from synth.annotate import Annotation, annotate
 from synth.answers import AnswerStore
 from synth.teacher import Teacher
 from tests.conftest import REPOSITORY
-from tests.synth.judged import documents, judged_windows
+from tests.synth.judged import documents, judged_windows, loop_manifest
 from tests.synth.test_recorded_judge import PER_SCORE, RECORDED, SAMPLING
 
 pytestmark = pytest.mark.slow
@@ -166,7 +168,7 @@ import sys
 from manifests.schema_teacher import Teacher as Settings
 from synth.annotate import annotate
 from synth.teacher import Teacher
-from tests.synth.judged import documents, judged_windows
+from tests.synth.judged import documents, judged_windows, loop_manifest
 settings = Settings.model_validate_json(sys.argv[1])
 with Teacher(settings, "/", sys.argv[2]) as teacher:
     annotate(documents(judged_windows(4)), teacher)
@@ -197,3 +199,33 @@ def test_killed_in_the_middle_and_nothing_is_paid_twice(judge: Judge, tmp_path: 
     assert sum(ended.values()) == n_answers
     with AnswerStore(tmp_path / "answers.sqlite") as store:
         assert len(store) == n_answers
+
+
+def test_the_loop_of_a_classifier(judge: Judge, tmp_path: Path) -> None:
+    """Killed while candidates are labelled, and given again; and again, when all is done."""
+    # A seed of its own, so that nothing that the tests above asked for is in the server's mind or our answers.
+    settings, before = judge.settings(sampling={**SAMPLING, "seed": 11}, concurrency=2), judge.n_answered()
+    manifest = loop_manifest(tmp_path, settings.model_dump(exclude_none=True), rounds=2, per_round=8)
+    command = [sys.executable, "-m", "onggi", "classifier", str(manifest), "--json"]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+    while sum(gained(judge, before).values()) < 3:
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    first, second = (
+        json.loads(subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True).stdout) for _ in range(2)
+    )
+    with AnswerStore(tmp_path / "out" / "answers.sqlite") as store:
+        assert sum(gained(judge, before).values()) == len(store) >= 16
+    assert set(gained(judge, before)) <= {"stop", "length"}
+    spent = first["summary"]["spent"][0]
+    assert spent["n_kept"] >= 3, "what was answered before the kill"
+    assert spent["n_kept"] + spent["n_paid"] == spent["n_requests"]
+    assert second["summary"]["spent"][0]["n_paid"] == 0
+    assert second["run"]["digests"] == first["run"]["digests"]
+    assert sum(first["summary"]["outcomes"].values()) == 16
+    labels = pl.read_parquet(tmp_path / "out" / "labels.parquet").filter(pl.col("round") > 0)
+    assert labels.height == first["summary"]["outcomes"]["labelled"]
+    assert set(labels["label"]) <= set(range(6))
+    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
