@@ -7,6 +7,7 @@ on the answers, so that until then no other run asks for the same.
 
 import asyncio
 import random
+import sqlite3
 import sys
 from typing import Any, Protocol
 
@@ -83,7 +84,10 @@ class Courier:
                 continue
             except Exception as error:
                 return _tell(key=key, fatal=f"asking the teacher failed: {error!r}", exit_code=1)
-            self._store.put(key, self._settings.model, self._settings.revision, request, answer)
+            try:
+                self._store.put(key, self._settings.model, self._settings.revision, request, answer)
+            except sqlite3.Error as error:
+                return _tell(key=key, fatal=f"{self._store.path}: cannot keep an answer: {error}", exit_code=1)
             return _tell(key=key, answer=answer, n_retries=n_retries)
 
 
