@@ -161,6 +161,8 @@ class ClassifierManifest(Model):
             raise ValueError("documents: nobody labels them; name a `teacher`, or `stop: {rounds: 0}`")
         if self.second_teacher and not self.teacher:
             raise ValueError("second_teacher: there is no first `teacher` to agree with")
+        if self.teacher and self.second_teacher and self.teacher.answers == self.second_teacher.answers is not None:
+            raise ValueError("second_teacher.answers: both teachers ask at once, so each needs a file of its own")
         return self
 
     @property

@@ -77,3 +77,13 @@ def test_each_command_names_the_other(tmp_path: Path) -> None:
     (tmp_path / "web.yaml").write_text("kind: corpus\nname: x\ninputs: [{source: s, path: p}]\noutput: o\n")
     with pytest.raises(RequestError, match="which is for `onggi curate`"):
         load_kind(ClassifierManifest, str(tmp_path / "web.yaml"))
+
+
+def test_two_teachers_have_a_file_of_answers_each(tmp_path: Path) -> None:
+    """A file is locked by the teacher that asks: the second one would wait for the first, which never ends."""
+    second = "output: out\nsecond_teacher: {model: other, replay: x}"
+    two = WHOLE.replace("output: out", second)
+    assert load(tmp_path, two).second_teacher
+    assert load(tmp_path, two, ("teacher.answers=a", "second_teacher.answers=b")).second_teacher
+    with pytest.raises(RequestError, match=r"second_teacher\.answers: both teachers ask at once"):
+        load(tmp_path, two, ("teacher.answers=a", "second_teacher.answers=a"))
