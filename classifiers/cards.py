@@ -38,6 +38,13 @@ class FastTextCard(_Card):
         return self
 
 
+class LsaCard(_Card):
+    """An LSA classifier (classifiers.lsa), whose scores lie on the scale of its labels, 0 to 5."""
+
+    kind: Literal["lsa"] = "lsa"
+    model: FileName
+
+
 class LanguagesCard(_Card):
     """A model per language; what is in none of them has no score."""
 
@@ -46,7 +53,7 @@ class LanguagesCard(_Card):
     """Folder of a classifier beside this file, by language (BCP 47)."""
 
 
-Card = FastTextCard | LanguagesCard
+Card = FastTextCard | LsaCard | LanguagesCard
 _ANY: TypeAdapter[Card] = TypeAdapter(Annotated[Card, Field(discriminator="kind")])
 
 
