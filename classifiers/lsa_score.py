@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
@@ -18,8 +19,10 @@ from manifests.errors import RequestError
 MIN_SCORE, MAX_SCORE = 0.0, 5.0
 CLIP = 3.0
 """Standard deviations beyond which a dense feature says no more."""
-WINDOWS_AT_ONCE = 8192
-LANDMARKS_AT_ONCE = 512
+WINDOWS_AT_ONCE = 1024
+TILE = 128
+"""Landmarks at a time, so that what is added up stays in the nearest cache."""
+Tiles = npt.NDArray[np.float32]
 
 
 class LsaScore:
@@ -61,8 +64,8 @@ class Reader:
         self._model = model
         self._tokens = table(model.tokens, np.arange(len(model.tokens), dtype=np.int32))
         self._lexicon = table(model.lexicon, model.categories.astype(np.int32))
-        self._landmarks = np.ascontiguousarray((model.landmarks * model.steps).T)
-        self._squares = (self._landmarks**2).sum(axis=0)
+        self._landmarks, self._weights = _tiles(model.landmarks * model.steps, model.weights)
+        self._squares = (self._landmarks**2).sum(axis=1)
 
     def predict(self, windows: Windows) -> tuple[Numbers, Counts]:
         """(predictions of n windows before they are bent, how many of their tokens are known)."""
@@ -71,7 +74,7 @@ class Reader:
             some = slice(at, at + WINDOWS_AT_ONCE)
             part = Windows(windows.utf8, windows.begins[some], windows.ends[some], windows.firsts)
             points, known[some] = self.points(part)
-            _predict(points, self._landmarks, self._squares, self._model.weights, self._model.base, out[some])
+            _predict(points, self._landmarks, self._squares, self._weights, self._model.base, out[some])
         return out, known
 
     def points(self, windows: Windows) -> tuple[Features, Counts]:
@@ -81,6 +84,17 @@ class Reader:
         points, known = read_features(windows, self._tokens, model.vectors, model.scales, self._lexicon, n_categories)
         to_points(points, model.means, model.factors, model.lsa_width, model.dense_width)
         return points, known
+
+
+def _tiles(landmarks: Features, weights: Features) -> tuple[Tiles, Features]:
+    """(landmarks as (tiles, dimensions, TILE), weights as (tiles, TILE)), filled up with nothing of weight 0."""
+    n_tiles = -(-len(landmarks) // TILE)
+    filled = np.zeros((n_tiles * TILE, landmarks.shape[1]), np.float32)
+    filled[: len(landmarks)] = landmarks
+    tiles = filled.reshape(n_tiles, TILE, -1).transpose(0, 2, 1)
+    filled_weights = np.zeros(n_tiles * TILE, np.float32)
+    filled_weights[: len(weights)] = weights
+    return np.ascontiguousarray(tiles), filled_weights.reshape(n_tiles, TILE)
 
 
 def to_points(features: Features, means: Features, factors: Features, lsa_width: float, dense_width: float) -> None:
@@ -95,31 +109,37 @@ def to_points(features: Features, means: Features, factors: Features, lsa_width:
 
 @njit(nogil=True, cache=True)
 def _predict(
-    points: Features, landmarks: Features, squares: Features, weights: Features, base: float, out: Numbers
+    points: Features, landmarks: Tiles, squares: Features, weights: Features, base: float, out: Numbers
 ) -> None:
-    """out = base + sum over landmarks of weight · kernel; landmarks are (dimensions, m), sums in a fixed order.
-
-    Landmarks are taken some hundred at a time, so that what is added up stays in the nearest cache.
-    """
-    products = np.empty(LANDMARKS_AT_ONCE, np.float32)
+    """out = base + sum over landmarks of weight · kernel, added up in a fixed order."""
+    lengths, distances = np.zeros(points.shape[0], np.float32), np.empty(TILE, np.float32)
     for p in range(points.shape[0]):
-        square = np.float32(0)
+        out[p] = base
         for j in range(points.shape[1]):
-            square += points[p, j] * points[p, j]
-        total = 0.0
-        for start in range(0, landmarks.shape[1], LANDMARKS_AT_ONCE):
-            n = min(LANDMARKS_AT_ONCE, landmarks.shape[1] - start)
-            for m in range(n):
-                products[m] = square + squares[start + m]
-            for j in range(points.shape[1]):
-                value, row = np.float32(2) * points[p, j], landmarks[j, start : start + n]
-                for m in range(n):
-                    products[m] -= value * row[m]
-            for m in range(n):
-                products[m] = kernel(products[m]) * weights[start + m]
-            for m in range(n):
-                total += products[m]
-        out[p] = base + total
+            lengths[p] += points[p, j] * points[p, j]
+    for t in range(landmarks.shape[0]):
+        for p in range(points.shape[0]):
+            for m in range(TILE):
+                distances[m] = lengths[p] + squares[t, m]
+            _subtract_products(points[p], landmarks[t], distances)
+            for m in range(TILE):
+                distances[m] = kernel(distances[m]) * weights[t, m]
+            for m in range(TILE):
+                out[p] += distances[m]
+
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
+def _subtract_products(point: Features, landmarks: Features, out: Features) -> None:
+    """out -= 2 point · landmarks; four dimensions a turn, since memory is what takes the time."""
+    n, two = point.shape[0], np.float32(2)
+    for j in range(0, n - 3, 4):
+        a, b, c, d = two * point[j], two * point[j + 1], two * point[j + 2], two * point[j + 3]
+        for m in range(TILE):
+            near = a * landmarks[j, m] + b * landmarks[j + 1, m] + c * landmarks[j + 2, m] + d * landmarks[j + 3, m]
+            out[m] -= near
+    for j in range(n - n % 4, n):
+        for m in range(TILE):
+            out[m] -= two * point[j] * landmarks[j, m]
 
 
 @njit(nogil=True, cache=True, inline="always")

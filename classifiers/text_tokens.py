@@ -149,11 +149,11 @@ def read_text(
             continue
         shape[CHARS] += 1
         if first_visible == 0:
-            first_visible = code
-        last_visible = code
+            first_visible = code  # type: ignore[assignment]
+        last_visible = code  # type: ignore[assignment]
         run = run + 1 if code == previous else 0
         shape[REPEATS] += run == 2
-        previous = code
+        previous = code  # type: ignore[assignment]
         if 0xAC00 <= code <= 0xD7A3:
             begin = i
             while is_syllable(utf8, i, end):
