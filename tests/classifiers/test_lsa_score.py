@@ -207,9 +207,9 @@ LESSON = {
     "ko": "광합성이란 식물이 빛 에너지를 이용하여 이산화탄소와 물로부터 포도당을 만드는 과정을 말한다. 예를 들어 "
     "잎에 있는 엽록체는 햇빛을 흡수하여 물을 분해한다. 따라서 빛이 없으면 광합성이 일어나지 않는다. 이 장에서는 "
     "광합성의 두 단계를 차례로 살펴보고, 왜 온도가 반응 속도에 영향을 주는지 설명한다.",
-    "en": "Photosynthesis is the process by which plants turn light energy into chemical energy. For example, a leaf in "
-    "the sun absorbs light with its chlorophyll and uses it to split water molecules. Therefore, without light no sugar "
-    "can be made. In this chapter we will learn how the two stages work, and why temperature changes the rate.",
+    "en": "Photosynthesis is the process by which plants turn light energy into chemical energy. For example, a leaf "
+    "in the sun absorbs light with its chlorophyll and uses it to split water molecules. Therefore, without light no "
+    "sugar can be made. In this chapter we will learn how the two stages work, and why temperature changes the rate.",
 }
 CHAT = {
     "ko": "ㅋㅋㅋ 진짜 웃기다 너 어제 뭐했어? 나 그냥 집에서 잤음 ㅠㅠ 담에 보자!! 완전 꿀잼이었는데 넌 왜 안왔냐",
