@@ -215,3 +215,20 @@ CHAT = {
     "ko": "ㅋㅋㅋ 진짜 웃기다 너 어제 뭐했어? 나 그냥 집에서 잤음 ㅠㅠ 담에 보자!! 완전 꿀잼이었는데 넌 왜 안왔냐",
     "en": "lol yeah thats so funny, what did u do last night? i was just at home sleeping haha. see ya tomorrow dude",
 }
+
+
+def test_the_shipped_model_puts_a_lesson_above_chat() -> None:
+    for language, lesson in LESSON.items():
+        texts = pa.array([lesson, CHAT[language]], pa.large_string())
+        found = Scorer(SHIPPED / "edu").score(texts, pa.array([language] * 2))
+        assert found.score[0].as_py() > found.score[1].as_py() + 1
+        assert found.score.equals(Scorer(SHIPPED / "edu").score(texts).score)
+
+
+def test_scores_of_the_shipped_model_stay() -> None:
+    texts = pa.array([*LESSON.values(), *CHAT.values(), None, "12345", "これは日本語です。"], pa.large_string())
+    found = Scorer(SHIPPED / "edu").score(texts)
+    expected = [2.1001, 1.4168, 0.0, 0.0, None, None, None]
+    assert found.score.to_pylist() == [
+        None if value is None else pytest.approx(value, abs=1e-3) for value in expected
+    ]
