@@ -12,7 +12,7 @@ from classifiers.cards import CARD, LsaCard, write_card
 from classifiers.lsa import MODEL, LsaSettings, train_lsa
 from classifiers.lsa_features import N_SHAPE, split
 from classifiers.lsa_file import LsaModel, read_lsa, write_lsa
-from classifiers.scorer import Scorer
+from classifiers.scorer import SHIPPED, Scorer
 from classifiers.text_lexicon import TEACHING, read_lexicon
 from manifests.errors import RequestError
 from tests.classifiers.test_lsa import planted
