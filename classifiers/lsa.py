@@ -3,8 +3,8 @@
 What is learnt from labels lives on smooth, dense, low-order features (docs/edu-study.md): where labels come from few
 sites, trees and n-grams learn the sites. The steps: tokens by frequency; log tf·idf; its truncated SVD over labelled
 and unlabelled windows (Deerwester et al. 1990), by subspace iteration (Halko et al. 2011, arXiv:0909.4061); features
-standardised; a rational quadratic kernel over vector and dense features; ridge regression, on all labelled windows or
-on some of them (Nyström); and scores bent so that as many reach each half step as labels do.
+standardised; a rational quadratic kernel over vector and dense features; ridge regression; and scores bent so that as
+many reach each half step as labels do.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,9 @@ MODEL = "model.safetensors"
 N_POWERS, N_OVER = 4, 14
 """Iterations of the subspace, and dimensions beyond those that are kept."""
 JITTER = 1e-6
-MIN_ROWS = 20
+N_DIGITS = 6
+"""Of what is solved for, so that bytes do not depend on the order in which a library adds up."""
+MIN_ROWS, MAX_WINDOWS = 20, 10_000
 Rows = npt.NDArray[np.int64]
 
 
@@ -45,8 +47,6 @@ class LsaSettings:
     window_chars: int = 1_200
     n_windows: int = 3
     """Windows that a longer text is judged by."""
-    n_landmarks: int = 4_000
-    """Labelled windows that the regression stands on; of more, so many are drawn. Fewer cost accuracy."""
     ridge: float = 0.3
     lsa_width: float = 0.7
     dense_width: float = 0.5
@@ -55,7 +55,7 @@ class LsaSettings:
     lexicon: Path | None = TEACHING
     """See classifiers.text_lexicon; none: shape and vectors alone."""
     seed: int = 0
-    """Where the subspace starts, and which landmarks are drawn."""
+    """Where the subspace starts."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,16 @@ def train_lsa(
         unlabelled: more text of the kind that will be scored; read once, in order.
 
     Raises:
-        RequestError: too few texts, labels that do not fit, or text without tokens; says what was found.
+        RequestError: too few texts or too many, labels that do not fit, or text without tokens; says what was found.
     """
     _check(texts, labels, sources)
     lexicon = _lexicon(settings)
     windows = split(texts, settings.window_chars, settings.n_windows)
+    if len(windows.begins) > MAX_WINDOWS:
+        raise RequestError(
+            f"{len(texts):,} texts have {len(windows.begins):,} windows; {MAX_WINDOWS:,} at most can be trained on:"
+            " draw some of them, few from each source, or train fastText (classifiers.fasttext_train)"
+        )
     tokens, vectors, scales = learn_vectors([windows, *_more(unlabelled, settings)], settings)
     numbers = np.arange(len(tokens), dtype=np.int32)
     features, _ = read_features(
@@ -273,25 +278,22 @@ class Fit:
 def fit_ridge(rows: Labelled, settings: LsaSettings) -> Fit:
     """Minimise the weighted squared error + ridge · norm²; a text's windows share its weight.
 
-    Where a source is left out, its predictions f come from those of all, p, by y - f = (I - H)^-1 (y - p), H being
-    its block of the matrix that turns labels into predictions.
+    With G = (K + ridge / weights)^-1, the weights of the landmarks are a = G y. Where a source is left out, it is
+    missed by the solution of G_BB d = a_B, B being its windows (Rasmussen and Williams 2006, 5.4.2).
     """
     text = np.repeat(np.arange(len(rows.labels)), np.diff(rows.firsts))
     weight = _row_weights(rows, settings)[text]
     labels, base = rows.labels[text], float(np.average(rows.labels[text], weights=weight))
-    points = rows.points.astype(float)
-    landmarks, steps = _landmarks(points, settings)
-    near = kernel_matrix(points, landmarks * steps.astype(float))
-    gram = kernel_matrix(landmarks * steps.astype(float), landmarks * steps.astype(float))
-    left = (near * weight[:, None]).T
-    inverse = np.linalg.inv(left @ near + settings.ridge * gram + JITTER * np.eye(len(landmarks)))
-    weights = inverse @ (left @ (labels - base))
-    missing = labels - base - near @ weights
+    steps = (np.abs(rows.points).max(axis=0).clip(JITTER) / 127).astype(np.float32)
+    landmarks = np.rint(rows.points / steps).astype(np.int8)
+    exact = landmarks * steps.astype(float)
+    inverse = np.linalg.inv(kernel_matrix(exact, exact) + np.diag(settings.ridge / weight))
+    weights = inverse @ (labels - base)
+    missed = np.empty(len(text))
     for source in range(rows.sources.max() + 1):
         mine = np.flatnonzero(rows.sources[text] == source)
-        block = near[mine] @ (inverse @ left[:, mine])
-        missing[mine] = np.linalg.solve(np.eye(len(mine)) - block, missing[mine])
-    return Fit(landmarks, steps, weights.astype(np.float32), base, _means(labels - missing, text))
+        missed[mine] = np.linalg.solve(inverse[np.ix_(mine, mine)], weights[mine])
+    return Fit(landmarks, steps, weights.round(N_DIGITS).astype(np.float32), base, _means(labels - missed, text))
 
 
 def _row_weights(rows: Labelled, settings: LsaSettings) -> Numbers:
@@ -299,15 +301,6 @@ def _row_weights(rows: Labelled, settings: LsaSettings) -> Numbers:
     share = np.bincount(rows.sources)[rows.sources].astype(float) ** settings.source_power
     weights: Numbers = share / share.mean() / np.diff(rows.firsts)
     return weights
-
-
-def _landmarks(points: Numbers, settings: LsaSettings) -> tuple[npt.NDArray[np.int8], Features]:
-    """(landmarks as whole numbers, (m, k + d); what these are multiplied by, (k + d,))."""
-    steps = (np.abs(points).max(axis=0).clip(JITTER) / 127).astype(np.float32)
-    if len(points) > settings.n_landmarks:
-        drawn = np.random.default_rng(settings.seed).choice(len(points), settings.n_landmarks, replace=False)
-        points = points[np.sort(drawn)]
-    return np.rint(points / steps).astype(np.int8), steps
 
 
 def _means(values: Numbers, text: Rows) -> Numbers:

@@ -58,9 +58,9 @@ def test_the_same_input_gives_the_same_bytes(trained: tuple[Path, Trained], tmp_
     assert (tmp_path / "model.safetensors").read_bytes() != (trained[0] / "model.safetensors").read_bytes()
 
 
-def test_long_texts_and_few_landmarks(tmp_path: Path) -> None:
+def test_long_texts(tmp_path: Path) -> None:
     texts, labels, sources = planted(120, 4)
-    settings = LsaSettings(dimensions=4, min_windows=2, window_chars=60, n_windows=2, n_landmarks=50)
+    settings = LsaSettings(dimensions=4, min_windows=2, window_chars=60, n_windows=2)
     found = train_lsa(texts, labels, tmp_path, settings, sources)
     assert spearman(labels, found.held_out) > 0.4
     assert Scorer(tmp_path).score(texts).score.null_count == 0
@@ -144,3 +144,9 @@ def test_too_few_texts(tmp_path: Path) -> None:
     texts, labels, _ = planted(10, 6)
     with pytest.raises(RequestError, match="10 texts are too few to train on; 20 at least"):
         train_lsa(texts, labels, tmp_path, SMALL)
+
+
+def test_too_many_texts(tmp_path: Path) -> None:
+    texts = pa.array(["한 글"] * 10_001, pa.large_string())
+    with pytest.raises(RequestError, match="10,001 windows; 10,000 at most can be trained on: draw some of them"):
+        train_lsa(texts, np.arange(10_001) % 6.0, tmp_path, SMALL)
