@@ -92,13 +92,15 @@ def test_held_out_predictions_are_those_of_a_model_without_the_source() -> None:
     points, labels = draw.standard_normal((60, 5)).astype(np.float32), draw.integers(0, 6, 60).astype(float)
     sources = np.repeat(np.arange(6), 10)
     fit = fit_ridge(Labelled(points, np.arange(61), labels, sources), LsaSettings(source_power=0.0))
-    distance = ((points[:, None].astype(float) - points[None]) ** 2).sum(axis=2)
+    exact = fit.landmarks * fit.steps.astype(float)
+    np.testing.assert_allclose(exact, points, atol=fit.steps.max() / 2 + 1e-6)  # a byte each
+    distance = ((exact[:, None] - exact[None]) ** 2).sum(axis=2)
     near = (1 + distance / 4) ** -4
     for source in range(6):
         held, rest = sources == source, sources != source
         inner = near[np.ix_(rest, rest)] + 0.3 * np.eye(rest.sum())
         expected = near[np.ix_(held, rest)] @ np.linalg.solve(inner, labels[rest] - labels.mean()) + labels.mean()
-        np.testing.assert_allclose(fit.held_out[held], expected, atol=0.02)  # landmarks are rounded to a byte
+        np.testing.assert_allclose(fit.held_out[held], expected, rtol=1e-6)
 
 
 def test_the_kernel_of_scoring_is_that_of_training() -> None:
