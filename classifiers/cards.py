@@ -53,6 +53,13 @@ class HeadCard(_Card):
     """Stands before each text."""
 
 
+class LsaCard(_Card):
+    """An LSA classifier (classifiers.lsa), whose scores lie on the scale of its labels, 0 to 5."""
+
+    kind: Literal["lsa"] = "lsa"
+    model: FileName
+
+
 class LanguagesCard(_Card):
     """A model per language; what is in none of them has no score."""
 
@@ -61,7 +68,7 @@ class LanguagesCard(_Card):
     """Folder of a classifier beside this file, by language (BCP 47)."""
 
 
-Card = FastTextCard | HeadCard | LanguagesCard
+Card = FastTextCard | HeadCard | LsaCard | LanguagesCard
 _ANY: TypeAdapter[Card] = TypeAdapter(Annotated[Card, Field(discriminator="kind")])
 
 
