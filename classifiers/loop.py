@@ -28,6 +28,8 @@ from manifests.engine import Engine, run_step
 from manifests.errors import RequestError
 from manifests.schema_classifier import ClassifierManifest
 
+Numbers = npt.NDArray[np.float64]
+
 Annotate = Callable[[pl.DataFrame], Sequence[Labelling]]
 """Labels of documents with the columns of DOCUMENT."""
 
@@ -173,10 +175,10 @@ def _round(loop: Loop, number: int, labels: pl.DataFrame, gold: pl.DataFrame) ->
         return Round.model_validate_json(done.read_bytes())
     folder.mkdir(parents=True, exist_ok=True)
     loop.progress(note, 0, n_steps, f"training on {labels.height:,} labels")
-    train(manifest.model, manifest.languages, labels, folder / "model")
+    held_out = train(manifest.model, manifest.languages, labels, folder / "model", loop.base)
     loop.progress(note, 1, n_steps, "evaluating")
-    doubtful = _threshold(loop, labels, folder)
-    evaluated, scores = _evaluated(loop, labels, gold, folder)
+    doubtful = _threshold(loop, labels, folder, held_out)
+    evaluated, scores = _evaluated(loop, labels, gold, folder, held_out)
     loop.progress(note, 2, n_steps, "looking through the corpus")
     survey = _survey(loop, number, labels, gold, doubtful)
     found = judged_round(
@@ -187,12 +189,11 @@ def _round(loop: Loop, number: int, labels: pl.DataFrame, gold: pl.DataFrame) ->
     return found
 
 
-def _threshold(loop: Loop, labels: pl.DataFrame, folder: Path) -> float:
+def _threshold(loop: Loop, labels: pl.DataFrame, folder: Path, held_out: Numbers | None) -> float:
     """The score that parts the labels best, out of fold: where the model is in doubt."""
     if not loop.manifest.documents:
         return loop.manifest.positive_from
-    folds = folds_by_document(labels, N_FOLDS)
-    scores = out_of_fold(loop.manifest.model, loop.manifest.languages, labels, folds, folder / "fold")
+    scores = _held_out(loop, labels, folds_by_document(labels, N_FOLDS), folder) if held_out is None else held_out
     positive = (labels["label"] >= loop.manifest.positive_from).to_numpy()
     has_score = ~np.isnan(scores)
     if not positive[has_score].any():
@@ -200,9 +201,13 @@ def _threshold(loop: Loop, labels: pl.DataFrame, folder: Path) -> float:
     return best_f1(positive[has_score], scores[has_score])[1]
 
 
+def _held_out(loop: Loop, labels: pl.DataFrame, folds: npt.NDArray[np.int64], folder: Path) -> Numbers:
+    return out_of_fold(loop.manifest.model, loop.manifest.languages, labels, folds, folder / "fold", loop.base)
+
+
 def _evaluated(
-    loop: Loop, labels: pl.DataFrame, gold: pl.DataFrame, folder: Path
-) -> tuple[pl.DataFrame, npt.NDArray[np.float64]]:
+    loop: Loop, labels: pl.DataFrame, gold: pl.DataFrame, folder: Path, held_out: Numbers | None
+) -> tuple[pl.DataFrame, Numbers]:
     """What is evaluated on, and its scores: gold, or else the labels out of fold."""
     manifest = loop.manifest
     if gold.height:
@@ -214,7 +219,7 @@ def _evaluated(
             "cross_validation.by: all labels are of one source; name the column `source` of the seeds, give a `gold` "
             "set, or take `by: document`"
         )
-    return labels, out_of_fold(manifest.model, manifest.languages, labels, folds, folder / "fold")
+    return labels, _held_out(loop, labels, folds, folder) if held_out is None else held_out
 
 
 def _survey(loop: Loop, number: int, labels: pl.DataFrame, gold: pl.DataFrame, threshold: float) -> Survey | None:

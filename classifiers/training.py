@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,24 +11,42 @@ import polars as pl
 import pyarrow as pa
 
 from classifiers.cards import FastTextCard, LanguagesCard, write_card
+from classifiers.encoder import check_installed as check_encoders
+from classifiers.examples import document_files, read_documents
 from classifiers.fasttext_train import FastTextSettings, Quantisation, check_installed, train_fasttext
+from classifiers.head import HeadSettings, train_head
+from classifiers.language import LanguageIdentifier
+from classifiers.lsa import LsaSettings, train_lsa
 from classifiers.scorer import Scorer
+from classifiers.text_lexicon import TEACHING
 from manifests.errors import RequestError
-from manifests.schema_classifier import FastTextModel
+from manifests.schema_classifier import FastText, Head, Lsa
+from manifests.store import resolve
 
 Numbers = npt.NDArray[np.float64]
+Model = FastText | Lsa | Head
+Settings = TypeVar("Settings", HeadSettings, LsaSettings)
+
+WHOLE = 1 << 40
+"""Characters: unlabelled text is not cut."""
 
 
-def check_model(model: FastTextModel) -> None:
+def check_model(model: Model) -> None:
     """Check that what trains the model is installed.
 
     Raises:
         RequestError: says how to install it.
     """
-    check_installed()
+    match model:
+        case FastText():
+            check_installed()
+        case Head():
+            check_encoders("training a head", "train")
 
 
-def train(model: FastTextModel, languages: Sequence[str], examples: pl.DataFrame, folder: Path) -> None:
+def train(
+    model: Model, languages: Sequence[str], examples: pl.DataFrame, folder: Path, base: str = "/"
+) -> Numbers | None:
     """Train a classifier into a folder, whole or not at all.
 
     Args:
@@ -35,6 +54,11 @@ def train(model: FastTextModel, languages: Sequence[str], examples: pl.DataFrame
         languages: a model for each of them; for none one model for all.
         examples: documents with labels (see `examples.EXAMPLE`).
         folder: of the classifier; what is there is replaced.
+        base: where the model's relative paths start.
+
+    Returns:
+        Scores of the examples where all labels of their sources are left out, shape (n,), NaN for those of other
+        languages; None for kinds of models that do not give them along with their training.
 
     Raises:
         RequestError: a language has no two different labels.
@@ -42,27 +66,74 @@ def train(model: FastTextModel, languages: Sequence[str], examples: pl.DataFrame
     aside = folder.with_name(f".{folder.name}")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    for language in languages:
-        (aside / language).mkdir()
-        _train_one(model, examples.filter(pl.col("language") == language), aside / language, language)
+    held_out: Numbers | None = np.full(len(examples), np.nan)
+    for language in languages or [""]:
+        mine = (
+            (examples["language"] == language).fill_null(False).to_numpy()
+            if language
+            else np.full(len(examples), True)
+        )
+        found = _train_one(model, examples.filter(pl.Series(mine)), aside / language, language, base)
+        if held_out is not None and found is not None:
+            held_out[mine] = found
+        else:
+            held_out = None
     if languages:
         write_card(aside, LanguagesCard(models={language: language for language in languages}))
-    else:
-        _train_one(model, examples, aside, "all")
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)
+    return held_out
 
 
-def _train_one(model: FastTextModel, examples: pl.DataFrame, folder: Path, what: str) -> None:
-    names = [f"{label:g}" for label in np.floor(examples["label"].to_numpy() + 0.5)]
-    if len(set(names)) < 2:
-        found = f"all {len(names):,} labels are {names[0]}" if names else "there are no labels"
+def _train_one(model: Model, examples: pl.DataFrame, folder: Path, language: str, base: str) -> Numbers | None:
+    if not _is_enough(examples):
+        n_docs, what = len(examples), language or "all languages"
+        found = f"all {n_docs:,} labels are {examples['label'][0]:g}" if n_docs else "there are no labels"
         raise RequestError(f"documents of {what}: {found}; a classifier needs two that differ")
+    folder.mkdir(exist_ok=True)
+    match model:
+        case FastText():
+            _train_fasttext(model, examples, folder)
+        case Head():
+            settings = HeadSettings(**model.model_dump(exclude={"kind", "encoder"}))
+            train_head(_texts(examples), examples["label"].to_numpy(), resolve(model.encoder, base), folder, settings)
+        case Lsa():
+            return _train_lsa(model, examples, folder, language, base)
+    return None
+
+
+def _train_fasttext(model: FastText, examples: pl.DataFrame, folder: Path) -> None:
+    names = [f"{label:g}" for label in _whole(examples)]
     settings = FastTextSettings(**model.model_dump(exclude={"kind", "quantise"}))
     name = "model.ftz" if model.quantise else "model.bin"
-    texts = pa.array(examples["text"], pa.large_string())
-    train_fasttext(texts, names, folder / name, settings, Quantisation() if model.quantise else None)
+    train_fasttext(_texts(examples), names, folder / name, settings, Quantisation() if model.quantise else None)
     write_card(folder, FastTextCard(model=name, values={label: float(label) for label in sorted(set(names))}))
+
+
+def _train_lsa(model: Lsa, examples: pl.DataFrame, folder: Path, language: str, base: str) -> Numbers:
+    asked = model.model_dump(exclude={"kind", "unlabelled", "lexicon"})
+    settings = LsaSettings(**asked, lexicon=TEACHING if model.lexicon else None)
+    labels, sources = examples["label"].to_numpy().astype(float), examples["source"].to_list()
+    more = _unlabelled(model, language, base)
+    return train_lsa(_texts(examples), labels, folder, settings, sources, more).held_out
+
+
+def _unlabelled(model: Lsa, language: str, base: str) -> Iterator[pa.LargeStringArray]:
+    identifier = LanguageIdentifier() if language else None
+    for item in model.unlabelled:
+        for path in document_files(item, base):
+            for batch in read_documents(item, path, WHOLE, identifier):
+                yield _texts(batch.filter(pl.col("language") == language) if language else batch)
+
+
+def _texts(examples: pl.DataFrame) -> pa.LargeStringArray:
+    return pa.array(examples["text"], pa.large_string())
+
+
+def _whole(examples: pl.DataFrame) -> Numbers:
+    """Labels as whole numbers: a half is the next one."""
+    whole: Numbers = np.floor(examples["label"].to_numpy() + 0.5)
+    return whole
 
 
 def scores_of(folder: Path, examples: pl.DataFrame) -> Numbers:
@@ -73,11 +144,12 @@ def scores_of(folder: Path, examples: pl.DataFrame) -> Numbers:
 
 
 def out_of_fold(
-    model: FastTextModel,
+    model: Model,
     languages: Sequence[str],
     examples: pl.DataFrame,
     folds: npt.NDArray[np.int64],
     folder: Path,
+    base: str = "/",
 ) -> Numbers:
     """Scores of documents by models that were trained without their fold, shape (n,).
 
@@ -89,6 +161,7 @@ def out_of_fold(
         examples: documents with labels.
         folds: the fold of each, shape (n,).
         folder: to train in; it is gone afterwards.
+        base: where the model's relative paths start.
     """
     scores = np.full(len(examples), np.nan)
     for fold in np.unique(folds):
@@ -96,14 +169,14 @@ def out_of_fold(
         rest = examples.filter(pl.Series(~mine))
         fitting = [language for language in languages if _is_enough(rest.filter(pl.col("language") == language))]
         if fitting or (not languages and _is_enough(rest)):
-            train(model, fitting, rest, folder)
+            train(model, fitting, rest, folder, base)
             scores[mine] = scores_of(folder, examples.filter(pl.Series(mine)))
     shutil.rmtree(folder, ignore_errors=True)
     return scores
 
 
 def _is_enough(examples: pl.DataFrame) -> bool:
-    return len(set(np.floor(examples["label"].to_numpy() + 0.5))) > 1
+    return len(set(_whole(examples))) > 1
 
 
 def folds_by_document(examples: pl.DataFrame, n_folds: int) -> npt.NDArray[np.int64]:

@@ -42,7 +42,7 @@ MARK = ".cluster"
 SEEN_S = 3.0
 """How long a network filesystem may take to show it to other machines."""
 
-SOURCE_KINDS = ("py", "yaml", "json", "tsv", "ftz")
+SOURCE_KINDS = ("py", "yaml", "json", "tsv", "ftz", "safetensors")
 """Endings of the files that Onggi consists of."""
 
 LOCAL = {

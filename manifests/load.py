@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -133,10 +134,16 @@ class _Place(NamedTuple):
 
 def _mistakes(error: ValidationError, root: Node, top: Schema) -> Iterator[Mistake]:
     for detail in error.errors(include_url=False):
-        location = tuple(part for part in detail["loc"] if part != "[key]")
+        location = tuple(_branch(part) for part in detail["loc"] if part != "[key]")
         place, holder = _place(location, root, top), _place(location[:-1], root, top)
         if place and holder:
             yield Mistake(place.node.where, place.path, _complaint(detail, place, holder))
+
+
+def _branch(part: str | int) -> str | int:
+    """A branch of a union by its model's name, which Pydantic wraps where the model checks itself."""
+    wrapped = re.fullmatch(r"function-\w+\[.*, (\w+)\]", part) if isinstance(part, str) else None
+    return wrapped[1] if wrapped else part
 
 
 def _place(location: Sequence[str | int], root: Node, top: Schema) -> _Place | None:
@@ -176,10 +183,18 @@ def _meant(forms: Sequence[Schema], node: Node) -> Schema | None:
     """Of several forms the one that was meant: whose own keys are there; None where two are as likely."""
     keys = set(node.value) if isinstance(node.value, dict) else set()
     fitting = [form for form in forms if ("properties" in form) == isinstance(node.value, dict)] or forms
+    fitting = [form for form in fitting if _says_so(form, node)] or fitting
     scores = [
         (len(keys & {*form.get("required", ())}), -len(keys - {*form.get("properties", ())})) for form in fitting
     ]
     return fitting[scores.index(max(scores))] if scores.count(max(scores)) == 1 else None
+
+
+def _says_so(form: Schema, node: Node) -> bool:
+    """Whether the values that tell forms apart, as `kind: lsa`, are those of this one."""
+    told = {name: field["const"] for name, field in form.get("properties", {}).items() if "const" in field}
+    given = node.value if isinstance(node.value, dict) else {}
+    return all(name in given and given[name].written == value for name, value in told.items())
 
 
 # In words

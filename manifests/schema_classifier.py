@@ -34,7 +34,7 @@ class Labelled(Documents):
     """What a label that is a name stands for, as {hq: 1, cc: 0}; rows with other names are left out."""
 
 
-class FastTextModel(Model):
+class FastText(Model):
     """A fastText classifier (`onggi[classifier]`): its score is the expectation over all labels."""
 
     kind: Literal["fasttext"]
@@ -61,10 +61,58 @@ class FastTextModel(Model):
     """Make the model small (.ftz)."""
 
     @model_validator(mode="after")
-    def _parts_in_order(self) -> "FastTextModel":
+    def _parts_in_order(self) -> "FastText":
         if self.minn > self.maxn:
             raise ValueError(f"minn is {self.minn}; it must be at most maxn, {self.maxn}")
         return self
+
+
+class Lsa(Model):
+    """Latent semantic analysis and a lexicon, then kernel ridge regression, of labels from 0 to 5: for hundreds to
+    some thousands of labels, and for sites that are not among them."""
+
+    kind: Literal["lsa"]
+    """What is trained."""
+    unlabelled: list[Documents] = Field(default_factory=list)
+    """More text of the kind that will be scored, from which the vectors of words are learnt; read whole."""
+    n_tokens: int = Field(15_000, ge=100)
+    """The words, and parts of words, that most windows hold."""
+    dimensions: int = Field(50, ge=2, le=500)
+    """Numbers per word."""
+    ridge: float = Field(0.3, gt=0)
+    """What a deviation costs against the fit: more is smoother."""
+    source_power: float = Field(-0.5, le=0)
+    """A label weighs (labels of its source)^source_power, so that no source speaks for all; 0: all alike."""
+    lexicon: bool = True
+    """Count the words of teaching that `classifiers/lexicon/teaching.tsv` lists, Korean and English."""
+
+
+class Head(Model):
+    """A regression on the vectors of an encoder (`onggi[train]`), of labels from 0 to 5, by FineWeb-Edu's recipe."""
+
+    kind: Literal["head"]
+    """What is trained."""
+    encoder: str = Field(min_length=1)
+    """Folder of a sequence encoder of transformers or sentence-transformers, with safetensors. A relative path starts
+    at the manifest's folder."""
+    frozen: bool = True
+    """Whether the encoder stays as it is; else it is trained along."""
+    lr: float = Field(3e-4, gt=0)
+    """Learning rate of the head."""
+    encoder_lr: float = Field(2e-5, gt=0)
+    """That of the encoder, where it is trained along."""
+    epochs: int = Field(20, ge=1)
+    """How often the texts are gone through: 20 are for hundreds of thousands of labels, a thousand want 100."""
+    batch_docs: int = Field(256, ge=1)
+    """Documents per step."""
+    max_tokens: int = Field(512, ge=8)
+    """How much of a text is seen, from its beginning."""
+    pooling: Literal["auto", "mean", "cls", "last"] = "auto"
+    """How tokens become one vector; `auto`: as the encoder says, else `mean`."""
+    prefix: str = ""
+    """What the encoder wants before each text, as `query: ` for E5."""
+    batch_tokens: int = Field(16_384, ge=1)
+    """Tokens that the encoder sees at once."""
 
 
 class Candidates(Model):
@@ -134,7 +182,7 @@ class ClassifierManifest(Model):
     """The label from which on a document is what is looked for."""
     max_chars: int = Field(1200, ge=50)
     """How much of a text is labelled, trained on and evaluated, in characters from its beginning."""
-    model: FastTextModel
+    model: FastText | Lsa | Head
     """What is trained."""
     teacher: Teacher | None = None
     """Who labels candidates, from 0 to 5 for their educational value."""
@@ -163,6 +211,14 @@ class ClassifierManifest(Model):
             raise ValueError("second_teacher: there is no first `teacher` to agree with")
         if self.teacher and self.second_teacher and self.teacher.answers == self.second_teacher.answers is not None:
             raise ValueError("second_teacher.answers: both teachers ask at once, so each needs a file of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _lsa_has_sources(self) -> "ClassifierManifest":
+        if isinstance(self.model, Lsa) and self.cross_validation.by == "document" and not self.gold:
+            raise ValueError(
+                "cross_validation.by: `lsa` holds out whole sources; take `by: source`, or give a `gold` set"
+            )
         return self
 
     @property

@@ -12,10 +12,10 @@ from classifiers.evaluate import auc, spearman
 from classifiers.scorer import Scorer
 from classifiers.training import folds_by_document, folds_by_source, out_of_fold, scores_of, train
 from manifests.errors import RequestError
-from manifests.schema_classifier import FastTextModel
+from manifests.schema_classifier import FastText
 from tests.classifiers.toy import corpus
 
-MODEL = FastTextModel(kind="fasttext", dim=8, epoch=15, lr=0.5, bucket=1000, word_ngrams=1)
+MODEL = FastText(kind="fasttext", dim=8, epoch=15, lr=0.5, bucket=1000, word_ngrams=1)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_a_language_without_two_labels(examples: pl.DataFrame, tmp_path: Path) -
         RequestError, match="documents of ja: there are no labels; a classifier needs two that differ"
     ):
         train(MODEL, ["ja"], examples, tmp_path / "model")
-    with pytest.raises(RequestError, match=r"documents of all: all 300 labels are 2"):
+    with pytest.raises(RequestError, match=r"documents of all languages: all 300 labels are 2"):
         train(MODEL, [], examples.with_columns(label=2.0), tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
