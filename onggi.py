@@ -366,7 +366,7 @@ def _fraction(text: str) -> float:
     """A share such as `1%` or `0.01`.
 
     Raises:
-        RequestError: it is not a number, or not between 0 and 1.
+        RequestError: it is not a number, or not between 0 and 1; names the option.
     """
     try:
         value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
@@ -421,6 +421,12 @@ def _print_run(record: "RunRecord") -> None:
         out.print(f"Extrapolated from a sample of {record.sample_frac:.2%} ({record.counts['read']:,} records):")
     rows = [(name, count, f"{count / max(counts['read'], 1):.1%}") for name, count in counts.items()]
     out.print(_table(["", "records", "share"], rows))
+    for name, threshold in record.thresholds.items():
+        at = "no document with a score came so far" if threshold is None else f"from {threshold:.6g} on"
+        out.print(f"{name}: {at}", highlight=False)
+    scored = [f"{count:,} by {name}" for name in record.scores if (count := record.counts.get(f"scored.{name}", 0))]
+    if record.scores:
+        out.print(f"Scored after the rules: {', '.join(scored) or 'none, all scores were there'}", highlight=False)
     seconds = record.timings.get("measure", 0.0) + record.timings.get("decide", 0.0)
     rate = record.counts["text_bytes"] / 1e6 / max(seconds, 1e-9)
     memory = record.peak_memory_bytes / 2**20
@@ -491,6 +497,9 @@ def _print_story(story: Any) -> None:
     facts += [
         (name, measured.get(name))
         for name in ("n_bytes", "n_text_bytes", "language", "language_score", "hangul_frac")
+    ]
+    facts += [
+        (name, value) for name, value in measured.items() if name.endswith("_score") and name != "language_score"
     ]
     out.print(
         _table(["", ""], [(name, "" if value is None else str(value)) for name, value in facts if value is not None])

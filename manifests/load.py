@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -112,10 +113,15 @@ class _Place(NamedTuple):
 
 def _mistakes(error: ValidationError, root: Node, top: Schema) -> Iterator[Mistake]:
     for detail in error.errors(include_url=False):
-        location = tuple(part for part in detail["loc"] if part != "[key]")
+        location = tuple(_unchecked(part) for part in detail["loc"] if part != "[key]")
         place, holder = _place(location, root, top), _place(location[:-1], root, top)
         if place and holder:
             yield Mistake(place.node.where, place.path, _complaint(detail, place, holder))
+
+
+def _unchecked(part: str | int) -> str | int:
+    """The name of a model that Pydantic calls `function-after[check(), Name]`, as it does in a union."""
+    return re.sub(r"^function-after\[.*, (\w+)\]$", r"\1", part) if isinstance(part, str) else part
 
 
 def _place(location: Sequence[str | int], root: Node, top: Schema) -> _Place | None:
