@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -252,21 +253,26 @@ def score(
     output: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the same files with scores.")],
     text: Annotated[str, typer.Option(help="Column that is scored.")] = "text",
     label: Annotated[str | None, typer.Option(help="Of a plain fastText file: the label that counts.")] = None,
+    top: Annotated[
+        str | None, typer.Option(metavar="10%", help="Print the score with which the best share of OUT begins.")
+    ] = None,
     workers: NWorkers = 1,
     scheduler: Scheduler = None,
     as_json: AsJson = False,
 ) -> None:
     """Score documents: adds NAME_score and NAME_int_score to every row. Files that are done are not done again."""
-    from curation.score import models_of, score_files, scored_inputs
+    from curation.score import models_of, score_files, score_shares, scored_inputs
     from manifests.engine import open_engine
     from manifests.store import resolve
 
     models, folder = models_of(model, label, _here()), resolve(output, _here())
-    inputs = scored_inputs(resolve(source, _here()))
+    inputs, frac = scored_inputs(resolve(source, _here())), _fraction("--top", top) if top else None
     with _progress() as progress, open_engine(_workers(workers, scheduler)) as engine:
         done = score_files(inputs, folder, models, text, engine, progress)
+    names = [path.rsplit("/", 1)[-1] for path in inputs]
+    shares = score_shares(names, folder, models, frac) if frac else {}
     if as_json:
-        _print_json(done)
+        _print_json({**done.__dict__, "top": shares} if top else done)
         return
     rate = (
         f", {done.text_bytes / 1e6 / done.seconds:.1f} MB of text/s" if not done.was_there else ", all there already"
@@ -274,6 +280,9 @@ def score(
     out.print(
         f"{done.n_docs:,} documents in {len(inputs):,} files, {done.n_scored:,} with a score{rate}", highlight=False
     )
+    for name, share in shares.items():
+        at = "no score" if share.threshold is None else f"{name}_score >= {share.threshold!r}"
+        out.print(f"top {top} of {share.n_values:,}: {at} ({share.n_at_least:,} documents)", highlight=False)
 
 
 def _version(wanted: bool) -> None:
@@ -355,25 +364,25 @@ def _curate(
 
     job = _job(manifest, output, workers, overrides)
     if sample:
-        job = sampled(job, _fraction(sample))
+        job = sampled(job, _fraction("--sample", sample))
     if not skip_disk_check:
         check_disk(job)
     with _progress() as progress:
         return run_pipeline(job, progress), job.output
 
 
-def _fraction(text: str) -> float:
+def _fraction(option: str, text: str) -> float:
     """A share such as `1%` or `0.01`.
 
     Raises:
         RequestError: it is not a number, or not between 0 and 1; names the option.
     """
     try:
-        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
+        value = float(Decimal(text.removesuffix("%")) / (100 if text.endswith("%") else 1))
+    except ArithmeticError:
         value = 0.0
     if not 0 < value <= 1:
-        raise RequestError(f"--sample {text}: write a share such as 1% or 0.01")
+        raise RequestError(f"{option} {text}: write a share such as 1% or 0.01")
     return value
 
 

@@ -206,9 +206,7 @@ def _check(rule: Rule, columns: Mapping[str, pa.DataType], parse: Callable[[str]
     return CheckedRule(name=rule.name, keep=keep, when=when, group=group if dot else None, top=rule.top)
 
 
-def _scored(
-    top: Top | None, columns: Mapping[str, pa.DataType], parse: Callable[[str], Predicate]
-) -> Predicate:
+def _scored(top: Top | None, columns: Mapping[str, pa.DataType], parse: Callable[[str], Predicate]) -> Predicate:
     """What stands for a share until it is a number.
 
     Raises:

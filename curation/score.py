@@ -11,20 +11,23 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, BinaryIO
 
 import fsspec
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 import zstandard
+from numpy.typing import NDArray
 
 from classifiers.scorer import Scorer, Scores, find_model
 from curation.read_jsonl import codec_of
 from curation.read_stream import GZIP, ZSTD, Codec, digest_range, open_input
+from curation.top import TopShare, top_share
 from manifests.engine import Engine, map_shards
 from manifests.errors import RequestError, RunError
 from manifests.store import Folder, resolve
@@ -148,6 +151,31 @@ def score_files(
         all(part.was_there for part in done),
         time.perf_counter() - started,
     )
+
+
+def score_shares(names: Sequence[str], output: str, models: Sequence[Model], frac: float) -> dict[str, TopShare]:
+    """Where the best `frac` of all scores in files that were scored begins, by the name of the model.
+
+    The scores are held in memory, 8 bytes each.
+    """
+    shares = {}
+    for model in models:
+        found = [_scores_in(Folder(output), name, f"{model.name}_score") for name in names]
+        shares[model.name] = top_share(partial(iter, found), frac)
+    return shares
+
+
+def _scores_in(folder: Folder, name: str, column: str) -> NDArray[np.float64]:
+    """The scores of a file, nulls left out."""
+    with folder.fs.open(folder.file(name), "rb") as file:
+        if file.read(4) == b"PAR1":
+            return np.asarray(pq.read_table(file, columns=[column]).column(0).drop_null(), np.float64)
+        file.seek(0)
+        codec = codec_of(file, name)
+        file.seek(0)
+        with _decoded(file, codec) as lines:
+            values = [orjson.loads(line)[column] for line in lines if line.strip()]
+    return np.array([value for value in values if value is not None], np.float64)
 
 
 def score_file(task: ScoreTask) -> Scored:

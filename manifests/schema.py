@@ -205,6 +205,7 @@ def _percent(value: Any) -> Any:
         return value
 
 
+Share = Annotated[float, Field(gt=0, le=1)]
 PercentText = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?%$")]
 
 
@@ -213,7 +214,7 @@ class Top(Model):
 
     score: str = Field(min_length=1)
     """A numeric column of the documents, as `edu_score`; a document without a value is dropped as `NAME:missing`."""
-    frac: Annotated[float, BeforeValidator(_percent, json_schema_input_type=float | PercentText), Field(gt=0, le=1)]
+    frac: Annotated[Share, BeforeValidator(_percent, json_schema_input_type=Share | PercentText)]
     """How much of it is kept: `10%` or 0.1. It is a share of the documents of the whole corpus that pass all rules
     before, for which `when` is true and which have a score, duplicates among them; ties are kept."""
 

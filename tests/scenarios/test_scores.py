@@ -6,7 +6,6 @@ What is expected is computed by Polars over the whole corpus at once, from texts
 import math
 import random
 import shutil
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,7 +25,6 @@ from manifests.engine import Workers
 from manifests.errors import RequestError
 from manifests.load import parse_manifest
 from manifests.record import RunRecord
-from manifests.schema import CorpusManifest
 from manifests.store import Folder
 from tests.curation.classifiers import train_words
 from tests.scenarios.test_kills import KilledError, die_at
