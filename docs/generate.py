@@ -51,8 +51,8 @@ MEANINGS = {
     "pii": "Personal data in `text` as it stands in this table: characters [`start`, `end`) and their `kind`.",
     "pii_count": "How much of it there is.",
     "pii_counts": "A struct of how much of each kind was measured; null for kinds that were not looked for.",
-    "NAME_score": "What the classifier NAME says; null where it finds nothing to judge by. With `after: rules` it is not "
-    "in `measured` but in a table of its own, `scores/NAME-*/*.parquet`.",
+    "NAME_score": "What the classifier NAME says; null where it finds nothing to judge by. With `after: rules` it is "
+    "not in `measured` but in a table of its own, `scores/NAME-*/*.parquet`.",
     "NAME_int_score": "The score rounded and clipped to 0 to 5; of a probability, whether it is at least one half.",
     "exact_size": "Records with this very text, this one included; null where `dedup.exact` is not asked for.",
     "near_cluster": "Name of the cluster of near-duplicates that it was in; null where it was alone.",

@@ -160,7 +160,7 @@ WRONG = {
     ],
     HEAD + "rules:\n- gopher\n- {ruleset: gopher, keep: x}": [
         f"web.yaml:6: rules[0]: found `gopher`; {EITHER}",
-        f"web.yaml:7: rules[1]: found a mapping of ruleset, keep; {EITHER}",
+        "web.yaml:7: rules[1].keep: unknown key; valid: ruleset, when",
     ],
 }
 
@@ -289,7 +289,8 @@ WRONG_OVERRIDES = {
     "=3": "expected PATH=VALUE, as in limits.shard_bytes=1048576",
     "limits.shard_bytes=many": "limits.shard_bytes: found `many`; expected a whole number, at least 1024",
     "measure.languag.model=x": (
-        "measure.languag: unknown key; did you mean `language`? valid: datatrove, extract, language, pii, scores, signals"
+        "measure.languag: unknown key; did you mean `language`? "
+        "valid: datatrove, extract, language, pii, scores, signals"
     ),
     "rules.lang.keep=x": "nothing is called `lang` there; valid: language, gopher",
     "rules.7.keep=x": "nothing is called `7` there; valid: language, gopher",
