@@ -15,7 +15,6 @@ import xxhash
 from curation.scorers import scorer
 from curation.shards import model_digest
 from manifests.code import code_digest
-from manifests.contracts import score_fields
 from manifests.schema import CorpusManifest, Score
 from manifests.store import Folder, KeyRange
 
@@ -42,14 +41,31 @@ class ScoreTable:
         """Where it lies."""
         return run / SCORES / self.name
 
+    def part(self, keys: KeyRange, token: str) -> str:
+        """The file that a decision adds for a range of ids."""
+        return f"part-{keys.index:07d}-of-{keys.count:07d}-{token}.parquet"
+
+    def n_added(self, run: Folder, token: str) -> int:
+        """Rows in the files that a decision has added."""
+        folder = self.folder(run)
+        names = folder.names(f"-{token}.parquet")
+        return sum(folder.parquet_metadata(name).num_rows for name in names)
+
     def read(self, run: Folder, keys: KeyRange) -> pl.DataFrame:
         """Its rows in a range of ids: KEY and the columns of the score."""
         folder = self.folder(run)
-        there = folder.names(".parquet")
+        there = [name for name in folder.names(".parquet") if _overlaps(name, keys)]
         empty = pl.DataFrame(schema=pl.Schema(TABLE))
         rows = folder.read_range("id", keys, TABLE.names, there) if there else empty
         names = dict(zip(("score", "int_score"), self.score.columns, strict=True))
         return rows.unique(KEY).rename(names)  # two decisions at once may have scored the same text
+
+
+def _overlaps(part: str, keys: KeyRange) -> bool:
+    """Whether a file may hold rows of a range of ids, by its name."""
+    _, index, _, count, _ = part.split("-")
+    (low, high), (first, end) = KeyRange(int(index), int(count)).bounds, keys.bounds
+    return low < end and first < high
 
 
 @dataclass(frozen=True)
@@ -86,8 +102,3 @@ def join_scores(frame: pl.DataFrame, run: Folder, tables: Sequence[ScoreTable], 
     for table in tables:
         frame = frame.join(table.read(run, keys), on=KEY, how="left", maintain_order="left")
     return frame
-
-
-def score_columns_schema(tables: Sequence[ScoreTable]) -> pa.Schema:
-    """The columns that `join_scores` adds."""
-    return pa.schema(score_fields([table.score.name for table in tables]))

@@ -99,18 +99,18 @@ def _score_passing(
     run, token = Folder(tasks[0].run), _token(Folder(tasks[0].staging))
     work = [ScoreTask(task, stage, tuple(tables), token) for task in tasks]
     names = ", ".join(table.score.name for table in tables)
+    n_scored, lacking = 0, list[str]()
     progress("score", 0, len(work), names)
-    missing: list[str] = []
-    for done, (_, lacking) in enumerate(map_shards(score_range, work, engine), 1):
-        missing += lacking
-        progress("score", done, len(work), f"{names}: {sum(_n_scored(run, tables, token).values()):,} documents")
-    if missing:
+    for done, (_, part) in enumerate(map_shards(score_range, work, engine), 1):
+        n_scored, lacking = n_scored + part.n_scored, lacking + part.lacking
+        progress("score", done, len(work), f"{names}: {n_scored:,} documents")
+    if lacking:
         raise RequestError(
-            f"{run.path} was measured with `store: columns`: {len(missing):,} documents would have to be scored by "
-            f"{names} whose text is gone (first: {', '.join(sorted(missing)[:N_NAMED])}); nothing was written. Let "
+            f"{run.path} was measured with `store: columns`: {len(lacking):,} documents would have to be scored by "
+            f"{names} whose text is gone (first: {', '.join(sorted(lacking)[:N_NAMED])}); nothing was written. Let "
             "no more through than the run did, by the same models, or curate again"
         )
-    return _n_scored(run, tables, token)
+    return {table.score.name: table.n_added(run, token) for table in tables}
 
 
 def _token(staging: Folder) -> str:
@@ -121,43 +121,39 @@ def _token(staging: Folder) -> str:
     return token
 
 
-def _n_scored(run: Folder, tables: Sequence[ScoreTable], token: str) -> dict[str, int]:
-    """Rows that the decision of this token has added, by the name of the score."""
-    return {
-        table.score.name: sum(
-            table.folder(run).parquet_metadata(name).num_rows
-            for name in table.folder(run).names(".parquet")
-            if token in name
-        )
-        for table in tables
-    }
+@dataclass(frozen=True)
+class _Scored:
+    """What became of a range of ids."""
+
+    n_scored: int
+    """Documents, by whichever model."""
+    lacking: list[str]
+    """Ids of documents whose texts are gone."""
 
 
-def score_range(task: ScoreTask) -> list[str]:
-    """Score what a range of ids lets through and no decision has scored; returns the ids whose texts are gone."""
-    return [
-        name
-        for number, keys in enumerate(task.decide.keys.split(task.decide.n_slices))
-        for name in _score_slice(task, keys, f"part-{task.decide.keys.index:05d}-{number:03d}-{task.token}.parquet")
-    ]
-
-
-def _score_slice(task: ScoreTask, keys: KeyRange, name: str) -> list[str]:
-    run = Folder(task.decide.run)
+def score_range(task: ScoreTask) -> _Scored:
+    """Score what a range of ids lets through and no decision has scored."""
     _check_models(task)
+    parts = [_score_slice(task, keys) for keys in task.decide.keys.split(task.decide.n_slices)]
+    return _Scored(sum(part.n_scored for part in parts), [name for part in parts for name in part.lacking])
+
+
+def _score_slice(task: ScoreTask, keys: KeyRange) -> _Scored:
+    run = Folder(task.decide.run)
     rules = [rule for rule in task.decide.rules if rule.stage < task.stage]
     passing = _passing(task.decide, keys, rules, set()).select(KEY).unique()
     wanted = [passing.join(table.read(run, keys), on=KEY, how="anti") for table in task.tables]
     ids = pl.concat([rows["id"] for rows in wanted]).unique().sort()
-    if ids.is_empty():
-        return []
-    if task.decide.texts_in:
-        return ids.to_list()
+    if ids.is_empty() or task.decide.texts_in:
+        return _Scored(0, ids.to_list())
     texts = _texts(run, keys, ids)
+    if not task.decide.manifest.measure.language:
+        texts = texts.drop("language")
     for table, rows in zip(task.tables, wanted, strict=True):
         if rows.height:
-            _write_scores(run, table, name, rows.join(texts, on=KEY, how="inner"))
-    return []
+            scored = _scored(table, rows.join(texts, on=KEY, how="inner"))
+            write_rows(table.folder(run), table.part(keys, task.token), scored, TABLE)
+    return _Scored(len(ids), [])
 
 
 def _check_models(task: ScoreTask) -> None:
@@ -175,15 +171,14 @@ def _texts(run: Folder, keys: KeyRange, ids: pl.Series) -> pl.DataFrame:
     return rows.collect(engine="streaming").unique(KEY)
 
 
-def _write_scores(run: Folder, table: ScoreTable, name: str, rows: pl.DataFrame) -> None:
-    """Score each text once, and add a row per document to the table."""
+def _scored(table: ScoreTable, rows: pl.DataFrame) -> pl.DataFrame:
+    """What a model says of documents, as rows of its table; texts that are equal are judged once."""
     texts = rows.unique("text_digest").sort("text_digest")
-    languages = texts["language"].to_arrow().cast(pa.string()) if texts["language"].null_count() == 0 else None
+    languages = texts["language"].to_arrow().cast(pa.string()) if "language" in texts.columns else None
     found = score_columns([table.score], texts["text"].to_arrow().cast(pa.large_string()), languages)
     score, int_score = (pl.Series(pl.from_arrow(found[column])) for column in table.score.columns)
     texts = texts.select("text_digest", score=score, int_score=int_score)
-    scored = rows.select(KEY).join(texts, on="text_digest", how="left").sort(KEY)
-    write_rows(table.folder(run), name, scored, TABLE)
+    return rows.select(KEY).join(texts, on="text_digest", how="left").sort(KEY)
 
 
 # shares
@@ -192,18 +187,17 @@ def _write_scores(run: Folder, table: ScoreTable, name: str, rows: pl.DataFrame)
 def _threshold(tasks: Sequence[DecideTask], number: int, engine: Engine | int, progress: Progress) -> float | None:
     """The number that the share of one rule comes down to."""
     staging, rule = Folder(tasks[0].staging), tasks[0].rules[number]
-    values, note = staging / "top" / rule.name, f"{rule.name}.json"
+    note = f"{rule.name}.json"
     assert rule.top
     if not (staging / "top").exists(note):
-        step = partial(write_values, number=number, folder=values)
-        for done, _ in enumerate(map_shards(step, tasks, engine), 1):
+        for done, _ in enumerate(map_shards(partial(write_values, number=number), tasks, engine), 1):
             progress("top", done, len(tasks), rule.name)
-        found = top_share(lambda: _values(values), rule.top.frac)
+        found = top_share(lambda: _values(staging / "top" / rule.name), rule.top.frac)
         (staging / "top").write_json(note, found.__dict__)
     return TopShare(**(staging / "top").read_json(note)).threshold
 
 
-def write_values(task: DecideTask, number: int, folder: Folder) -> None:
+def write_values(task: DecideTask, number: int) -> None:
     """Write the scores of a range of ids of which a rule keeps a share: of what comes as far as that rule."""
     rule = task.rules[number]
     assert rule.top
@@ -218,6 +212,7 @@ def write_values(task: DecideTask, number: int, folder: Folder) -> None:
         rows = _passing(task, keys, before, columns_needed([rule]))
         rows = rows if rule.when is None else rows.filter(rule.when.expr)
         parts.append(rows.select(score).filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan()))
+    folder = Folder(task.staging) / "top" / rule.name
     write_rows(folder, f"part-{task.keys.index:05d}.parquet", pl.concat(parts), VALUES, plain=True)
 
 

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from curation.dedup.exchange import write_rows
-from curation.score_tables import TABLE, ScoreTable, join_scores, later_columns, score_table
+from curation.score_tables import TABLE, ScoreTable, _overlaps, join_scores, later_columns, score_table
 from manifests.load import parse_manifest
 from manifests.schema import CorpusManifest, Score
 from manifests.store import Folder, KeyRange
@@ -37,8 +39,10 @@ def test_rows_are_found_by_id_and_text_once(tmp_path: Path) -> None:
     run = Folder(str(tmp_path))
     frame = pl.DataFrame({"id": ["1", "1", "2", "3", "a"], "text_digest": ["x", "y", "x", None, "z"]})
     assert join_scores(frame, run, [EDU], ALL)["edu_score"].to_list() == [None] * 5
-    write_rows(EDU.folder(run), "a.parquet", rows(("1", "x", 2.6), ("a", "z", None)), TABLE)
-    write_rows(EDU.folder(run), "b.parquet", rows(("1", "x", 2.6), ("2", "x", 0.2), ("9", "x", 5.0)), TABLE)
+    write_rows(EDU.folder(run), EDU.part(ALL, "a"), rows(("1", "x", 2.6), ("a", "z", None)), TABLE)
+    write_rows(EDU.folder(run), EDU.part(KeyRange(0, 2), "b"), rows(("1", "x", 2.6), ("2", "x", 0.2)), TABLE)
+    write_rows(EDU.folder(run), EDU.part(KeyRange(3, 4), "b"), rows(("f", "x", 5.0)), TABLE)
+    assert (EDU.n_added(run, "a"), EDU.n_added(run, "b"), EDU.n_added(run, "c")) == (2, 3, 0)
     joined = join_scores(frame, run, [EDU], ALL)
     assert joined["id"].to_list() == frame["id"].to_list()
     assert joined["edu_score"].to_list() == [2.6, None, 0.2, None, None]
@@ -46,6 +50,14 @@ def test_rows_are_found_by_id_and_text_once(tmp_path: Path) -> None:
     assert EDU.read(run, ALL).filter(id="a").height == 1
     lower = EDU.read(run, KeyRange(0, 2))
     assert sorted(lower["id"]) == ["1", "2"]
+
+
+@given(index=st.integers(0, 15), power=st.integers(0, 4), part=st.integers(0, 15), part_power=st.integers(0, 4))
+def test_only_files_that_overlap_are_read(index: int, power: int, part: int, part_power: int) -> None:
+    asked, written = KeyRange(index % 2**power, 2**power), KeyRange(part % 2**part_power, 2**part_power)
+    ids = [f"{digit:x}0000000" for digit in range(16)]
+    both = [all(keys.bounds[0] <= name < keys.bounds[1] for keys in (asked, written)) for name in ids]
+    assert _overlaps(EDU.part(written, "t"), asked) == any(both)
 
 
 def test_a_table_is_of_one_model_and_its_languages(tmp_path: Path) -> None:
