@@ -18,7 +18,6 @@ from manifests.schema import CorpusManifest, Dedup
 from manifests.store import KEY_SPACE_BITS, Folder, KeyRange
 
 MIN_PREFIX = 6
-ALL = KeyRange()
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,8 @@ def _with_scores(
     measured: pl.DataFrame, measured_in: Folder, manifest: CorpusManifest, record: RunRecord
 ) -> pl.DataFrame:
     """The measured row with the scores that came after rules; null where it did not come so far."""
-    later = manifest.measure.scored_after_rules
-    return join_scores(measured, measured_in, [ScoreTable(score, record.scores[score.name]) for score in later], ALL)
+    tables = [ScoreTable(score, record.scores[score.name]) for score in manifest.measure.scored_after_rules]
+    return join_scores(measured, measured_in, tables, _narrowest(measured))
 
 
 def _with_sizes(measured: pl.DataFrame, measured_in: Folder, dedup: Dedup, record: RunRecord) -> pl.DataFrame:
@@ -121,8 +120,12 @@ def _with_sizes(measured: pl.DataFrame, measured_in: Folder, dedup: Dedup, recor
     is_there = bool((measured_in / table).names(".parquet"))
     if not is_there or (table != "exact" and found_counts(measured_in, table) != getattr(record, table)):
         return measured.with_columns(pl.lit(None, pl.Int64).alias(name) for name in sizes)
-    keys = KeyRange(int(measured["id"][0][: KEY_SPACE_BITS // 4], 16), 2**KEY_SPACE_BITS)
-    return survivors.join_groups(measured, measured_in, dedup, keys, has_groups=True)
+    return survivors.join_groups(measured, measured_in, dedup, _narrowest(measured), has_groups=True)
+
+
+def _narrowest(measured: pl.DataFrame) -> KeyRange:
+    """The smallest range of ids that holds a row."""
+    return KeyRange(int(measured["id"][0][: KEY_SPACE_BITS // 4], 16), 2**KEY_SPACE_BITS)
 
 
 def _outcomes(measured: pl.DataFrame | None, manifest: CorpusManifest, base: str) -> list[RuleOutcome]:
