@@ -237,8 +237,46 @@ def report(run: Run) -> None:
     from manifests.store import Folder, resolve
 
     folder = Folder(resolve(run, _here()))
-    record = read_record(folder)
+    record = read_record(folder, kind=None)
+    if record.kind == "classifier":
+        from synth.classifier_run import write_classifier_report
+
+        out.print(write_classifier_report(folder, record), soft_wrap=True)
+        return
     out.print(write_report(folder, record, Summary.model_validate(folder.read_json(SUMMARY))), soft_wrap=True)
+
+
+@app.command()
+def classifier(
+    manifest: Manifest,
+    output: Output = None,
+    workers: NWorkers = 1,
+    scheduler: Scheduler = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as stop.rounds=3.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train, evaluate and iterate a classifier: a teacher labels what it finds. A killed run goes on where it was."""
+    from manifests.load import load_kind
+    from manifests.schema_classifier import ClassifierManifest
+    from manifests.store import resolve
+    from synth.classifier_run import run_classifier
+
+    path, base = _found(manifest)
+    chosen = load_kind(ClassifierManifest, path, overrides or [])
+    folder = resolve(output, _here()) if output else None
+    with _progress() as progress:
+        record, summary, folder = run_classifier(chosen, base, folder, _workers(workers, scheduler), progress)
+    if as_json:
+        _print_json({"run": record.model_dump(mode="json"), "summary": summary.model_dump(mode="json")})
+        return
+    for found in summary.rounds:
+        mark = "*" if found.number == summary.chosen else " "
+        out.print(f"{mark} round {found.number}: {found.headline}", highlight=False, soft_wrap=True)
+    out.print(
+        f"\nModel:  onggi score {chosen.name}={folder}/model IN OUT\nReport: {folder}/report.html", soft_wrap=True
+    )
 
 
 @app.command()
@@ -261,12 +299,13 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score documents: adds NAME_score and NAME_int_score to every row. Files that are done are not done again."""
-    from curation.score import models_of, score_files, score_shares, scored_inputs
+    from classifiers.rows import input_files
+    from curation.score import models_of, score_files, score_shares
     from manifests.engine import open_engine
     from manifests.store import resolve
 
     models, folder = models_of(model, label, _here()), resolve(output, _here())
-    inputs, frac = scored_inputs(resolve(source, _here())), _fraction("--top", top) if top else None
+    inputs, frac = input_files(resolve(source, _here())), _fraction("--top", top) if top else None
     with _progress() as progress, open_engine(_workers(workers, scheduler)) as engine:
         done = score_files(inputs, folder, models, text, engine, progress)
     names = [path.rsplit("/", 1)[-1] for path in inputs]
@@ -313,19 +352,25 @@ def _split_overrides(overrides: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _load(manifest: str, overrides: list[str]) -> "tuple[CorpusManifest, str]":
-    """A manifest, by path or recipe name, and the folder in which its relative paths start.
+    """A manifest of a corpus, by path or recipe name, and the folder in which its relative paths start."""
+    from manifests.load import load_manifest
+
+    path, base = _found(manifest)
+    return load_manifest(path, overrides), base
+
+
+def _found(manifest: str) -> tuple[str, str]:
+    """The path of a manifest, and the folder in which its relative paths start.
 
     That is the manifest's own folder; for a recipe the current one, and for the demo that of the sample.
     """
-    from manifests.load import load_manifest
     from manifests.recipes import find_manifest
     from manifests.store import resolve
 
     found = find_manifest(manifest)
     path = resolve(found, _here())
     own = path.rsplit("/", 1)[0]
-    base = own if found == manifest else str(SAMPLE) if manifest == "demo" else _here()
-    return load_manifest(path, overrides), base
+    return path, own if found == manifest else str(SAMPLE) if manifest == "demo" else _here()
 
 
 def _workers(n_workers: int, scheduler: str | None = None, memory_limit: str | None = None) -> "Workers":

@@ -118,7 +118,7 @@ class Step:
 
 def warm_up() -> None:
     """Load Vega: half a second at the first drawing of a process, in which other threads can do their work."""
-    _draw(_HISTOGRAM_LAYERS, {part: [] for part in _HISTOGRAM_LAYERS}, WIDTH, HEIGHT)
+    draw(_HISTOGRAM_LAYERS, {part: [] for part in _HISTOGRAM_LAYERS}, WIDTH, HEIGHT)
 
 
 def histograms(cells: Sequence[Histogram]) -> list[str]:
@@ -134,13 +134,11 @@ def histograms(cells: Sequence[Histogram]) -> list[str]:
         for part in _HISTOGRAM_LAYERS
     }
     images: list[list[ET.Element]] = [[] for _ in cells]
-    for part, elements in zip(parts, _draw(_HISTOGRAM_LAYERS, parts, WIDTH, HEIGHT), strict=True):
+    for part, elements in zip(parts, draw(_HISTOGRAM_LAYERS, parts, WIDTH, HEIGHT), strict=True):
         owners = [int(row["cell"]) for row in parts[part]]
         for cell, element in zip(dict.fromkeys(owners) if part in _AREAS else owners, elements, strict=True):
             images[cell].append(element)
-    return [
-        _image(elements, drawing.texts, WIDTH, HEIGHT) for elements, drawing in zip(images, drawings, strict=True)
-    ]
+    return [image(elements, drawing.texts, WIDTH, HEIGHT) for elements, drawing in zip(images, drawings, strict=True)]
 
 
 def funnel(steps: Sequence[Step], layout: FunnelLayout) -> str:
@@ -158,8 +156,8 @@ def funnel(steps: Sequence[Step], layout: FunnelLayout) -> str:
         texts.append(Text(step.name, layout.name_x, top + layout.name_y, layout.name_anchor, 13, "ink"))
         texts.append(Text(step.label, round(end + 8, 1), y + 12, "start", 12, "faint"))
     height = layout.step_height * len(steps)
-    elements = [element for layer in _draw(_FUNNEL_LAYERS, bars, layout.width, height) for element in layer]
-    return _image(elements, texts, layout.width, height)
+    elements = [element for part in draw(_FUNNEL_LAYERS, bars, layout.width, height) for element in part]
+    return image(elements, texts, layout.width, height)
 
 
 # what is drawn of one histogram, in pixels
@@ -274,7 +272,7 @@ def short(value: float) -> str:
 # Vega-Lite
 
 
-def _layer(mark: dict[str, Any], **channels: str | float) -> dict[str, Any]:
+def layer(mark: dict[str, Any], **channels: str | float) -> dict[str, Any]:
     """A layer; channels are fields by name, or constants, all in pixels."""
     encoding: dict[str, Any] = {}
     for name, channel in channels.items():
@@ -288,25 +286,25 @@ def _layer(mark: dict[str, Any], **channels: str | float) -> dict[str, Any]:
 
 def _area(color: str) -> dict[str, Any]:
     mark = {"type": "area", "interpolate": "step-after", "color": COLORS[color]}
-    return _layer(mark, x="x", y="y", y2=MIDDLE_Y, detail="cell")
+    return layer(mark, x="x", y="y", y2=MIDDLE_Y, detail="cell")
 
 
 _AREAS = ("up", "down")
 """Layers that draw one element of all rows of a cell."""
 _HISTOGRAM_LAYERS = {
-    "shade": _layer({"type": "rect", "color": COLORS["shade"]}, x="x", x2="x2", y=TOP_Y, y2=BOTTOM_Y),
+    "shade": layer({"type": "rect", "color": COLORS["shade"]}, x="x", x2="x2", y=TOP_Y, y2=BOTTOM_Y),
     "up": _area("kept"),
     "down": _area("dropped"),
-    "line": _layer({"type": "rule", "color": COLORS["ink"], "strokeWidth": 1.5}, x="x", y=2, y2=BOTTOM_Y),
+    "line": layer({"type": "rule", "color": COLORS["ink"], "strokeWidth": 1.5}, x="x", y=2, y2=BOTTOM_Y),
 }
 _FUNNEL_LAYERS = {
-    part: _layer({"type": "rect", "color": COLORS[part]}, x="x", x2="x2", y="y", y2="y2")
+    part: layer({"type": "rect", "color": COLORS[part]}, x="x", x2="x2", y="y", y2="y2")
     for part in ("passing", "kept", "dropped", "failed")
 }
 _CONFIG = {"background": None, "view": {"stroke": None}, "aria": False}
 
 
-def _draw(
+def draw(
     layers: dict[str, dict[str, Any]], rows: dict[str, list[dict[str, float]]], width: int, height: int
 ) -> list[list[ET.Element]]:
     """What Vega draws of the rows of each layer."""
@@ -330,15 +328,16 @@ def _layers(svg: ET.Element, n_layers: int) -> list[list[ET.Element]]:
     return layers
 
 
-def _image(elements: list[ET.Element], texts: list[Text], width: int, height: int) -> str:
+def image(elements: list[ET.Element], texts: list[Text], width: int, height: int) -> str:
     """An SVG image that the page can size, of these elements of Vega's drawing and texts over them."""
-    image = ET.Element("svg", {"viewBox": f"-8 0 {width + 16} {height}", "aria-hidden": "true"})
+    svg = ET.Element("svg", {"viewBox": f"-8 0 {width + 16} {height}", "aria-hidden": "true"})
     for element in elements:
         drawn = {name: value for name, value in element.attrib.items() if name not in _NOT_DRAWN}
-        ET.SubElement(image, element.tag.removeprefix(f"{{{SVG}}}"), drawn)
+        drawn.setdefault("fill", "none")  # as Vega's group says, which is left behind
+        ET.SubElement(svg, element.tag.removeprefix(f"{{{SVG}}}"), drawn)
     for text in texts:
         place = {"x": f"{text.x:g}", "y": f"{text.y:g}", "text-anchor": text.anchor}
         ET.SubElement(
-            image, "text", place | {"font-size": f"{text.size}px", "fill": COLORS[text.color]}
+            svg, "text", place | {"font-size": f"{text.size}px", "fill": COLORS[text.color]}
         ).text = text.text
-    return ET.tostring(image, encoding="unicode")
+    return ET.tostring(svg, encoding="unicode")

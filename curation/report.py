@@ -161,9 +161,9 @@ def render(summary: Summary, record: Mapping[str, Any]) -> str:
     steps = _steps(total, reasons)
     asked = ((record.get("manifest") or {}).get("dedup") or {}).get("semantic") or {}
     cards, signals, images = _charts(summary, _run_name(record), asked.get("cosine"))
-    css = _environment().get_template("report.css").render(colors=COLORS)
+    css = environment().get_template("report.css").render(colors=COLORS)
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             css=Markup(css),
@@ -200,7 +200,7 @@ def render(summary: Summary, record: Mapping[str, Any]) -> str:
             timings=_timings(record.get("timings") or {}),
             inputs=record.get("inputs") or [],
             n_rows=N_ROWS,
-            manifest=_manifest(record.get("manifest") or {}),
+            manifest=manifest_text(record.get("manifest") or {}),
         )
     )
 
@@ -411,7 +411,7 @@ def _timings(timings: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(timings.items(), key=lambda item: (first[item[0].split(".")[0]], "." in item[0], -item[1]))
 
 
-def _manifest(manifest: Mapping[str, Any]) -> str:
+def manifest_text(manifest: Mapping[str, Any]) -> str:
     """The manifest as YAML, without what was left at nothing."""
     text = yaml.safe_dump(_given(manifest), sort_keys=False, allow_unicode=True, width=110)
     return text if len(text) <= N_MANIFEST_CHARS else text[:N_MANIFEST_CHARS] + "\n# … the rest is in run.json\n"
@@ -425,7 +425,8 @@ def _given(value: Any) -> Any:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """The templates of reports; what they are given is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,

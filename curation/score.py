@@ -6,17 +6,16 @@ same input and models, is not scored again.
 
 import contextlib
 import gzip
-import io
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from typing import Any, BinaryIO
 
-import fsspec
 import numpy as np
 import orjson
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -24,16 +23,14 @@ import xxhash
 import zstandard
 from numpy.typing import NDArray
 
+from classifiers.rows import GZIP, PARQUET, ROWS_AT_ONCE, ZSTD, compression, frames, json_rows
 from classifiers.scorer import Scorer, Scores, find_model
-from curation.read_jsonl import codec_of
-from curation.read_stream import GZIP, ZSTD, Codec, digest_range, open_input
+from curation.read_stream import digest_range, open_input
 from curation.top import TopShare, top_share
 from manifests.engine import Engine, map_shards
 from manifests.errors import RequestError, RunError
 from manifests.store import Folder, resolve
 
-ENDINGS = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".ndjson.gz", ".ndjson.zst")
-ROWS_AT_ONCE = 4096
 LANGUAGE = "language"
 """Column that says which model of several a text is for, as `onggi curate` writes it; else it is identified."""
 NOTES = "scores"
@@ -96,21 +93,6 @@ def models_of(text: str, label: str | None, base: str) -> list[Model]:
     return models
 
 
-def scored_inputs(path: str) -> list[str]:
-    """The Parquet and JSONL files of a path, a folder or a glob, ordered by name.
-
-    Raises:
-        RequestError: there are none.
-    """
-    filesystem, inner = fsspec.core.url_to_fs(path)
-    pattern = f"{inner.rstrip('/')}/*" if filesystem.isdir(inner) else inner
-    found = sorted(name for name in filesystem.glob(pattern) if filesystem.isfile(name))
-    chosen = [name for name in found if name.lower().endswith(ENDINGS)]
-    if not chosen:
-        raise RequestError(f"{path}: no file there ends in one of {', '.join(ENDINGS)}")
-    return [filesystem.unstrip_protocol(name) if "://" in path else name for name in chosen]
-
-
 def score_files(
     inputs: Sequence[str],
     output: str,
@@ -160,22 +142,15 @@ def score_shares(names: Sequence[str], output: str, models: Sequence[Model], fra
     """
     shares = {}
     for model in models:
-        found = [_scores_in(Folder(output), name, f"{model.name}_score") for name in names]
+        found = [_scores_in(Folder(output).url(name), f"{model.name}_score") for name in names]
         shares[model.name] = top_share(partial(iter, found), frac)
     return shares
 
 
-def _scores_in(folder: Folder, name: str, column: str) -> NDArray[np.float64]:
+def _scores_in(path: str, column: str) -> NDArray[np.float64]:
     """The scores of a file, nulls left out."""
-    with folder.fs.open(folder.file(name), "rb") as file:
-        if file.read(4) == b"PAR1":
-            return np.asarray(pq.read_table(file, columns=[column]).column(0).drop_null(), np.float64)
-        file.seek(0)
-        codec = codec_of(file, name)
-        file.seek(0)
-        with _decoded(file, codec) as lines:
-            values = [orjson.loads(line)[column] for line in lines if line.strip()]
-    return np.array([value for value in values if value is not None], np.float64)
+    parts = [frame[column].cast(pl.Float64).drop_nulls() for frame in frames(path, [column])]
+    return pl.concat(parts).to_numpy() if parts else np.empty(0)
 
 
 def score_file(task: ScoreTask) -> Scored:
@@ -189,7 +164,7 @@ def score_file(task: ScoreTask) -> Scored:
             if note.pop("fingerprint") == fingerprint:
                 return Scored(**{**note, "was_there": True})
         file.seek(0)
-        is_parquet = file.read(4) == b"PAR1"
+        is_parquet = file.read(4) == PARQUET
         with folder.writing(task.name) as path, folder.fs.open(path, "wb") as out:
             scored = _score_parquet(task, file, out) if is_parquet else _score_jsonl(task, file, out)
     notes.write_json(f"{task.name}.json", {**asdict(scored), "fingerprint": fingerprint})
@@ -233,12 +208,12 @@ def _score_parquet(task: ScoreTask, file: BinaryIO, out: BinaryIO) -> Scored:
 
 def _score_jsonl(task: ScoreTask, file: BinaryIO, out: BinaryIO) -> Scored:
     total = Scored(0, 0, 0)
-    codec = codec_of(file, task.path)
     file.seek(0)
-    with _decoded(file, codec) as lines, _encoded(out, codec) as written:
-        for start, rows in _rows(task, lines):
-            if start == 1:
+    with _encoded(out, compression(file)) as written:
+        for numbers, rows in json_rows(file, task.path):
+            if not total.n_docs:
                 _check_columns(task, list(rows[0]))
+            _check_texts(task, numbers, rows)
             texts = pa.array([row.get(task.text) for row in rows], pa.large_string())
             languages = [row.get(LANGUAGE) for row in rows]
             known = pa.array(languages, pa.string()) if all(isinstance(found, str) for found in languages) else None
@@ -251,42 +226,17 @@ def _score_jsonl(task: ScoreTask, file: BinaryIO, out: BinaryIO) -> Scored:
     return total
 
 
-def _rows(task: ScoreTask, lines: BinaryIO) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """(number of its first line, objects) of each batch of lines that are not blank."""
-    rows: list[dict[str, Any]] = []
-    first = 1
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = orjson.loads(line)
-        except ValueError as error:
-            raise RunError(f"{task.path}:{number}: is no JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise RunError(f"{task.path}:{number}: found {type(row).__name__}; expected a JSON object")
+def _check_texts(task: ScoreTask, numbers: Sequence[int], rows: Sequence[dict[str, Any]]) -> None:
+    for number, row in zip(numbers, rows, strict=True):
         if not isinstance(row.get(task.text), str | None):
             found = type(row[task.text]).__name__
             raise RunError(f"{task.path}:{number}: {task.text!r} holds {found}; expected text")
-        rows.append(row)
-        if len(rows) == ROWS_AT_ONCE:
-            yield first, rows
-            first, rows = number + 1, []
-    if rows:
-        yield first, rows
 
 
-def _decoded(file: BinaryIO, codec: Codec | None) -> Any:
-    if codec is GZIP:
-        return gzip.open(file, "rb")
-    if codec is ZSTD:
-        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
-    return io.BufferedReader(file)
-
-
-def _encoded(out: BinaryIO, codec: Codec | None) -> Any:
-    if codec is GZIP:
+def _encoded(out: BinaryIO, compressed: bytes) -> Any:
+    if compressed == GZIP:
         return gzip.GzipFile(fileobj=out, mode="wb", mtime=0)
-    if codec is ZSTD:
+    if compressed == ZSTD:
         return zstandard.ZstdCompressor().stream_writer(out, closefd=False)
     return contextlib.nullcontext(out)
 

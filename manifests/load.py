@@ -4,40 +4,61 @@ import difflib
 import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import fsspec
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from manifests.errors import RequestError
 from manifests.json_schema import Schema, expected, options, resolved, text_expected
 from manifests.overrides import override
 from manifests.schema import CorpusManifest
+from manifests.schema_classifier import ClassifierManifest
 from manifests.yaml_tree import Mistake, Node, parse_tree
 
-KINDS: Mapping[str, type[CorpusManifest]] = {"corpus": CorpusManifest}
+Manifest = CorpusManifest | ClassifierManifest
+Kind = TypeVar("Kind", CorpusManifest, ClassifierManifest)
+
+KINDS: Mapping[str, type[Manifest]] = {"corpus": CorpusManifest, "classifier": ClassifierManifest}
+COMMANDS = {"corpus": "onggi curate", "classifier": "onggi classifier"}
 MANIFEST_BYTES_MAX = 1 << 20
 MISTAKES_SHOWN_MAX = 50
 FOUND_CHARS_MAX = 60
 
 
 def load_manifest(path: str, overrides: Sequence[str] = ()) -> CorpusManifest:
-    """The manifest at a path or fsspec URL, changed by overrides such as `limits.shard_bytes=1048576`.
+    """The corpus manifest at a path or fsspec URL, changed by overrides such as `limits.shard_bytes=1048576`.
 
     Raises:
-        RequestError: the file cannot be read, or something in it is wrong; one line per mistake.
+        RequestError: the file cannot be read, something in it is wrong, or it is of another kind; a line per mistake.
     """
-    return _manifest(_read(path), path, overrides)
+    return load_kind(CorpusManifest, path, overrides)
+
+
+def load_kind(kind: type[Kind], path: str, overrides: Sequence[str] = ()) -> Kind:
+    """The manifest of any kind at a path; see `load_manifest`."""
+    return _of_kind(_manifest(_read(path), path, overrides), kind, path)
 
 
 def parse_manifest(text: str, name: str) -> CorpusManifest:
-    """The manifest in a text; `name` stands for the file's name in errors.
+    """The corpus manifest in a text; `name` stands for the file's name in errors.
 
     Raises:
         RequestError: one line per mistake.
     """
-    return _manifest(text, name, ())
+    return _of_kind(_manifest(text, name, ()), CorpusManifest, name)
+
+
+def any_manifest(path: str) -> Manifest:
+    """The manifest at a path, whatever its kind; see `load_manifest`."""
+    return _manifest(_read(path), path, ())
+
+
+def _of_kind(manifest: Manifest, kind: type[Kind], name: str) -> Kind:
+    if isinstance(manifest, kind):
+        return manifest
+    raise RequestError(f"{name}: is of `kind: {manifest.kind}`, which is for `{COMMANDS[manifest.kind]}`")
 
 
 def _read(path: str) -> str:
@@ -60,7 +81,7 @@ def _read(path: str) -> str:
         raise RequestError(f"{path}:{line}: {found}; save the file as UTF-8") from None
 
 
-def _manifest(text: str, name: str, overrides: Sequence[str]) -> CorpusManifest:
+def _manifest(text: str, name: str, overrides: Sequence[str]) -> Manifest:
     root, mistakes = parse_tree(text, name)
     if root is None:
         raise _request_error(mistakes)
@@ -78,7 +99,7 @@ def _request_error(mistakes: Iterable[Mistake]) -> RequestError:
     return RequestError("\n".join(lines[:MISTAKES_SHOWN_MAX] + more))
 
 
-def _validated(root: Node) -> tuple[CorpusManifest | None, list[Mistake]]:
+def _validated(root: Node) -> tuple[Manifest | None, list[Mistake]]:
     if not isinstance(root.value, dict):
         return None, [Mistake(root.where, "", f"found {_found(root)}; expected a mapping that begins `kind: corpus`")]
     kind = root.value.get("kind")
@@ -94,7 +115,7 @@ def _validated(root: Node) -> tuple[CorpusManifest | None, list[Mistake]]:
 
 
 @functools.cache
-def _json_schema(model: type[CorpusManifest]) -> Schema:
+def _json_schema(model: type[BaseModel]) -> Schema:
     return model.model_json_schema()
 
 

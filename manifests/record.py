@@ -84,11 +84,12 @@ def set_aside(folder: Folder) -> None:
         folder.remove(RECORD)
 
 
-def read_record(folder: Folder, *, interrupted: bool = False) -> RunRecord:
+def read_record(folder: Folder, *, interrupted: bool = False, kind: str | None = "corpus") -> RunRecord:
     """The record of a complete run; with `interrupted` also that of a run whose new decisions were not finished.
 
     Raises:
-        RequestError: there is no run, it is not complete, or another version of Onggi wrote it.
+        RequestError: there is no run, it is not complete, it is not of that kind, or another version of Onggi wrote
+            it.
     """
     name = PREVIOUS if interrupted and not folder.exists(RECORD) else RECORD
     if not folder.exists(name):
@@ -99,9 +100,12 @@ def read_record(folder: Folder, *, interrupted: bool = False) -> RunRecord:
         )
         raise RequestError(f"{folder.path}: {state} (no {RECORD})")
     try:
-        return RunRecord.model_validate(folder.read_json(name))
+        record = RunRecord.model_validate(folder.read_json(name))
     except ValueError as error:
         raise RequestError(f"{folder.url(name)}: not a record that this version of Onggi reads: {error}") from None
+    if kind and record.kind != kind:
+        raise RequestError(f"{folder.path}: is a run of `kind: {record.kind}`; expected one of `kind: {kind}`")
+    return record
 
 
 def measured_folder(run: Folder, record: RunRecord) -> Folder:

@@ -82,8 +82,17 @@ def write_reference(folder: Path) -> None:
 
 def _kind_text(kind: str) -> str:
     top = KINDS[kind].model_json_schema()
-    sections = [_Section(f"kind: {kind}", "", top), *_sections("", top, top)]
+    sections = [_Section(f"kind: {kind}", "", top), *_once(_sections("", top, top))]
     return "\n".join(_section_text(section, top) for section in sections)
+
+
+def _once(sections: Iterator[_Section]) -> list[_Section]:
+    """Each model once, with all the places that name it."""
+    found: dict[str, _Section] = {}
+    for section in sections:
+        other = found.get(section.title)
+        found[section.title] = other._replace(path=f"{other.path}`, `{section.path}") if other else section
+    return list(found.values())
 
 
 def _sections(path: str, schema: Schema, top: Schema) -> Iterator[_Section]:

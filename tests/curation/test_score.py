@@ -13,9 +13,10 @@ import zstandard
 
 from classifiers.cards import FastTextCard, write_card
 from classifiers.fasttext_train import FastTextSettings, train_fasttext
+from classifiers.rows import input_files
 from classifiers.scorer import Scorer
 from curation import score
-from curation.score import Model, models_of, score_files, score_shares, scored_inputs
+from curation.score import Model, models_of, score_files, score_shares
 from manifests.errors import RequestError, RunError
 
 pytest.importorskip("fasttext")
@@ -71,7 +72,7 @@ def test_every_format_keeps_its_rows_and_gets_scores(
 ) -> None:
     monkeypatch.setattr(score, "ROWS_AT_ONCE", 7)
     write_inputs(tmp_path / "in")
-    inputs = scored_inputs(str(tmp_path / "in"))
+    inputs = input_files(str(tmp_path / "in"))
     assert [path.rsplit("/", 1)[-1] for path in inputs] == ["a.parquet", "b.jsonl", "c.jsonl.gz", "d.jsonl.zst"]
     done = score_files(inputs, str(tmp_path / "out"), [edu], engine=n_workers)
     assert (done.n_docs, done.was_there) == (4 * 52, False)
@@ -85,7 +86,7 @@ def test_every_format_keeps_its_rows_and_gets_scores(
 
 def test_what_is_done_is_not_done_again(tmp_path: Path, edu: Model) -> None:
     write_inputs(tmp_path / "in")
-    inputs, out = scored_inputs(str(tmp_path / "in/*.parquet")), tmp_path / "out"
+    inputs, out = input_files(str(tmp_path / "in/*.parquet")), tmp_path / "out"
     first = score_files(inputs, str(out), [edu])
     written = (out / "a.parquet").stat().st_mtime_ns
     again = score_files(inputs, str(out), [edu])
@@ -139,14 +140,14 @@ def test_models_on_the_command_line() -> None:
 
 def test_inputs_that_are_not_there(tmp_path: Path, edu: Model) -> None:
     with pytest.raises(RequestError, match=r"no file there ends in one of \.parquet"):
-        scored_inputs(str(tmp_path / "none"))
+        input_files(str(tmp_path / "none"))
     with pytest.raises(RequestError, match=r"two inputs are called a\.parquet"):
         score_files(["/x/a.parquet", "/y/a.parquet"], str(tmp_path), [edu])
 
 
 def test_the_best_share_of_all_files(tmp_path: Path, edu: Model) -> None:
     write_inputs(tmp_path / "in")
-    inputs, out = scored_inputs(str(tmp_path / "in")), str(tmp_path / "out")
+    inputs, out = input_files(str(tmp_path / "in")), str(tmp_path / "out")
     score_files(inputs, out, [edu, Model("twin", edu.path)])
     values = sorted([value for value in expected(edu) if value is not None] * 4, reverse=True)
     shares = score_shares([Path(name).name for name in inputs], out, [edu, Model("twin", edu.path)], 0.1)

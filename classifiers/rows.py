@@ -1,0 +1,114 @@
+"""Rows of Parquet and JSONL files (.gz, .zst) in bounded batches, with the columns that are asked for."""
+
+import gzip
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
+
+import fsspec
+import orjson
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
+
+from manifests.errors import RequestError, RunError
+
+ENDINGS = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".ndjson.gz", ".ndjson.zst")
+ROWS_AT_ONCE = 4096
+PARQUET, GZIP, ZSTD = b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+def input_files(path: str) -> list[str]:
+    """The Parquet and JSONL files of a path, a folder or a glob, ordered by name.
+
+    Raises:
+        RequestError: there are none.
+    """
+    filesystem, inner = fsspec.core.url_to_fs(path)
+    pattern = f"{inner.rstrip('/')}/*" if filesystem.isdir(inner) else inner
+    found = sorted(name for name in filesystem.glob(pattern) if filesystem.isfile(name))
+    chosen = [name for name in found if name.lower().endswith(ENDINGS)]
+    if not chosen:
+        raise RequestError(f"{path}: no file there ends in one of {', '.join(ENDINGS)}")
+    return [filesystem.unstrip_protocol(name) if "://" in path else name for name in chosen]
+
+
+def frames(path: str, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """The named columns of a file, batch by batch.
+
+    Raises:
+        RequestError: there is no such column, or the file cannot be read.
+        RunError: a line is no JSON object.
+    """
+    with fsspec.open(path, "rb") as file:
+        is_parquet = file.read(4) == PARQUET
+        file.seek(0)
+        yield from _parquet_frames(file, path, columns) if is_parquet else _json_frames(file, path, columns)
+
+
+def _parquet_frames(file: BinaryIO, path: str, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    try:
+        source = pq.ParquetFile(file)
+    except pa.ArrowException as error:
+        raise RequestError(f"{path}: is no Parquet file that can be read: {error}") from error
+    _check_columns(path, columns, source.schema_arrow.names)
+    for batch in source.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(columns)):
+        yield pl.from_arrow(pa.Table.from_batches([batch])).select(columns)  # type: ignore[union-attr]
+
+
+def _json_frames(file: BinaryIO, path: str, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    for number, (_, rows) in enumerate(json_rows(file, path)):
+        if not number:
+            _check_columns(path, columns, list(rows[0]))
+        yield pl.DataFrame(
+            {name: pl.Series([row.get(name) for row in rows], strict=False) for name in columns}, strict=False
+        )
+
+
+def _check_columns(path: str, columns: Sequence[str], found: Sequence[str]) -> None:
+    if missing := [name for name in columns if name not in found]:
+        raise RequestError(f"{path}: has no column {missing[0]!r}; found: {', '.join(found)}")
+
+
+def json_rows(file: BinaryIO, path: str) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+    """(their line numbers, objects) of each batch of lines that are not blank.
+
+    Raises:
+        RunError: a line is no JSON object.
+    """
+    numbers, rows = list[int](), list[dict[str, Any]]()
+    with decoded(file) as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = orjson.loads(line)
+            except ValueError as error:
+                raise RunError(f"{path}:{number}: is no JSON: {error}") from error
+            if not isinstance(row, dict):
+                raise RunError(f"{path}:{number}: found {type(row).__name__}; expected a JSON object")
+            numbers.append(number)
+            rows.append(row)
+            if len(rows) == ROWS_AT_ONCE:
+                yield numbers, rows
+                numbers, rows = [], []
+    if rows:
+        yield numbers, rows
+
+
+def compression(file: BinaryIO) -> bytes:
+    """How a file is compressed: GZIP, ZSTD or b"", by its first bytes."""
+    start = file.read(4)
+    file.seek(0)
+    return next((magic for magic in (GZIP, ZSTD) if start.startswith(magic)), b"")
+
+
+def decoded(file: BinaryIO) -> Any:
+    """The file's content, decompressed where it has to be."""
+    match compression(file):
+        case magic if magic == GZIP:
+            return gzip.open(file, "rb")
+        case magic if magic == ZSTD:
+            return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
+    return io.BufferedReader(file)
