@@ -9,6 +9,7 @@ import shutil
 from fractions import Fraction
 from pathlib import Path
 
+import dask
 import orjson
 import polars as pl
 import pyarrow as pa
@@ -19,6 +20,7 @@ from classifiers.scorer import Scorer
 from curation import settle
 from curation.explain import explain
 from curation.pipeline import changed_manifest, curate, decide_again, prepare
+from curation.plan import estimate
 from curation.summary import Summary
 from manifests.contracts import documents_schema
 from manifests.engine import Workers
@@ -27,6 +29,8 @@ from manifests.load import parse_manifest
 from manifests.record import RunRecord
 from manifests.store import Folder
 from tests.curation.classifiers import train_words
+from tests.scenarios import faults
+from tests.scenarios.test_cluster import SETTINGS, run_until_done
 from tests.scenarios.test_kills import KilledError, die_at
 
 pytest.importorskip("fasttext")
@@ -260,6 +264,25 @@ def test_killed_while_scoring_and_resumed(
     assert again.digests == record.digests
     assert again.counts == record.counts
     assert call == 1 or n_texts["edu"] < record.counts["scored.edu"]
+
+
+@pytest.mark.slow
+def test_workers_killed_while_they_score(
+    corpus: Path, finished: tuple[Path, RunRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(faults.PLAN, faults.plan(tmp_path / "faults", "kill", 0.02, 3))
+    job = prepare(parse_manifest(MANIFEST, "m"), str(corpus), f"faulty://{tmp_path}/out", Workers(2))
+    with dask.config.set(SETTINGS):
+        record, _ = run_until_done(job, "kill")
+    assert list((tmp_path / "faults").iterdir())
+    assert (record.digests, record.thresholds) == (finished[1].digests, finished[1].thresholds)
+
+
+def test_a_plan_has_the_steps_of_scores(corpus: Path, tmp_path: Path) -> None:
+    found = estimate(prepare(parse_manifest(MANIFEST, "m"), str(corpus), str(tmp_path / "out")))
+    steps = [step.step for step in found.steps]
+    assert steps.index("measure") < steps.index("score") < steps.index("top") < steps.index("write")
+    assert next(step for step in found.steps if step.step == "score").written_bytes > 0
 
 
 @pytest.mark.parametrize(("name", "is_measured_again"), [("fast", True), ("edu", False)])
