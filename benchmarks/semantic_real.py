@@ -56,7 +56,8 @@ def timed(function):
 def in_order(texts: pl.Series, encoder: Encoder) -> np.ndarray:
     import torch
 
-    tokenizer, model = _load(encoder.path, encoder.digest)
+    loaded = _load(encoder)
+    tokenizer, model = loaded.tokenizer, loaded.model
     found = []
     for start in range(0, len(texts), BATCH):
         batch = texts[start : start + BATCH].to_list()

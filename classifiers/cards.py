@@ -38,6 +38,28 @@ class FastTextCard(_Card):
         return self
 
 
+class HeadCard(_Card):
+    """A linear regression on the vectors of an encoder; scores are on the scale 0 to 5."""
+
+    kind: Literal["head"] = "head"
+    encoder: FileName = "encoder"
+    """Folder of the encoder beside this file."""
+    head: FileName = "head.safetensors"
+    """Tensors `weight` (1, dimensions) and `bias` (1,), as those of torch's `Linear`."""
+    pooling: Literal["mean", "cls", "last"]
+    max_tokens: int = Field(ge=2)
+    """Of a text so many of its first tokens are seen."""
+    prefix: str = ""
+    """Stands before each text."""
+
+
+class LsaCard(_Card):
+    """An LSA classifier (classifiers.lsa), whose scores lie on the scale of its labels, 0 to 5."""
+
+    kind: Literal["lsa"] = "lsa"
+    model: FileName
+
+
 class LanguagesCard(_Card):
     """A model per language; what is in none of them has no score."""
 
@@ -46,7 +68,7 @@ class LanguagesCard(_Card):
     """Folder of a classifier beside this file, by language (BCP 47)."""
 
 
-Card = FastTextCard | LanguagesCard
+Card = FastTextCard | HeadCard | LsaCard | LanguagesCard
 _ANY: TypeAdapter[Card] = TypeAdapter(Annotated[Card, Field(discriminator="kind")])
 
 

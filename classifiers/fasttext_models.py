@@ -79,9 +79,9 @@ def _copy_windows(utf8: Bytes, start: int, end: int, max_chars: int, out: Bytes,
     third = (end - start) // N_WINDOWS
     n_chars = max(max_chars // N_WINDOWS, 1)
     for w in range(N_WINDOWS):
-        left = _next_char(utf8, start + w * third, end)
-        right = _next_char(utf8, start + (w + 1) * third, end)
-        begin = _window_start(utf8, left, right, n_chars)
+        left = next_char(utf8, start + w * third, end)
+        right = next_char(utf8, start + (w + 1) * third, end)
+        begin = window_start(utf8, left, right, n_chars)
         at = _copy(utf8, begin, char_limit(utf8, begin, right, n_chars), out, at)
         out[at] = NEWLINE
         at += 1
@@ -89,18 +89,18 @@ def _copy_windows(utf8: Bytes, start: int, end: int, max_chars: int, out: Bytes,
 
 
 @njit(nogil=True, cache=True)
-def _window_start(utf8: Bytes, left: int, right: int, n_chars: int) -> int:
+def window_start(utf8: Bytes, left: int, right: int, n_chars: int) -> int:
     """Where a centred window of n_chars begins: after the next space if one is near, else at the next character."""
     width = 1 if utf8[left + (right - left) // 2] < 0x80 else 3
     begin = left + max((right - left - n_chars * width) // 2, 0)
     for i in range(begin, min(begin + 48, right)):
         if utf8[i] <= SPACE:
             return i + 1
-    return _next_char(utf8, begin, right)
+    return next_char(utf8, begin, right)
 
 
 @njit(nogil=True, cache=True)
-def _next_char(utf8: Bytes, i: int, end: int) -> int:
+def next_char(utf8: Bytes, i: int, end: int) -> int:
     """The first position from i on where a character begins, or end."""
     while i < end and (utf8[i] & 0xC0) == 0x80:
         i += 1

@@ -43,6 +43,7 @@ from classifiers.scripts import Bytes, Offsets
 EXPANDED_BYTES_MAX = 32 << 20  # a quantised matrix that is no larger than this when expanded is expanded at load
 SPACE = 32
 NGRAM_FACTOR = uint64(116049371)
+NGRAMS_AT_ONCE = 64  # rows that are looked up before they are added
 END_OF_LINE = np.frombuffer(b"</s>", np.uint8)
 LABEL = np.frombuffer(LABEL_PREFIX.encode(), np.uint8)
 TINY = 1e-5  # fastText takes the logarithm of p + 1e-5
@@ -113,7 +114,7 @@ def predict(
 def _scratch(predictor: Predictor, n_bytes: int) -> Scratch:
     """Scratch for texts of up to n_bytes; pages that no text touches cost no memory."""
     n_token = max(n_bytes, len(END_OF_LINE)) + 2
-    n_rows = 1 + n_token * max(predictor.buckets.maxn, 0) + max(predictor.word_ngrams, 0)
+    n_rows = 1 + n_token * max(predictor.buckets.maxn, 0) + NGRAMS_AT_ONCE + max(predictor.word_ngrams, 0)
     dim, n_labels = predictor.outputs.shape
     n_nodes = len(predictor.tree) + 1
     return Scratch(
@@ -228,17 +229,22 @@ def _add_word(model: Predictor, word: int, size: int, is_end: bool, scratch: Scr
 
 @kernel()
 def _add_word_ngrams(model: Predictor, n_words: int, scratch: Scratch) -> int:
-    """Adds the rows of the n-grams of words to hidden; returns how many there are."""
-    n_rows = 0
+    """Adds the rows of the n-grams of words to hidden; returns how many there are.
+
+    Which rows they are is found for many at once, so that the processor waits for several of them together.
+    """
+    n_rows = n_found = 0
     for i in range(n_words):
-        h, n_found = uint64(scratch.hashes[i]), 0
+        h = uint64(scratch.hashes[i])
         for j in range(i + 1, min(i + model.word_ngrams, n_words)):
             h = h * NGRAM_FACTOR + uint64(scratch.hashes[j])
             row = row_of_bucket(model.buckets, int(h % uint64(model.buckets.n_buckets)))
             scratch.rows[n_found] = row
             n_found += row >= 0
-        add_rows(model.rows, scratch.rows, n_found, scratch.hidden)
-        n_rows += n_found
+        if n_found >= NGRAMS_AT_ONCE or i == n_words - 1:
+            add_rows(model.rows, scratch.rows, n_found, scratch.hidden)
+            n_rows += n_found
+            n_found = 0
     return n_rows
 
 

@@ -5,14 +5,12 @@ fastText's own training reads memory that nobody wrote: with one thread it fills
 process of its own in which the C library hands out zeroed blocks, on one thread.
 """
 
-import contextlib
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -139,7 +137,7 @@ def plain_lines(texts: pa.LargeStringArray) -> pa.LargeStringArray:
 def _run(task: dict[str, Any]) -> None:
     """Train in a process whose memory is zeroed."""
     done = subprocess.run(
-        [sys.executable, "-c", "from classifiers.fasttext_train import main; main()"],
+        [sys.executable, "-c", "from classifiers.fasttext_process import main; main()"],
         input=json.dumps(task),
         env=child_environment(MALLOC_PERTURB_=ZEROED, OMP_NUM_THREADS="1"),
         capture_output=True,
@@ -149,28 +147,3 @@ def _run(task: dict[str, Any]) -> None:
     if done.returncode:
         said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         raise RunError(f"fastText could not train on {task['lines']}: {said[0]}")
-
-
-def main() -> None:
-    """The process that trains: a task as JSON on stdin."""
-    import fasttext
-
-    task = json.load(sys.stdin)
-    settings = {_argument(name): value for name, value in task["settings"].items()}
-    with _quiet():
-        model = fasttext.train_supervised(task["lines"], thread=1, verbose=0, **settings)
-        if how := task["quantise"]:
-            model.quantize(input=task["lines"] if how["retrain"] else None, thread=1, verbose=0, **how)
-        model.save_model(task["made"])
-
-
-def _argument(name: str) -> str:
-    """How fastText spells a setting."""
-    return {"min_count": "minCount", "word_ngrams": "wordNgrams"}.get(name, name)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """fastText warns of nothing on stdout."""
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        yield

@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from classifiers.cards import CARD, Card, FastTextCard, LanguagesCard, read_card
+from classifiers.cards import CARD, Card, FastTextCard, HeadCard, LanguagesCard, LsaCard, read_card
 from classifiers.fasttext_score import FastTextScore
+from classifiers.head_score import HeadScore
 from classifiers.language import LanguageIdentifier
+from classifiers.lsa_score import LsaScore
 from manifests.errors import RequestError
 
 MIN_SCORE, MAX_SCORE = 0, 5
@@ -135,6 +137,10 @@ def _load(path: Path, card: Card) -> ScoringModel:
     match card:
         case FastTextCard():
             return FastTextScore(path / card.model if path.is_dir() else path, card)
+        case HeadCard():
+            return HeadScore(path, card)
+        case LsaCard():
+            return LsaScore(path / card.model, card)
         case LanguagesCard():
             raise RequestError(f"{path / CARD}: a model of a language cannot be one of languages itself")
 

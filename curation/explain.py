@@ -10,7 +10,7 @@ from curation.dedup import survivors
 from curation.dedup.near_summary import found_counts
 from curation.explain_near import NearStory, held_by, near_story, semantic_story
 from curation.rules import CheckedRule, judge, settled
-from curation.score_tables import ScoreTable, join_scores
+from curation.score_tables import join_scores, recorded_tables
 from curation.verdicts import checked_rules
 from manifests.errors import RequestError
 from manifests.record import RunRecord, measured_folder, read_record
@@ -109,8 +109,7 @@ def _with_scores(
     measured: pl.DataFrame, measured_in: Folder, manifest: CorpusManifest, record: RunRecord
 ) -> pl.DataFrame:
     """The measured row with the scores that came after rules; null where it did not come so far."""
-    tables = [ScoreTable(score, record.scores[score.name]) for score in manifest.measure.scored_after_rules]
-    return join_scores(measured, measured_in, tables, _narrowest(measured))
+    return join_scores(measured, measured_in, recorded_tables(manifest, record.scores), _narrowest(measured))
 
 
 def _with_sizes(measured: pl.DataFrame, measured_in: Folder, dedup: Dedup, record: RunRecord) -> pl.DataFrame:

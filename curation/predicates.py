@@ -96,6 +96,8 @@ class Part:
     """The number that was judged: what is compared with the threshold, or the one numeric column."""
     detail: pl.Expr | None
     """The text that was judged, where the part is about one column of text."""
+    comparison: Comparison | None = None
+    """The part itself, where it compares a number; `column` is what is compared, be it a column or arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -286,7 +288,8 @@ def _conjuncts(tree: exp.Expr) -> Iterator[exp.Expr]:
 def _part(tree: exp.Expr, columns: Mapping[str, pa.DataType]) -> Part:
     holds, bound = _compile(tree, columns), _bound(tree)
     if bound:
-        return Part(holds, bound.threshold, _compile(bound.left, columns).cast(pl.Float64), None)
+        comparison = Comparison(bound.name, bound.op, bound.threshold)
+        return Part(holds, bound.threshold, _compile(bound.left, columns).cast(pl.Float64), None, comparison)
     nodes = {_dotted(node): node for node in tree.find_all(exp.Column)}
     if len(nodes) != 1:
         return Part(holds, None, None, None)

@@ -4,7 +4,7 @@ A row is found by its document's id and text, so that whatever changes around th
 not scored again. A table only grows: each decision adds files with what it lets in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -95,6 +95,11 @@ def score_table(score: Score, manifest: CorpusManifest) -> ScoreTable:
     judged_by = [language.model_dump(), model_digest(language.model)] if model.by_language and language else []
     depends = orjson.dumps([model.fingerprint, code_digest("classifiers/*.py"), judged_by])
     return ScoreTable(score, f"{score.name}-{xxhash.xxh3_64_hexdigest(depends)}")
+
+
+def recorded_tables(manifest: CorpusManifest, folders: Mapping[str, str]) -> list[ScoreTable]:
+    """The tables that a run was decided with; `folders` are those of its record, by the name of the score."""
+    return [ScoreTable(score, folders[score.name]) for score in manifest.measure.scored_after_rules]
 
 
 def join_scores(frame: pl.DataFrame, run: Folder, tables: Sequence[ScoreTable], keys: KeyRange) -> pl.DataFrame:

@@ -1,25 +1,28 @@
 """The code that results depend on: Onggi's version, digests of its sources, and where compiled kernels are kept."""
 
 import os
-import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import xxhash
 
 KERNEL_CODE = (
-    "classifiers/*.py",
+    "classifiers/code_text.py",
+    "classifiers/fasttext_[fmr]*.py",
+    "classifiers/fasttext_predict.py",
+    "classifiers/scripts.py",
     "curation/kernels/*.py",
     "curation/main_content*.py",
     "curation/normalize.py",
     "manifests/digest.py",
 )
-"""Every source that holds a kernel."""
+"""Every source that holds a kernel, and few others: a change of any of these compiles all kernels anew."""
 
 
 def version() -> str:
     """Onggi's version."""
+    from importlib import metadata  # slow to load, and a process of ours may need nothing of it
+
     return metadata.version("onggi")
 
 
@@ -43,5 +46,5 @@ def use_kernel_cache() -> None:
     the old form of another one that it takes from another file.
     """
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    key = f"py{sys.version_info.major}{sys.version_info.minor}-{platform.machine()}-{code_digest(*KERNEL_CODE)[:16]}"
+    key = f"py{sys.version_info.major}{sys.version_info.minor}-{os.uname().machine}-{code_digest(*KERNEL_CODE)[:16]}"
     os.environ.setdefault("NUMBA_CACHE_DIR", f"{base}/onggi/kernels/{key}")

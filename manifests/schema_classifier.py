@@ -72,9 +72,9 @@ class Candidates(Model):
 
     per_round: int = Field(200, ge=1)
     """How many."""
-    top: float = Field(0.5, ge=0, le=1)
+    top: float = Field(0.2, ge=0, le=1)
     """Share that has the highest scores: where positives are rare, these are where more of them are."""
-    uncertain: float = Field(0.3, ge=0, le=1)
+    uncertain: float = Field(0.6, ge=0, le=1)
     """Share that lies nearest to the threshold which parts the labels best, out of fold."""
     random: float = Field(0.2, ge=0, le=1)
     """Share that is drawn from all, so that what the model does not know is heard of."""
@@ -161,6 +161,8 @@ class ClassifierManifest(Model):
             raise ValueError("documents: nobody labels them; name a `teacher`, or `stop: {rounds: 0}`")
         if self.second_teacher and not self.teacher:
             raise ValueError("second_teacher: there is no first `teacher` to agree with")
+        if self.teacher and self.second_teacher and self.teacher.answers == self.second_teacher.answers is not None:
+            raise ValueError("second_teacher.answers: both teachers ask at once, so each needs a file of its own")
         return self
 
     @property

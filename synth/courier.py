@@ -7,6 +7,7 @@ on the answers, so that until then no other run asks for the same.
 
 import asyncio
 import random
+import sqlite3
 import sys
 from typing import Any, Protocol
 
@@ -70,20 +71,23 @@ class Courier:
             try:
                 answer = await self._backend.complete(request)
             except Rejected as error:
-                return _tell(key=key, failure=str(error), n_retries=n_retries)
+                return _tell(key=key, failure=str(error), is_rejected=True, n_retries=n_retries)
             except OnggiError as error:
                 return _tell(key=key, fatal=str(error), exit_code=error.exit_code)
             except Busy as error:
                 if n_retries == self._settings.retries or self._is_alone:
                     message = f"{error} (asked {n_retries + 1} times)"
-                    return _tell(key=key, failure=message, n_retries=n_retries)
+                    return _tell(key=key, failure=message, is_rejected=False, n_retries=n_retries)
                 pause_s = min(self._backoff_s * 2**n_retries, BACKOFF_MAX_S) * random.uniform(0.5, 1)
                 await asyncio.sleep(pause_s if error.after_s is None else error.after_s)
                 n_retries += 1
                 continue
             except Exception as error:
                 return _tell(key=key, fatal=f"asking the teacher failed: {error!r}", exit_code=1)
-            self._store.put(key, self._settings.model, self._settings.revision, request, answer)
+            try:
+                self._store.put(key, self._settings.model, self._settings.revision, request, answer)
+            except sqlite3.Error as error:
+                return _tell(key=key, fatal=f"{self._store.path}: cannot keep an answer: {error}", exit_code=1)
             return _tell(key=key, answer=answer, n_retries=n_retries)
 
 

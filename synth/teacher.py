@@ -33,7 +33,7 @@ LOOKED_UP = 256
 """Requests that are looked up at once."""
 
 HOPELESS = 20
-"""Requests that may fail in a row, with no answer before, until the run ends: nothing is as the manifest says."""
+"""Requests that may fail in a row until the run ends: the server is gone, or nothing is as the manifest says."""
 
 POLL_S = 0.1
 
@@ -43,6 +43,8 @@ class Failure:
     """A request without an answer. It is not kept: another run asks again."""
 
     message: str
+    is_rejected: bool = False
+    """Whether the server is there and will not have this request, as one that is too long."""
 
 
 Reply = tuple[str, Answer | Failure]
@@ -55,7 +57,7 @@ class Usage:
 
     n_requests: int = 0
     n_kept: int = 0
-    """Answers that were there already."""
+    """Answers that were there already, or were recorded."""
     n_paid: int = 0
     n_failed: int = 0
     n_retries: int = 0
@@ -113,6 +115,7 @@ class Teacher:
             raise RequestError(f"teacher.api_key: the environment has no {settings.api_key}")
         self.settings = settings
         self.usage = Usage()
+        self._n_failed_in_row = 0
         path = resolve(settings.answers, base) if settings.answers else f"{folder}/answers.sqlite"
         if "://" in path:
             raise RequestError(f"{path}: answers are kept on local disk; name a path in teacher.answers")
@@ -142,7 +145,7 @@ class Teacher:
 
         Raises:
             RequestError: the server does not know the model or the key.
-            RunError: the first requests failed one and all, or the process that asks ended.
+            RunError: many requests in a row failed, or the process that asks ended.
         """
         asked: dict[str, list[Request]] = {}
         queue: deque[str] = deque()
@@ -180,18 +183,28 @@ class Teacher:
     def _received(self) -> Reply:
         (key, answer), n_retries = self._asker.receive()
         self.usage.n_retries += n_retries
+        if self.settings.replay:
+            self.usage.n_kept += 1
+            return key, answer
         if isinstance(answer, Answer):
+            self._n_failed_in_row = 0
             self.usage.n_paid += 1
             self.usage.n_prompt_tokens += answer.n_prompt_tokens
             self.usage.n_output_tokens += answer.n_output_tokens
             return key, answer
         self.usage.n_failed += 1
-        if self.usage.n_failed >= HOPELESS and not self.usage.n_paid:
-            raise RunError(
-                f"{self.settings.url}: the first {self.usage.n_failed} requests all failed; the last one: "
-                f"{answer.message}"
-            )
+        self._give_up_if_hopeless(answer)
         return key, answer
+
+    def _give_up_if_hopeless(self, failure: Failure) -> None:
+        """End the run rather than let all that is left fail one by one: what counts as failed is not asked again."""
+        is_alone = failure.is_rejected and (self.usage.n_paid or self.usage.n_kept)  # others are answered
+        self._n_failed_in_row = 0 if is_alone else self._n_failed_in_row + 1
+        if self._n_failed_in_row >= HOPELESS:
+            raise RunError(
+                f"{self.settings.url}: {HOPELESS} requests in a row failed; the last one: {failure.message}; what "
+                "was answered is kept: run the same command again to go on"
+            )
 
 
 @contextlib.contextmanager
@@ -275,7 +288,7 @@ class _Courier:
         value = orjson.loads(line)
         if "fatal" in value:
             raise (RequestError if value["exit_code"] == RequestError.exit_code else RunError)(value["fatal"])
-        answer = Answer(**value["answer"]) if "answer" in value else Failure(value["failure"])
+        answer = Answer(**value["answer"]) if "answer" in value else Failure(value["failure"], value["is_rejected"])
         return (value["key"], answer), value["n_retries"]
 
 

@@ -1,7 +1,9 @@
 """The command line: what a person sees, and exit codes."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -32,7 +34,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  #
 def test_help_names_every_command(run) -> None:  # type: ignore[no-untyped-def]
     code, out, _ = run("--help")
     assert code == 0
-    for name in ("demo", "recipes", "plan", "curate", "decide", "diff", "explain", "report"):
+    for name in ("demo", "recipes", "plan", "curate", "decide", "diff", "explain", "report", "tune"):
         assert name in out
 
 
@@ -173,3 +175,61 @@ def test_scores_on_the_command_line(run, tmp_path: Path) -> None:  # type: ignor
     code, _, err = run("score", f"{LID176}", f"{tmp_path}/in", f"{tmp_path}/out")
     assert code == 2
     assert "--label" in err
+
+
+def test_a_threshold_is_tuned_from_lines(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    import io
+
+    assert run("curate", str(lay_out(tmp_path, LIGHT)))[0] == 0
+    out = str(tmp_path / "out")
+    code, found, _ = run("tune", out, "--json")
+    assert code == 0
+    asked = json.loads(found)
+    assert asked["rule"] == "language"
+    assert len(asked["documents"]) == 50
+    assert asked["proposed"] is None
+    wild = chr(27) + "]0;owned" + chr(7)
+    monkeypatch.setattr("curation.tune.window", lambda text, n_chars: wild + text[:n_chars])
+    monkeypatch.setattr("sys.stdin", io.StringIO("k\nㅏ\nx\nd\nb\nd\n" + "k\n" * 20 + "q\n"))
+    code, found, shown = run("tune", out, "--rule", "language")
+    assert code == 0
+    assert "23 answers, 22 of them keep" in found
+    assert chr(27) + "]" not in shown
+    assert "␛]0;owned␇" in shown
+    assert "[k]eep" in shown
+    answers = tmp_path / "answers.jsonl"
+    lines = [{"id": row["id"], "answer": "keep" if row["value"] >= 0.9 else "drop"} for row in asked["documents"]]
+    answers.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    code, found, _ = run("tune", out, "--answers", str(answers))
+    assert code == 0
+    assert f"onggi decide {out} --set language=" in found
+    command = found.strip().splitlines()[-1].split()[1:]
+    assert run(*command, "--output", str(tmp_path / "again"))[0] == 0
+    code, _, err = run("tune", out, "--rule", "langage")
+    assert code == 2
+    assert "there are: language" in err
+
+
+@pytest.mark.parametrize(
+    ("pressed", "said"),
+    [("k", "keep"), ("D", "drop"), ("ㄴ", "skip"), ("ㅠ", "back"), (chr(4), "quit"), (chr(27) + "[A", None)],
+    ids=["k", "D", "s in Korean", "b in Korean", "end of input", "an arrow, then k"],
+)
+def test_one_key_answers_on_a_terminal(pressed: str, said: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    controller, terminal = os.openpty()
+    answered = Event()
+
+    def press() -> None:  # again and again, since a terminal forgets what was typed before it was asked
+        os.write(controller, pressed.encode())
+        while not answered.wait(0.1):
+            os.write(controller, (pressed if said else "k").encode())
+
+    with os.fdopen(terminal) as stdin, ThreadPoolExecutor() as threads:
+        monkeypatch.setattr("sys.stdin", stdin)
+        done = threads.submit(press)
+        assert onggi._answer() == (said or "keep")
+        answered.set()
+        done.result()
+    os.close(controller)

@@ -59,6 +59,7 @@ TEXTS = [
     "", " \n\t ", "the", "The jar breathes\x00while\x1fsauce\r\nferments", "옹기는 숨을 쉰다", "옹기", "味噌と醤油",
     "e\u0301te\u0301 é", "👩‍👩‍👧 😀", "\u00a0nbsp\u2028line\x85next", "a" * 300, "jar </s> sauce behind",
     "</s>", "__label__ko jar", "__label__unknown jar", "x__label__ko", "<jar> <", "ㅋㅋㅋ", "the jar " * 200,
+    *(" ".join(f"the{i} jar" for i in range(n)) for n in (32, 33, 200)),  # n-grams of words are added 64 at a time
 ]  # fmt: skip
 ROUGHLY = 1e-4
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

@@ -17,7 +17,7 @@ import pytest
 
 from classifiers.cards import LanguagesCard, write_card
 from classifiers.scorer import Scorer
-from curation import settle
+from curation import settle, tune
 from curation.explain import explain
 from curation.pipeline import changed_manifest, curate, decide_again, prepare
 from curation.plan import estimate
@@ -397,3 +397,13 @@ def test_what_cannot_be_is_refused_before_any_work(
     with pytest.raises(RequestError, match=message):
         run(corpus, MANIFEST.replace(*change), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_thresholds_of_scores_can_be_tuned(finished: tuple[Path, RunRecord]) -> None:
+    corpus, record = finished
+    out = Folder(str(corpus / "out"))
+    question = tune.prepare(out, tune.find_target(out, "best"), 10)
+    assert question.target.comparison.threshold == record.thresholds["best"]
+    asked = {document.id: document.value for document in question.documents}
+    wanted = expected(corpus, corpus / "out").filter(pl.col("id").is_in(list(asked)))
+    assert dict(wanted.select("id", "edu_score").iter_rows()) == asked

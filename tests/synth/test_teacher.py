@@ -16,7 +16,7 @@ from manifests.errors import RequestError, RunError
 from manifests.schema_teacher import Teacher as Settings
 from synth import teacher as module
 from synth.answers import Answer, AnswerStore
-from synth.teacher import Failure, Teacher, request_of
+from synth.teacher import Failure, Teacher, Usage, request_of
 from tests.conftest import REPOSITORY
 from tests.synth.chat_server import ChatServer
 
@@ -107,7 +107,7 @@ def test_a_server_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert isinstance(answer, Failure)
         assert "ConnectError" in answer.message
         assert "asked 3 times" in answer.message
-        with pytest.raises(RunError, match=r"the first 20 requests all failed; the last one: .*ConnectError"):
+        with pytest.raises(RunError, match=r"20 requests in a row failed; the last one: .*ConnectError"):
             list(teacher.ask(questions(100, settings)))
 
 
@@ -137,6 +137,49 @@ def test_a_request_that_is_too_long_fails_alone(tmp_path: Path) -> None:
     assert server.asked["question 3"] == 1
 
 
+def test_a_server_that_breaks_in_the_middle_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The documents that are left are not failures for good: the next run asks for them, and only for them."""
+    monkeypatch.setattr(module, "BACKOFF_S", 0.001)
+    is_broken = False
+
+    def say(body: dict[str, Any], n_before: int) -> Any:
+        nonlocal is_broken
+        is_broken = is_broken or server.sold.total() >= 30
+        return (503, b"") if is_broken else echo(body, n_before)
+
+    with ChatServer(say) as server:
+        settings = settings_for(server, retries=1)
+        with (
+            Teacher(settings, "/", str(tmp_path)) as teacher,
+            pytest.raises(RunError, match=r"in a row .* 503 .* kept"),
+        ):
+            list(teacher.ask(questions(100, settings)))
+        n_sold, server.say = server.sold.total(), echo
+        with Teacher(settings, "/", str(tmp_path)) as teacher:
+            assert len(texts(teacher, questions(100, settings))) == 100
+            assert teacher.usage.n_paid == 100 - n_sold
+        assert set(server.sold.values()) == {1}
+
+
+def test_requests_that_are_rejected_in_every_run_end_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all others were answered by an earlier run; a server that is gone ends the run all the same."""
+    monkeypatch.setattr(module, "BACKOFF_S", 0.001)
+
+    def say(body: dict[str, Any], n_before: int) -> Any:
+        n = int(body["messages"][-1]["content"].split()[1])
+        return (400, {"message": "too long"}) if n < module.HOPELESS + 5 else echo(body, n_before)
+
+    with ChatServer(say) as server:
+        settings = settings_for(server, retries=1)
+        for _ in range(2):
+            with Teacher(settings, "/", str(tmp_path)) as teacher:
+                answers = [answer for _, answer in teacher.ask(reversed(questions(100, settings)))]
+            assert teacher.usage.n_failed == sum(isinstance(answer, Failure) for answer in answers) == 25
+        assert server.sold.total() == 75
+    with Teacher(settings, "/", str(tmp_path)) as teacher, pytest.raises(RunError, match="20 requests in a row"):
+        list(teacher.ask(questions(100, settings)))
+
+
 @pytest.mark.parametrize(
     ("status", "message"),
     [(401, r"401 .*teacher\.api_key"), (404, r"teacher\.model is judge-1; the server has judge-1, judge-2")],
@@ -163,9 +206,11 @@ def test_recorded_answers_are_replayed_and_nothing_is_asked(tmp_path: Path) -> N
         with Teacher(settings, "/", str(tmp_path / "live")) as teacher:
             live = texts(teacher, questions(4, settings))
             (tmp_path / "recorded.jsonl").write_bytes(b"".join(teacher.kept.lines()))
-    replay = Settings(model="judge-1", replay="recorded.jsonl")
+    replay = Settings(model="judge-1", replay="recorded.jsonl", price_output=10.0)
     with Teacher(replay, str(tmp_path), str(tmp_path / "replayed")) as teacher:
         assert texts(teacher, questions(4, replay)) == live
+        assert teacher.usage == Usage(n_requests=4, n_kept=4)
+        assert teacher.usage.cost(replay) == 0
         with pytest.raises(RequestError, match=r"recorded\.jsonl: holds no answer of judge-1 .*`question 4"):
             list(teacher.ask(questions(5, replay)))
 

@@ -14,10 +14,12 @@ import orjson
 import polars as pl
 import pytest
 
+from classifiers import encoder as encoders
+from classifiers.encoder import batches
 from curation import pipeline
 from curation.dedup import components, embeddings, semantic
 from curation.dedup.centroids import nearest, normalized, train_centroids, worth_visiting
-from curation.dedup.embeddings import Encoder, batches
+from curation.dedup.embeddings import Encoder
 from curation.dedup.semantic import cluster_count, find_clusters
 from curation.pipeline import changed_manifest, curate, decide_again
 from manifests.errors import RequestError
@@ -310,7 +312,7 @@ class TestModels:
         self.refuses(Path(words_model), "pools by pooling_mode_max_tokens")
 
     def test_the_extra_is_named_where_it_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(embeddings, "find_spec", lambda name: None)
+        monkeypatch.setattr(encoders, "find_spec", lambda name: None)
         with pytest.raises(
             RequestError, match=r"torch and transformers not installed: pip install 'onggi\[semantic\]'"
         ):
