@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -298,22 +299,27 @@ def score(
     output: Annotated[str, typer.Argument(metavar="OUT", help="Folder for the same files with scores.")],
     text: Annotated[str, typer.Option(help="Column that is scored.")] = "text",
     label: Annotated[str | None, typer.Option(help="Of a plain fastText file: the label that counts.")] = None,
+    top: Annotated[
+        str | None, typer.Option(metavar="10%", help="Print the score with which the best share of OUT begins.")
+    ] = None,
     workers: NWorkers = 1,
     scheduler: Scheduler = None,
     as_json: AsJson = False,
 ) -> None:
     """Score documents: adds NAME_score and NAME_int_score to every row. Files that are done are not done again."""
     from classifiers.rows import input_files
-    from curation.score import models_of, score_files
+    from curation.score import models_of, score_files, score_shares
     from manifests.engine import open_engine
     from manifests.store import resolve
 
     models, folder = models_of(model, label, _here()), resolve(output, _here())
-    inputs = input_files(resolve(source, _here()))
+    inputs, frac = input_files(resolve(source, _here())), _fraction("--top", top) if top else None
     with _progress() as progress, open_engine(_workers(workers, scheduler)) as engine:
         done = score_files(inputs, folder, models, text, engine, progress)
+    names = [path.rsplit("/", 1)[-1] for path in inputs]
+    shares = score_shares(names, folder, models, frac) if frac else {}
     if as_json:
-        _print_json(done)
+        _print_json({**done.__dict__, "top": shares} if top else done)
         return
     rate = (
         f", {done.text_bytes / 1e6 / done.seconds:.1f} MB of text/s" if not done.was_there else ", all there already"
@@ -321,6 +327,9 @@ def score(
     out.print(
         f"{done.n_docs:,} documents in {len(inputs):,} files, {done.n_scored:,} with a score{rate}", highlight=False
     )
+    for name, share in shares.items():
+        at = "no score" if share.threshold is None else f"{name}_score >= {share.threshold!r}"
+        out.print(f"top {top} of {share.n_values:,}: {at} ({share.n_at_least:,} documents)", highlight=False)
 
 
 @app.command()
@@ -447,25 +456,25 @@ def _curate(
 
     job = _job(manifest, output, workers, overrides)
     if sample:
-        job = sampled(job, _fraction(sample))
+        job = sampled(job, _fraction("--sample", sample))
     if not skip_disk_check:
         check_disk(job)
     with _progress() as progress:
         return run_pipeline(job, progress), job.output
 
 
-def _fraction(text: str) -> float:
+def _fraction(option: str, text: str) -> float:
     """A share such as `1%` or `0.01`.
 
     Raises:
-        RequestError: it is not a number, or not between 0 and 1.
+        RequestError: it is not a number, or not between 0 and 1; names the option.
     """
     try:
-        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
+        value = float(Decimal(text.removesuffix("%")) / (100 if text.endswith("%") else 1))
+    except ArithmeticError:
         value = 0.0
     if not 0 < value <= 1:
-        raise RequestError(f"--sample {text}: write a share such as 1% or 0.01")
+        raise RequestError(f"{option} {text}: write a share such as 1% or 0.01")
     return value
 
 
@@ -513,6 +522,12 @@ def _print_run(record: "RunRecord") -> None:
         out.print(f"Extrapolated from a sample of {record.sample_frac:.2%} ({record.counts['read']:,} records):")
     rows = [(name, count, f"{count / max(counts['read'], 1):.1%}") for name, count in counts.items()]
     out.print(_table(["", "records", "share"], rows))
+    for name, threshold in record.thresholds.items():
+        at = "no document with a score came so far" if threshold is None else f"from {threshold:.6g} on"
+        out.print(f"{name}: {at}", highlight=False)
+    scored = [f"{count:,} by {name}" for name in record.scores if (count := record.counts.get(f"scored.{name}", 0))]
+    if record.scores:
+        out.print(f"Scored after the rules: {', '.join(scored) or 'none, all scores were there'}", highlight=False)
     seconds = record.timings.get("measure", 0.0) + record.timings.get("decide", 0.0)
     rate = record.counts["text_bytes"] / 1e6 / max(seconds, 1e-9)
     memory = record.peak_memory_bytes / 2**20
@@ -583,6 +598,9 @@ def _print_story(story: Any) -> None:
     facts += [
         (name, measured.get(name))
         for name in ("n_bytes", "n_text_bytes", "language", "language_score", "hangul_frac")
+    ]
+    facts += [
+        (name, value) for name, value in measured.items() if name.endswith("_score") and name != "language_score"
     ]
     out.print(
         _table(["", ""], [(name, "" if value is None else str(value)) for name, value in facts if value is not None])

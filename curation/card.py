@@ -95,4 +95,12 @@ def _table(title: str, what: str, counts: Mapping[str, int]) -> list[str]:
 
 def _readable(manifest: Mapping[str, object]) -> dict[str, object]:
     """The manifest without what was left out of it."""
-    return {name: value for name, value in manifest.items() if value not in (None, [], {})}
+    found = {name: _written(value) for name, value in manifest.items()}
+    return {name: value for name, value in found.items() if value not in (None, [], {})}
+
+
+def _written(value: object) -> object:
+    """A part of a manifest, its rules without what they leave out."""
+    if isinstance(value, list):
+        return [_readable(item) if isinstance(item, Mapping) else item for item in value]
+    return value

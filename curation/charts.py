@@ -16,7 +16,7 @@ import numpy as np
 import vl_convert
 from numpy.typing import NDArray
 
-from curation.summary_models import EDGES, Distribution, Scale
+from curation.summary_models import BINS_PER_UNIT, EDGES, Distribution, Scale
 
 _NOT_DRAWN = frozenset({"font-family", "role", "class", "aria-roledescription", "aria-hidden"})
 SVG = "http://www.w3.org/2000/svg"
@@ -37,8 +37,11 @@ LABEL_Y, TOP_Y, MIDDLE_Y, BOTTOM_Y, TICKS_Y = 11, 20, 76, 118, 129
 
 TAIL_FRAC = 0.003
 """Share of the documents that may lie beyond either end of a histogram; its outermost bars hold them too."""
-FRACTION_STEPS = {(0, 10): 5, (0, 20): 5, (0, 40): 10, (0, 100): 20, (100, 200): 20, (0, 200): 50}
-"""Ranges that a histogram of fractions can show and the distance of its ticks, in bins of 1/200; narrowest first."""
+STEPS: dict[Scale, dict[tuple[int, int], int]] = {
+    "fraction": {(0, 10): 5, (0, 20): 5, (0, 40): 10, (0, 100): 20, (100, 200): 20, (0, 200): 50},
+    "grade": {(0, 100): 20, (0, 500): 100},
+}
+"""Ranges that a histogram of such numbers can show and the distance of its ticks, in bins; narrowest first."""
 N_BARS_MAX = 50
 TICK_GAP = 26
 
@@ -204,8 +207,8 @@ def _range(counts: NDArray[np.int64], scale: Scale, lines: list[float]) -> tuple
     below = np.cumsum(counts) / max(counts.sum(), 1)
     low, high = int(np.searchsorted(below, TAIL_FRAC)), int(np.searchsorted(below, 1 - TAIL_FRAC)) + 1
     low, high = int(min([low, *lines])), int(np.ceil(max([high, *lines])))
-    if scale == "fraction":
-        return next((a, b) for a, b in FRACTION_STEPS if (a <= low and high <= b) or (a, b) == (0, len(counts)))
+    if scale in STEPS:
+        return next((a, b) for a, b in STEPS[scale] if (a <= low and high <= b) or (a, b) == (0, len(counts)))
     low, high = max(low - 1, 0), min(max(high + 1, low + 12), len(counts))
     return (low, high) if high - low <= N_BARS_MAX else (low, high + (high - low) % 2)
 
@@ -249,8 +252,8 @@ def _add_line(drawing: Drawing, line: Line, x: float) -> None:
 
 def _ticks(scale: Scale, low: int, high: int) -> list[float]:
     """Round values to write below the axis: decades, and finer where these are few."""
-    if scale == "fraction":
-        return [bin_ / 200 for bin_ in range(low, high + 1, FRACTION_STEPS[low, high])]
+    if scale in STEPS:
+        return [bin_ / BINS_PER_UNIT[scale] for bin_ in range(low, high + 1, STEPS[scale][low, high])]
     first, last = EDGES[scale][low], EDGES[scale][min(high, len(EDGES[scale]) - 1)]
     powers = [10.0**power for power in (range(13) if scale == "count" else range(-3, 7))]
     fine = [digit * power for power in powers for digit in (1, 2, 5)]

@@ -19,6 +19,7 @@ from curation.read_batch import BATCH_BYTES, BATCH_RECORDS
 from curation.rules import CheckedRule, columns_needed, judge
 from curation.verdicts import checked_rules, stored_schema
 from manifests.contracts import records_schema
+from manifests.errors import RequestError
 from manifests.schema import CorpusManifest
 
 FROM_METADATA = ("url", "date", "license", "category")
@@ -80,7 +81,11 @@ class OnggiRules(BaseFilter):  # type: ignore[misc]
     ) -> None:
         super().__init__(exclusion_writer, batch_size=BATCH_RECORDS // 4)
         self._manifest, self._base = _manifest(measure, rules), base
-        checked_rules(self._manifest, base)
+        if self._manifest.measure.scored_after_rules or any(rule.top for rule in checked_rules(self._manifest, base)):
+            raise RequestError(
+                "rules: `top` and scores with `after: rules` need the whole corpus, which a step of datatrove never "
+                "sees; give a threshold as a number, and score with `after: measure`"
+            )
 
     def filter(self, document: Document) -> bool | tuple[bool, str]:
         """Whether one document is kept, or (False, reason)."""
@@ -136,7 +141,7 @@ def _records(documents: list[Document], source: str) -> pa.RecordBatch:
 
 
 def _into_metadata(documents: list[Document], rows: pa.Table) -> None:
-    names = [name for name in MEASURED if name in rows.column_names]
+    names = [name for name in rows.column_names if name in MEASURED or name.endswith("_score")]
     for document, row in zip(documents, rows.select(["id", "text", "reason", *names]).to_pylist(), strict=True):
         document.metadata["onggi_id"] = row["id"]
         document.metadata |= {name: row[name] for name in names if row[name] is not None}

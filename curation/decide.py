@@ -5,6 +5,7 @@ members of duplicate groups are exchanged between ranges, as narrow rows. Nothin
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import polars as pl
@@ -12,6 +13,8 @@ import polars as pl
 from curation.decontaminate import find_contamination
 from curation.dedup import repeats, spans, survivors
 from curation.rules import columns_needed
+from curation.score_tables import Settled, join_scores, later_columns
+from curation.settle import is_unsettled, settle
 from curation.shards import ROW_BYTES
 from curation.verdicts import judged
 from curation.write import Decided, DecideTask, judged_rows, place_spans, total, write_range
@@ -31,7 +34,10 @@ DECIDE_CODE = (
     "curation/dedup/*.py",
     "curation/predicates.py",
     "curation/rules.py",
+    "curation/score_tables.py",
+    "curation/settle.py",
     "curation/summary*.py",
+    "curation/top.py",
     "curation/verdicts.py",
     "curation/write.py",
     "manifests/contracts.py",
@@ -53,7 +59,7 @@ def decide(
     engine: Engine | int = 1,
     texts_in: Folder | None = None,
     texts_redacted: bool = False,
-    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+    progress: Callable[..., None] = lambda step, done, total, note="": None,
 ) -> Decided:
     """Judge all measured documents of `run` and write `documents` and `ledger` into `staging`.
 
@@ -67,7 +73,7 @@ def decide(
         engine: where to judge and write, or a number of processes.
         texts_in: `documents` to take texts from, where the measured parts hold none.
         texts_redacted: those texts are masked already, as the manifest says.
-        progress: called with (step, ranges done, ranges in all).
+        progress: called with (step, ranges done, ranges in all), and sometimes a note.
     """
     n_members = survivors.find_groups(run, manifest.dedup, n_rows, engine, progress)
     ranges = ranges_for(text_bytes, manifest.output.shard_bytes)
@@ -83,6 +89,9 @@ def decide(
         )
         for keys in ranges
     ]
+    settled = Settled()
+    if is_unsettled(manifest):
+        tasks, settled = settle(tasks, engine, progress)
     rows = judged_rows(tasks[0], tasks[0].keys) if len(tasks) == n_slices == 1 and _is_here(engine) else None
     if n_members and not staging.exists("losers/done.json"):
         staging.remove("passing")
@@ -100,7 +109,7 @@ def decide(
     for task, part in map_shards(partial(write_range, rows=rows), tasks, engine):
         parts[task.keys.index] = part
         progress("write", len(parts), len(tasks))
-    return total([parts[index] for index in sorted(parts)])
+    return replace(total([parts[index] for index in sorted(parts)]), settled=settled)
 
 
 def _is_here(engine: Engine | int) -> bool:
@@ -125,10 +134,13 @@ def _judged_members(task: DecideTask, keys: KeyRange) -> pl.DataFrame:
     """The members of duplicate groups in a range, with their verdicts by the rules; narrow rows."""
     run, dedup = Folder(task.run), task.manifest.dedup
     columns = sorted(
-        {*IDENTITY, *survivors.rank_columns(dedup), *columns_needed(task.rules)} - survivors.GROUP_COLUMNS
+        {*IDENTITY, *survivors.rank_columns(dedup), *columns_needed(task.rules)}
+        - survivors.GROUP_COLUMNS
+        - later_columns(task.manifest)
     )
     rows = (run / "measured").read_range("id", keys, columns)
     rows = survivors.join_groups(rows, run, dedup, keys, has_groups=True)
     members = rows.filter(pl.col("group").is_not_null())["id"]
     rows = rows.filter(pl.col("id").is_in(members.implode()))  # copies of an id are numbered together
+    rows = join_scores(rows, run, task.scores, keys)
     return survivors.drop_held(judged(rows, task.rules), run, dedup, keys)

@@ -9,6 +9,8 @@ from curation.decontaminate import find_items
 from curation.dedup import survivors
 from curation.dedup.near_summary import found_counts
 from curation.explain_near import NearStory, held_by, near_story, semantic_story
+from curation.rules import CheckedRule, judge, settled
+from curation.score_tables import join_scores, recorded_tables
 from curation.verdicts import checked_rules
 from manifests.errors import RequestError
 from manifests.record import RunRecord, measured_folder, read_record
@@ -79,6 +81,7 @@ def _story(run: Folder, measured_in: Folder, record: RunRecord, row: dict[str, A
     manifest = CorpusManifest.model_validate(record.manifest)
     measured = (measured_in / "measured").scan().filter(pl.col("id") == row["id"]).drop("shard").collect()
     measured = measured.sort("row_hash").slice(row["copy"], 1)
+    measured = _with_scores(measured, measured_in, manifest, record)
     dedup = manifest.dedup
     compared = dedup.exact or dedup.near or dedup.semantic
     group = _same_text(run, measured_in, measured["text_digest"][0]) if compared else []
@@ -91,7 +94,7 @@ def _story(run: Folder, measured_in: Folder, record: RunRecord, row: dict[str, A
     pieces = [edit | {"text": text[edit["start"] : edit["end"]]} for edit in (row["edits"] or []) if text is not None]
     items = find_items(measured_in, row["id"], measured["row_hash"][0]) if manifest.decontaminate else []
     pii = _written_pii(run, row) if manifest.pii_kinds and row["verdict"] == "kept" else []
-    outcomes = _outcomes(judged, manifest, record.manifest_base)
+    outcomes = _outcomes(judged, settled(manifest, record.thresholds), record.manifest_base)
     return Story(row, values, outcomes, group, near, semantic, held, text, pieces, items, pii)
 
 
@@ -102,6 +105,13 @@ def _written_pii(run: Folder, row: dict[str, Any]) -> list[dict[str, Any]]:
     return [span | {"written": document["text"][span["start"] : span["end"]]} for span in document["pii"]]
 
 
+def _with_scores(
+    measured: pl.DataFrame, measured_in: Folder, manifest: CorpusManifest, record: RunRecord
+) -> pl.DataFrame:
+    """The measured row with the scores that came after rules; null where it did not come so far."""
+    return join_scores(measured, measured_in, recorded_tables(manifest, record.scores), _narrowest(measured))
+
+
 def _with_sizes(measured: pl.DataFrame, measured_in: Folder, dedup: Dedup, record: RunRecord) -> pl.DataFrame:
     """The measured row with the sizes of its groups, which rules may name; null where they were found anew since."""
     sizes = survivors.group_columns(dedup)
@@ -109,22 +119,37 @@ def _with_sizes(measured: pl.DataFrame, measured_in: Folder, dedup: Dedup, recor
     is_there = bool((measured_in / table).names(".parquet"))
     if not is_there or (table != "exact" and found_counts(measured_in, table) != getattr(record, table)):
         return measured.with_columns(pl.lit(None, pl.Int64).alias(name) for name in sizes)
-    keys = KeyRange(int(measured["id"][0][: KEY_SPACE_BITS // 4], 16), 2**KEY_SPACE_BITS)
-    return survivors.join_groups(measured, measured_in, dedup, keys, has_groups=True)
+    return survivors.join_groups(measured, measured_in, dedup, _narrowest(measured), has_groups=True)
+
+
+def _narrowest(measured: pl.DataFrame) -> KeyRange:
+    """The smallest range of ids that holds a row."""
+    return KeyRange(int(measured["id"][0][: KEY_SPACE_BITS // 4], 16), 2**KEY_SPACE_BITS)
 
 
 def _outcomes(measured: pl.DataFrame | None, manifest: CorpusManifest, base: str) -> list[RuleOutcome]:
     if measured is None:
         return []
     outcomes = []
-    for rule in checked_rules(manifest, base, has_texts="text" in measured.columns):
-        applies = True if rule.when is None else measured.select(rule.when.expr).item() is True
+    rules = checked_rules(manifest, base, has_texts="text" in measured.columns)
+    asked = _stage_reached(measured, rules)
+    for rule in rules:
+        applies = rule.stage <= asked and (rule.when is None or measured.select(rule.when.expr).item() is True)
         names = sorted(rule.keep.columns)
         values = {name: _value(measured, name) for name in names}
         when = rule.when.sql if rule.when else None
         holds = measured.select(rule.keep.expr).item()
         outcomes.append(RuleOutcome(rule.name, rule.keep.sql, when, applies, holds, values))
     return outcomes
+
+
+def _stage_reached(measured: pl.DataFrame, rules: list[CheckedRule]) -> int:
+    """The last stage whose rules are asked of a document: that in which one drops it."""
+    stages = sorted({rule.stage for rule in rules})
+    fails = (
+        stage for stage in stages if judge(measured, [rule for rule in rules if rule.stage == stage])["reason"][0]
+    )
+    return next(fails, max(stages, default=0))
 
 
 def _value(measured: pl.DataFrame, dotted: str) -> Any:

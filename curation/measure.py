@@ -13,6 +13,7 @@ from curation.datatrove_bridge import Steps
 from curation.extract import Extract, ExtractError, extractor
 from curation.normalize import normalize_column
 from curation.pii import find_pii
+from curation.scorers import score_columns
 from curation.signals import SIGNAL_TYPE, measure_signals
 from manifests.contracts import NOT_IN_DIGEST, measured_schema
 from manifests.digest import as_binary, row_hashes
@@ -33,12 +34,14 @@ class Measurer:
         self._metadata_names = manifest.metadata_names
         self._pii_kinds = manifest.pii_kinds
         self._datatrove = Steps(measure.datatrove)
+        self._scores = measure.scored_in_pass
         self.schema = measured_schema(
             self._metadata_names,
             SIGNAL_TYPE if measure.signals else None,
             store_text=True,
             pii=bool(self._pii_kinds),
             datatrove=list(self._datatrove.filters),
+            scores=[score.name for score in self._scores],
         )
         self.watch = Stopwatch()
 
@@ -106,7 +109,7 @@ class Measurer:
         return None
 
     def _measure_texts(self, texts: pa.Array) -> dict[str, pa.Array]:
-        """Language, signals and personal data of the texts; null for records that have none."""
+        """Language, signals, personal data and scores of the texts; null for records that have none."""
         present = pc.is_valid(texts)
         known = texts.filter(present) if texts.null_count else texts
         columns: dict[str, pa.Array] = {}
@@ -123,6 +126,9 @@ class Measurer:
             with self.watch("pii"):
                 columns["pii"] = find_pii(known, self._pii_kinds)
                 columns["pii_count"] = pc.list_value_length(columns["pii"])
+        if self._scores:
+            with self.watch("score"):
+                columns |= score_columns(self._scores, known, columns.get("language"))
         if len(known) == len(texts):
             return columns
         where = pa.array(np.where(np.asarray(present), np.cumsum(np.asarray(present)) - 1, -1))

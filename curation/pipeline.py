@@ -26,6 +26,8 @@ from curation.pii_redact import redactor
 from curation.read import Split, plan_splits
 from curation.report import render
 from curation.rules import expand, override
+from curation.score_tables import score_table
+from curation.scorers import model_digests, model_path, resolved_model
 from curation.shards import (
     MeasureTask,
     PartCounts,
@@ -132,12 +134,13 @@ def prepare(
         thresholds: RULE=NUMBER assignments, see `rules.override`.
 
     Raises:
-        RequestError: an input does not exist, a ruleset or predicate is wrong.
+        RequestError: an input or a model does not exist, a ruleset or predicate is wrong.
     """
     manifest = resolved(manifest, base)
     manifest = manifest.model_copy(update={"rules": override(manifest.rules, thresholds, base)})
     check_steps(manifest.measure.datatrove)
     checked_rules(manifest, base)
+    model_digests(manifest.measure.scores)
     items_digest(manifest.decontaminate, base)
     redactor(manifest, base)
     if manifest.dedup.semantic:
@@ -162,6 +165,9 @@ def resolved(manifest: CorpusManifest, base: str) -> CorpusManifest:
     if language and language.model != "lid176":
         language = language.model_copy(update={"model": resolve(language.model, base)})
         measure = measure.model_copy(update={"language": language})
+    if measure.scores:
+        scores = [score.model_copy(update={"model": resolved_model(score.model, base)}) for score in measure.scores]
+        measure = measure.model_copy(update={"scores": scores})
     dedup = manifest.dedup.model_copy(update={"against": [resolve(path, base) for path in manifest.dedup.against]})
     if semantic := dedup.semantic:
         semantic = semantic.model_copy(update={"model": resolve(semantic.model, base)})
@@ -204,7 +210,7 @@ def curate(job: Job, progress: Progress = silent) -> RunRecord:
                 forget_measurer()
             progress("prepare", 1, 1)
         with open_engine(job.workers) as engine:
-            engine.share(run, job.first_files)
+            engine.share(run, [*job.first_files, *_model_files(job)])
             with watch("measure"):
                 shards = _measure(job, run, engine, progress)
             with watch("decide"):
@@ -267,7 +273,7 @@ def _decide_again(
     new, fingerprint = Folder(output), _fingerprint(job, old.fingerprint)
     watch = Stopwatch()
     with PeakMemory() as memory, open_engine(workers) as engine:
-        engine.share(new, [measured.url("measured")])
+        engine.share(new, [measured.url("measured"), *_model_files(job)])
         with watch("decide"):
             decided = _decide(
                 job,
@@ -295,11 +301,12 @@ def changed_manifest(
     record = read_record(run, interrupted=True)
     old = CorpusManifest.model_validate(record.manifest)
     new = resolved(manifest, base) if manifest else old
-    differs = [name for name in ("inputs", "measure", "store") if getattr(old, name) != getattr(new, name)]
+    before, after = ({**of.__dict__, "measure": of.measure.in_pass} for of in (old, new))
+    differs = [name for name in ("inputs", "measure", "store") if before[name] != after[name]]
     if differs:
         raise RequestError(
             f"{run.path} was measured with other settings of {', '.join(differs)}: `onggi decide` changes rules, "
-            "dedup, redact and output only; for the rest run `onggi curate`"
+            "scores `after: rules`, dedup, redact and output only; for the rest run `onggi curate`"
         )
     return new.model_copy(update={"rules": override(new.rules, thresholds, base)})
 
@@ -351,9 +358,15 @@ def _fingerprint(job: Job, measured: str = "") -> str:
         items_digest(job.manifest.decontaminate, job.base),
         Encoder.of(semantic).fingerprint if (semantic := job.manifest.dedup.semantic) else "",
         masks.key_digest if (masks := redactor(job.manifest, job.base)) else "",
+        [score_table(score, job.manifest).name for score in job.manifest.measure.scored_after_rules],
         code_digest(*DECIDE_CODE),
     ]
     return xxhash.xxh3_64_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))
+
+
+def _model_files(job: Job) -> list[str]:
+    """The models that a manifest names by path, which every worker must see."""
+    return [path for score in job.manifest.measure.scores if (path := model_path(score.model)) == score.model]
 
 
 def _measure(job: Job, run: Folder, engine: Engine, progress: Progress) -> dict[str, PartCounts]:
@@ -441,18 +454,22 @@ def _decide(
         if stale != name:
             new.remove(stale)
     staging = new / name
-    decided = decide(
-        measured,
-        staging,
-        job.manifest,
-        job.base,
-        counts.n_read,
-        counts.text_bytes,
-        engine,
-        texts_in,
-        texts_redacted,
-        progress,
-    )
+    try:
+        decided = decide(
+            measured,
+            staging,
+            job.manifest,
+            job.base,
+            counts.n_read,
+            counts.text_bytes,
+            engine,
+            texts_in,
+            texts_redacted,
+            progress,
+        )
+    except RequestError:
+        new.remove(name)
+        raise
     if decided.unrestorable:
         new.remove(name)
         raise RequestError(
@@ -515,6 +532,7 @@ def _finish(
             "content_bytes": counts.content_bytes,
             "text_bytes": counts.text_bytes,
             "kept_text_bytes": decided.text_bytes,
+            **{f"scored.{name}": n_scored for name, n_scored in decided.settled.n_scored.items()},
         },
         skipped=dict(counts.skipped),
         licenses=decided.licenses,
@@ -522,6 +540,8 @@ def _finish(
         benchmarks={item.benchmark: item.counts for item in decided.summary.benchmarks},
         near=found_counts(measured, "near") if job.manifest.dedup.near else {},
         semantic=found_counts(measured, "semantic") if job.manifest.dedup.semantic else {},
+        scores=decided.settled.tables,
+        thresholds=decided.settled.thresholds,
         shards={shard: {"read": part.n_read, **part.n_early} for shard, part in shards.items()},
         digests={"documents": decided.documents.hex, "ledger": decided.ledger.hex},
         timings={**watch.seconds, **{f"measure.{name}": seconds for name, seconds in counts.seconds.items()}},

@@ -295,7 +295,11 @@ def _exponent(before: float, now: float, times: float) -> float:
 
 def _is_kept(table: str) -> bool:
     """Whether a table is there when the run is complete; what `near-*` and `staging-*` hold goes."""
-    return table in ("staging/documents", "staging/ledger", "near/clusters") or "/" not in table
+    return (
+        table in ("staging/documents", "staging/ledger", "near/clusters")
+        or table.startswith("scores/")
+        or "/" not in table
+    )
 
 
 def _steps(

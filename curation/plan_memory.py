@@ -57,6 +57,7 @@ class Memory:
             "repeated spans": CONTEXT_FACTOR * min(self.text_bytes / 3, CONTEXT_BYTES_PER_RANGE),
             "repeated lines": HASH_ROW_BYTES * min(self.text_bytes / 40, LINES_PER_RANGE),
             "candidates": RUN_ROW_BYTES * min(self.text_bytes / 80, RUNS_PER_RANGE),
+            "score": SLICE_FACTOR * min(slices, SLICE_BYTES),
             "write": SLICE_FACTOR * min(slices, SLICE_BYTES),
         }
         return held.get(step, PART_FACTOR * self.part_bytes)
@@ -78,6 +79,6 @@ class Memory:
             return len(ranges_for(self.n_records, BAND_ROWS_PER_RANGE)) * (Banding.of(near).n_bands if near else 0)
         if step in ("number texts", "place pairs", "group"):
             return len(ranges_for(self.n_records, TEXTS_PER_RANGE))
-        if step in ("dedup", "write"):
+        if step in ("dedup", "score", "top", "write"):
             return len(ranges_for(self.text_bytes, self.manifest.output.shard_bytes))
         return max(1, round((self.content_bytes + ROW_BYTES * self.n_records) / self.part_bytes))

@@ -1,7 +1,7 @@
 """Rules: which measured documents are kept, and for each that is not, the rule, the value and the threshold."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import numpy as np
@@ -13,7 +13,7 @@ from curation.predicates import Part, Predicate, parse_predicate, set_threshold
 from curation.rulesets import load_ruleset
 from curation.signals import PIECES, SEGMENTATION
 from manifests.errors import RequestError
-from manifests.schema import Rule, RulesetUse
+from manifests.schema import CorpusManifest, Rule, RulesetUse, Score, Top
 
 MISSING = ":missing"
 """Ends the reason where a predicate is NULL, because something that it needs was not measured or does not exist."""
@@ -32,6 +32,10 @@ class CheckedRule:
     when: Predicate | None
     group: str | None
     """The ruleset that it came from."""
+    stage: int = 0
+    """When it is asked: 0 with what was measured, n of documents that all earlier stages let through."""
+    top: Top | None = None
+    """The share that is still to become a number; until then `keep` holds wherever there is a score."""
 
     @cached_property
     def verdict(self) -> pl.Expr:
@@ -81,7 +85,8 @@ def override(rules: Sequence[Rule | RulesetUse], assignments: Sequence[str], bas
     """The expanded rules with other thresholds; the result is what a run with them should record.
 
     An assignment is RULE=NUMBER where the rule compares with one number (`gopher.dup_line_frac=0.25`), otherwise
-    RULE.COLUMN=NUMBER (`language.language_score=0.8`).
+    RULE.COLUMN=NUMBER (`language.language_score=0.8`). A rule that keeps a top share takes another share, as
+    `best=5%`, or a number in its place.
 
     Raises:
         RequestError: an assignment does not parse, or fits no threshold or more than one.
@@ -90,46 +95,129 @@ def override(rules: Sequence[Rule | RulesetUse], assignments: Sequence[str], bas
     for assignment in assignments:
         name, column, value = _parse_assignment(assignment, plain)
         try:
-            keep = set_threshold(plain[name].keep, column, value)
+            plain[name] = _with_threshold(plain[name], column, value)
         except RequestError as error:
             raise RequestError(f"{assignment}: {error}") from None
-        plain[name] = plain[name].model_copy(update={"keep": keep})
     return list(plain.values())
 
 
-def _parse_assignment(assignment: str, rules: Mapping[str, Rule]) -> tuple[str, str | None, float]:
+def _with_threshold(rule: Rule, column: str | None, text: str) -> Rule:
+    if rule.top and text.endswith("%"):
+        try:
+            return rule.model_copy(update={"top": Top.model_validate({"score": rule.top.score, "frac": text})})
+        except ValueError:
+            raise RequestError("a share is above 0% and at most 100%") from None
+    value = float(text)
+    if rule.top is None:
+        return rule.model_copy(update={"keep": set_threshold(str(rule.keep), column, value)})
+    if column not in (None, rule.top.score, rule.top.score.split(".")[-1]):
+        raise RequestError(f"no threshold of {column}; its thresholds: {rule.top.score}")
+    return fixed(rule, set_threshold(f"{rule.top.score} >= 0", None, value))
+
+
+def fixed(rule: Rule, keep: str) -> Rule:
+    """The rule with a predicate in the place of a top share."""
+    return rule.model_copy(update={"keep": keep, "top": None})
+
+
+def settled(manifest: CorpusManifest, thresholds: Mapping[str, float | None]) -> CorpusManifest:
+    """The manifest with predicates in the place of those top shares that are numbers by now."""
+    rules = [
+        fixed(rule, above(rule.top, thresholds[rule.name]))
+        if isinstance(rule, Rule) and rule.top and rule.name in thresholds
+        else rule
+        for rule in manifest.rules
+    ]
+    return manifest.model_copy(update={"rules": rules})
+
+
+def above(top: Top, threshold: float | None) -> str:
+    """The predicate that a top share comes down to; None is the threshold where no document had a score."""
+    return f"{top.score} = {top.score}" if threshold is None else f"{top.score} >= {threshold!r}"
+
+
+def _parse_assignment(assignment: str, rules: Mapping[str, Rule]) -> tuple[str, str | None, str]:
     target, _, number = assignment.partition("=")
     try:
-        value = float(number)
+        float(number.removesuffix("%"))
     except ValueError:
         raise RequestError(f"{assignment}: write RULE=NUMBER or RULE.COLUMN=NUMBER") from None
     fits = [name for name in rules if target == name or target.startswith(f"{name}.")]
     if not fits:
         raise RequestError(f"{assignment}: no rule is called that; rules: {', '.join(rules) or 'none'}")
     name = max(fits, key=len)
-    return name, target[len(name) + 1 :] or None, value
+    if number.endswith("%") and not rules[name].top:
+        raise RequestError(f"{assignment}: the rule {name} compares with a number, and keeps no top share")
+    return name, target[len(name) + 1 :] or None, number
 
 
 def load_rules(
-    rules: Sequence[Rule | RulesetUse], base: str, columns: Mapping[str, pa.DataType]
+    rules: Sequence[Rule | RulesetUse],
+    base: str,
+    columns: Mapping[str, pa.DataType],
+    scores: Sequence[Score] = (),
 ) -> list[CheckedRule]:
     """The rules of a manifest, rulesets expanded, checked against `columns` (see `predicates.dotted_columns`).
+
+    Args:
+        rules: in their order.
+        base: where paths of rulesets start.
+        columns: what there is.
+        scores: those among them that are computed for what rules let through; such rules come in later stages.
 
     Raises:
         RequestError: names the rule, and what is wrong with it.
     """
     parse = cache(lambda sql: parse_predicate(sql, columns))  # the rules of a ruleset often share their `when`
-    return [_check(rule, parse) for rule in expand(rules, base)]
+    checked = [_check(rule, columns, parse) for rule in expand(rules, base)]
+    stages = score_stages(scores, checked) if scores else {}
+    stage_of = {column: stages[score.name] for score in scores for column in score.columns}
+    return [replace(rule, stage=_stage(rule, stage_of)) for rule in checked] if scores else checked
 
 
-def _check(rule: Rule, parse: Callable[[str], Predicate]) -> CheckedRule:
+def score_stages(scores: Sequence[Score], rules: Sequence[CheckedRule]) -> dict[str, int]:
+    """The stage, from 1 on, in which each score is computed, by name.
+
+    A score is computed for what passes the rules that ask for no score, or for earlier ones: it waits for the rules
+    on those, and shares a pass over the texts with the one before it where there are none.
+    """
+    places = {column: place for place, score in enumerate(scores) for column in score.columns}
+    asked = {_stage(rule, {column: place + 1 for column, place in places.items()}) - 1 for rule in rules}
+    stages, stage = dict[str, int](), 1
+    for place, score in enumerate(scores):
+        stages[score.name] = stage
+        stage += place in asked
+    return stages
+
+
+def _stage(rule: CheckedRule, stage_of: Mapping[str, int]) -> int:
+    """The latest stage of what a rule reads."""
+    columns = rule.keep.columns | (rule.when.columns if rule.when else frozenset())
+    return max((stage_of.get(column, 0) for column in columns), default=0)
+
+
+def _check(rule: Rule, columns: Mapping[str, pa.DataType], parse: Callable[[str], Predicate]) -> CheckedRule:
     try:
-        keep = parse(rule.keep)
+        keep = parse(rule.keep) if rule.keep is not None else _scored(rule.top, columns, parse)
         when = parse(rule.when) if rule.when else None
     except RequestError as error:
         raise RequestError(f"rule {rule.name}: {error}") from None
     group, dot, _ = rule.name.partition(".")
-    return CheckedRule(name=rule.name, keep=keep, when=when, group=group if dot else None)
+    return CheckedRule(name=rule.name, keep=keep, when=when, group=group if dot else None, top=rule.top)
+
+
+def _scored(top: Top | None, columns: Mapping[str, pa.DataType], parse: Callable[[str], Predicate]) -> Predicate:
+    """What stands for a share until it is a number.
+
+    Raises:
+        RequestError: its column is not there, or is no number.
+    """
+    assert top
+    keep = parse(above(top, None))
+    kind = columns.get(top.score)
+    if kind is None or not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+        raise RequestError(f"top.score: {top.score} is no column of numbers")
+    return keep
 
 
 def columns_needed(rules: Sequence[CheckedRule]) -> set[str]:
@@ -142,7 +230,8 @@ def judge(frame: pl.DataFrame, rules: Sequence[CheckedRule]) -> pl.DataFrame:
     """What the rules say of each row of `frame`, which has at least `columns_needed(rules)`.
 
     A document is dropped by every rule that applies to it and whose predicate is not true. A rule applies where it
-    has no `when`, or its `when` is true; where `when` is NULL it does not apply.
+    has no `when`, or its `when` is true; where `when` is NULL it does not apply. Rules of a later stage are not asked
+    of documents that one of an earlier stage drops: what they judge was not computed for these.
 
     Returns:
         A frame of the same height: `failed_rules` (list of strings, in the order of the rules; empty where all
@@ -170,6 +259,10 @@ def _verdicts(frame: pl.DataFrame, rules: Sequence[CheckedRule]) -> NDArray[np.u
     columns = frame.select(rule.verdict.alias(str(number)) for number, rule in enumerate(rules))
     for number, column in enumerate(columns):
         verdicts[number] = column.to_numpy()
+    stages = np.array([rule.stage for rule in rules], np.int64)
+    for stage in sorted(set(stages.tolist()) - {0}):
+        is_dropped = (verdicts[stages < stage] != PASS).any(axis=0)
+        verdicts[np.ix_(stages == stage, is_dropped)] = PASS
     return verdicts
 
 

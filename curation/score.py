@@ -10,19 +10,23 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, BinaryIO
 
+import numpy as np
 import orjson
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 import zstandard
+from numpy.typing import NDArray
 
-from classifiers.rows import GZIP, PARQUET, ROWS_AT_ONCE, ZSTD, compression, json_rows
+from classifiers.rows import GZIP, PARQUET, ROWS_AT_ONCE, ZSTD, compression, frames, json_rows
 from classifiers.scorer import Scorer, Scores, find_model
 from curation.read_stream import digest_range, open_input
+from curation.top import TopShare, top_share
 from manifests.engine import Engine, map_shards
 from manifests.errors import RequestError, RunError
 from manifests.store import Folder, resolve
@@ -129,6 +133,24 @@ def score_files(
         all(part.was_there for part in done),
         time.perf_counter() - started,
     )
+
+
+def score_shares(names: Sequence[str], output: str, models: Sequence[Model], frac: float) -> dict[str, TopShare]:
+    """Where the best `frac` of all scores in files that were scored begins, by the name of the model.
+
+    The scores are held in memory, 8 bytes each.
+    """
+    shares = {}
+    for model in models:
+        found = [_scores_in(Folder(output).url(name), f"{model.name}_score") for name in names]
+        shares[model.name] = top_share(partial(iter, found), frac)
+    return shares
+
+
+def _scores_in(path: str, column: str) -> NDArray[np.float64]:
+    """The scores of a file, nulls left out."""
+    parts = [frame[column].cast(pl.Float64).drop_nulls() for frame in frames(path, [column])]
+    return pl.concat(parts).to_numpy() if parts else np.empty(0)
 
 
 def score_file(task: ScoreTask) -> Scored:

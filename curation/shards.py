@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from curation.read import Batch, Split, read_split
+from curation.scorers import model_digests
 from curation.signals import SIGNALS_VERSION
 from manifests.code import code_digest
 from manifests.engine import Stopwatch, add_seconds
@@ -45,6 +46,7 @@ MEASURE_CODE = (
     "curation/pii_shapes.py",
     "curation/pii_validators.py",
     "curation/read*.py",
+    "curation/scorers.py",
     "curation/shards.py",
     "curation/signals.py",
     "manifests/contracts.py",
@@ -89,7 +91,7 @@ class MeasureTask:
         depends = {
             "split": self.split.__dict__,
             "item": self.item.model_dump(),
-            "measure": self.manifest.measure.model_dump(),
+            "measure": self.manifest.measure.in_pass.model_dump(),
             "limits": self.manifest.limits.model_dump(),
             "metadata": self.manifest.metadata_names,
             "sample_frac": self.sample_frac,
@@ -97,7 +99,8 @@ class MeasureTask:
             "signals": SIGNALS_VERSION,
             "code": _measure_code(),
             "datatrove": metadata.version("datatrove") if self._asks_datatrove else "",
-            "model": _model_digest(self.manifest.measure.language.model if self.manifest.measure.language else ""),
+            "model": model_digest(self.manifest.measure.language.model if self.manifest.measure.language else ""),
+            "scores": model_digests(self.manifest.measure.scored_in_pass),
         }
         return xxhash.xxh3_64_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))
 
@@ -267,7 +270,7 @@ def _measure_code() -> str:
 
 
 @cache
-def _model_digest(model: str) -> str:
+def model_digest(model: str) -> str:
     """The digest of a language model that is given by path, since another may come to lie there."""
     path = Path(model)
     return xxhash.xxh3_64_hexdigest(path.read_bytes()) if path.is_file() else model
@@ -280,7 +283,8 @@ def kept_measurer(manifest: CorpusManifest) -> "Measurer":
     """The process's measurer for this manifest; models load once."""
     from curation.measure import Measurer
 
-    key = manifest.measure.model_dump_json() + repr(manifest.metadata_names)
+    measure = manifest.measure.in_pass
+    key = measure.model_dump_json() + repr((manifest.metadata_names, model_digests(measure.scores)))
     if key not in _measurers:
         _measurers.clear()
         _measurers[key] = Measurer(manifest)

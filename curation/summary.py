@@ -163,8 +163,10 @@ def _dotted(column: str) -> pl.Expr:
 
 def scale_of(column: str, dtype: DType) -> Scale:
     """How a column is binned. It depends on name and type only, so that all parts agree."""
-    if column.endswith(("_frac", "_score")):
+    if column.endswith("_frac") or column == "language_score":
         return "fraction"
+    if column.endswith("_score") and dtype.is_float():
+        return "grade"
     return "count" if dtype.is_integer() or dtype == pl.Boolean else "amount"
 
 
@@ -172,6 +174,8 @@ def bins_of(values: NDArray[np.float64], scale: Scale) -> NDArray[np.int64]:
     """The bin of each value: `EDGES[scale][bin] <= value < EDGES[scale][bin + 1]`; the outer bins take the rest."""
     if scale == "fraction":
         bins = np.floor(values * 200)
+    elif scale == "grade":
+        bins = np.searchsorted(EDGES[scale], values, side="right") - 1
     elif scale == "count":
         bins = np.where(values < 8, np.floor(values), 8 + np.floor(4 * (np.log2(np.maximum(values, 8)) - 3)))
     else:
@@ -223,13 +227,13 @@ _PASSES: dict[str, Callable[[NDArray[np.float64], float], NDArray[np.bool_]]] = 
 
 
 def _rules(measured: _Measured, rules: Sequence[CheckedRule]) -> tuple[RuleSummary, ...]:
-    applies = _applies(measured.frame, rules)
+    fails = _failed_by_rule(measured.frame, [rule.name for rule in rules])
+    applies = _applies(measured.frame, rules, fails)
     margins = [
         [_margin(measured, comparison, rows) for comparison in rule.keep.comparisons]
         for rule, rows in zip(rules, applies, strict=True)
     ]
     shown = _shown(measured.frame, [near for margin in chain.from_iterable(margins) for near in margin.nearest])
-    fails = _failed_by_rule(measured.frame, [rule.name for rule in rules])
     alone = fails.sum(axis=0) == 1
     return tuple(
         RuleSummary(
@@ -245,12 +249,17 @@ def _rules(measured: _Measured, rules: Sequence[CheckedRule]) -> tuple[RuleSumma
     )
 
 
-def _applies(frame: pl.DataFrame, rules: Sequence[CheckedRule]) -> list[NDArray[np.int64]]:
-    """The rows to which each rule applies."""
+def _applies(frame: pl.DataFrame, rules: Sequence[CheckedRule], fails: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """The rows to which each rule applies; one of a later stage is asked only where those before let through."""
     conditions = {rule.when.sql: rule.when.expr.fill_null(False) for rule in rules if rule.when}
     masks = frame.select(condition.alias(sql) for sql, condition in conditions.items())
     rows = {sql: np.flatnonzero(masks[sql].to_numpy()) for sql in conditions}
-    return [rows[rule.when.sql] if rule.when else np.arange(frame.height) for rule in rules]
+    found = [rows[rule.when.sql] if rule.when else np.arange(frame.height) for rule in rules]
+    for number, rule in enumerate(rules):
+        if rule.stage:
+            before = [other.stage < rule.stage for other in rules]
+            found[number] = found[number][~fails[before][:, found[number]].any(axis=0)]
+    return found
 
 
 def _failed_by_rule(frame: pl.DataFrame, names: list[str]) -> NDArray[np.bool_]:

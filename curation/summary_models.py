@@ -18,13 +18,17 @@ SNIPPET_CHARS = 300
 NEAR_CHARS = 2000
 """Of a near-duplicate's text: enough to come upon a word that differs."""
 
-Scale = Literal["fraction", "count", "amount"]
+Scale = Literal["fraction", "grade", "count", "amount"]
 EDGES: dict[Scale, NDArray[np.float64]] = {
     "fraction": np.linspace(0, 1, 201)[:-1],
+    "grade": np.arange(500) / 100,  # scores of classifiers: a probability, or 0 to 5
     "count": np.concatenate([np.arange(8), 2 ** (3 + np.arange(149) / 4)]),  # each small number, then up to 2^40
     "amount": np.concatenate([[0.0], 2 ** (np.arange(-80, 161) / 8)]),  # from 2^-10 to 2^20
 }
 """Where bins begin. A bin ends where the next begins; the last has no end, and the first takes what is below it."""
+
+BINS_PER_UNIT: dict[Scale, int] = {"fraction": 200, "grade": 100}
+"""Of scales whose bins are equally wide."""
 
 
 class Model(BaseModel):

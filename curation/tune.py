@@ -6,7 +6,7 @@ and those that this comparison alone drops. The answers are those of `tune_answe
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +17,8 @@ from curation import tune_survey
 from curation.dedup import survivors
 from curation.dedup.exact import number_copies
 from curation.predicates import Comparison, Part, set_threshold
-from curation.rules import CheckedRule, columns_needed
+from curation.rules import CheckedRule, columns_needed, settled
+from curation.score_tables import ScoreTable, join_scores, later_columns, recorded_tables
 from curation.shards import has_texts
 from curation.tune_survey import MIN_ANSWERS, OPS, Bins, Survey
 from curation.verdicts import checked_rules
@@ -175,7 +176,7 @@ def _decided(run: Folder, measured: Folder, record: RunRecord, target: Target) -
     """(id, copy, value, lot) of the documents that only the target decides, one of each text, by (id, copy)."""
     manifest = _manifest(record)
     parts = [
-        _decided_in(run, measured, manifest, target, keys)
+        _decided_in(run, measured, manifest, recorded_tables(manifest, record.scores), target, keys)
         for keys in ranges_for(record.counts["read"], ROWS_PER_RANGE)
     ]
     found = pl.concat(parts)
@@ -185,14 +186,21 @@ def _decided(run: Folder, measured: Folder, record: RunRecord, target: Target) -
 
 
 def _decided_in(
-    run: Folder, measured: Folder, manifest: CorpusManifest, target: Target, keys: KeyRange
+    run: Folder,
+    measured: Folder,
+    manifest: CorpusManifest,
+    tables: Sequence[ScoreTable],
+    target: Target,
+    keys: KeyRange,
 ) -> pl.DataFrame:
     """Those of a range of ids."""
     needed = columns_needed([target.rule])
-    columns = {"id", "row_hash", "text_digest", *needed} - survivors.GROUP_COLUMNS
+    columns = {"id", "row_hash", "text_digest", *needed} - survivors.GROUP_COLUMNS - later_columns(manifest)
     rows = (measured / "measured").read_range("id", keys, sorted(columns))
     if needed & survivors.GROUP_COLUMNS:
         rows = survivors.join_groups(rows, measured, manifest.dedup, keys, has_groups=True)
+    if needed & later_columns(manifest):
+        rows = join_scores(rows, measured, tables, keys)
     ledger = (run / "ledger").read_range("id", keys, ["id", "copy", "verdict", "failed_rules"])
     kept = pl.col("verdict") == "kept"
     alone = (pl.col("failed_rules").list.len() == 1) & (pl.col("failed_rules").list.first() == target.rule.name)
@@ -218,7 +226,7 @@ def _with_texts(drawn: pl.DataFrame, measured: Folder) -> pl.DataFrame:
 
 
 def _manifest(record: RunRecord) -> CorpusManifest:
-    return CorpusManifest.model_validate(record.manifest)
+    return settled(CorpusManifest.model_validate(record.manifest), record.thresholds)
 
 
 def window(text: str, n_chars: int) -> str:

@@ -10,7 +10,7 @@ from curation.dedup import exact, survivors
 from curation.predicates import dotted_columns
 from curation.rules import CheckedRule, judge, load_rules
 from curation.signals import SIGNAL_TYPE
-from manifests.contracts import measured_schema
+from manifests.contracts import measured_schema, score_fields
 from manifests.schema import CorpusManifest
 
 NOT_FOR_RULES = {"row_hash", "pii", "verdict", "stage", "reason", "value", "threshold", "detail", "file", "offset"}
@@ -29,14 +29,16 @@ def checked_rules(manifest: CorpusManifest, base: str, *, has_texts: bool = True
 @lru_cache(8)
 def _checked(manifest_json: str, base: str, has_texts: bool) -> list[CheckedRule]:
     manifest = CorpusManifest.model_validate_json(manifest_json)
-    return load_rules(manifest.rules, base, predicate_columns(manifest, has_texts=has_texts))
+    later = manifest.measure.scored_after_rules
+    return load_rules(manifest.rules, base, predicate_columns(manifest, has_texts=has_texts), later)
 
 
 def predicate_columns(manifest: CorpusManifest, *, has_texts: bool = True) -> dict[str, pa.DataType]:
     """The columns that a predicate may name, nested fields by their dotted names, with their types."""
     schema = stored_schema(manifest, has_texts=has_texts)
     hidden = NOT_FOR_RULES | (set() if manifest.measure.language else LANGUAGE_COLUMNS)
-    columns = dotted_columns(pa.schema([field for field in schema if field.name not in hidden]))
+    later = score_fields([score.name for score in manifest.measure.scored_after_rules])
+    columns = dotted_columns(pa.schema([*(field for field in schema if field.name not in hidden), *later]))
     survivors.check_policy(manifest.dedup, columns)
     return columns | survivors.group_columns(manifest.dedup)
 
@@ -45,7 +47,8 @@ def stored_schema(manifest: CorpusManifest, *, has_texts: bool = True) -> pa.Sch
     """The columns that the manifest's measuring pass leaves."""
     names, signals, pii = manifest.metadata_names, signal_type(manifest), bool(manifest.pii_kinds)
     filters = filter_names(manifest.measure.datatrove)
-    return measured_schema(names, signals, store_text=has_texts, pii=pii, datatrove=filters)
+    scores = [score.name for score in manifest.measure.scored_in_pass]
+    return measured_schema(names, signals, store_text=has_texts, pii=pii, datatrove=filters, scores=scores)
 
 
 def signal_type(manifest: CorpusManifest) -> pa.StructType | None:

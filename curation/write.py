@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 import polars as pl
@@ -14,6 +14,7 @@ from curation.pii_redact import Redactor
 from curation.pii_redact import redactor as redactor_of
 from curation.pii_rows import as_written, follow_edits, kind_counts, mask_pieces, summarize_pii
 from curation.rules import CheckedRule, columns_needed
+from curation.score_tables import ScoreTable, Settled, join_scores, later_columns
 from curation.summary import Summary, merge, summarize
 from curation.summary_models import PiiSummary
 from curation.verdicts import checked_rules, judged, signal_type, stored_schema
@@ -40,6 +41,8 @@ class DecideTask:
     """Those texts are masked already."""
     repeated: repeats.Repeats
     """Where to look up what repeats in the texts."""
+    scores: tuple[ScoreTable, ...] = ()
+    """The scores that came after rules."""
 
     def __str__(self) -> str:
         return f"the ids from {' to '.join(self.keys.bounds)}"
@@ -65,6 +68,8 @@ class Decided:
     unrestorable: list[str]
     """Ids of documents that would be kept, had their text been stored."""
     summary: Summary
+    settled: Settled = field(default_factory=Settled)
+    """What was found out over the whole corpus before its documents were judged."""
 
     @property
     def n_read(self) -> int:
@@ -88,6 +93,7 @@ def write_range(task: DecideTask, rows: pl.DataFrame | None = None) -> Decided:
         signal_type(task.manifest),
         pii=pii,
         semantic=task.manifest.dedup.semantic is not None,
+        scores=[score.name for score in task.manifest.measure.scores],
     )
     with (
         (staging / "documents").table_writer(f"{name}.parquet", schema, "documents") as documents,
@@ -134,15 +140,16 @@ def _decided_rows(task: DecideTask, rows: pl.DataFrame, keys: KeyRange) -> pl.Da
 
 
 def _judged_with_groups(task: DecideTask, measured: pl.DataFrame, keys: KeyRange) -> pl.DataFrame:
-    """The rows with their groups and their verdicts by the rules."""
+    """The rows with their groups, their later scores and their verdicts by the rules."""
     frame = survivors.join_groups(measured, Folder(task.run), task.manifest.dedup, keys, task.compared)
+    frame = join_scores(frame, Folder(task.run), task.scores, keys)
     return survivors.drop_held(judged(frame, task.rules), Folder(task.run), task.manifest.dedup, keys)
 
 
 def place_spans(task: DecideTask) -> None:
     """Write where the documents of a range of ids that nothing else drops have repeated stretches."""
     needed = {"id", "row_hash", "text_digest", "verdict", "source", "key", *columns_needed(task.rules)}
-    columns = sorted(needed - survivors.GROUP_COLUMNS)
+    columns = sorted(needed - survivors.GROUP_COLUMNS - later_columns(task.manifest))
     places, folder = Folder(task.staging) / "places", Folder(task.repeated.spans or "")
     settings = task.manifest.decontaminate
     for number, keys in enumerate(task.keys.split(task.n_slices)):

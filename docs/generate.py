@@ -20,7 +20,7 @@ columns; a file of another major version is refused with a message that says wha
 
 Columns of the measuring pass exist where the manifest asks for them: `language`, `language_score` and `hangul_frac`
 are null without `measure.language`; `signals` needs `measure.signals`, `pii` and its counts need `measure.pii`,
-`metadata` an input that names some.
+`metadata` an input that names some, and each of `measure.scores` gives a pair of columns under its NAME.
 """
 
 DOCUMENTS = "One row per kept document, ordered by (`id`, `copy`): the corpus. `documents/*.parquet`."
@@ -51,6 +51,9 @@ MEANINGS = {
     "pii": "Personal data in `text` as it stands in this table: characters [`start`, `end`) and their `kind`.",
     "pii_count": "How much of it there is.",
     "pii_counts": "A struct of how much of each kind was measured; null for kinds that were not looked for.",
+    "NAME_score": "What the classifier NAME says; null where it finds nothing to judge by. With `after: rules` it is "
+    "not in `measured` but in a table of its own, `scores/NAME-*/*.parquet`.",
+    "NAME_int_score": "The score rounded and clipped to 0 to 5; of a probability, whether it is at least one half.",
     "exact_size": "Records with this very text, this one included; null where `dedup.exact` is not asked for.",
     "near_cluster": "Name of the cluster of near-duplicates that it was in; null where it was alone.",
     "near_cluster_size": "Records in it; null where near-duplicates were not looked for.",
@@ -81,9 +84,9 @@ def page() -> str:
     signals = pa.struct([(signal.name, signal.arrow_type) for signal in SIGNALS])
     parts = [
         INTRODUCTION,
-        table("documents", DOCUMENTS, documents_schema(["NAME"], signals, pii=True, semantic=True)),
+        table("documents", DOCUMENTS, documents_schema(["NAME"], signals, pii=True, semantic=True, scores=["NAME"])),
         table("ledger", LEDGER_TABLE, ledger_schema(pii=True)),
-        table("measured", MEASURED, measured_schema(["NAME"], signals, store_text=True, pii=True)),
+        table("measured", MEASURED, measured_schema(["NAME"], signals, store_text=True, pii=True, scores=["NAME"])),
         signals_table(),
     ]
     return "\n".join(parts)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from manifests.errors import RequestError, RunError
 from manifests.schema import ALL_PII_KINDS
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """Major.minor. A new minor version adds columns; a new major version changes their meaning."""
 
 TABLE_KEY = b"onggi.table"
@@ -70,6 +70,12 @@ _SEMANTIC: list[pa.Field] = [
 ]
 
 
+def score_fields(names: Sequence[str]) -> list[pa.Field]:
+    """The columns of classifiers, a pair per name: the score, and a whole number of it."""
+    kinds = (("score", pa.float64()), ("int_score", pa.int64()))
+    return [pa.field(f"{name}_{column}", kind) for name in names for column, kind in kinds]
+
+
 def metadata_field(names: list[str]) -> list[pa.Field]:
     """The optional `metadata` struct of strings; no field at all where a manifest asks for none."""
     return [pa.field("metadata", pa.struct([(name, pa.string()) for name in names]))] if names else []
@@ -108,9 +114,10 @@ def measured_schema(
     store_text: bool,
     pii: bool = False,
     datatrove: Sequence[str] = (),
+    scores: Sequence[str] = (),
 ) -> pa.Schema:
     """Every record after the measuring pass, before any decision; `pii` is whether personal data was looked for,
-    `datatrove` the names of datatrove's filters that judged the text.
+    `datatrove` the names of datatrove's filters that judged the text, `scores` those of its classifiers.
 
     A row with a `verdict` was dropped or failed before it could be measured. `row_hash` covers what the row is, not
     where it was found; it orders records whose ids are equal. `text_digest` is that of the normalised text.
@@ -128,6 +135,7 @@ def measured_schema(
             *_LANGUAGE,
             *([pa.field("signals", signals)] if signals else []),
             *([pa.field("pii", PII_TYPE), pa.field("pii_count", pa.int32())] if pii else []),
+            *score_fields(scores),
             *([pa.field("datatrove", pa.struct([(name, pa.string()) for name in datatrove]))] if datatrove else []),
             pa.field("verdict", pa.string()),
             *_CAUSE,
@@ -137,10 +145,15 @@ def measured_schema(
 
 
 def documents_schema(
-    metadata_names: list[str], signals: pa.StructType | None, *, pii: bool = False, semantic: bool = False
+    metadata_names: list[str],
+    signals: pa.StructType | None,
+    *,
+    pii: bool = False,
+    semantic: bool = False,
+    scores: Sequence[str] = (),
 ) -> pa.Schema:
     """The curated corpus: one row per kept document, ordered by (id, copy); `pii` speaks of `text` as it stands here,
-    `semantic` is whether documents of like meaning were looked for."""
+    `semantic` is whether documents of like meaning were looked for, `scores` are the names of classifiers."""
     return pa.schema(
         [
             pa.field("id", pa.string(), nullable=False),
@@ -150,6 +163,7 @@ def documents_schema(
             *_LANGUAGE,
             *([pa.field("signals", signals)] if signals else []),
             *([pa.field("pii", PII_TYPE)] if pii else []),
+            *score_fields(scores),
             pa.field("exact_size", pa.int64()),  # records with this very text; null where nothing was compared
             pa.field("near_cluster", pa.string()),  # null without near-duplicates
             pa.field(

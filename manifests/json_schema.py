@@ -9,6 +9,8 @@ Schema = dict[str, Any]
 _PATTERNS = {
     r"^[A-Za-z][A-Za-z0-9_-]*$": "a name (a letter, then letters, digits, `_` and `-`)",
     r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$": "a name (letters, digits, `_`, `-` and at most one dot)",
+    r"^[A-Za-z][A-Za-z0-9_]*$": "a name (a letter, then letters, digits and `_`)",
+    r"^[0-9]+(\.[0-9]+)?%$": "a share such as 10%",
 }
 
 

@@ -53,6 +53,10 @@ class RunRecord(BaseModel):
     semantic: dict[str, int] = {}
     """Of documents that mean the same: documents in groups, groups, texts in them; clusters by k-means, and similar
     pairs."""
+    scores: dict[str, str] = {}
+    """Of each score that came after the rules: the folder of its table beside the measured parts."""
+    thresholds: dict[str, float | None] = {}
+    """What each rule that keeps a top share came down to; null where it was asked of no document with a score."""
     shards: dict[str, dict[str, int]]
     digests: dict[str, str]
     timings: dict[str, float]

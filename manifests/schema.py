@@ -1,5 +1,6 @@
 """Manifests: what a run is to do. Pydantic models whose docstrings become the reference page and the JSON Schema."""
 
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -11,6 +12,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 
 RuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$")]
 """A name, or RULESET.NAME as in a resolved manifest, where rulesets stand written out."""
+
+
+ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+"""A name with which that of a column begins."""
 
 
 class Model(BaseModel):
@@ -127,6 +132,26 @@ class Pii(Model):
     """What to look for."""
 
 
+class Score(Model):
+    """A classifier that scores the texts: the columns `NAME_score` and `NAME_int_score`."""
+
+    name: ColumnName
+    """What its columns are called."""
+    model: str = Field(min_length=1)
+    """A classifier that comes with Onggi, by name; the folder of one, or a fastText file. A relative path starts at
+    the manifest's folder."""
+    label: str | None = None
+    """Of a plain fastText file: the label whose probability is the score."""
+    after: Literal["measure", "rules"] = "measure"
+    """`measure` scores every text in the measuring pass; `rules` only what passes all rules that do not ask for this
+    score, or for one that is listed after it: for models that cost much."""
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """Names of its columns: the score, and the whole number."""
+        return f"{self.name}_score", f"{self.name}_int_score"
+
+
 class Measure(Model):
     """The measuring pass over the text: it happens once and leaves columns. What is not named is not measured."""
 
@@ -138,9 +163,60 @@ class Measure(Model):
     """Measure all signals: the column `signals`."""
     pii: Pii | None = None
     """Find personal data: the columns `pii` and `pii_count`. Nothing is masked; see `redact`."""
+    scores: list[Score] = Field(default_factory=list)
+    """Classifiers, in the order in which those with `after: rules` are asked: the cheaper ones first."""
     datatrove: list[DatatroveStep] = Field(default_factory=list)
     """Formatters change the text, in their order, before it is normalised. A filter judges the normalised text and
     leaves a column of text, `datatrove.NAME`: `kept`, or its reason. A rule decides: `datatrove.NAME = 'kept'`."""
+
+    @model_validator(mode="after")
+    def _columns_are_unique(self) -> "Measure":
+        taken = {"language_score": "measure.language"}
+        for score in self.scores:
+            for column in score.columns:
+                if column in taken:
+                    raise ValueError(f"scores: {score.name}: the column {column} is that of {taken[column]} already")
+                taken[column] = f"the score {score.name}"
+        return self
+
+    @property
+    def scored_in_pass(self) -> list[Score]:
+        """The scores of the measuring pass."""
+        return [score for score in self.scores if score.after == "measure"]
+
+    @property
+    def scored_after_rules(self) -> list[Score]:
+        """The scores of what the rules let through."""
+        return [score for score in self.scores if score.after == "rules"]
+
+    @property
+    def in_pass(self) -> "Measure":
+        """What the measuring pass does: these settings without what comes after the rules."""
+        return self.model_copy(update={"scores": self.scored_in_pass})
+
+
+def _percent(value: Any) -> Any:
+    """The share that a text such as `10%` says, exactly as its decimals do."""
+    if not isinstance(value, str) or not value.endswith("%"):
+        return value
+    try:
+        return float(Decimal(value[:-1]) / 100)
+    except InvalidOperation:
+        return value
+
+
+Share = Annotated[float, Field(gt=0, le=1)]
+PercentText = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?%$")]
+
+
+class Top(Model):
+    """The best of what the rules before let through, by a score."""
+
+    score: str = Field(min_length=1)
+    """A numeric column of the documents, as `edu_score`; a document without a value is dropped as `NAME:missing`."""
+    frac: Annotated[Share, BeforeValidator(_percent, json_schema_input_type=Share | PercentText)]
+    """How much of it is kept: `10%` or 0.1. It is a share of the documents of the whole corpus that pass all rules
+    before, for which `when` is true and which have a score, duplicates among them; ties are kept."""
 
 
 class Rule(Model):
@@ -148,11 +224,19 @@ class Rule(Model):
 
     name: RuleName
     """Name under which the ledger records what it dropped."""
-    keep: str = Field(min_length=1)
+    keep: str | None = Field(None, min_length=1)
     """SQL predicate over the document columns; a document for which it is not true is dropped (`NAME:missing` where
     it is NULL)."""
+    top: Top | None = None
+    """Instead of `keep`: the best share of what the rules before let through, as {score: edu_score, frac: 10%}."""
     when: str | None = None
     """SQL predicate: the rule applies only where it is true."""
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> "Rule":
+        if (self.keep is None) == (self.top is None):
+            raise ValueError("a rule has either `keep`, a predicate, or `top`, a share")
+        return self
 
 
 class RulesetUse(Model):

@@ -162,7 +162,16 @@ def test_scores_on_the_command_line(run, tmp_path: Path) -> None:  # type: ignor
     assert "2 documents in 1 files, 2 with a score" in out
     rows = [json.loads(line) for line in (tmp_path / "out/a.jsonl").read_text().splitlines()]
     assert [row["english_int_score"] for row in rows] == [1, 0]
-    assert "all there already" in run(*command)[1]
+    out = run(*command, "--top", "50%")[1]
+    assert "all there already" in out
+    best = max(row["english_score"] for row in rows)
+    assert f"top 50% of 2: english_score >= {best!r} (1 documents)" in " ".join(out.split())
+    shares = json.loads(run(*command, "--top", "100%", "--json")[1])["top"]
+    assert shares == {
+        "english": {"threshold": min(row["english_score"] for row in rows), "n_values": 2, "n_at_least": 2}
+    }
+    code, _, err = run(*command, "--top", "0%")
+    assert (code, "--top 0%: write a share such as 1%" in err) == (2, True)
     code, _, err = run("score", f"{LID176}", f"{tmp_path}/in", f"{tmp_path}/out")
     assert code == 2
     assert "--label" in err

@@ -6,13 +6,14 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 
+import numpy as np
 import polars as pl
 import pytest
 
 from curation.charts import Histogram, Line, histograms
 from curation.report import render
 from curation.report_values import duration, moment, number, percent, size, visible, web_link
-from curation.summary import summarize
+from curation.summary import bins_of, summarize
 from curation.summary_models import EDGES, Distribution, Summary
 from tests.curation.judged_rows import RULES, judged_rows, rule
 
@@ -199,6 +200,15 @@ def test_histograms_do_not_mix():
     assert [re.findall(r"line (\d\.\d)", image) for image in images] == [[], ["1.0"], ["2.0", "2.1"]]
     assert [image.count("<path") - len(cell.lines) for image, cell in zip(images, cells, strict=True)] == [2, 2, 2]
     assert all(">0<" in image for image in images)
+
+
+@pytest.mark.parametrize(("highest", "ticks"), [(0.99, "0 0.2 0.4 0.6 0.8 1"), (3.2, "0 1 2 3 4 5")])
+def test_scores_are_drawn_as_probabilities_or_as_grades(highest, ticks):
+    bins = bins_of(np.linspace(0, highest, 400), "grade")
+    counts = tuple(np.bincount(bins, minlength=len(EDGES["grade"])).tolist())
+    distribution = Distribution(scale="grade", kept=counts, dropped=(0,) * len(counts), n_missing=0)
+    (image,) = histograms([Histogram(distribution, (Line(">=", highest / 2, "half"),))])
+    assert re.findall(r">([0-9.]+)<", image) == ticks.split()
 
 
 @pytest.mark.parametrize(

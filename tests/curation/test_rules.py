@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.predicates import dotted_columns
-from curation.rules import columns_needed, expand, judge, load_rules, override
+from curation.rules import above, columns_needed, expand, fixed, judge, load_rules, override, score_stages
 from manifests.errors import RequestError
-from manifests.schema import Rule, RulesetUse
+from manifests.schema import Rule, RulesetUse, Score, Top
 
 SCHEMA = pa.schema(
     [
@@ -192,3 +192,93 @@ def test_an_error_names_its_rule() -> None:
         load_rules([Rule(name="x", keep="scor > 1")], "", COLUMNS)
     with pytest.raises(RequestError, match=r"rule x: .* unknown column lang"):
         load_rules([Rule(name="x", keep="score > 1", when="lang = 'ko'")], "", COLUMNS)
+
+
+# scores that come after rules, and top shares
+
+SCORES = [Score(name=name, model="m", after="rules") for name in ("a", "b", "c")]
+SCORED = COLUMNS | {column: pa.float64() for score in SCORES for column in score.columns}
+
+
+def test_scores_wait_for_the_rules_on_those_before_them() -> None:
+    def stages(*rules: Rule) -> tuple[dict[str, int], list[int]]:
+        checked = load_rules(rules, "", SCORED, SCORES)
+        return score_stages(SCORES, checked), [rule.stage for rule in checked]
+
+    free = Rule(name="free", keep="score > 1")
+    on = {name: Rule(name=name, keep=f"{name}_score > 1") for name in "abc"}
+    assert stages(free) == ({"a": 1, "b": 1, "c": 1}, [0])
+    assert stages(on["c"], free) == ({"a": 1, "b": 1, "c": 1}, [1, 0])
+    assert stages(on["c"], on["a"]) == ({"a": 1, "b": 2, "c": 2}, [2, 1])
+    assert stages(on["a"], on["b"], on["c"]) == ({"a": 1, "b": 2, "c": 3}, [1, 2, 3])
+    both = Rule(name="both", keep="score > 1", when="a_int_score > 1 and b_score > 1")
+    assert stages(both, free) == ({"a": 1, "b": 1, "c": 2}, [1, 0])
+    top = Rule(name="top", top=Top(score="b_score", frac=0.1), when="a_score > 1")
+    assert stages(top, on["c"]) == ({"a": 1, "b": 1, "c": 2}, [1, 2])
+
+
+def test_later_rules_are_not_asked_of_what_earlier_ones_drop() -> None:
+    names = {"last": "b_score > 1", "late": "a_score > 1", "score": "score > 1", "later": "a_int_score < 9"}
+    checked = load_rules([Rule(name=name, keep=keep) for name, keep in names.items()], "", SCORED, SCORES)
+    rows = pl.DataFrame(
+        {
+            "score": [0.0, 2.0, 2.0, 2.0, 2.0],
+            "a_score": [None, 0.0, None, 2.0, 2.0],
+            "a_int_score": [None, 9, None, 2, 2],
+            "b_score": [None, None, None, 0.0, None],
+        },
+        schema_overrides=dict.fromkeys(("a_score", "b_score"), pl.Float64),
+    )
+    said = judge(rows, checked)
+    assert said["failed_rules"].to_list() == [
+        ["score"],
+        ["late", "later"],
+        ["late:missing", "later:missing"],
+        ["last"],
+        ["last:missing"],
+    ]
+    assert said["reason"].to_list() == ["score", "late", "late:missing", "last", "last:missing"]
+
+
+BEST = Rule(name="best", top=Top(score="signals.dup", frac=0.1), when="language = 'ko'")
+
+
+def test_a_share_becomes_a_number() -> None:
+    (rule,) = override([BEST], ["best=5%"], "")
+    assert rule.top == Top(score="signals.dup", frac=0.05)
+    for target in ("best", "best.dup", "best.signals.dup"):
+        (rule,) = override([BEST], [f"{target}=-2.5"], "")
+        assert (rule.keep, rule.top, rule.when) == ("signals.dup >= -2.5", None, "language = 'ko'")
+    for assignment, message in {
+        "best=0%": "a share is above 0%",
+        "best=101%": "at most 100%",
+        "best.words=3": "no threshold of words; its thresholds: signals.dup",
+        "best=nan%": "a share is above 0%",
+    }.items():
+        with pytest.raises(RequestError, match=message):
+            override([BEST], [assignment], "")
+    with pytest.raises(RequestError, match="the rule words compares with a number"):
+        override([WORDS], ["words=5%"], "")
+
+
+@given(threshold=st.floats(allow_nan=False, allow_infinity=False))
+def test_thresholds_of_shares_are_exact(threshold: float) -> None:
+    (rule,) = load_rules([fixed(BEST, above(Top(score="score", frac=0.1), threshold))], "", COLUMNS)
+    rows = frame(*(("ko", value, 1, 0.0) for value in (math.nextafter(threshold, -math.inf), threshold)))
+    assert judge(rows, [rule])["failed_rules"].to_list() == [["best"], []]
+    assert rule.keep.parts[0].threshold == threshold
+
+
+def test_a_share_of_nothing_drops_what_has_no_score() -> None:
+    (rule,) = load_rules([fixed(BEST, above(Top(score="score", frac=0.1), None))], "", COLUMNS)
+    said = judge(frame(("ko", None, 1, 0.0), ("en", None, 1, 0.0), ("ko", -7.0, 1, 0.0)), [rule])
+    assert said["failed_rules"].to_list() == [["best:missing"], [], []]
+
+
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [("language", "language is no column of numbers"), ("a_scor", "unknown column a_scor"), ("score, 1", "not SQL")],
+)
+def test_a_share_is_of_numbers(score: str, message: str) -> None:
+    with pytest.raises(RequestError, match=f"rule best: .*{message}"):
+        load_rules([Rule(name="best", top=Top(score=score, frac=0.1))], "", COLUMNS)

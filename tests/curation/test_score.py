@@ -16,7 +16,7 @@ from classifiers.fasttext_train import FastTextSettings, train_fasttext
 from classifiers.rows import input_files
 from classifiers.scorer import Scorer
 from curation import score
-from curation.score import Model, models_of, score_files
+from curation.score import Model, models_of, score_files, score_shares
 from manifests.errors import RequestError, RunError
 
 pytest.importorskip("fasttext")
@@ -143,3 +143,16 @@ def test_inputs_that_are_not_there(tmp_path: Path, edu: Model) -> None:
         input_files(str(tmp_path / "none"))
     with pytest.raises(RequestError, match=r"two inputs are called a\.parquet"):
         score_files(["/x/a.parquet", "/y/a.parquet"], str(tmp_path), [edu])
+
+
+def test_the_best_share_of_all_files(tmp_path: Path, edu: Model) -> None:
+    write_inputs(tmp_path / "in")
+    inputs, out = input_files(str(tmp_path / "in")), str(tmp_path / "out")
+    score_files(inputs, out, [edu, Model("twin", edu.path)])
+    values = sorted([value for value in expected(edu) if value is not None] * 4, reverse=True)
+    shares = score_shares([Path(name).name for name in inputs], out, [edu, Model("twin", edu.path)], 0.1)
+    threshold = values[-(-len(values) // 10) - 1]
+    assert shares["edu"].threshold == pytest.approx(threshold, abs=1e-12)
+    assert shares["edu"].n_values == len(values)
+    assert shares["edu"].n_at_least == sum(value >= threshold - 1e-12 for value in values)
+    assert shares["twin"] == shares["edu"]

@@ -1,6 +1,7 @@
 """Summaries: the same however the corpus is cut, and true to a plain reading of the rows."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.summary import bins_of, merge, summarize
+from curation.summary import bins_of, merge, scale_of, summarize
 from curation.summary_models import (
     EDGES,
     N_FAILURES,
@@ -119,6 +120,26 @@ def test_many_duplicates_at_a_threshold_do_not_hide_other_documents():
 def _passes(row: dict) -> bool:
     value = row["signals"]["dup_line_frac"] if row["failed_rules"] is not None else None
     return row["language"] == "ko" and value is not None and value <= 0.3
+
+
+def test_scales_go_by_names_and_types():
+    scales = {name: scale_of(name, pl.Float64()) for name in ("language_score", "dup_frac", "edu_score", "length")}
+    assert scales == {"language_score": "fraction", "dup_frac": "fraction", "edu_score": "grade", "length": "amount"}
+    assert scale_of("edu_int_score", pl.Int64()) == "count"
+
+
+def test_rules_of_a_later_stage_are_counted_where_they_were_asked():
+    later = [*RULES[:2], replace(RULES[2], stage=1)]
+    frame = judged_rows(300, rules=later)
+    (rule,) = [rule for rule in summarize(frame, later).rules if rule.name == "gopher.lines"]
+    rows = [row for row in frame.to_dicts() if row["failed_rules"] is not None and row["language"] == "ko"]
+    asked = [row for row in rows if not {"language", "words"} & {_plain(name) for name in row["failed_rules"]}]
+    assert rule.n_evaluated == len(asked) < len(rows)
+    assert rule.n_failing == sum("gopher.lines" in map(_plain, row["failed_rules"]) for row in rows) > 0
+
+
+def _plain(name: str) -> str:
+    return name.removesuffix(":missing")
 
 
 def test_distributions_hold_each_document_once():

@@ -28,7 +28,7 @@ output: out/web
 """
 HEAD = "kind: corpus\nname: web\ninputs: [{source: a, path: a}]\noutput: out\n"
 NAME = "expected a name (a letter, then letters, digits, `_` and `-`)"
-EITHER = "expected a mapping of name, keep (optional: when), or a mapping of ruleset (optional: when)"
+EITHER = "expected a mapping of name (optional: keep, top, when), or a mapping of ruleset (optional: when)"
 
 
 def meaning(model: type[BaseModel], field: str) -> str:
@@ -87,14 +87,14 @@ WRONG = {
     # keys
     HEAD + "measure:\n  languag:\n    model: x": [
         "web.yaml:6: measure.languag: unknown key; did you mean `language`? "
-        "valid: datatrove, extract, language, pii, signals"
+        "valid: datatrove, extract, language, pii, scores, signals"
     ],
     HEAD + "zzz: 1": [
         "web.yaml:5: zzz: unknown key; valid: decontaminate, dedup, inputs, kind, limits, measure, "
         "name, output, redact, rules, store"
     ],
     HEAD + "limits: &l {record_bytes: 2000}\nmeasure: *l": [  # an alias is read where it stands
-        "web.yaml:5: measure.record_bytes: unknown key; valid: datatrove, extract, language, pii, signals"
+        "web.yaml:5: measure.record_bytes: unknown key; valid: datatrove, extract, language, pii, scores, signals"
     ],
     # values
     HEAD + "store: column": ["web.yaml:5: store: found `column`; did you mean `columns`? valid: all, columns"],
@@ -141,15 +141,26 @@ WRONG = {
     ],
     # a rule or a ruleset: one complaint, about the form that was meant
     HEAD + "rules:\n- {name: long, kep: 'true'}": [
-        "web.yaml:6: rules[0].keep: missing; expected text that is not empty: " + meaning(Rule, "keep"),
-        "web.yaml:6: rules[0].kep: unknown key; did you mean `keep`? valid: keep, name, when",
+        "web.yaml:6: rules[0].kep: unknown key; did you mean `keep`? valid: keep, name, top, when",
+    ],
+    HEAD + "rules:\n- {name: long, when: 'true'}": [
+        "web.yaml:6: rules[0]: a rule has either `keep`, a predicate, or `top`, a share"
+    ],
+    HEAD + "rules:\n- {name: best, top: {score: edu_score, frac: 140%}}": [
+        "web.yaml:6: rules[0].top.frac: found `140%`; expected a number, above 0, at most 1, or a share such as 10%"
+    ],
+    HEAD + "rules:\n- {name: best, top: {score: edu_score, frac: ten%}}": [
+        "web.yaml:6: rules[0].top.frac: found `ten%`; expected a number, above 0, at most 1, or a share such as 10%"
+    ],
+    HEAD + "measure: {scores: [{name: a, model: m}, {name: a_int, model: m}]}": [
+        "web.yaml:5: measure: scores: a_int: the column a_int_score is that of the score a already"
     ],
     HEAD + "rules:\n- {ruleset: gopher, threshold: 3}": [
         "web.yaml:6: rules[0].threshold: unknown key; valid: ruleset, when"
     ],
     HEAD + "rules:\n- gopher\n- {ruleset: gopher, keep: x}": [
         f"web.yaml:6: rules[0]: found `gopher`; {EITHER}",
-        f"web.yaml:7: rules[1]: found a mapping of ruleset, keep; {EITHER}",
+        "web.yaml:7: rules[1].keep: unknown key; valid: ruleset, when",
     ],
 }
 
@@ -278,7 +289,8 @@ WRONG_OVERRIDES = {
     "=3": "expected PATH=VALUE, as in limits.shard_bytes=1048576",
     "limits.shard_bytes=many": "limits.shard_bytes: found `many`; expected a whole number, at least 1024",
     "measure.languag.model=x": (
-        "measure.languag: unknown key; did you mean `language`? valid: datatrove, extract, language, pii, signals"
+        "measure.languag: unknown key; did you mean `language`? "
+        "valid: datatrove, extract, language, pii, scores, signals"
     ),
     "rules.lang.keep=x": "nothing is called `lang` there; valid: language, gopher",
     "rules.7.keep=x": "nothing is called `7` there; valid: language, gopher",
