@@ -137,7 +137,7 @@ def _load(path: Path, card: Card) -> ScoringModel:
         case FastTextCard():
             return FastTextScore(path / card.model if path.is_dir() else path, card)
         case LsaCard():
-            return LsaScore(path / card.model, card)
+            return LsaScore(path / card.model)
         case LanguagesCard():
             raise RequestError(f"{path / CARD}: a model of a language cannot be one of languages itself")
 
