@@ -9,7 +9,6 @@ import pyarrow.compute as pc
 import xxhash
 from numba import njit
 
-from classifiers.cards import LsaCard
 from classifiers.lsa_features import N_SHAPE, Features, Numbers, Windows, read_features, split, table
 from classifiers.lsa_file import LsaModel, read_lsa
 from classifiers.scripts import Offsets
@@ -30,7 +29,7 @@ class LsaScore:
 
     is_ordinal = True
 
-    def __init__(self, path: Path, card: LsaCard) -> None:
+    def __init__(self, path: Path) -> None:
         """Load the model at `path`.
 
         Raises:

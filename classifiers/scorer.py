@@ -140,7 +140,7 @@ def _load(path: Path, card: Card) -> ScoringModel:
         case HeadCard():
             return HeadScore(path, card)
         case LsaCard():
-            return LsaScore(path / card.model, card)
+            return LsaScore(path / card.model)
         case LanguagesCard():
             raise RequestError(f"{path / CARD}: a model of a language cannot be one of languages itself")
 

@@ -7,7 +7,7 @@ word its stem in lower case (ASCII letters are lowered, and a few English ending
 import numpy as np
 from numba import njit, uint64
 
-from classifiers.scripts import LATIN, TABLE_SIZE, Bytes, decode
+from classifiers.scripts import LATIN, LETTER, TABLE_SIZE, Bytes, decode
 from classifiers.token_hashes import (
     FIRST,
     LAST,
@@ -41,7 +41,7 @@ SHAPE = (
     BLANK_LINES, SHORT_LINES, LONG_LINES, BULLETS, HEADINGS, INDENTED, ENDED_LINES, CODE_LINES,
 ) = range(len(SHAPE))  # fmt: skip
 SHORT_LINE_CHARS, LONG_LINE_CHARS, LONG_WORD_LETTERS = 40, 200, 8
-TAB, NEWLINE, BLANK, QUOTE, APOSTROPHE_UTF8 = 9, 10, 32, 39, 0x2019
+TAB, NEWLINE, BLANK, QUOTE, DOT, APOSTROPHE = 9, 10, 32, 39, 46, 0x2019
 
 
 def _signs() -> Counts:
@@ -115,30 +115,15 @@ def read_text(
     n_tokens, i, before, second = 0, start, uint64(1), uint64(1)
     line_chars, line_signs, indent, first_visible, last_visible, previous, run = 0, 0, 0, 0, 0, 0, 0
     while i <= end:
-        byte = np.int64(utf8[i]) if i < end else NEWLINE
-        code, width = byte, 1
-        if byte >= 0x80:
-            code, width = decode(utf8, i, end)
+        code, width = np.int64(utf8[i]) if i < end else np.int64(NEWLINE), 1
+        if code >= 0x80:
+            code, width = decode(utf8, i, end)  # type: ignore[assignment]
         if code == NEWLINE:
-            if first_visible == 0:
-                shape[BLANK_LINES] += i < end
+            if first_visible:
+                count_line(shape, line_chars, line_signs, indent, first_visible, last_visible)
             else:
-                shape[LINES] += 1
-                shape[SHORT_LINES] += line_chars < SHORT_LINE_CHARS
-                shape[LONG_LINES] += line_chars > LONG_LINE_CHARS
-                shape[INDENTED] += indent >= 2
-                shape[HEADINGS] += first_visible == 35 or first_visible == 61
-                shape[BULLETS] += (
-                    first_visible == 45 or first_visible == 42 or first_visible == 0x2022 or first_visible == 0xB7
-                    or 48 <= first_visible <= 57
-                )  # fmt: skip
-                shape[ENDED_LINES] += (
-                    last_visible == 46 or last_visible == 33 or last_visible == 63 or last_visible == 58
-                    or last_visible == 0x3002
-                )  # fmt: skip
-                shape[CODE_LINES] += line_signs * 8 > line_chars
-            line_chars, line_signs, indent, first_visible, last_visible = 0, 0, 0, 0, 0
-            previous = NEWLINE
+                shape[BLANK_LINES] += i < end
+            line_chars, line_signs, indent, first_visible, last_visible, previous = 0, 0, 0, 0, 0, NEWLINE
             i += 1
             continue
         line_chars += 1
@@ -148,123 +133,171 @@ def read_text(
             i += width
             continue
         shape[CHARS] += 1
-        if first_visible == 0:
-            first_visible = code  # type: ignore[assignment]
-        last_visible = code  # type: ignore[assignment]
+        first_visible = first_visible if first_visible else code  # type: ignore[assignment]
         run = run + 1 if code == previous else 0
         shape[REPEATS] += run == 2
-        previous = code  # type: ignore[assignment]
+        last_visible = previous = code  # type: ignore[assignment]
+        kind = classes[code] if code < TABLE_SIZE else 0
         if 0xAC00 <= code <= 0xD7A3:
-            begin = i
+            begin, last_visible, previous = i, 0xAC00, 0xAC00
             while is_syllable(utf8, i, end):
                 i += 3
             n = (i - begin) // 3
             line_chars += n - 1
-            shape[CHARS] += n - 1
-            shape[SYLLABLES] += n
-            shape[HANGUL_WORDS] += 1
-            shape[WORDS] += 1
-            last_visible, previous = 0xAC00, 0xAC00
+            count_run(shape, n)
             whole = hash_syllables(utf8, begin, n, 3, WHOLE)
-            count_hit(whole, keys, values, hits)
-            count_hit(join(before, whole), keys, values, hits)
-            forwards, backwards, begun, ended = FIRST, LAST, np.int64(-1), np.int64(-1)
-            for k in range(min(n, N_SYLLABLES)):
-                forwards = (forwards ^ syllable(utf8, begin + 3 * k)) * PRIME
-                backwards = (backwards ^ syllable(utf8, i - 3 - 3 * k)) * PRIME
-                first, last = finish(forwards), finish(backwards)
-                begun, ended = longer(first, keys, begun), longer(last, keys, ended)
-                if k < 2:
-                    count_hit(join(before, first), keys, values, hits)
-                if k == 1 or k == 2 or n == 1:
-                    tokens[n_tokens] = first
-                    n_tokens += 1
-                if k == 1:
-                    tokens[n_tokens] = last
-                    n_tokens += 1
-            if begun >= 0:
-                hits[values[begun]] += 1
-            if ended >= 0:
-                hits[values[ended]] += 1
+            n_tokens = read_run(utf8, begin, n, before, whole, keys, values, tokens, n_tokens, hits)
             second, before = before, whole
-            continue
-        kind = classes[code] if code < TABLE_SIZE else 0
-        if kind == LATIN:
-            begin, n, n_letters, n_upper = i, 0, 0, 0
+        elif kind == LATIN:
             is_capitalised = 65 <= code <= 90
-            while i < end:
-                byte = np.int64(utf8[i])
-                width = 1
-                if 97 <= byte <= 122:
-                    n_letters += 1
-                elif 65 <= byte <= 90:
-                    n_letters += 1
-                    n_upper += 1
-                    byte += 32
-                elif byte == QUOTE:
-                    if i + 1 >= end or not (97 <= utf8[i + 1] <= 122 or 65 <= utf8[i + 1] <= 90):
-                        break
-                elif byte >= 0x80:
-                    code, width = decode(utf8, i, end)
-                    if code == APOSTROPHE_UTF8 and i + 3 < end and 97 <= utf8[i + 3] <= 122:
-                        byte = QUOTE
-                    elif code < TABLE_SIZE and classes[code] == LATIN:
-                        n_letters += 1
-                        for k in range(width - 1):
-                            if n < MAX_WORD_BYTES:
-                                word[n] = utf8[i + k]
-                                n += 1
-                        byte = np.int64(utf8[i + width - 1])
-                    else:
-                        break
-                else:
-                    break
-                if n < MAX_WORD_BYTES:
-                    word[n] = byte
-                    n += 1
-                i += width
-            shape[CHARS] += n_letters - 1
-            line_chars += n_letters - 1
-            shape[LETTERS] += n_letters
-            shape[UPPER] += n_upper
-            shape[LATIN_WORDS] += 1
-            shape[WORDS] += 1
-            shape[CAPITALISED] += is_capitalised
-            shape[CAPITALS] += n_upper == n_letters and n_letters > 1
-            shape[LONG_WORDS] += n_letters >= LONG_WORD_LETTERS
-            shape[URLS] += n == 4 and word[0] == 104 and word[1] == 116 and word[2] == 116 and word[3] == 112
-            shape[URLS] += n == 5 and word[0] == 104 and word[1] == 116 and word[2] == 116 and word[4] == 115
             last_visible, previous = 97, 97
+            i, n, n_letters, n_upper = read_word(utf8, i, end, classes, word)
+            line_chars += n_letters - 1
+            count_word(shape, word, n, n_letters, n_upper, is_capitalised)  # type: ignore[arg-type]
             token = hash_word(word, stem(word, n))
             tokens[n_tokens] = token
             n_tokens += 1
-            pair = join(before, token)
             count_hit(token, keys, values, hits)
-            count_hit(pair, keys, values, hits)
+            count_hit(join(before, token), keys, values, hits)
             count_hit(join(join(second, before), token), keys, values, hits)
             second, before = before, token
-            continue
-        if code < 0x80:
-            sign = signs[code]
+        else:
+            sign = signs[code] if code < 0x80 else other_sign(code, kind)  # type: ignore[arg-type]
             if sign >= 0:
                 shape[sign] += 1
                 line_signs += sign == CODE_SIGNS
                 shape[NUMBERS] += sign == DIGITS and (i == start or not 48 <= utf8[i - 1] <= 57)
-                shape[ELLIPSES] += sign == PERIODS and run == 2
-        elif 0x3131 <= code <= 0x318E or 0x1100 <= code <= 0x11FF:
-            shape[JAMO] += 1
-        elif code == 0x3002:
-            shape[PERIODS] += 1
-        elif code == 0x2026:
-            shape[ELLIPSES] += 1
-        elif code == 0x201C or code == 0x201D or code == 0x2018 or code == APOSTROPHE_UTF8:
-            shape[QUOTES] += 1
-        elif code == 0x2013 or code == 0x2014:
-            shape[DASHES] += 1
-        elif kind >= 4:
-            shape[OTHER_LETTERS] += 1
-        elif code >= 0x2190:
-            shape[EMOJI] += 1
-        i += width
+                shape[ELLIPSES] += code == DOT and run == 2
+            i += width
     shape[TOKENS] += n_tokens
     return n_tokens
+
+
+@njit(nogil=True, cache=True)
+def count_line(shape: Counts, n_chars: int, n_signs: int, indent: int, first_visible: int, last_visible: int) -> None:
+    """A line that is not blank: how long it is, and how it begins and ends."""
+    first, last = first_visible, last_visible
+    shape[LINES] += 1
+    shape[SHORT_LINES] += n_chars < SHORT_LINE_CHARS
+    shape[LONG_LINES] += n_chars > LONG_LINE_CHARS
+    shape[INDENTED] += indent >= 2
+    shape[HEADINGS] += first == ord("#") or first == ord("=")
+    is_mark = first == ord("-") or first == ord("*") or first == 0x2022 or first == 0xB7
+    shape[BULLETS] += is_mark or 48 <= first <= 57
+    shape[ENDED_LINES] += last == DOT or last == ord("!") or last == ord("?") or last == ord(":") or last == 0x3002
+    shape[CODE_LINES] += n_signs * 8 > n_chars
+
+
+@njit(nogil=True, cache=True)
+def count_run(shape: Counts, n: int) -> None:
+    """A run of n syllables, of which the first is counted as a character."""
+    shape[CHARS] += n - 1
+    shape[SYLLABLES] += n
+    shape[HANGUL_WORDS] += 1
+    shape[WORDS] += 1
+
+
+@njit(nogil=True, cache=True)
+def read_run(
+    utf8: Bytes, begin: int, n: int, before: np.uint64, whole: np.uint64, keys: Hashes, values: Counts,
+    tokens: Hashes, n_tokens: int, hits: Counts,
+) -> int:  # fmt: skip
+    """Tokens and hits of a run of n syllables; `before` is the hash of the word before. The number of tokens."""
+    count_hit(whole, keys, values, hits)
+    count_hit(join(before, whole), keys, values, hits)
+    forwards, backwards, begun, ended, end = FIRST, LAST, np.int64(-1), np.int64(-1), begin + 3 * n
+    for k in range(min(n, N_SYLLABLES)):
+        forwards = (forwards ^ syllable(utf8, begin + 3 * k)) * PRIME
+        backwards = (backwards ^ syllable(utf8, end - 3 - 3 * k)) * PRIME
+        first, last = finish(forwards), finish(backwards)
+        begun, ended = longer(first, keys, begun), longer(last, keys, ended)
+        if k < 2:
+            count_hit(join(before, first), keys, values, hits)
+        if k == 1 or k == 2 or n == 1:
+            tokens[n_tokens] = first
+            n_tokens += 1
+        if k == 1:
+            tokens[n_tokens] = last
+            n_tokens += 1
+    if begun >= 0:
+        hits[values[begun]] += 1
+    if ended >= 0:
+        hits[values[ended]] += 1
+    return n_tokens
+
+
+@njit(nogil=True, cache=True)
+def read_word(utf8: Bytes, i: int, end: int, classes: Bytes, word: Bytes) -> tuple[int, int, int, int]:
+    """Write the Latin word at i in lower case to `word`; (where it ends, its bytes there, letters, ASCII capitals).
+
+    An apostrophe, straight or curly, belongs to it where a letter follows.
+    """
+    n, n_letters, n_upper = 0, 0, 0
+    while i < end:
+        byte, width = np.int64(utf8[i]), 1
+        if is_ascii_letter(byte):
+            n_letters += 1
+            n_upper += byte <= 90  # type: ignore[assignment]
+            byte |= 32
+        elif byte == QUOTE:
+            if i + 1 >= end or not is_ascii_letter(utf8[i + 1]):
+                break
+        elif byte >= 0x80:
+            code, width = decode(utf8, i, end)
+            if code == APOSTROPHE and i + 3 < end and 97 <= utf8[i + 3] <= 122:
+                byte = np.int64(QUOTE)
+            elif code < TABLE_SIZE and classes[code] == LATIN:
+                n_letters += 1
+                for k in range(width - 1):
+                    if n < MAX_WORD_BYTES:
+                        word[n] = utf8[i + k]
+                        n += 1
+                byte = np.int64(utf8[i + width - 1])
+            else:
+                break
+        else:
+            break
+        if n < MAX_WORD_BYTES:
+            word[n] = byte
+            n += 1
+        i += width
+    return i, n, n_letters, n_upper
+
+
+@njit(nogil=True, cache=True, inline="always")
+def is_ascii_letter(byte: np.int64) -> bool:
+    """a to z and A to Z."""
+    return 97 <= byte <= 122 or 65 <= byte <= 90  # type: ignore[return-value]
+
+
+@njit(nogil=True, cache=True)
+def count_word(shape: Counts, word: Bytes, n: int, n_letters: int, n_upper: int, is_capitalised: bool) -> None:
+    """A Latin word, of which the first letter is counted as a character; `word` is not yet cut to its stem."""
+    shape[CHARS] += n_letters - 1
+    shape[LETTERS] += n_letters
+    shape[UPPER] += n_upper
+    shape[LATIN_WORDS] += 1
+    shape[WORDS] += 1
+    shape[CAPITALISED] += is_capitalised
+    shape[CAPITALS] += n_upper == n_letters and n_letters > 1
+    shape[LONG_WORDS] += n_letters >= LONG_WORD_LETTERS
+    is_http = word[0] == ord("h") and word[1] == ord("t") and word[2] == ord("t")
+    shape[URLS] += is_http and ((n == 4 and word[3] == ord("p")) or (n == 5 and word[4] == ord("s")))
+
+
+@njit(nogil=True, cache=True)
+def other_sign(code: int, kind: int) -> int:
+    """Which count a character beyond ASCII adds to that is neither syllable nor Latin letter, -1 where none."""
+    if 0x3131 <= code <= 0x318E or 0x1100 <= code <= 0x11FF:
+        return JAMO
+    if code == 0x3002:
+        return PERIODS
+    if code == 0x2026:
+        return ELLIPSES
+    if code == 0x201C or code == 0x201D or code == 0x2018 or code == APOSTROPHE:
+        return QUOTES
+    if code == 0x2013 or code == 0x2014:
+        return DASHES
+    if kind >= LETTER:
+        return OTHER_LETTERS
+    return EMOJI if code >= 0x2190 else -1
