@@ -29,7 +29,7 @@ SEEDS = (1, 2, 3)
 N_SEED_LABELS, N_SEED_POSITIVES = 100, 5
 GOLD_FRAC, BUDGET_FRAC = 0.25, 0.25
 N_ROUNDS = 8
-MODEL = {"kind": "fasttext", "dim": 16, "epoch": 25, "lr": 0.5, "bucket": 50_000}
+MODEL = {"kind": "fasttext", "dim": 16, "epoch": 60, "lr": 0.5, "bucket": 50_000}
 COLUMNS = {"id": "id", "source": "source", "language": "lang"}
 VALUES = {"edu": 1.0, "reference": 0.0, "not_edu": 0.0}
 
