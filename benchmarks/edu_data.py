@@ -1,5 +1,9 @@
-"""The data of the shipped `edu` model: judged windows by site, and unlabelled text beside them."""
+"""The data of the shipped `edu` model: judged windows by site, and unlabelled text beside them.
 
+python benchmarks/edu_data.py ../shared/data edu     # writes what `onggi classifier edu` is trained on
+"""
+
+import argparse
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -90,3 +94,34 @@ def read_unlabelled(data: Path, language: str, but: Iterable[str] = ()) -> list[
                 some = part.sort("id")["text"].head(N_UNLABELLED)
                 found.append(pa.array(some.to_list(), pa.large_string()))
     return found
+
+
+def write(data: Path, folder: Path) -> None:
+    """Write the files that the manifest `edu` names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    judged, unlabelled = [], []
+    for language in ("ko", "en"):
+        rows, more = read_judged(data, language), read_unlabelled(data, language)
+        judged.append(
+            pl.DataFrame(
+                {
+                    "text": rows.texts.to_pylist(),
+                    "score": rows.labels,
+                    "site": rows.sites.tolist(),
+                    "may_train": rows.may_train,
+                }
+            ).with_columns(language=pl.lit(language))
+        )
+        unlabelled += [
+            pl.DataFrame({"text": part.to_pylist()}).with_columns(language=pl.lit(language)) for part in more
+        ]
+    pl.concat(judged).write_parquet(folder / "judged.parquet")
+    pl.concat(unlabelled).write_parquet(folder / "unlabelled.parquet")
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("data", type=Path, help="the development corpora")
+    arguments.add_argument("folder", type=Path, help="where to write")
+    given = arguments.parse_args()
+    write(given.data, given.folder)
