@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +11,10 @@ import pyarrow as pa
 
 from classifiers.cards import FastTextCard, LanguagesCard, write_card
 from classifiers.encoder import check_installed as check_encoders
+from classifiers.encoder import find_encoder, load_encoder
 from classifiers.examples import document_files, read_documents
 from classifiers.fasttext_train import FastTextSettings, Quantisation, check_installed, train_fasttext
-from classifiers.head import HeadSettings, train_head
+from classifiers.head import HeadSettings, fit_on_vectors, train_head
 from classifiers.language import LanguageIdentifier
 from classifiers.lsa import LsaSettings, train_lsa
 from classifiers.scorer import Scorer
@@ -25,7 +25,6 @@ from manifests.store import resolve
 
 Numbers = npt.NDArray[np.float64]
 Model = FastText | Lsa | Head
-Settings = TypeVar("Settings", HeadSettings, LsaSettings)
 
 WHOLE = 1 << 40
 """Characters: unlabelled text is not cut."""
@@ -68,11 +67,7 @@ def train(
     aside.mkdir(parents=True)
     held_out: Numbers | None = np.full(len(examples), np.nan)
     for language in languages or [""]:
-        mine = (
-            (examples["language"] == language).fill_null(False).to_numpy()
-            if language
-            else np.full(len(examples), True)
-        )
+        mine = _of_language(examples, language)
         found = _train_one(model, examples.filter(pl.Series(mine)), aside / language, language, base)
         if held_out is not None and found is not None:
             held_out[mine] = found
@@ -85,6 +80,13 @@ def train(
     return held_out
 
 
+def _of_language(examples: pl.DataFrame, language: str) -> npt.NDArray[np.bool_]:
+    """Which examples are in a language; "" is all of them."""
+    if not language:
+        return np.full(len(examples), True)
+    return (examples["language"] == language).fill_null(False).to_numpy()
+
+
 def _train_one(model: Model, examples: pl.DataFrame, folder: Path, language: str, base: str) -> Numbers | None:
     if not _is_enough(examples):
         n_docs, what = len(examples), language or "all languages"
@@ -95,8 +97,8 @@ def _train_one(model: Model, examples: pl.DataFrame, folder: Path, language: str
         case FastText():
             _train_fasttext(model, examples, folder)
         case Head():
-            settings = HeadSettings(**model.model_dump(exclude={"kind", "encoder"}))
-            train_head(_texts(examples), examples["label"].to_numpy(), resolve(model.encoder, base), folder, settings)
+            encoder = resolve(model.encoder, base)
+            train_head(_texts(examples), examples["label"].to_numpy(), encoder, folder, _head_settings(model))
         case Lsa():
             return _train_lsa(model, examples, folder, language, base)
     return None
@@ -108,6 +110,10 @@ def _train_fasttext(model: FastText, examples: pl.DataFrame, folder: Path) -> No
     name = "model.ftz" if model.quantise else "model.bin"
     train_fasttext(_texts(examples), names, folder / name, settings, Quantisation() if model.quantise else None)
     write_card(folder, FastTextCard(model=name, values={label: float(label) for label in sorted(set(names))}))
+
+
+def _head_settings(model: Head) -> HeadSettings:
+    return HeadSettings(**model.model_dump(exclude={"kind", "encoder"}))
 
 
 def _train_lsa(model: Lsa, examples: pl.DataFrame, folder: Path, language: str, base: str) -> Numbers:
@@ -163,6 +169,8 @@ def out_of_fold(
         folder: to train in; it is gone afterwards.
         base: where the model's relative paths start.
     """
+    if isinstance(model, Head) and model.frozen:
+        return _heads_out_of_fold(model, languages, examples, folds, base)
     scores = np.full(len(examples), np.nan)
     for fold in np.unique(folds):
         mine = folds == fold
@@ -172,6 +180,31 @@ def out_of_fold(
             train(model, fitting, rest, folder, base)
             scores[mine] = scores_of(folder, examples.filter(pl.Series(mine)))
     shutil.rmtree(folder, ignore_errors=True)
+    return scores
+
+
+def _heads_out_of_fold(
+    model: Head, languages: Sequence[str], examples: pl.DataFrame, folds: npt.NDArray[np.int64], base: str
+) -> Numbers:
+    """The same for heads on a frozen encoder, through which each text goes once."""
+    settings = _head_settings(model)
+    found = find_encoder(
+        resolve(model.encoder, base),
+        "model.encoder",
+        model.pooling,
+        model.max_tokens,
+        model.prefix,
+        model.batch_tokens,
+    )
+    vectors = load_encoder(found, "model.encoder", settings.device).vectors(_texts(examples))
+    labels, scores = examples["label"].to_numpy().astype(float), np.full(len(examples), np.nan)
+    for language in languages or [""]:
+        spoken = _of_language(examples, language)
+        for fold in np.unique(folds[spoken]):
+            mine, rest = spoken & (folds == fold), spoken & (folds != fold)
+            if _is_enough(examples.filter(pl.Series(rest))):
+                weight, bias, _ = fit_on_vectors(vectors[rest], labels[rest], settings)
+                scores[mine] = vectors[mine] @ weight + bias
     return scores
 
 

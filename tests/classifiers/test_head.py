@@ -37,9 +37,12 @@ def make_examples(seed: int, n: int) -> tuple[pa.LargeStringArray, Numbers]:
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+def write_encoder(folder: Path) -> Path:
     """A small BERT with random weights."""
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
-    folder = tmp_path_factory.mktemp("encoder")
     vocabulary = [*SPECIALS, *GOOD, *BAD]
     (folder / "vocab.txt").write_text("\n".join(vocabulary), "utf-8")
     tokenizer = transformers.BertTokenizerFast(vocab=str(folder / "vocab.txt"), do_lower_case=False)

@@ -12,7 +12,8 @@ from classifiers.evaluate import auc, spearman
 from classifiers.scorer import Scorer
 from classifiers.training import folds_by_document, folds_by_source, out_of_fold, scores_of, train
 from manifests.errors import RequestError
-from manifests.schema_classifier import FastText
+from manifests.schema_classifier import Documents, FastText, Head, Lsa
+from tests.classifiers.test_head import write_encoder
 from tests.classifiers.toy import corpus
 
 MODEL = FastText(kind="fasttext", dim=8, epoch=15, lr=0.5, bucket=1000, word_ngrams=1)
@@ -83,3 +84,29 @@ def test_labels_are_dealt_out_evenly(labels: list[int], n_folds: int) -> None:
         assert counts.max() - counts.min() <= 1
     again = folds_by_document(frame.reverse(), n_folds)
     assert (again[::-1] == folds).all()
+
+
+def test_lsa_holds_out_sources_while_it_trains(examples: pl.DataFrame, tmp_path: Path) -> None:
+    model = Lsa(kind="lsa", dimensions=4, n_tokens=100, lexicon=False)
+    held_out = train(model, ["ko", "en"], examples, tmp_path / "model")
+    assert held_out is not None and not np.isnan(held_out).any()
+    assert spearman(examples["label"].to_numpy(), held_out) > 0.7
+    assert not np.allclose(held_out, scores_of(tmp_path / "model", examples))
+    more = corpus(100, 9).select("text", "language")
+    more.write_parquet(tmp_path / "more.parquet")
+    with_more = Lsa(**{**model.model_dump(), "unlabelled": [Documents(path="more.parquet", language="language")]})
+    assert train(with_more, ["ko", "en"], examples, tmp_path / "other", str(tmp_path)) is not None
+    assert Scorer(tmp_path / "other").fingerprint != Scorer(tmp_path / "model").fingerprint
+
+
+def test_heads_out_of_fold_are_those_that_training_gives(examples: pl.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "encoder").mkdir()
+    write_encoder(tmp_path / "encoder")
+    few, model = examples.head(60), Head(kind="head", encoder="encoder", epochs=20, batch_docs=16, lr=0.01)
+    folds = folds_by_document(few, 3)
+    for languages in ([], ["ko", "en"]):
+        found = out_of_fold(model, languages, few, folds, tmp_path / "fold", str(tmp_path))
+        for fold in range(3):
+            train(model, languages, few.filter(pl.Series(folds != fold)), tmp_path / "model", str(tmp_path))
+            expected = scores_of(tmp_path / "model", few.filter(pl.Series(folds == fold)))
+            np.testing.assert_allclose(found[folds == fold], expected, atol=1e-4)
