@@ -58,7 +58,7 @@ def _parquet_frames(file: BinaryIO, path: str, columns: Sequence[str]) -> Iterat
 
 
 def _json_frames(file: BinaryIO, path: str, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-    for number, (_, rows) in enumerate(json_rows(file, path)):
+    for number, (_, _, rows) in enumerate(json_rows(file, path)):
         if not number:
             _check_columns(path, columns, list(rows[0]))
         yield pl.DataFrame(
@@ -71,13 +71,16 @@ def _check_columns(path: str, columns: Sequence[str], found: Sequence[str]) -> N
         raise RequestError(f"{path}: has no column {missing[0]!r}; found: {', '.join(found)}")
 
 
-def json_rows(file: BinaryIO, path: str) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
-    """(their line numbers, objects) of each batch of lines that are not blank.
+Rows = tuple[list[int], list[bytes], list[dict[str, Any]]]
+
+
+def json_rows(file: BinaryIO, path: str) -> Iterator[Rows]:
+    """(their numbers, themselves, their objects) of each batch of lines that are not blank.
 
     Raises:
         RunError: a line is no JSON object.
     """
-    numbers, rows = list[int](), list[dict[str, Any]]()
+    numbers, written, rows = list[int](), list[bytes](), list[dict[str, Any]]()
     with decoded(file) as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
@@ -89,12 +92,13 @@ def json_rows(file: BinaryIO, path: str) -> Iterator[tuple[list[int], list[dict[
             if not isinstance(row, dict):
                 raise RunError(f"{path}:{number}: found {type(row).__name__}; expected a JSON object")
             numbers.append(number)
+            written.append(line.strip())
             rows.append(row)
             if len(rows) == ROWS_AT_ONCE:
-                yield numbers, rows
-                numbers, rows = [], []
+                yield numbers, written, rows
+                numbers, written, rows = [], [], []
     if rows:
-        yield numbers, rows
+        yield numbers, written, rows
 
 
 def compression(file: BinaryIO) -> bytes:

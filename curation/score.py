@@ -8,9 +8,10 @@ import contextlib
 import gzip
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -112,12 +113,15 @@ def score_files(
         progress: is told how many files are done.
 
     Raises:
-        RequestError: a file has no such column, has a column of that name already, or is of another format.
-        RunError: a line is no JSON object.
+        RequestError: a file has no such column, has a column of that name already, is of another format, or lies
+            where its scores would.
+        RunError: a line is no JSON object, or holds a value of that name already.
     """
     names = [path.rsplit("/", 1)[-1] for path in inputs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise RequestError(f"two inputs are called {twice[0]}: score them into folders of their own")
+    if own := [path for path, name in zip(inputs, names, strict=True) if _is_same(path, Folder(output).url(name))]:
+        raise RequestError(f"{own[0]}: would be replaced by itself with scores; give a folder that holds no input")
     for model in models:
         _scorer(model)  # a model that is not there stops everything, before anything is written
     tasks = [ScoreTask(path, output, name, text, tuple(models)) for path, name in zip(inputs, names, strict=True)]
@@ -133,6 +137,10 @@ def score_files(
         all(part.was_there for part in done),
         time.perf_counter() - started,
     )
+
+
+def _is_same(path: str, other: str) -> bool:
+    return path == other or ("://" not in path + other and Path(path).resolve() == Path(other).resolve())
 
 
 def score_shares(names: Sequence[str], output: str, models: Sequence[Model], frac: float) -> dict[str, TopShare]:
@@ -207,27 +215,38 @@ def _score_parquet(task: ScoreTask, file: BinaryIO, out: BinaryIO) -> Scored:
 
 
 def _score_jsonl(task: ScoreTask, file: BinaryIO, out: BinaryIO) -> Scored:
-    total = Scored(0, 0, 0)
+    total, names = Scored(0, 0, 0), [name for name, _ in _columns(task)]
     file.seek(0)
     with _encoded(out, compression(file)) as written:
-        for numbers, rows in json_rows(file, task.path):
+        for numbers, lines, rows in json_rows(file, task.path):
             if not total.n_docs:
                 _check_columns(task, list(rows[0]))
-            _check_texts(task, numbers, rows)
+            _check_rows(task, numbers, rows)
             texts = pa.array([row.get(task.text) for row in rows], pa.large_string())
             languages = [row.get(LANGUAGE) for row in rows]
             known = pa.array(languages, pa.string()) if all(isinstance(found, str) for found in languages) else None
             scores = [_scorer(model).score(texts, known) for model in task.models]
-            for (name, _), column in zip(_columns(task), _arrays(scores), strict=True):
-                for row, value in zip(rows, column.to_pylist(), strict=True):
-                    row[name] = value
-            written.write(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+            written.write(b"".join(_with_scores(lines, rows, dict(zip(names, _arrays(scores), strict=True)))))
             total = _added(total, texts, scores)
     return total
 
 
-def _check_texts(task: ScoreTask, numbers: Sequence[int], rows: Sequence[dict[str, Any]]) -> None:
+def _with_scores(
+    lines: Sequence[bytes], rows: Sequence[dict[str, Any]], columns: dict[str, pa.Array]
+) -> Iterator[bytes]:
+    """The lines as they are to the byte, so that no number is rounded, with more at the end of their objects."""
+    scores = pa.RecordBatch.from_pydict(columns).to_pylist()
+    for line, row, found in zip(lines, rows, scores, strict=True):
+        yield line[:-1] + (b"," if row else b"") + orjson.dumps(found)[1:] + b"\n"
+
+
+def _check_rows(task: ScoreTask, numbers: Sequence[int], rows: Sequence[dict[str, Any]]) -> None:
+    added = {name for name, _ in _columns(task)}
     for number, row in zip(numbers, rows, strict=True):
+        if there := sorted(added & row.keys()):
+            raise RunError(
+                f"{task.path}:{number}: has a value {there[0]} already; call the model otherwise: NAME=MODEL"
+            )
         if not isinstance(row.get(task.text), str | None):
             found = type(row[task.text]).__name__
             raise RunError(f"{task.path}:{number}: {task.text!r} holds {found}; expected text")

@@ -20,6 +20,7 @@ from curation.score import Model, models_of, score_files, score_shares
 from manifests.errors import RequestError, RunError
 
 pytest.importorskip("fasttext")
+EDU = ("edu_score", "edu_int_score")
 TEXTS = [f"{'원리 개념 정의' if k % 2 else '할인 광고 클릭'} 글 {k}" for k in range(50)] + ["", None]
 
 
@@ -106,6 +107,12 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, edu: Model) -> None:
     [
         ("a.jsonl", b'{"body": "x"}\n', RequestError, r"a\.jsonl: has no column 'text' \(--text\); found: body"),
         ("a.jsonl", b'{"text": "x", "edu_score": 1}\n', RequestError, "has a column edu_score already"),
+        (
+            "a.jsonl",
+            b'{"text": "x"}\n{"text": "y", "edu_score": 9}\n',
+            RunError,
+            r"a\.jsonl:2: has a value edu_score",
+        ),
         ("a.jsonl", b'{"text": "x"}\n\n{"text": 3}\n', RunError, r"a\.jsonl:3: 'text' holds int; expected text"),
         ("a.jsonl", b'{"text": "x"}\n{"text": \n', RunError, r"a\.jsonl:2: is no JSON"),
         ("a.jsonl", b'{"text": "x"}\n[1]\n', RunError, r"a\.jsonl:2: found list; expected a JSON object"),
@@ -120,6 +127,31 @@ def test_bad_input_is_named_and_nothing_is_left(
         score_files([str(tmp_path / name)], str(tmp_path / "out"), [edu])
     assert not (tmp_path / "out" / name).exists()
     assert [path for path in (tmp_path / "out").iterdir() if path.is_file()] == []
+
+
+def test_lines_stay_as_they_are_to_the_byte(tmp_path: Path, edu: Model) -> None:
+    """Numbers too that neither 64 bits nor a float hold, escapes, white space and keys that occur twice."""
+    texts = [
+        '{"text": "원리", "id": 123456789012345678901234567890}',
+        '{"text":"\\uc6d0\\ub9ac", "a":1, "a":1.10 }',
+        "{}",
+    ]
+    (tmp_path / "a.jsonl").write_bytes("\r\n".join([*texts, ""]).encode())
+    score_files([str(tmp_path / "a.jsonl")], str(tmp_path / "out"), [edu])
+    written = (tmp_path / "out/a.jsonl").read_text().splitlines()
+    for line, text in zip(written, texts, strict=True):
+        assert line.startswith(text[:-1])
+        assert json.loads(line) == json.loads(text) | {name: json.loads(line)[name] for name in EDU}
+    assert [json.loads(line)["edu_score"] is None for line in written] == [False, False, True]
+
+
+def test_inputs_are_not_replaced(tmp_path: Path, edu: Model) -> None:
+    write_inputs(tmp_path / "in")
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    for out in ("in", "in/../in", "link"):
+        with pytest.raises(RequestError, match=r"in/a\.parquet: would be replaced by itself with scores"):
+            score_files(input_files(str(tmp_path / "in")), str(tmp_path / out), [edu])
+    assert (tmp_path / "in/b.jsonl").read_bytes() == lines().replace(b"\n", b"\n\n", 1)
 
 
 def test_a_column_that_is_no_text(tmp_path: Path, edu: Model) -> None:
