@@ -101,9 +101,8 @@ def _documents(
         raise RequestError(f"{path}: the column {documents.text!r} holds {found}; expected text")
     text = pl.col(documents.text).cast(pl.String).str.slice(0, max_chars)
     plain = frame.with_columns(text.alias("text")).filter(pl.col("text").str.contains(r"\S"))
-    digests = [xxhash.xxh3_128_hexdigest(item.encode()) for item in plain["text"]]
     named = plain.with_columns(
-        pl.Series("digest", digests, pl.String),
+        text_digests(plain["text"]).alias("digest"),
         _column(documents.source, PurePosixPath(path).name.split(".")[0]).alias("source"),
         _column(documents.language, None).alias("language"),
     )
@@ -112,6 +111,11 @@ def _documents(
         texts = pa.array(named["text"], pa.large_string())
         named = named.with_columns(pl.Series("language", identifier.identify(texts).language.to_pylist(), pl.String))
     return named.select(*DOCUMENT, *({"label"} & set(named.columns)))
+
+
+def text_digests(texts: pl.Series) -> pl.Series:
+    """What n texts, as cut, are known by: XXH3-128 in hexadecimal digits."""
+    return pl.Series([xxhash.xxh3_128_hexdigest(text.encode()) for text in texts], dtype=pl.String)
 
 
 def _column(name: str | None, otherwise: str | None) -> pl.Expr:

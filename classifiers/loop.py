@@ -18,15 +18,16 @@ import xxhash
 
 from classifiers.candidates import CANDIDATE, Survey, SurveyTask, pick, survey_file, wanted_of
 from classifiers.evaluate import best_f1
-from classifiers.examples import DOCUMENT, EXAMPLE, document_files, read_examples
+from classifiers.examples import DOCUMENT, EXAMPLE, document_files, read_documents, read_examples
 from classifiers.language import LanguageIdentifier
 from classifiers.rounds import LABELLING, Labelling, RoundScores, judged_round
 from classifiers.summary import Round
-from classifiers.training import check_model, folds_by_document, folds_by_source, out_of_fold, scores_of, train
+from classifiers.training import Gold, check_model, folds_by_document, folds_by_source, out_of_fold, scores_of, train
 from manifests.code import code_digest
 from manifests.engine import Engine, run_step
 from manifests.errors import RequestError
-from manifests.schema_classifier import ClassifierManifest
+from manifests.schema_classifier import ClassifierManifest, Head, Lsa
+from manifests.store import resolve
 
 Numbers = npt.NDArray[np.float64]
 
@@ -105,6 +106,7 @@ def learn(
     seeds = read_examples(manifest.seeds, base, manifest.max_chars, identifier)
     progress("read", 1, 1, f"{seeds.height:,} seeds, {gold.height:,} gold")
     fresh = seeds.filter(~pl.col("digest").is_in(gold["digest"].implode()))
+    _check_inputs(loop, fresh, gold)
     _forget_other_runs(loop, fresh, gold)
     labels = fresh.with_columns(origin=pl.lit("seed"), round=pl.lit(0, pl.Int64)).select(*LABELS)
     rounds: list[Round] = []
@@ -123,6 +125,26 @@ def learn(
     return Learnt(rounds, chosen, labels.height, gold.height, n_seeds_in_gold, _all_labelled(loop, len(rounds)))
 
 
+def _check_inputs(loop: Loop, seeds: pl.DataFrame, gold: pl.DataFrame) -> None:
+    """Refuse what would be found wrong, or found to say nothing, once a model is trained and a teacher is paid.
+
+    Raises:
+        RequestError: names the field.
+    """
+    manifest, field, judged = loop.manifest, "gold" if gold.height else "seeds", gold if gold.height else seeds
+    if seeds.is_empty():
+        raise RequestError("seeds: all of their texts are in `gold` too, and these are trained on nowhere")
+    for item in manifest.documents:
+        next(read_documents(item, document_files(item, loop.base)[0], manifest.max_chars, None), None)
+    is_positive = judged["label"] >= manifest.positive_from
+    if is_positive.all() or not is_positive.any():
+        found = f"{'all' if is_positive.all() else 'none'} of the {judged.height:,} labels of {field} reach it"
+        labels = sorted(set(judged["label"].to_list()))
+        raise RequestError(
+            f"positive_from: {manifest.positive_from:g}: {found}; they run from {labels[0]:g} to {labels[-1]:g}"
+        )
+
+
 def _all_labelled(loop: Loop, n_rounds: int) -> pl.DataFrame:
     paths = (loop.round_folder(number) / "labels.parquet" for number in range(n_rounds))
     nothing = pl.DataFrame(schema={**CANDIDATE, "why": pl.String, **LABELLING})
@@ -132,12 +154,12 @@ def _all_labelled(loop: Loop, n_rounds: int) -> pl.DataFrame:
 def _forget_other_runs(loop: Loop, seeds: pl.DataFrame, gold: pl.DataFrame) -> None:
     """Remove rounds of another manifest or other inputs; the teacher's answers are kept elsewhere."""
     manifest = loop.manifest
-    asked = manifest.model_dump(mode="json", exclude={"output", "stop", "second_teacher", "second_frac"})
-    files = [path for item in manifest.documents for path in document_files(item, loop.base)]
+    when_it_ends = {"rounds", "min_gain", "patience"}
+    asked = manifest.model_dump(mode="json", exclude={"output": True, "stop": when_it_ends})
     depends = [
         asked,
-        [_state(path) for path in files],
-        [frame.select("digest", "label").rows() for frame in (seeds, gold)],
+        [_state(path) for path in _files(manifest, loop.base)],
+        [frame.select("digest", "source", "language", "label").rows() for frame in (seeds, gold)],
         code_digest(*CODE),
     ]
     fingerprint = xxhash.xxh3_64_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))
@@ -146,6 +168,15 @@ def _forget_other_runs(loop: Loop, seeds: pl.DataFrame, gold: pl.DataFrame) -> N
         shutil.rmtree(loop.folder / "rounds", ignore_errors=True)
         note.parent.mkdir(parents=True)
         note.write_text(fingerprint)
+
+
+def _files(manifest: ClassifierManifest, base: str) -> list[str]:
+    """The files that rounds depend on, but for seeds and gold."""
+    model, known = manifest.model, manifest.known_labels
+    read = [*manifest.documents, *([known] if known else []), *(model.unlabelled if isinstance(model, Lsa) else [])]
+    files = [path for item in read for path in document_files(item, base)]
+    encoder = Path(resolve(model.encoder, base)) if isinstance(model, Head) else None
+    return files + [str(path) for path in sorted(encoder.rglob("*") if encoder else []) if path.is_file()]
 
 
 def _state(path: str) -> tuple[str, str]:
@@ -175,9 +206,9 @@ def _round(loop: Loop, number: int, labels: pl.DataFrame, gold: pl.DataFrame) ->
         return Round.model_validate_json(done.read_bytes())
     folder.mkdir(parents=True, exist_ok=True)
     loop.progress(note, 0, n_steps, f"training on {labels.height:,} labels")
-    held_out = train(manifest.model, manifest.languages, labels, folder / "model", loop.base)
+    held_out = train(manifest.model, manifest.languages, labels, folder / "model", loop.base, _judged_by(loop, gold))
     loop.progress(note, 1, n_steps, "evaluating")
-    doubtful = _threshold(loop, labels, folder, held_out)
+    doubtful = _threshold(loop, labels, gold, folder, held_out)
     evaluated, scores = _evaluated(loop, labels, gold, folder, held_out)
     loop.progress(note, 2, n_steps, "looking through the corpus")
     survey = _survey(loop, number, labels, gold, doubtful)
@@ -189,11 +220,12 @@ def _round(loop: Loop, number: int, labels: pl.DataFrame, gold: pl.DataFrame) ->
     return found
 
 
-def _threshold(loop: Loop, labels: pl.DataFrame, folder: Path, held_out: Numbers | None) -> float:
+def _threshold(loop: Loop, labels: pl.DataFrame, gold: pl.DataFrame, folder: Path, held_out: Numbers | None) -> float:
     """The score that parts the labels best, out of fold: where the model is in doubt."""
     if not loop.manifest.documents:
         return loop.manifest.positive_from
-    scores = _held_out(loop, labels, folds_by_document(labels, N_FOLDS), folder) if held_out is None else held_out
+    folds = folds_by_document(labels, N_FOLDS)
+    scores = _held_out(loop, labels, gold, folds, folder) if held_out is None else held_out
     positive = (labels["label"] >= loop.manifest.positive_from).to_numpy()
     has_score = ~np.isnan(scores)
     if not positive[has_score].any():
@@ -201,8 +233,15 @@ def _threshold(loop: Loop, labels: pl.DataFrame, folder: Path, held_out: Numbers
     return best_f1(positive[has_score], scores[has_score])[1]
 
 
-def _held_out(loop: Loop, labels: pl.DataFrame, folds: npt.NDArray[np.int64], folder: Path) -> Numbers:
-    return out_of_fold(loop.manifest.model, loop.manifest.languages, labels, folds, folder / "fold", loop.base)
+def _held_out(
+    loop: Loop, labels: pl.DataFrame, gold: pl.DataFrame, folds: npt.NDArray[np.int64], folder: Path
+) -> Numbers:
+    model, apart = loop.manifest.model, _judged_by(loop, gold)
+    return out_of_fold(model, loop.manifest.languages, labels, folds, folder / "fold", loop.base, apart)
+
+
+def _judged_by(loop: Loop, gold: pl.DataFrame) -> Gold:
+    return Gold(frozenset(gold["digest"]), loop.manifest.max_chars)
 
 
 def _evaluated(
@@ -219,7 +258,7 @@ def _evaluated(
             "cross_validation.by: all labels are of one source; name the column `source` of the seeds, give a `gold` "
             "set, or take `by: document`"
         )
-    return labels, _held_out(loop, labels, folds, folder) if held_out is None else held_out
+    return labels, _held_out(loop, labels, gold, folds, folder) if held_out is None else held_out
 
 
 def _survey(loop: Loop, number: int, labels: pl.DataFrame, gold: pl.DataFrame, threshold: float) -> Survey | None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow as pa
 from classifiers.cards import FastTextCard, LanguagesCard, write_card
 from classifiers.encoder import check_installed as check_encoders
 from classifiers.encoder import find_encoder, load_encoder
-from classifiers.examples import document_files, read_documents
+from classifiers.examples import document_files, read_documents, text_digests
 from classifiers.fasttext_train import FastTextSettings, Quantisation, check_installed, train_fasttext
 from classifiers.head import HeadSettings, fit_on_vectors, train_head
 from classifiers.language import LanguageIdentifier
@@ -30,6 +31,24 @@ WHOLE = 1 << 40
 """Characters: unlabelled text is not cut."""
 
 
+@dataclass(frozen=True)
+class Gold:
+    """The texts that a classifier is judged by: nothing is learnt from them, not even their words."""
+
+    digests: frozenset[str] = frozenset()
+    """Of the texts as cut."""
+    max_chars: int = WHOLE
+    """Where they are cut."""
+
+    def left_out(self, batch: pl.DataFrame) -> pl.DataFrame:
+        """The documents of a batch that are not among them."""
+        digests = text_digests(batch["text"].str.slice(0, self.max_chars))
+        return batch.filter(~digests.is_in(list(self.digests)))
+
+
+NO_GOLD = Gold()
+
+
 def check_model(model: Model) -> None:
     """Check that what trains the model is installed.
 
@@ -44,7 +63,12 @@ def check_model(model: Model) -> None:
 
 
 def train(
-    model: Model, languages: Sequence[str], examples: pl.DataFrame, folder: Path, base: str = "/"
+    model: Model,
+    languages: Sequence[str],
+    examples: pl.DataFrame,
+    folder: Path,
+    base: str = "/",
+    gold: Gold = NO_GOLD,
 ) -> Numbers | None:
     """Train a classifier into a folder, whole or not at all.
 
@@ -54,6 +78,7 @@ def train(
         examples: documents with labels (see `examples.EXAMPLE`).
         folder: of the classifier; what is there is replaced.
         base: where the model's relative paths start.
+        gold: texts that are left out of unlabelled ones.
 
     Returns:
         Scores of the examples where all labels of their sources are left out, shape (n,), NaN for those of other
@@ -68,7 +93,7 @@ def train(
     held_out: Numbers | None = np.full(len(examples), np.nan)
     for language in languages or [""]:
         mine = _of_language(examples, language)
-        found = _train_one(model, examples.filter(pl.Series(mine)), aside / language, language, base)
+        found = _train_one(model, examples.filter(pl.Series(mine)), aside / language, language, base, gold)
         if held_out is not None and found is not None:
             held_out[mine] = found
         else:
@@ -87,7 +112,9 @@ def _of_language(examples: pl.DataFrame, language: str) -> npt.NDArray[np.bool_]
     return (examples["language"] == language).fill_null(False).to_numpy()
 
 
-def _train_one(model: Model, examples: pl.DataFrame, folder: Path, language: str, base: str) -> Numbers | None:
+def _train_one(
+    model: Model, examples: pl.DataFrame, folder: Path, language: str, base: str, gold: Gold
+) -> Numbers | None:
     if not _is_enough(examples):
         n_docs, what = len(examples), language or "all languages"
         found = f"all {n_docs:,} labels are {examples['label'][0]:g}" if n_docs else "there are no labels"
@@ -100,7 +127,7 @@ def _train_one(model: Model, examples: pl.DataFrame, folder: Path, language: str
             encoder = resolve(model.encoder, base)
             train_head(_texts(examples), examples["label"].to_numpy(), encoder, folder, _head_settings(model))
         case Lsa():
-            return _train_lsa(model, examples, folder, language, base)
+            return _train_lsa(model, examples, folder, language, base, gold)
     return None
 
 
@@ -116,19 +143,20 @@ def _head_settings(model: Head) -> HeadSettings:
     return HeadSettings(**model.model_dump(exclude={"kind", "encoder"}))
 
 
-def _train_lsa(model: Lsa, examples: pl.DataFrame, folder: Path, language: str, base: str) -> Numbers:
+def _train_lsa(model: Lsa, examples: pl.DataFrame, folder: Path, language: str, base: str, gold: Gold) -> Numbers:
     asked = model.model_dump(exclude={"kind", "unlabelled", "lexicon"})
     settings = LsaSettings(**asked, lexicon=TEACHING if model.lexicon else None)
     labels, sources = examples["label"].to_numpy().astype(float), examples["source"].to_list()
-    more = _unlabelled(model, language, base)
+    more = _unlabelled(model, language, base, gold)
     return train_lsa(_texts(examples), labels, folder, settings, sources, more).held_out
 
 
-def _unlabelled(model: Lsa, language: str, base: str) -> Iterator[pa.LargeStringArray]:
+def _unlabelled(model: Lsa, language: str, base: str, gold: Gold) -> Iterator[pa.LargeStringArray]:
     identifier = LanguageIdentifier() if language else None
     for item in model.unlabelled:
         for path in document_files(item, base):
-            for batch in read_documents(item, path, WHOLE, identifier):
+            for read in read_documents(item, path, WHOLE, identifier):
+                batch = gold.left_out(read)
                 yield _texts(batch.filter(pl.col("language") == language) if language else batch)
 
 
@@ -156,6 +184,7 @@ def out_of_fold(
     folds: npt.NDArray[np.int64],
     folder: Path,
     base: str = "/",
+    gold: Gold = NO_GOLD,
 ) -> Numbers:
     """Scores of documents by models that were trained without their fold, shape (n,).
 
@@ -168,6 +197,7 @@ def out_of_fold(
         folds: the fold of each, shape (n,).
         folder: to train in; it is gone afterwards.
         base: where the model's relative paths start.
+        gold: as for `train`.
     """
     if isinstance(model, Head) and model.frozen:
         return _heads_out_of_fold(model, languages, examples, folds, base)
@@ -177,7 +207,7 @@ def out_of_fold(
         rest = examples.filter(pl.Series(~mine))
         fitting = [language for language in languages if _is_enough(rest.filter(pl.col("language") == language))]
         if fitting or (not languages and _is_enough(rest)):
-            train(model, fitting, rest, folder, base)
+            train(model, fitting, rest, folder, base, gold)
             scores[mine] = scores_of(folder, examples.filter(pl.Series(mine)))
     shutil.rmtree(folder, ignore_errors=True)
     return scores

@@ -14,7 +14,7 @@ from classifiers.scorer import Scorer
 from manifests.engine import Engine, Workers, open_engine
 from manifests.errors import RequestError
 from manifests.schema_classifier import ClassifierManifest
-from tests.classifiers.toy import COLUMNS, lay_out
+from tests.classifiers.toy import COLUMNS, corpus, lay_out
 
 pytest.importorskip("fasttext")
 
@@ -185,3 +185,67 @@ def test_another_corpus_begins_anew(folder: Path, asked: dict[str, Any]) -> None
     kept = (folder / "anew/rounds/00/round.json").stat().st_mtime_ns
     run(folder, {**asked, "stop": {"rounds": 1}, "documents": [{"path": "pool/a.parquet", **COLUMNS}]}, "anew")
     assert (folder / "anew/rounds/00/round.json").stat().st_mtime_ns != kept
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"stop": {"rounds": 1, "precision": 0.5}}, {"known_labels": {"path": "others.parquet"}}],
+    ids=["precision", "labels"],
+)
+def test_what_rounds_say_is_of_this_manifest(folder: Path, asked: dict[str, Any], changed: dict[str, Any]) -> None:
+    known = pl.read_parquet(folder / "known.parquet")
+    known.write_parquet(folder / "others.parquet")
+    before = {**asked, "stop": {"rounds": 1}, **({} if "stop" in changed else changed)}
+    run(folder, before, "said")
+    known.with_columns(score=5 - pl.col("score")).write_parquet(folder / "others.parquet")
+    found = run(folder, {**before, **changed}, "said")
+    fresh = run(folder, {**before, **changed}, "said-afresh")
+    shutil.rmtree(folder / "said-afresh")
+    assert found.rounds == fresh.rounds
+    assert found.labelled.equals(fresh.labelled)
+
+
+def test_unlabelled_files_that_change_begin_anew(folder: Path, asked: dict[str, Any]) -> None:
+    corpus(40, 7).write_parquet(folder / "more.parquet")
+    lsa = {"kind": "lsa", "n_tokens": 100, "dimensions": 3, "unlabelled": [{"path": "more.parquet"}]}
+    alone = {**asked, "documents": [], "model": lsa, "stop": {"rounds": 0}}
+    run(folder, alone, "lsa")
+    kept = (folder / "lsa/rounds/00/round.json").stat().st_mtime_ns
+    run(folder, alone, "lsa")
+    assert (folder / "lsa/rounds/00/round.json").stat().st_mtime_ns == kept
+    corpus(50, 8).write_parquet(folder / "more.parquet")
+    run(folder, alone, "lsa")
+    assert (folder / "lsa/rounds/00/round.json").stat().st_mtime_ns != kept
+
+
+def test_no_words_are_learnt_from_gold(folder: Path, asked: dict[str, Any]) -> None:
+    """Not even where gold lies among unlabelled texts, longer than what is judged."""
+    more, gold = corpus(40, 9), pl.read_parquet(folder / "gold.parquet")
+    cut = gold.with_columns(text=pl.col("text").str.pad_end(60, ".") + pl.lit(" and what follows"))
+    more.write_parquet(folder / "without.parquet")
+    pl.concat([more, cut]).write_parquet(folder / "with.parquet")
+    cut.write_parquet(folder / "cut.parquet")
+    alone = {**asked, "documents": [], "stop": {"rounds": 0}, "max_chars": 60}
+    alone["gold"] = [{"path": "cut.parquet", **COLUMNS}]
+    for name in ("with", "without"):
+        lsa = {"kind": "lsa", "n_tokens": 100, "dimensions": 3, "unlabelled": [{"path": f"{name}.parquet"}]}
+        run(folder, {**alone, "model": lsa}, f"lsa-{name}")
+    assert files(folder / "lsa-with/model") == files(folder / "lsa-without/model")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"positive_from": 6}, "positive_from: 6: none of the 200 labels of gold reach it; they run from 0 to 5"),
+        ({"positive_from": 0}, "positive_from: 0: all of the 200 labels of gold reach it"),
+        ({"gold": [{"path": "seeds.parquet"}]}, "seeds: all of their texts are in `gold` too"),
+        ({"documents": [{"path": "pool", "source": "site"}]}, r"a\.parquet: has no column 'site'"),
+        ({"documents": [{"path": "pool", "where": "nix > 3"}]}, r"a\.parquet: has no column 'nix'"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_trained(
+    folder: Path, asked: dict[str, Any], changed: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "train", None)
+    with pytest.raises(RequestError, match=message):
+        run(folder, {**asked, **changed}, "wrong")
