@@ -25,6 +25,7 @@ DOCUMENT = {
     "language": pl.String,
 }
 EXAMPLE = {**DOCUMENT, "label": pl.Float64}
+LABEL_MAX = 1_000_000
 
 
 def document_files(documents: Documents, base: str) -> list[str]:
@@ -62,7 +63,7 @@ def read_examples(
     for item in labelled:
         for path in document_files(item, base):
             for frame in _frames(item, path, [item.label]):
-                labels = _labels(frame[item.label], item, path)
+                labels = _checked(_labels(frame[item.label], item, path), item, path)
                 documents = _documents(frame.with_columns(labels.alias("label")), item, path, max_chars, identifier)
                 found.append(documents.filter(pl.col("label").is_not_null()).select(*EXAMPLE))
     examples = pl.concat(found).unique("digest", keep="first", maintain_order=True)
@@ -121,6 +122,19 @@ def text_digests(texts: pl.Series) -> pl.Series:
 def _column(name: str | None, otherwise: str | None) -> pl.Expr:
     given = pl.lit(otherwise, pl.String)
     return given if name is None else pl.col(name).cast(pl.String).fill_null(given)
+
+
+def _checked(labels: pl.Series, item: Labelled, path: str) -> pl.Series:
+    """Labels that can be added up.
+
+    Raises:
+        RequestError: names one that is infinite, or beyond LABEL_MAX.
+    """
+    wrong = labels.filter(labels.abs() > LABEL_MAX)
+    if len(wrong):
+        limits = f"from -{LABEL_MAX:,} to {LABEL_MAX:,}"
+        raise RequestError(f"{path}: {item.label!r} holds {wrong[0]:g}; a label is a number {limits}")
+    return labels
 
 
 def _labels(column: pl.Series, item: Labelled, path: str) -> pl.Series:

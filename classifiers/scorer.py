@@ -125,6 +125,8 @@ def _scores(score: pa.Array, is_ordinal: bool) -> Scores:
 def _card(path: Path, label: str | None) -> Card:
     if path.is_dir():
         return read_card(path)
+    if not path.exists():
+        raise RequestError(f"{path}: does not exist; models that come with Onggi: {', '.join(shipped_models())}")
     if label is None:
         raise RequestError(
             f"{path}: is no folder with a {CARD}; of a plain fastText file say which label counts: --label hq"

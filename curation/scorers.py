@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from manifests.errors import RequestError
 from manifests.schema import Score
 from manifests.store import resolve
 
@@ -36,7 +37,10 @@ def scorer(score: Score) -> "Scorer":
         RequestError: there is no such model, or it cannot be read.
     """
     path = Path(model_path(score.model))
-    return _loaded(path, score.label, _stamp(path))
+    try:
+        return _loaded(path, score.label, _stamp(path))
+    except RequestError as error:
+        raise RequestError(f"measure.scores: {score.name}: {error}") from error
 
 
 @lru_cache(8)

@@ -61,3 +61,10 @@ def test_where_leaves_rows_out(path: str) -> None:
 def test_a_text_that_is_none(path: str) -> None:
     with pytest.raises(RequestError, match=r"web\.parquet: the column 'score' holds Float64; expected text"):
         list(read_documents(Documents(path=path, text="score"), path, 100, None))
+
+
+@pytest.mark.parametrize("label", [1e308, -2e6, float("inf")])
+def test_labels_that_cannot_be_added_up(tmp_path: Path, label: float) -> None:
+    pl.DataFrame({"text": ["a", "b"], "score": [1.0, label]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(RequestError, match=r"a\.parquet: 'score' holds \S+; a label is a number from -1,000,000 to"):
+        read_examples([Labelled(path="a.parquet")], str(tmp_path), 100, None)

@@ -86,10 +86,9 @@ def test_a_folder_that_is_no_classifier(folder: Path, tmp_path: Path, card: dict
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"holds no classifier\.json"):
         Scorer(tmp_path)
+    (tmp_path / "model.bin").write_bytes(b"")
     with pytest.raises(RequestError, match="say which label counts: --label hq"):
         Scorer(tmp_path / "model.bin")
-    with pytest.raises(RequestError, match="no such file"):
-        Scorer(tmp_path / "model.bin", label="x")
     (tmp_path / CARD).write_text("{")
     with pytest.raises(RequestError, match=r"classifier\.json: cannot be read"):
         Scorer(tmp_path)
@@ -112,3 +111,9 @@ def test_the_language_picks_the_model(folder: Path, tmp_path: Path) -> None:
     write_card(tmp_path / "ko", LanguagesCard(models={"ko": "ko"}))
     with pytest.raises(RequestError, match="cannot be one of languages itself"):
         Scorer(tmp_path)
+
+
+def test_a_model_that_is_not_there_is_answered_with_what_is(tmp_path: Path) -> None:
+    for label in (None, "hq"):
+        with pytest.raises(RequestError, match=r"nix: does not exist; models that come with Onggi: edu"):
+            Scorer(tmp_path / "nix", label)

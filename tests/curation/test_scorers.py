@@ -52,5 +52,5 @@ def test_names_and_paths(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert model_path("edu") == str(models / "edu")
     assert resolved_model("edu", str(models)) == str(models / "edu") == model_path(str(models / "edu"))
     assert resolved_model("m/edu", "/nowhere") == "/nowhere/m/edu" == model_path("/nowhere/m/edu")
-    with pytest.raises(RequestError, match="/nowhere/m/edu"):
+    with pytest.raises(RequestError, match=r"^measure\.scores: edu: /nowhere/m/edu: does not exist"):
         scorer(Score(name="edu", model="/nowhere/m/edu"))
