@@ -28,7 +28,7 @@ RESULT = Path(__file__).parent / "results" / "edu_loop.md"
 SEEDS = (1, 2, 3)
 N_SEED_LABELS, N_SEED_POSITIVES = 100, 5
 GOLD_FRAC, BUDGET_FRAC = 0.25, 0.25
-N_ROUNDS = 8
+N_ROUNDS = 14
 MODEL = {"kind": "fasttext", "dim": 16, "epoch": 60, "lr": 0.5, "bucket": 50_000}
 COLUMNS = {"id": "id", "source": "source", "language": "lang"}
 VALUES = {"edu": 1.0, "reference": 0.0, "not_edu": 0.0}
@@ -72,7 +72,7 @@ def rounds(folder: Path, name: str, per_round: int, shares: dict[str, float] | N
 FILES = ("seeds", "gold", "pool")
 ARMS: dict[str, dict[str, float] | None] = {
     "all labels": None,
-    "loop": {"top": 0.2, "uncertain": 0.6, "random": 0.2},
+    "loop": {"top": 0.1, "uncertain": 0.8, "random": 0.1},
     "random": {"top": 0.0, "uncertain": 0.0, "random": 1.0},
 }
 

@@ -2,7 +2,7 @@
 
 The corpus is gone through file by file in batches, and of each file only the best few are held: the number of
 candidates bounds the memory, not the size of the corpus. No stratum, that is documents of one source and of about one
-length, gives more than twice its share, so that no single site fills a round.
+length, gives more than a few times its share, so that no single site fills a round.
 """
 
 from collections import Counter
@@ -23,8 +23,9 @@ from manifests.schema_classifier import Candidates, Documents
 
 LENGTHS = (0, 200, 800)
 """Characters from which on a text is short, middling or long."""
-SHARE_MAX = 2
-"""Of a stratum, in shares: what it would give if all gave the same."""
+SHARE_MAX = 6
+"""Of a stratum, in shares: what it would give if all gave the same. Doubt lies in few strata: at 2 shares the loop of
+benchmarks/edu_loop.py learnt less from as many labels."""
 
 Why = Literal["top", "uncertain", "random"]
 REASONS: tuple[Why, ...] = ("top", "uncertain", "random")
@@ -76,8 +77,8 @@ class Survey:
         self.n_docs += other.n_docs
         self.n_unscored += other.n_unscored
         self.n_by_stratum.update(other.n_by_stratum)
-        for why, wanted in zip(REASONS, task.wanted, strict=True):
-            self.best[why] = _best(pl.concat([self.best[why], other.best[why]]), why, wanted, task.threshold, self)
+        for why in REASONS:
+            self.best[why] = _best(pl.concat([self.best[why], other.best[why]]), why, task, len(self.n_by_stratum))
 
 
 def survey_file(task: SurveyTask) -> Survey:
@@ -123,15 +124,23 @@ def _draws(digests: pl.Series, seed: int) -> list[int]:
     return [xxhash.xxh3_64_intdigest(digest.encode(), seed=seed) for digest in digests]
 
 
-def _best(frame: pl.DataFrame, why: Why, wanted: int, threshold: float, survey: Survey) -> pl.DataFrame:
-    """The rows that may still be picked: in their order, of no stratum more than its share.
+def _best(frame: pl.DataFrame, why: Why, task: SurveyTask, n_strata: int) -> pl.DataFrame:
+    """The rows that `pick` may still take for a reason: the first of each stratum, in the reason's order.
 
-    Twice as many as are wanted, since a document that another reason took is passed over.
+    Other reasons may take as many of a stratum before, so all caps together bound it; the whole is bounded so that
+    the reason's own cap can still be filled.
     """
-    cap = SHARE_MAX * max(1, ceil(SHARE_MAX * wanted / max(len(survey.n_by_stratum), 1)))
-    ordered = frame.sort(_order(why, threshold), "digest").unique("digest", keep="first", maintain_order=True)
-    within = ordered.filter(pl.int_range(pl.len()).over("stratum") < cap)
-    return within.head(SHARE_MAX * 3 * wanted)
+    caps, n_wanted = _caps(task.wanted, n_strata), sum(task.wanted)
+    if not (cap := caps[why]):
+        return frame.clear()
+    ordered = frame.sort(_order(why, task.threshold), "digest").unique("digest", keep="first", maintain_order=True)
+    within = ordered.filter(pl.int_range(pl.len()).over("stratum") < sum(caps.values()))
+    return within.head(n_wanted + ceil(n_wanted * sum(caps.values()) / cap))
+
+
+def _caps(wanted: tuple[int, int, int], n_strata: int) -> dict[Why, int]:
+    """How many rows of a stratum each reason may take."""
+    return {why: ceil(SHARE_MAX * n / max(n_strata, 1)) for why, n in zip(REASONS, wanted, strict=True)}
 
 
 def _order(why: Why, threshold: float) -> pl.Expr:
@@ -155,13 +164,13 @@ def pick(survey: Survey, wanted: tuple[int, int, int]) -> pl.DataFrame:
     What one reason cannot give, since strata are capped or the corpus is small, the next one does.
     """
     picked, owed, taken = [], 0, set[str]()
+    caps = _caps(wanted, len(survey.n_by_stratum))
     for why, n_wanted in zip(REASONS, wanted, strict=True):
-        n_open, cap = n_wanted + owed, max(1, ceil(SHARE_MAX * n_wanted / max(len(survey.n_by_stratum), 1)))
         rows = survey.best[why].filter(~pl.col("digest").is_in(list(taken)))
         if why != "random":
-            rows = rows.filter(pl.int_range(pl.len()).over("stratum") < cap)
-        rows = rows.head(n_open)
+            rows = rows.filter(pl.int_range(pl.len()).over("stratum") < caps[why])
+        rows = rows.head(n_wanted + owed)
         taken.update(rows["digest"])
-        owed = n_open - rows.height
+        owed += n_wanted - rows.height
         picked.append(rows.with_columns(pl.lit(why).alias("why")))
     return pl.concat(picked)

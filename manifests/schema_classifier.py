@@ -116,15 +116,15 @@ class Head(Model):
 
 
 class Candidates(Model):
-    """Which documents are labelled in a round; none of a stratum (source and length) more than twice its share."""
+    """Which documents are labelled in a round; of a stratum (source and length) no more than six times its share."""
 
     per_round: int = Field(200, ge=1)
     """How many."""
-    top: float = Field(0.2, ge=0, le=1)
+    top: float = Field(0.1, ge=0, le=1)
     """Share that has the highest scores: where positives are rare, these are where more of them are."""
-    uncertain: float = Field(0.6, ge=0, le=1)
+    uncertain: float = Field(0.8, ge=0, le=1)
     """Share that lies nearest to the threshold which parts the labels best, out of fold."""
-    random: float = Field(0.2, ge=0, le=1)
+    random: float = Field(0.1, ge=0, le=1)
     """Share that is drawn from all, so that what the model does not know is heard of."""
 
     @model_validator(mode="after")

@@ -62,10 +62,10 @@ def test_rounds_add_labels_and_the_best_is_the_model(folder: Path, asked: dict[s
     )
     labels = pl.read_parquet(folder / "out/labels.parquet")
     assert labels["origin"].value_counts().sort("origin").rows() == [
-        ("random", 16),
+        ("random", 8),
         ("seed", 60),
-        ("top", 16),
-        ("uncertain", 48),
+        ("top", 8),
+        ("uncertain", 64),
     ]
     assert labels["round"].max() == 2
 

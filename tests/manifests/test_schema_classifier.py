@@ -52,7 +52,7 @@ def test_a_whole_manifest(tmp_path: Path) -> None:
         ("dim: 8", "dim: 0", "7: model.dim: found `0`; expected a whole number, at least 1"),
         ("dim: 8", "minn: 4", "minn is 4; it must be at most maxn, 0"),
         ("output: out", "output: out\nknown_labels: {path: x}", "name either `teacher` or `known_labels`, not both"),
-        ("output: out", "output: out\ncandidates: {top: 1}", "add up to 1.8"),
+        ("output: out", "output: out\ncandidates: {top: 1}", "add up to 1.9"),
         ("output: out", "output: out\nlanguages: [korean!]", "languages[0]: found `korean!`"),
         ("output: out", "output: out\nstop: {precision: 90}", "stop.precision: found `90`"),
         (
