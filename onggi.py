@@ -360,6 +360,11 @@ def tune(
     question = prepare(folder, find_target(folder, rule or there[0].name), n, seed)
     log = log_of(folder, question.target.name)
     given = read_answers(Path(answers)) if answers else log.answers
+    if answers and given and not any(document.key in given for document in question.documents):
+        raise RequestError(
+            f"{answers}: none of its {len(given):,} answers is about a document that is asked for; give the --rule, "
+            "--n and --seed that they were asked with"
+        )
     if not answers and not as_json:
         n_asked = len(question.documents)
         ask(question.documents, log, partial(_show_document, n=n_asked, n_chars=chars), _answer)

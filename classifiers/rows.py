@@ -1,8 +1,11 @@
 """Rows of Parquet and JSONL files (.gz, .zst) in bounded batches, with the columns that are asked for."""
 
+import contextlib
 import gzip
 import io
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, BinaryIO
 
 import fsspec
@@ -16,6 +19,8 @@ from manifests.errors import RequestError, RunError
 
 ENDINGS = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".ndjson.gz", ".ndjson.zst")
 ROWS_AT_ONCE = 4096
+ZSTD_WINDOW_BYTES = 1 << 31
+"""The largest window that a file may ask for (`zstd --long=31`)."""
 PARQUET, GZIP, ZSTD = b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
@@ -78,11 +83,11 @@ def json_rows(file: BinaryIO, path: str) -> Iterator[Rows]:
     """(their numbers, themselves, their objects) of each batch of lines that are not blank.
 
     Raises:
-        RunError: a line is no JSON object.
+        RunError: a line is no JSON object, or the file cannot be decompressed to its end.
     """
     numbers, written, rows = list[int](), list[bytes](), list[dict[str, Any]]()
-    with decoded(file) as lines:
-        for number, line in enumerate(lines, 1):
+    with decoded(file) as content:
+        for number, line in enumerate(_lines(content, path), 1):
             if not line.strip():
                 continue
             try:
@@ -101,6 +106,13 @@ def json_rows(file: BinaryIO, path: str) -> Iterator[Rows]:
         yield numbers, written, rows
 
 
+def _lines(content: Iterable[bytes], path: str) -> Iterator[bytes]:
+    try:
+        yield from content
+    except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
+        raise RunError(f"{path}: is cut off or damaged: {error}") from error
+
+
 def compression(file: BinaryIO) -> bytes:
     """How a file is compressed: GZIP, ZSTD or b"", by its first bytes."""
     start = file.read(4)
@@ -109,10 +121,39 @@ def compression(file: BinaryIO) -> bytes:
 
 
 def decoded(file: BinaryIO) -> Any:
-    """The file's content, decompressed where it has to be."""
+    """The file's lines, decompressed where they have to be."""
     match compression(file):
         case magic if magic == GZIP:
             return gzip.open(file, "rb")
         case magic if magic == ZSTD:
-            return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
+            return contextlib.closing(_joined(_zstd_pieces(file)))
     return io.BufferedReader(file)
+
+
+def _zstd_pieces(file: BinaryIO) -> Iterator[bytes]:
+    """What the frames of a file hold; a stream reader would take a frame that is cut off for whole.
+
+    Raises:
+        EOFError: the last frame is cut off.
+    """
+    frame = None
+    for read in iter(partial(file.read, 1 << 17), b""):
+        chunk = read
+        while chunk:
+            frame = frame or zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES).decompressobj()
+            yield frame.decompress(chunk)
+            chunk, frame = (frame.unused_data, None) if frame.eof else (b"", frame)
+    if frame:
+        raise EOFError("its last zstd frame has no end")
+
+
+def _joined(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of pieces of a file, without their ends."""
+    parts = list[bytes]()
+    for piece in pieces:
+        *ended, last = piece.split(b"\n")
+        for line in ended:
+            yield b"".join([*parts, line])
+            parts = []
+        parts.append(last)
+    yield b"".join(parts)

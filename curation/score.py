@@ -254,7 +254,7 @@ def _check_rows(task: ScoreTask, numbers: Sequence[int], rows: Sequence[dict[str
 
 def _encoded(out: BinaryIO, compressed: bytes) -> Any:
     if compressed == GZIP:
-        return gzip.GzipFile(fileobj=out, mode="wb", mtime=0)
+        return gzip.GzipFile("", fileobj=out, mode="wb", mtime=0)  # nor the name of the file aside
     if compressed == ZSTD:
         return zstandard.ZstdCompressor().stream_writer(out, closefd=False)
     return contextlib.nullcontext(out)

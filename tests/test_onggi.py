@@ -205,6 +205,10 @@ def test_a_threshold_is_tuned_from_lines(run, tmp_path: Path, monkeypatch: pytes
     assert f"onggi decide {out} --set language=" in found
     command = found.strip().splitlines()[-1].split()[1:]
     assert run(*command, "--output", str(tmp_path / "again"))[0] == 0
+    answers.write_text('{"id": "nobody", "answer": "keep"}\n')
+    code, _, err = run("tune", out, "--answers", str(answers))
+    assert code == 2
+    assert "none of its 1 answers is about a document that is asked for" in " ".join(err.split())
     code, _, err = run("tune", out, "--rule", "langage")
     assert code == 2
     assert "there are: language" in err

@@ -145,6 +145,26 @@ def test_lines_stay_as_they_are_to_the_byte(tmp_path: Path, edu: Model) -> None:
     assert [json.loads(line)["edu_score"] is None for line in written] == [False, False, True]
 
 
+@pytest.mark.parametrize("name", ["c.jsonl.gz", "d.jsonl.zst"])
+def test_files_that_are_cut_off_are_not_taken_for_whole(tmp_path: Path, edu: Model, name: str) -> None:
+    write_inputs(tmp_path / "in")
+    content = (tmp_path / "in" / name).read_bytes()
+    for n_bytes in (20, len(content) // 2, len(content) - 1):
+        (tmp_path / name).write_bytes(content[:n_bytes])
+        with pytest.raises(RunError, match=f"{name}"):
+            score_files([str(tmp_path / name)], str(tmp_path / "out"), [edu])
+    assert not (tmp_path / "out" / name).exists()
+
+
+def test_compressed_files_are_the_same_bytes_each_time(tmp_path: Path, edu: Model) -> None:
+    write_inputs(tmp_path / "in")
+    inputs = [str(tmp_path / "in" / name) for name in ("c.jsonl.gz", "d.jsonl.zst")]
+    for out in ("one", "two"):
+        score_files(inputs, str(tmp_path / out), [edu])
+    for name in ("c.jsonl.gz", "d.jsonl.zst"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
 def test_inputs_are_not_replaced(tmp_path: Path, edu: Model) -> None:
     write_inputs(tmp_path / "in")
     (tmp_path / "link").symlink_to(tmp_path / "in")
