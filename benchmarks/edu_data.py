@@ -14,6 +14,8 @@ import polars as pl
 import pyarrow as pa
 
 WINDOWS = Path(__file__).parent / "data" / "edu_windows" / "windows.parquet"
+UNSEEN = WINDOWS.with_name("unseen.parquet")
+"""Of sources that were gathered after the model was made."""
 N_UNLABELLED = 1_000
 """Documents of each source at most, the first by id, which is a hash."""
 SITES = {

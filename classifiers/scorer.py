@@ -14,10 +14,12 @@ import pyarrow.compute as pc
 import xxhash
 
 from classifiers.cards import CARD, Card, FastTextCard, HeadCard, LanguagesCard, LsaCard, read_card
+from classifiers.code import SCORING_CODE
 from classifiers.fasttext_score import FastTextScore
 from classifiers.head_score import HeadScore
 from classifiers.language import LanguageIdentifier
 from classifiers.lsa_score import LsaScore
+from manifests.code import code_digest
 from manifests.errors import RequestError
 
 MIN_SCORE, MAX_SCORE = 0, 5
@@ -72,7 +74,8 @@ class Scorer:
         self._identifier = LanguageIdentifier() if self.by_language else None
         digests = {language: model.digest for language, model in self._models.items()}
         how = self._identifier.fingerprint if self._identifier else ""
-        self.fingerprint = xxhash.xxh3_64_hexdigest(f"{card.model_dump_json()} {digests} {how}".encode())
+        depends = f"{card.model_dump_json()} {digests} {how} {code_digest(*SCORING_CODE)}"
+        self.fingerprint = xxhash.xxh3_64_hexdigest(depends.encode())
         """Changes when scores may."""
 
     @property
@@ -90,14 +93,23 @@ class Scorer:
 
         Args:
             texts: shape (n,).
-            languages: of the texts (BCP 47), where they are known; else they are identified if the model needs them.
+            languages: of the texts (BCP 47), where they are known; where not, and where null, they are identified if
+                the model needs them.
         """
         if not self.by_language:
             return _scores(self._models[""].score(texts), self._models[""].is_ordinal)
-        assert self._identifier
         if languages is None:
-            languages = self._identifier.identify(texts).language
-        return _by_language(self._models, texts, languages)
+            languages = pa.nulls(len(texts), pa.string())
+        return _by_language(self._models, texts, self._identified(texts, languages.cast(pa.string())))
+
+    def _identified(self, texts: pa.LargeStringArray, languages: pa.Array) -> pa.Array:
+        """The languages, with those that are null identified."""
+        assert self._identifier
+        if not languages.null_count:
+            return languages
+        unknown = pc.is_null(languages)
+        found = self._identifier.identify(texts.filter(unknown)).language
+        return pc.replace_with_mask(languages, unknown, found)
 
 
 def _by_language(models: Mapping[str, ScoringModel], texts: pa.LargeStringArray, languages: pa.Array) -> Scores:

@@ -223,8 +223,8 @@ def _score_jsonl(task: ScoreTask, file: BinaryIO, out: BinaryIO) -> Scored:
                 _check_columns(task, list(rows[0]))
             _check_rows(task, numbers, rows)
             texts = pa.array([row.get(task.text) for row in rows], pa.large_string())
-            languages = [row.get(LANGUAGE) for row in rows]
-            known = pa.array(languages, pa.string()) if all(isinstance(found, str) for found in languages) else None
+            languages = [found if isinstance(found := row.get(LANGUAGE), str) else None for row in rows]
+            known = pa.array(languages, pa.string())
             scores = [_scorer(model).score(texts, known) for model in task.models]
             written.write(b"".join(_with_scores(lines, rows, dict(zip(names, _arrays(scores), strict=True)))))
             total = _added(total, texts, scores)

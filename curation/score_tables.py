@@ -14,7 +14,6 @@ import xxhash
 
 from curation.scorers import scorer
 from curation.shards import model_digest
-from manifests.code import code_digest
 from manifests.schema import CorpusManifest, Score
 from manifests.store import Folder, KeyRange
 
@@ -93,7 +92,7 @@ def score_table(score: Score, manifest: CorpusManifest) -> ScoreTable:
     """
     model, language = scorer(score), manifest.measure.language
     judged_by = [language.model_dump(), model_digest(language.model)] if model.by_language and language else []
-    depends = orjson.dumps([model.fingerprint, code_digest("classifiers/*.py"), judged_by])
+    depends = orjson.dumps([model.fingerprint, judged_by])
     return ScoreTable(score, f"{score.name}-{xxhash.xxh3_64_hexdigest(depends)}")
 
 

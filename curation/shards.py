@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 
+from classifiers.code import LANGUAGE_CODE
 from curation.read import Batch, Split, read_split
 from curation.scorers import model_digests
 from curation.signals import SIGNALS_VERSION
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from curation.measure import Measurer  # loads all that measuring takes, which a decision does not need
 
 MEASURE_CODE = (
-    "classifiers/*.py",
+    *LANGUAGE_CODE,
     "classifiers/models/*",
     "curation/charset.py",
     "curation/datatrove_bridge.py",

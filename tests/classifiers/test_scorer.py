@@ -1,6 +1,7 @@
 """Scores of a model on disk, against fastText itself."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pyarrow as pa
 import pytest
 
 from classifiers.cards import CARD, FastTextCard, LanguagesCard, write_card
+from classifiers.code import LANGUAGE_CODE, SCORING_CODE
 from classifiers.fasttext_train import FastTextSettings, train_fasttext
 from classifiers.scorer import Scorer
 from manifests.errors import RequestError
+from manifests.house import HOME
 
 fasttext = pytest.importorskip("fasttext")
 TEXTS = pa.array(
@@ -103,8 +106,8 @@ def test_the_language_picks_the_model(folder: Path, tmp_path: Path) -> None:
     found = Scorer(tmp_path).score(texts, pa.array(["ko", "en", "ja", "ko", None]))
     plain = Scorer(folder).score(texts).score.to_pylist()
     assert found.score.to_pylist()[:2] == [plain[0], pytest.approx(5 - plain[1], abs=0.3)]
-    assert found.score.to_pylist()[2:] == [None, None, None]
-    assert found.int_score.to_pylist()[2:] == [None, None, None]
+    assert found.score.to_pylist()[2:] == [None, None, plain[4]]  # a language that is not given is identified
+    assert found.int_score.to_pylist()[2:4] == [None, None]
     identified = Scorer(tmp_path).score(texts).score.to_pylist()
     assert identified == [plain[0], plain[1], plain[2], None, plain[4]]
     assert Scorer(tmp_path).languages == ["en", "ko"]
@@ -117,3 +120,17 @@ def test_a_model_that_is_not_there_is_answered_with_what_is(tmp_path: Path) -> N
     for label in (None, "hq"):
         with pytest.raises(RequestError, match=r"nix: does not exist; models that come with Onggi: edu"):
             Scorer(tmp_path / "nix", label)
+
+
+@pytest.mark.parametrize(("module", "covered"), [("scorer", SCORING_CODE), ("language", LANGUAGE_CODE)])
+def test_all_code_is_covered_that_scores_and_languages_depend_on(module: str, covered: tuple[str, ...]) -> None:
+    seen, left = set[str](), [module]
+    while left:
+        name = left.pop()
+        if name not in seen:
+            seen.add(name)
+            source = (HOME / f"classifiers/{name}.py").read_text("utf-8")
+            left += re.findall(r"from classifiers\.(?!code )(\w+) import", source)
+    files = {path.stem for pattern in covered for path in HOME.glob(pattern)}
+    assert seen <= files
+    assert len(seen) > 5
