@@ -1,6 +1,6 @@
 """How fast `onggi score` is on one core, beside fastText's own `predict` and datatrove's fastText filter.
 
-    python benchmarks/score.py [--model models/edu] [--mb 100] [--runs 3] [--write]
+    python benchmarks/score.py [--model models/edu] [--mb 300] [--runs 3] [--write]
 
 All score the same documents of `data/text`, Korean and English, with the same model, in the same run, in turn, bound
 to one core: the library in a Python loop (line breaks as spaces, all labels), `FastTextClassifierFilter` as it
@@ -9,8 +9,9 @@ its own from start to end, which reads Parquet and writes it with two more colum
 processor time is what others on a shared machine change least. Without --model one is trained here on the judged
 windows of `data/edu`: dim 16, word pairs, all else as fastText has it.
 
-Of a model per language (the card `languages`) the peers get the right model of each document for nothing, while Onggi
-identifies languages, unless --known-language gives it the column too.
+The `edu` model that ships is of another kind, which the peers cannot run; its speed stands beside theirs. Of a model
+per language (the card `languages`), as it is too, the peers get the right model of each document for nothing, while
+Onggi identifies languages, unless --known-language gives it the column too.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from sample_text import SEED, markdown, publish, texts_of
 
 from classifiers.cards import FastTextCard, LanguagesCard, read_card, write_card
 from classifiers.fasttext_train import FastTextSettings, train_fasttext
-from classifiers.scorer import Scorer
+from classifiers.scorer import SHIPPED, Scorer
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS_AT_ONCE = 4096
@@ -68,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data")
     parser.add_argument("--model", type=Path, help="folder of a classifier; without it one is trained")
-    parser.add_argument("--mb", type=float, default=100)
+    parser.add_argument("--mb", type=float, default=300)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--core", type=int, default=0)
     parser.add_argument("--known-language", action="store_true", help="give the scorer the column `language`")
@@ -109,13 +110,17 @@ def train(data: Path, folder: Path) -> Path:
 def measure(model: Path, corpus: Corpus, folder: Path, n_runs: int, known_language: bool) -> str:
     inputs = write_inputs(corpus, folder / "in", known_language)
     scorer, peers = Scorer(model), Peers(model, corpus, folder / "cache")
-    scorer.score(corpus.texts.slice(0, 100))  # compiles
+    shipped = Scorer(SHIPPED / "edu")
+    for one in (scorer, shipped):
+        one.score(corpus.texts.slice(0, 100))  # compiles
     languages = corpus.languages if known_language else None
     contenders: dict[str, Callable[[], Time]] = {
         "fastText `predict`, Python loop": lambda: timed(peers.library),
         "datatrove `FastTextClassifierFilter`": lambda: timed(peers.datatrove),
         "`Scorer.score`": lambda: timed(lambda: score(scorer, corpus.texts, languages)),
         "`onggi score`, start to end": lambda: run_command(model, inputs, folder),
+        "`Scorer.score`, shipped `edu`": lambda: timed(lambda: score(shipped, corpus.texts, languages)),
+        "`onggi score edu`, start to end": lambda: run_command(SHIPPED / "edu", inputs, folder),
     }
     times: dict[str, list[Time]] = {name: [] for name in contenders}
     for _ in range(n_runs):  # in turn, since the speed of a shared machine drifts
