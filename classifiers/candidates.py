@@ -5,7 +5,6 @@ candidates bounds the memory, not the size of the corpus. No stratum, that is do
 length, gives more than a few times its share, so that no single site fills a round.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Literal
@@ -21,8 +20,8 @@ from classifiers.language import LanguageIdentifier
 from classifiers.scorer import Scorer
 from manifests.schema_classifier import Candidates, Documents
 
-LENGTHS = (0, 200, 800)
-"""Characters from which on a text is short, middling or long."""
+LENGTHS = (200, 800)
+"""Characters from which on a text is middling, and long."""
 SHARE_MAX = 6
 """Of a stratum, in shares: what it would give if all gave the same. Doubt lies in few strata: at 2 shares the loop of
 benchmarks/edu_loop.py learnt less from as many labels."""
@@ -65,8 +64,7 @@ class Survey:
 
     histogram: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
     n_docs: int = 0
-    n_unscored: int = 0
-    n_by_stratum: Counter[str] = field(default_factory=Counter)
+    strata: set[str] = field(default_factory=set)
     best: dict[Why, pl.DataFrame] = field(
         default_factory=lambda: {why: pl.DataFrame(schema=CANDIDATE) for why in REASONS}
     )
@@ -75,10 +73,9 @@ class Survey:
         """Take in what was seen of other documents."""
         self.histogram += other.histogram
         self.n_docs += other.n_docs
-        self.n_unscored += other.n_unscored
-        self.n_by_stratum.update(other.n_by_stratum)
+        self.strata |= other.strata
         for why in REASONS:
-            self.best[why] = _best(pl.concat([self.best[why], other.best[why]]), why, task, len(self.n_by_stratum))
+            self.best[why] = _best(pl.concat([self.best[why], other.best[why]]), why, task, len(self.strata))
 
 
 def survey_file(task: SurveyTask) -> Survey:
@@ -103,20 +100,18 @@ def _seen(batch: pl.DataFrame, known: pl.Series, scorer: Scorer, task: SurveyTas
     fresh = fresh.with_columns(
         _stratum().alias("stratum"), pl.Series("draw", _draws(fresh["digest"], task.seed), pl.UInt64)
     ).select(*CANDIDATE)
-    survey = Survey(
+    return Survey(
         np.bincount(bins.clip(0, BINS - 1), minlength=BINS).astype(np.int64),
         scored.height,
-        int((~has_score).sum()),
-        Counter(fresh["stratum"].to_list()),
+        set(fresh["stratum"]),
+        dict.fromkeys(REASONS, fresh),
     )
-    survey.best = dict.fromkeys(REASONS, fresh)
-    return survey
 
 
 def _stratum() -> pl.Expr:
     length = pl.col("text").str.len_chars()
-    size = pl.when(length < LENGTHS[1]).then(pl.lit("short"))
-    sized = size.when(length < LENGTHS[2]).then(pl.lit("middling")).otherwise(pl.lit("long"))
+    size = pl.when(length < LENGTHS[0]).then(pl.lit("short"))
+    sized = size.when(length < LENGTHS[1]).then(pl.lit("middling")).otherwise(pl.lit("long"))
     return pl.concat_str(pl.col("source"), sized, separator=" / ")
 
 
@@ -164,7 +159,7 @@ def pick(survey: Survey, wanted: tuple[int, int, int]) -> pl.DataFrame:
     What one reason cannot give, since strata are capped or the corpus is small, the next one does.
     """
     picked, owed, taken = [], 0, set[str]()
-    caps = _caps(wanted, len(survey.n_by_stratum))
+    caps = _caps(wanted, len(survey.strata))
     for why, n_wanted in zip(REASONS, wanted, strict=True):
         rows = survey.best[why].filter(~pl.col("digest").is_in(list(taken)))
         if why != "random":

@@ -172,8 +172,7 @@ def _whole(examples: pl.DataFrame) -> Numbers:
 
 def scores_of(folder: Path, examples: pl.DataFrame) -> Numbers:
     """Scores of documents by the classifier in a folder, shape (n,); NaN where it finds nothing to judge by."""
-    texts = pa.array(examples["text"], pa.large_string())
-    found = Scorer(folder).score(texts, pa.array(examples["language"], pa.string()))
+    found = Scorer(folder).score(_texts(examples), pa.array(examples["language"], pa.string()))
     return np.array(found.score.to_numpy(zero_copy_only=False), float)
 
 
@@ -257,8 +256,4 @@ def folds_by_source(examples: pl.DataFrame, n_folds: int) -> npt.NDArray[np.int6
     for source, n_docs in sizes.iter_rows():
         fold_of[source] = int(np.argmin(filled))
         filled[fold_of[source]] += n_docs
-    return np.array(list(_each(examples["source"], fold_of)), np.int64)
-
-
-def _each(column: pl.Series, values: dict[str, int]) -> Iterator[int]:
-    return (values[item] for item in column)
+    return np.array([fold_of[source] for source in examples["source"]], np.int64)

@@ -121,12 +121,8 @@ def _record(
         manifest=asked,
         manifest_base=base,
         measured_in="",
-        inputs=[
-            entry for item in (*manifest.seeds, *manifest.gold, *manifest.documents) for entry in _inputs(item, base)
-        ],
-        outputs=[
-            Entry(path="labels.parquet", size_bytes=(path / "labels.parquet").stat().st_size, rows=learnt.n_labels)
-        ],
+        inputs=[entry for item in _documents(manifest) for entry in _inputs(item, base)],
+        outputs=[Entry(path=LABELS, size_bytes=(path / LABELS).stat().st_size, rows=learnt.n_labels)],
         counts={
             "labels": learnt.n_labels,
             "gold": learnt.n_gold,
