@@ -203,6 +203,57 @@ def ledger_schema(*, pii: bool = False) -> pa.Schema:
     return LEDGER.append(pa.field("pii_counts", PII_COUNTS)) if pii else LEDGER
 
 
+def tokens_schema(sequence_length: int) -> pa.Schema:
+    """A token mixture: one row per packed sequence, in the order of training (`sequence` counts from 0).
+
+    What follows the first `n_tokens` ids is padding, excluded from every count and loss. The parallel lists speak of
+    the spans in a sequence, in order: span i holds the ids from `document_starts[i]` to the next start (the last one
+    to `n_tokens`), which are those of document (`document_ids[i]`, `document_copies[i]`) of the source
+    `source_of_span[i]` from its token `document_offsets[i]` on. Where `cross_document` is true, documents may attend
+    to each other; else each attends to itself only.
+    """
+    return pa.schema(
+        [
+            pa.field("sequence", pa.int64(), nullable=False),
+            pa.field("stage", pa.string(), nullable=False),
+            pa.field(
+                "input_ids",
+                pa.list_(pa.field("element", pa.uint32(), nullable=False), sequence_length),
+                nullable=False,
+            ),
+            pa.field("n_tokens", pa.int32(), nullable=False),
+            pa.field("cross_document", pa.bool_(), nullable=False),
+            pa.field("document_starts", _spans(pa.int32()), nullable=False),
+            pa.field("document_ids", _spans(DIGEST), nullable=False),
+            pa.field("document_copies", _spans(pa.int32()), nullable=False),
+            pa.field("document_offsets", _spans(pa.int64()), nullable=False),
+            pa.field("source_of_span", _spans(pa.string()), nullable=False),
+        ]
+    )
+
+
+def _spans(kind: pa.DataType) -> pa.DataType:
+    """A value for each span of a sequence."""
+    return pa.list_(pa.field("element", kind, nullable=False))
+
+
+TOKEN_LEDGER = pa.schema(
+    [
+        pa.field("stage", pa.string(), nullable=False),  # of the manifest, or `validation`
+        pa.field("category", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("epoch", pa.int32(), nullable=False),  # how often the source was gone through before
+        pa.field("id_from", DIGEST, nullable=False),  # lowest and highest id of the documents
+        pa.field("id_to", DIGEST, nullable=False),
+        pa.field("n_documents", pa.int64(), nullable=False),  # that begin here
+        pa.field("n_spans", pa.int64(), nullable=False),  # more, where documents are longer than a sequence
+        pa.field("n_tokens", pa.int64(), nullable=False),
+        pa.field("first_sequence", pa.int64(), nullable=False),  # where they lie, among others
+        pa.field("last_sequence", pa.int64(), nullable=False),
+    ]
+)
+"""What was taken for a mixture: one row per stage, source, pass through it, and range of ids."""
+
 NOT_IN_DIGEST = frozenset({"file", "offset"})
 
 

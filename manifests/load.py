@@ -15,13 +15,18 @@ from manifests.json_schema import Schema, expected, options, resolved, text_expe
 from manifests.overrides import override
 from manifests.schema import CorpusManifest
 from manifests.schema_classifier import ClassifierManifest
+from manifests.schema_mixture import MixtureManifest
 from manifests.yaml_tree import Mistake, Node, parse_tree
 
-Manifest = CorpusManifest | ClassifierManifest
-Kind = TypeVar("Kind", CorpusManifest, ClassifierManifest)
+Manifest = CorpusManifest | ClassifierManifest | MixtureManifest
+Kind = TypeVar("Kind", CorpusManifest, ClassifierManifest, MixtureManifest)
 
-KINDS: Mapping[str, type[Manifest]] = {"corpus": CorpusManifest, "classifier": ClassifierManifest}
-COMMANDS = {"corpus": "onggi curate", "classifier": "onggi classifier"}
+KINDS: Mapping[str, type[Manifest]] = {
+    "corpus": CorpusManifest,
+    "classifier": ClassifierManifest,
+    "mixture": MixtureManifest,
+}
+COMMANDS = {"corpus": "onggi curate", "classifier": "onggi classifier", "mixture": "onggi mix"}
 MANIFEST_BYTES_MAX = 1 << 20
 MISTAKES_SHOWN_MAX = 50
 FOUND_CHARS_MAX = 60
