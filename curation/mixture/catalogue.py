@@ -16,9 +16,10 @@ import polars as pl
 import xxhash
 from numpy.typing import NDArray
 
-from curation.expressions import Expression, parse_expression, repeat_counts
+from curation.expressions import Expression, parse_expression
 from curation.mixture.documents import Slice, column_types, read_columns
 from curation.mixture.licenses import allowed
+from curation.mixture.rehydrate import repeat_counts
 from curation.mixture.token_store import Part, ensure, store_key
 from curation.predicates import Predicate, parse_predicate
 from curation.tokens.tokenizer import Tokenizer, load_tokenizer
@@ -36,7 +37,7 @@ CATALOGUED = np.dtype(
         ("start", "<u8"),  # of its tokens in the part
         ("n_tokens", "<u4"),
         ("copy", "<u4"),  # among equal ids; COUNTED where it is numbered when it is needed
-        ("repeat", "<u2"),  # how often it stands in an epoch
+        ("repeat", "<u4"),  # how often it stands in an epoch
         ("part", "<u2"),  # of the slice
     ]
 )
@@ -52,6 +53,7 @@ CATALOGUE_CODE = (
     "curation/mixture/catalogue.py",
     "curation/mixture/documents.py",
     "curation/mixture/licenses.py",
+    "curation/mixture/rehydrate.py",
     "curation/mixture/token_store.py",
     "curation/predicates.py",
     "curation/tokens/tokenizer.py",
@@ -64,7 +66,7 @@ U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CatalogueTask:
     """A slice of a source to catalogue; pickles to a worker."""
 
@@ -201,7 +203,7 @@ def catalogue(task: CatalogueTask) -> Catalogue:
     parts, available.tokenised_bytes = ensure(
         folder, task.piece, task.source, tokenizer, frame["row"].to_numpy(), task.slice_bytes
     )
-    documents, facts = _located(frame, parts)
+    documents, facts = _located(frame, parts, repeats=task.source.repeat is not None)
     available.left_out["no_text"] += len(frame) - len(documents)
     _count(documents, facts, available)
     with folder.writing(f"{name}.npy") as path, folder.fs.open(path, "wb") as file:
@@ -262,7 +264,7 @@ def _kept(frame: pl.DataFrame, keep: pl.Series, reason: str, available: Availabl
     return kept
 
 
-def _located(frame: pl.DataFrame, parts: Sequence[Part]) -> tuple[Catalogued, pl.DataFrame]:
+def _located(frame: pl.DataFrame, parts: Sequence[Part], *, repeats: bool) -> tuple[Catalogued, pl.DataFrame]:
     """The documents with their tokens, ordered by id, and the facts of each: language, license, n_bytes."""
     wanted, found, rows, n_bytes = frame["row"].to_numpy(), list[Catalogued](), list[I64](), list[U32]()
     for number, part in enumerate(parts):
@@ -287,7 +289,7 @@ def _located(frame: pl.DataFrame, parts: Sequence[Part]) -> tuple[Catalogued, pl
         order = np.lexsort((documents["id_low"], documents["id_high"]))
         documents, facts = documents[order], facts[order]
     documents["copy"] = facts["copy"].to_numpy()
-    documents["repeat"] = repeat_counts(facts["repeat"], documents["id_low"] ^ facts["copy"].to_numpy())
+    documents["repeat"] = repeat_counts(facts["repeat"], documents["id_high"]) if repeats else 1
     return documents, facts
 
 

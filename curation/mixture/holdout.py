@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.mixture.catalogue import Catalogue, Catalogued, read_documents
-from curation.mixture.order import Ordered, Pieces, cut, is_held, mix, numbered
+from curation.mixture.order import PIECE, Ordered, Pieces, Place, cut, is_held, mix, numbered
 from manifests.schema_mixture import Validation
 from manifests.store import Folder
 
@@ -73,11 +73,11 @@ def _chosen(
         order = order[np.cumsum(documents["n_tokens"][order], dtype=np.int64) <= tokens_max]
     documents, parts, numbers, hashes = documents[order], parts[order], numbers[order], hashes[order]
     pieces = [
-        cut(numbered(documents[of]), parts[of], hashes[of], sequence_length, int(number), 0, 0)
+        cut(numbered(documents[of]), parts[of], hashes[of], np.zeros(int(of.sum()), np.uint64), sequence_length, Place(int(number)))
         for number in np.unique(numbers)
         for of in [numbers == number]
     ]
-    return np.concatenate(pieces or [cut(documents, parts, hashes, sequence_length, 0, 0, 0)]), documents["content"]
+    return np.concatenate([np.zeros(0, PIECE), *pieces]), documents["content"]
 
 
 def held_totals(ordered: Ordered, contents: U64) -> tuple[int, int]:

@@ -39,6 +39,7 @@ PIECE = np.dtype(
         ("source", "<u2"),
         ("epoch", "<u2"),
         ("lot", "<u2"),
+        ("turn", "<u4"),  # which time its document comes in the epoch, where `repeat` has it come again
     ]
 )
 """A document, or a stretch of one, that goes into one sequence."""
@@ -87,9 +88,8 @@ class Ordered:
         which = documents["copy"].astype(np.uint64) << np.uint64(20) | turns
         keys = mix(mix(documents["id_low"] + self._salt(epoch)) ^ which)
         order = np.lexsort((documents["id_high"], keys))
-        return cut(
-            documents[order], parts[order], keys[order], self.sequence_length, self.number, epoch, lot
-        )
+        place = Place(self.number, epoch, lot)
+        return cut(documents[order], parts[order], keys[order], turns[order], self.sequence_length, place)
 
     def _salt(self, epoch: int) -> np.uint64:
         return np.uint64(xxhash.xxh3_64_intdigest(f"{self.seed}\0{self.name}\0{epoch}".encode()))
@@ -114,9 +114,16 @@ class Ordered:
         return [read_fences(Folder(self.store), catalogue.name) for catalogue in self.catalogues]
 
 
-def cut(
-    documents: Catalogued, parts: I64, keys: U64, sequence_length: int, source: int, epoch: int, lot: int
-) -> Pieces:
+@dataclass(frozen=True)
+class Place:
+    """Where documents come in the order."""
+
+    source: int
+    epoch: int = 0
+    lot: int = 0
+
+
+def cut(documents: Catalogued, parts: I64, keys: U64, turns: U64, sequence_length: int, place: Place) -> Pieces:
     """Documents as pieces of at most a sequence, those of a document one after another."""
     n_tokens = documents["n_tokens"].astype(np.int64)
     n_pieces = -(-n_tokens // sequence_length)
@@ -130,7 +137,8 @@ def cut(
     pieces["start"] = documents["start"][of] + pieces["offset"]
     pieces["length"] = np.minimum(n_tokens[of] - turn * sequence_length, sequence_length)
     pieces["part"] = parts[of]
-    pieces["source"], pieces["epoch"], pieces["lot"] = source, epoch, lot
+    pieces["turn"] = turns[of]
+    pieces["source"], pieces["epoch"], pieces["lot"] = place.source, place.epoch, place.lot
     return pieces
 
 

@@ -235,3 +235,16 @@ def _entries(packed: Packed, pieces: Pieces, start: int, end: int) -> Pieces:
     entries["offset"] += packed.starts[start:end].astype(np.uint64)
     entries["length"] = packed.lengths[start:end]
     return entries
+
+
+def held_out_blocks(pieces: Pieces, stage: str, sequence_length: int, first_sequence: int) -> Iterator[Block]:
+    """What is held out of a category, packed by itself."""
+    ends, start = np.cumsum(pieces["length"], dtype=np.int64), 0
+    while start < len(pieces):
+        taken_before = int(ends[start - 1]) if start else 0
+        end = max(start + 1, int(np.searchsorted(ends, taken_before + BLOCK_TOKENS)))
+        packed = _pack(pieces[start:end], Packing(), sequence_length, None, None)
+        block, _ = _block(packed, pieces[start:end], stage, first_sequence, sequence_length, is_last=True)
+        first_sequence += len(block.n_tokens)
+        yield block
+        start = end
