@@ -339,16 +339,20 @@ def total(parts: Iterable[Catalogue]) -> Available:
 
 
 def _to_note(found: Catalogue) -> dict[str, Any]:
-    available = asdict(found.available) | {"lengths": {str(size): n for size, n in found.available.lengths.items()}}
+    available = dict(vars(found.available))
+    for name in ("by_language", "by_license"):
+        available[name] = {value: asdict(count) for value, count in available[name].items()}
+    available["lengths"] = {str(size): n_documents for size, n_documents in found.available.lengths.items()}
     return {"parts": found.parts, "n_documents": found.n_documents, "available": available}
 
 
 def _from_note(name: str, note: dict[str, Any]) -> Catalogue:
-    given = note["available"]
-    counts = {
-        key: {value: Count(**count) for value, count in given[key].items()} for key in ("by_language", "by_license")
-    }
-    lengths = Counter({int(size): n for size, n in given["lengths"].items()})
-    tallies = {key: Counter(given[key]) for key in ("left_out", "licenses_left_out")}
-    available = Available(**(given | counts | tallies | {"lengths": lengths, "tokenised_bytes": 0}))
-    return Catalogue(name, tuple(note["parts"]), note["n_documents"], available)
+    available = dict(note["available"])
+    for key in ("by_language", "by_license"):
+        available[key] = {value: Count(**count) for value, count in available[key].items()}
+    for key in ("left_out", "licenses_left_out"):
+        available[key] = Counter(available[key])
+    available["lengths"] = Counter({int(size): n_documents for size, n_documents in available["lengths"].items()})
+    return Catalogue(
+        name, tuple(note["parts"]), note["n_documents"], Available(**(available | {"tokenised_bytes": 0}))
+    )

@@ -1,4 +1,4 @@
-"""What is held out of the training: documents chosen by a hash of their text, so that none is trained on elsewhere."""
+"""What is held out of the training: documents chosen by a hash of their text, so that none is trained on."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -73,7 +73,14 @@ def _chosen(
         order = order[np.cumsum(documents["n_tokens"][order], dtype=np.int64) <= tokens_max]
     documents, parts, numbers, hashes = documents[order], parts[order], numbers[order], hashes[order]
     pieces = [
-        cut(numbered(documents[of]), parts[of], hashes[of], np.zeros(int(of.sum()), np.uint64), sequence_length, Place(int(number)))
+        cut(
+            numbered(documents[of]),
+            parts[of],
+            hashes[of],
+            np.zeros(int(of.sum()), np.uint64),
+            sequence_length,
+            Place(int(number)),
+        )
         for number in np.unique(numbers)
         for of in [numbers == number]
     ]

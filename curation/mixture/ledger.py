@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -41,7 +42,7 @@ class Ledger:
         spans = spans[order]
         which = np.stack([spans[name].astype(np.int64) for name in ("source", "epoch", "lot")], axis=1)
         firsts = [0, *(np.flatnonzero((np.diff(which, axis=0) != 0).any(axis=1)) + 1).tolist(), len(spans)]
-        for start, end in zip(firsts[:-1], firsts[1:], strict=True):
+        for start, end in pairwise(firsts):
             source, epoch, lot = which[start].tolist()
             self._add(self._entries, (block.stage, source, epoch, lot), spans[start:end])
 

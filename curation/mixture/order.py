@@ -1,8 +1,8 @@
-"""The order of a source's documents: global, seeded, the same whatever files they lie in, and never in memory at once.
+"""The order of a source's documents: global, seeded, the same whatever files they lie in, never in memory at once.
 
-Ids are hashes, so equal ranges of them ("lots") are random samples of a source. A pass through a source (an epoch) goes
-through its lots in a seeded permutation, and within a lot through the documents by a seeded hash of their ids. A document
-that is longer than a sequence is cut into pieces of that length and a rest, which follow one another.
+Ids are hashes, so equal ranges of them ("lots") are random samples of a source. A pass through a source (an epoch)
+goes through its lots in a seeded permutation, and within a lot through the documents by a seeded hash of their ids. A
+document that is longer than a sequence is cut into pieces of that length and a rest, which follow one another.
 """
 
 from dataclasses import dataclass

@@ -1,16 +1,15 @@
 """`onggi mix`: from a manifest to packed sequences, their ledger, their record and their report."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import orjson
 import xxhash
 from numpy.typing import NDArray
 
-from curation.mixture.assemble import Shard, ShardTask, read_block, shard_bounds, write_block, write_shard
+from curation.mixture.assemble import Shard, ShardTask, shard_bounds, write_block, write_shard
 from curation.mixture.ledger import VALIDATION, Ledger
-from curation.mixture.order import PIECE
 from curation.mixture.packing import ENGLISH, KOREAN, OTHER
 from curation.mixture.plan import Block, held_out_blocks, stage_blocks
 from curation.mixture.record import MixtureRecord, SourceRecord, StageRecord, TokenizerRecord
@@ -163,9 +162,9 @@ def _languages(surveyed: Surveyed) -> NDArray[np.int8]:
 def _key(block: Block, parts: Sequence[str], names: Sequence[str]) -> str:
     """Digest of what a block holds, whatever numbers its parts and sources have."""
     state, spans = xxhash.xxh3_128(), block.spans
-    hashes = np.array([xxhash.xxh3_64_intdigest(part) for part in parts], np.uint64)
+    hashes = np.array([xxhash.xxh3_64_intdigest(part.encode()) for part in parts], np.uint64)
     state.update(hashes[spans["part"]].tobytes())
-    state.update(np.array([xxhash.xxh3_64_intdigest(name) for name in names], np.uint64)[spans["source"]].tobytes())
+    state.update(np.array([xxhash.xxh3_64_intdigest(name.encode()) for name in names], np.uint64)[spans["source"]].tobytes())
     for field in ("id_high", "id_low", "copy", "start", "offset", "length", "sequence"):
         state.update(np.ascontiguousarray(spans[field]).tobytes())
     for array in (block.n_tokens, block.cross):

@@ -1,9 +1,9 @@
 """Which piece goes into which sequence: stages in blocks, what each takes of each source, and how it is packed.
 
-A stage is cut into blocks of some hundred sequences. A block takes from each source's order the pieces that bring what
-the stage has taken of it nearest to what it should have by then, so at every block's end each source is right to within
-a piece. The pieces of a block are packed together. Those of its worst filled sequence wait for the next block, so
-that padding is left at the end of a stage only.
+A stage is cut into blocks of some hundred sequences. A block takes from each source's order the pieces that bring
+what the stage has taken of it nearest to what it should have by then, so at every block's end each source is right to
+within a piece. The pieces of a block are packed together. Those of its worst filled sequence wait for the next block,
+so that padding is left at the end of a stage only.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from manifests.schema_mixture import Packing
 BLOCK_TOKENS = 1 << 22
 BLOCK_SEQUENCES_MIN = 64
 TRANSITION_BLOCKS = 16
-"""A transition has at least so many blocks, where it is long enough; an even number, so that its middle is between two."""
+"""A transition has about so many blocks, where it is long enough."""
 TRANSITION_SEQUENCES_MIN = 16
 
 SPAN = np.dtype([*PIECE.descr, ("sequence", "<u8")])

@@ -194,7 +194,9 @@ def _rounded_up(epochs: float) -> str:
 def _scale(stages: Sequence[Asked], has: Sequence[Has]) -> float:
     """The largest share of all budgets that the sources can fill."""
     demand = sum((stage.demand for stage in stages), np.zeros(len(has)))
-    return min((there.tokens_max / wanted for wanted, there in zip(demand.tolist(), has, strict=True) if wanted), default=1)
+    return min(
+        (there.tokens_max / wanted for wanted, there in zip(demand.tolist(), has, strict=True) if wanted), default=1
+    )
 
 
 def _shrunk(stages: Sequence[Asked], has: Sequence[Has]) -> list[Asked]:

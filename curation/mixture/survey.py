@@ -95,9 +95,7 @@ class Surveyed:
         ]
 
 
-def prepare(
-    manifest: MixtureManifest, base: str, output: str | None = None, workers: Workers = HERE
-) -> MixJob:
+def prepare(manifest: MixtureManifest, base: str, output: str | None = None, workers: Workers = HERE) -> MixJob:
     """Check everything that can be checked before any work, and cut the sources into slices.
 
     Raises:
@@ -136,7 +134,9 @@ def survey(job: MixJob, engine: Engine, progress: Progress) -> Surveyed:
         for number, source in enumerate(job.manifest.sources)
     )  # fmt: skip
     categories = [source.category for source in job.manifest.sources]
-    held = hold_out(list(zip(categories, ordered, strict=True)), job.manifest.validation, job.manifest.sequence_length)
+    held = hold_out(
+        list(zip(categories, ordered, strict=True)), job.manifest.validation, job.manifest.sequence_length
+    )
     lost = [held_totals(of, held.contents) for of in ordered]
     n_left = [there.n_epoch_tokens - n_tokens for there, (n_tokens, _) in zip(available, lost, strict=True)]
     return Surveyed(
@@ -155,7 +155,9 @@ def survey(job: MixJob, engine: Engine, progress: Progress) -> Surveyed:
 def _catalogues(job: MixJob, name: str, engine: Engine, progress: Progress) -> tuple[tuple[Catalogue, ...], ...]:
     settings = job.manifest.tokenizer.model_copy(update={"engine": name})
     tasks = [
-        CatalogueTask(source, piece, job.manifest.licenses, settings, job.base, job.store, job.manifest.limits.slice_bytes)
+        CatalogueTask(
+            source, piece, job.manifest.licenses, settings, job.base, job.store, job.manifest.limits.slice_bytes
+        )
         for source, slices in zip(job.manifest.sources, job.slices, strict=True)
         for piece in slices
     ]
@@ -206,5 +208,7 @@ def _as_note(check: EngineCheck) -> dict[str, Any]:
 
 def _sample(source: Source, piece: Slice) -> pa.LargeStringArray:
     """The first texts of a slice."""
-    texts: Iterator[pl.Series] = (rows.frame[source.text].drop_nulls() for rows in read_columns(piece, [source.text], CHECKED_BYTES))
+    texts: Iterator[pl.Series] = (
+        rows.frame[source.text].drop_nulls() for rows in read_columns(piece, [source.text], CHECKED_BYTES)
+    )
     return next(texts).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())

@@ -57,7 +57,7 @@ def store_key(piece: Slice, source: Source, tokenizer: Tokenizer) -> str:
     """What the parts of a slice depend on; not which of its rows are wanted."""
     identity = "run" if source.run else f"{source.name}\0{source.key}"
     ends = f"{tokenizer.bos_id} {tokenizer.eod_id}"
-    return xxhash.xxh3_128_hexdigest("\n".join([piece.key, tokenizer.digest, ends, source.text, identity]))
+    return xxhash.xxh3_128_hexdigest("\n".join([piece.key, tokenizer.digest, ends, source.text, identity]).encode())
 
 
 def read_parts(store: Folder, key: str) -> list[Part]:
