@@ -98,19 +98,22 @@ def write_shard(task: ShardTask) -> Shard:
         "column_encoding": {"input_ids.list.element": "BYTE_STREAM_SPLIT"},
         "write_statistics": ["sequence", "stage", "n_tokens"],
     }
-    with output.writing(task.name) as path, output.fs.open(path, "wb") as file:
-        with pq.ParquetWriter(file, versioned(schema, "tokens", dict(task.extra)), **how) as writer:
-            for number in task.blocks:
-                block = read_block(plan, number, stages[number])
-                input_ids = gather(block, task)
-                for start in range(0, len(input_ids), rows_at_once):
-                    part = slice(start, min(start + rows_at_once, len(input_ids)))
-                    table = token_rows(block, input_ids[part], task.sources, part)
-                    digest += tokens_digest(table)
-                    writer.write_table(table.cast(writer.schema), row_group_size=table.num_rows)
-                    n_rows += table.num_rows
-            note = {"plan": task.key, "digest": f"{digest.total:032x}", "n_rows": str(n_rows)}
-            writer.add_key_value_metadata({f"onggi.{name}": value for name, value in note.items()})
+    with (
+        output.writing(task.name) as path,
+        output.fs.open(path, "wb") as file,
+        pq.ParquetWriter(file, versioned(schema, "tokens", dict(task.extra)), **how) as writer,
+    ):
+        for number in task.blocks:
+            block = read_block(plan, number, stages[number])
+            input_ids = gather(block, task)
+            for start in range(0, len(input_ids), rows_at_once):
+                part = slice(start, min(start + rows_at_once, len(input_ids)))
+                table = token_rows(block, input_ids[part], task.sources, part)
+                digest += tokens_digest(table)
+                writer.write_table(table.cast(writer.schema), row_group_size=table.num_rows)
+                n_rows += table.num_rows
+        note = {"plan": task.key, "digest": f"{digest.total:032x}", "n_rows": str(n_rows)}
+        writer.add_key_value_metadata({f"onggi.{name}": value for name, value in note.items()})
     return Shard(digest, n_rows, int(output.fs.size(output.file(task.name))))
 
 

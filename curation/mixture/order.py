@@ -153,7 +153,8 @@ def is_held(content: U64, held: U64) -> NDArray[np.bool_]:
     """Which content hashes are among the sorted ones."""
     if not len(held):
         return np.zeros(len(content), np.bool_)
-    return held[np.minimum(np.searchsorted(held, content), len(held) - 1)] == content
+    found: NDArray[np.bool_] = held[np.minimum(np.searchsorted(held, content), len(held) - 1)] == content
+    return found
 
 
 def numbered(documents: Catalogued) -> Catalogued:

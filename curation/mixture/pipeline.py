@@ -16,11 +16,10 @@ from curation.mixture.record import MixtureRecord, SourceRecord, StageRecord, To
 from curation.mixture.shares import Asked
 from curation.mixture.survey import MixJob, Surveyed, survey
 from curation.mixture.token_store import token_type
-from curation.pipeline import Progress, silent
 from manifests.code import version
 from manifests.contracts import TOKEN_LEDGER, conform
 from manifests.digest import TableDigest
-from manifests.engine import Engine, PeakMemory, Stopwatch, map_shards, open_engine
+from manifests.engine import Engine, PeakMemory, Progress, Stopwatch, map_shards, open_engine, silent
 from manifests.errors import RequestError, RunError
 from manifests.record import RECORD, Entry, now, set_aside, write_record
 from manifests.store import Folder
@@ -164,7 +163,9 @@ def _key(block: Block, parts: Sequence[str], names: Sequence[str]) -> str:
     state, spans = xxhash.xxh3_128(), block.spans
     hashes = np.array([xxhash.xxh3_64_intdigest(part.encode()) for part in parts], np.uint64)
     state.update(hashes[spans["part"]].tobytes())
-    state.update(np.array([xxhash.xxh3_64_intdigest(name.encode()) for name in names], np.uint64)[spans["source"]].tobytes())
+    state.update(
+        np.array([xxhash.xxh3_64_intdigest(name.encode()) for name in names], np.uint64)[spans["source"]].tobytes()
+    )
     for field in ("id_high", "id_low", "copy", "start", "offset", "length", "sequence"):
         state.update(np.ascontiguousarray(spans[field]).tobytes())
     for array in (block.n_tokens, block.cross):

@@ -120,23 +120,28 @@ def stage_shares(manifest: MixtureManifest, stage: Stage, has: Sequence[Has]) ->
     shares = np.zeros(len(manifest.sources))
     for name, n_tokens in stage.amounts.items():
         shares += n_tokens / stage.tokens * _within(manifest, _named(manifest, name), has, f"{stage.name}: {name}")
-    left = 1 - shares.sum()
-    weights = dict(stage.weights) if stage.weights is not None else None
+    left = 1 - float(shares.sum())
     if left <= 1e-12:
-        return shares / shares.sum()
+        return normal(shares)
     free = [number for number, source in enumerate(manifest.sources) if not _is_amount(source, stage)]
-    if weights is None:
-        return shares + left * _within(manifest, free, has, stage.name)
-    total = sum(weights.values())
+    if stage.weights is None:
+        return normal(shares + left * _within(manifest, free, has, stage.name))
+    total = sum(stage.weights.values())
     if not total:
         raise RequestError(
             f"stages: {stage.name}: its amounts are {1 - left:.1%} of its tokens, and no weight says what the rest is"
         )
-    for name, weight in weights.items():
+    for name, weight in stage.weights.items():
         if weight:
             part = _within(manifest, _named(manifest, name), has, f"{stage.name}: {name}")
             shares += left * weight / total * part
-    return shares
+    return normal(shares)
+
+
+def normal(shares: Shares) -> Shares:
+    """Numbers divided by their sum."""
+    found: Shares = shares / shares.sum()
+    return found
 
 
 def _is_amount(source: Source, stage: Stage) -> bool:
@@ -160,7 +165,7 @@ def _within(manifest: MixtureManifest, numbers: Sequence[int], has: Sequence[Has
     if not weights.sum():
         names = ", ".join(manifest.sources[number].name for number in numbers) or "none"
         raise RequestError(f"{what}: takes tokens of sources that have no documents which may be used: {names}")
-    return weights / weights.sum()
+    return normal(weights)
 
 
 def shortfall(manifest: MixtureManifest, stages: Sequence[Asked], has: Sequence[Has]) -> list[Missing]:
@@ -215,7 +220,7 @@ def _filled(stages: Sequence[Asked], has: Sequence[Has], manifest: MixtureManife
     for stage in stages:
         taken = _poured(stage.demand, left, stage, manifest)
         left -= taken
-        shares = taken / taken.sum()
+        shares = normal(taken)
         is_met = np.allclose(taken, stage.demand, atol=1)
         found.append(stage if is_met else Asked(stage.name, stage.n_tokens, shares, shares, 0))
     return found

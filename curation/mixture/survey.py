@@ -18,11 +18,10 @@ from curation.mixture.holdout import HeldOut, held_totals, hold_out
 from curation.mixture.order import Ordered
 from curation.mixture.plan import Taker
 from curation.mixture.shares import Asked, Has, asked
-from curation.pipeline import Progress
 from curation.tokens.check import EngineCheck, check_engine
 from curation.tokens.tokenizer import Tokenizer, load_tokenizer
 from manifests.code import code_digest
-from manifests.engine import HERE, Engine, Workers, map_shards
+from manifests.engine import HERE, Engine, Progress, Workers, map_shards
 from manifests.errors import RequestError
 from manifests.schema_mixture import MixtureManifest, Source
 from manifests.store import Folder, resolve
@@ -153,7 +152,9 @@ def survey(job: MixJob, engine: Engine, progress: Progress) -> Surveyed:
 
 
 def _catalogues(job: MixJob, name: str, engine: Engine, progress: Progress) -> tuple[tuple[Catalogue, ...], ...]:
-    settings = job.manifest.tokenizer.model_copy(update={"engine": name})
+    settings = job.manifest.tokenizer
+    if name != job.tokenizer.engine:
+        settings = settings.model_copy(update={"engine": name})
     tasks = [
         CatalogueTask(
             source, piece, job.manifest.licenses, settings, job.base, job.store, job.manifest.limits.slice_bytes
@@ -197,6 +198,7 @@ def _checked_engines(job: MixJob) -> dict[str, dict[str, Any]]:
         if key not in known:
             known[key] = _as_note(check_engine(job.tokenizer, _sample(source, slices[0])))
         found[source.name] = known[key]
+    job.tokenizer.forget_other()
     if len(known) > n_known:
         store.write_json(CHECKS, known)
     return found

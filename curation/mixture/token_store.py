@@ -145,6 +145,7 @@ def _write_part(
         file.write(out.data)
     with store.writing(f"{name}.npy") as path, store.fs.open(path, "wb") as file:
         np.save(file, documents, allow_pickle=False)
+    pa.default_memory_pool().release_unused()  # what parts of other shapes leave free would add up
     return Part(name, documents)
 
 

@@ -154,6 +154,10 @@ class Tokenizer:
             self._other = _tokenizer(self.file, engine, *self._settings)
         return self._other
 
+    def forget_other(self) -> None:
+        """Let go of what `with_engine` loaded: some hundred MB."""
+        self._other = None
+
 
 def load_tokenizer(settings: schema_mixture.Tokenizer, base: str, engine: EngineName | None = None) -> Tokenizer:
     """The tokenizer of a manifest; loaded once per process, and again when its files have changed.
