@@ -164,8 +164,8 @@ def _close(takers: Sequence[Taker], targets: NDArray[np.float64], total: int, ta
     """Bring what all have taken to `total` or just above; changes `taken`.
 
     Returns:
-        Number, among all that is taken, of a piece without which it would be less: the last sequence is to hold it, so
-        that no earlier one ends at or after the stage's tokens.
+        Number, among all that is taken, of a piece without which it would be less. The last sequence is to hold it,
+        so that no earlier one ends at or after the stage's tokens.
     """
     numbers = range(len(takers))
     n_taken = np.array([taker.n_taken for taker in takers], np.float64)

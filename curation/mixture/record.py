@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from manifests.errors import RequestError
 from manifests.record import RECORD, RunRecord
@@ -26,7 +26,7 @@ class TokenizerRecord(_Part):
     """The package that computed the ids."""
     engine_version: str
     checked: dict[str, dict[str, Any]]
-    """Of each source: on how many texts and bytes the ids of both engines were compared, and whether they are equal."""
+    """Of each source: on how many texts and bytes the ids of both engines were compared, and whether they agree."""
 
 
 class StageRecord(_Part):
@@ -73,7 +73,7 @@ class MixtureRecord(RunRecord):
     """Of each category: documents, tokens and sequences that are held out."""
     store: str
     """Where the tokenised documents lie."""
-    removed: list[dict[str, Any]] = []
+    removed: list[dict[str, Any]] = Field(default_factory=list)
     """Receipts of documents that were taken down since."""
 
 
