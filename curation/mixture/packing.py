@@ -64,8 +64,9 @@ def pack(
             capacity // 512 tokens. A piece then has several entries; each of its tokens is in one.
         groups: (n,) KOREAN, ENGLISH or OTHER.
         cross_frac: share of the sequences in which pieces of Korean and English alternate, as in XLDA (Trillion-7B,
-            arXiv 2504.15431). Each begins with one piece of either of at most half a sequence, so there are fewer
-            where one language has too few of those. OTHER stays out of them.
+            arXiv 2504.15431). Each is built around a piece of either of at most half a sequence, so there are fewer
+            where one language has too few of those, or both have too little that fills them up; padding stays small.
+            OTHER stays out of them.
         last: a piece whose sequence comes last (that of its end, if it was cut).
 
     Raises:
@@ -95,36 +96,37 @@ def _by_order(lengths: NDArray[np.int64], order: NDArray[np.uint64]) -> NDArray[
 def _fit(
     lengths: NDArray[np.int64], capacity: int, groups: NDArray[np.int8] | None, cross_frac: float
 ) -> tuple[_Entries, NDArray[np.int64], int]:
-    """Every piece in a bin; the free space of the bins; how many of them, the first ones, are across languages."""
-    n = len(lengths)
-    bins, free = np.full(n, -1, np.int64), np.full(n, capacity, np.int64)
-    n_cross = 0
-    if groups is not None:
-        n_cross = _seed(lengths, capacity, groups, cross_frac, bins, free)
+    """Every piece in a bin; the free space of the bins; how many of them, the first ones, are across languages.
+
+    Where pieces that fit beside the seeds run out, what stays empty of bins across languages says how many are too
+    many.
+    """
     narrow = np.uint16 if capacity < 1 << 16 else np.uint32  # NumPy sorts 16 bits by counting
     longest_first = np.argsort((capacity - lengths).astype(narrow), kind="stable")
+    seeds = _seeds(lengths, capacity, groups, cross_frac)
     may_cross = (groups != OTHER).view(np.uint8) if groups is not None else np.empty(0, np.uint8)
-    spaces = packing.new_spaces(capacity, n)
-    n_bins = packing.best_fit(lengths, longest_first, may_cross, n_cross, spaces, bins, free)
-    return _Entries(np.arange(n), np.zeros(n, np.int64), lengths, bins), free[:n_bins], n_cross
+    n_cross = seeds.shape[1]
+    while True:
+        bins, free = np.full(len(lengths), -1, np.int64), np.full(len(lengths), capacity, np.int64)
+        bins[seeds[:, :n_cross]] = np.arange(n_cross)
+        free[:n_cross] -= lengths[seeds[:, :n_cross]].sum(axis=0)
+        spaces = packing.new_spaces(capacity, len(lengths))
+        n_bins = packing.best_fit(lengths, longest_first, may_cross, n_cross, spaces, bins, free)
+        n_empty = int(free[:n_cross].sum()) // capacity
+        if n_empty <= n_cross // CUTS_PER_CAPACITY:
+            return _Entries(np.arange(len(lengths)), np.zeros_like(lengths), lengths, bins), free[:n_bins], n_cross
+        n_cross -= max(n_empty, n_cross // 32)
 
 
-def _seed(
-    lengths: NDArray[np.int64],
-    capacity: int,
-    groups: NDArray[np.int8],
-    cross_frac: float,
-    bins: NDArray[np.int64],
-    free: NDArray[np.int64],
-) -> int:
-    """Puts a piece of either language into each of the bins that are to be across languages; returns how many."""
+def _seeds(
+    lengths: NDArray[np.int64], capacity: int, groups: NDArray[np.int8] | None, cross_frac: float
+) -> NDArray[np.int64]:
+    """(2, n_cross) the pieces, one of either language, that bins across languages begin with."""
+    if groups is None:
+        return np.empty((2, 0), np.int64)
     wanted = round(cross_frac * int(lengths.sum()) / capacity)
-    pairs = [np.flatnonzero((groups == group) & (lengths <= capacity // 2))[:wanted] for group in (KOREAN, ENGLISH)]
-    n_cross = min(map(len, pairs))
-    for seeds in pairs:
-        bins[seeds[:n_cross]] = np.arange(n_cross)
-        free[:n_cross] -= lengths[seeds[:n_cross]]
-    return n_cross
+    pairs = [np.flatnonzero((groups == group) & (lengths <= capacity // 2)) for group in (KOREAN, ENGLISH)]
+    return np.stack([of[: min(wanted, *map(len, pairs))] for of in pairs])
 
 
 def _cut(entries: _Entries, free: NDArray[np.int64], is_cross: NDArray[np.bool_], capacity: int) -> _Entries:

@@ -114,7 +114,28 @@ def test_sequences_across_languages(drawn, cross_frac):
     assert_cross_is_of_two_languages(packed, groups)
     small = lengths <= capacity // 2
     n_pairs = min((small & (groups == KOREAN)).sum(), (small & (groups == ENGLISH)).sum())
-    assert packed.cross.sum() == min(n_pairs, round(cross_frac * lengths.sum() / capacity))
+    n_wanted = min(n_pairs, round(cross_frac * lengths.sum() / capacity))
+    empty = (capacity - packed.n_tokens)[packed.cross].sum()
+    assert packed.cross.sum() <= n_wanted and empty < capacity + lengths.sum() / 512
+
+
+def test_share_across_languages_is_met_where_there_is_enough():
+    lengths, order = np.random.default_rng(2).integers(1, 900, 4000), hashes(4000)
+    groups = np.random.default_rng(3).choice(np.array([KOREAN, ENGLISH, OTHER], np.int8), 4000, p=[0.2, 0.5, 0.3])
+    for cross_frac in (0.1, 0.5):
+        packed = pack(lengths, order, 2048, groups=groups, cross_frac=cross_frac)
+        assert abs(packed.n_tokens[packed.cross].sum() / lengths.sum() - cross_frac) < 0.002
+        assert packed.n_tokens.mean() > 0.998 * 2048
+
+
+def test_fewer_are_across_languages_where_pieces_that_fill_them_run_out():
+    """Half of the pieces fill a sequence by themselves, so half of the sequences can be of two languages, at most."""
+    lengths = np.concatenate((np.full(100, 2048), np.random.default_rng(0).integers(1, 512, 800)))
+    groups = np.tile(np.array([KOREAN, ENGLISH], np.int8), 450)
+    packed = pack(lengths, hashes(900), 2048, groups=groups, cross_frac=1)
+    assert 0.4 < packed.cross.mean() <= 0.51 and packed.n_tokens[:-1].mean() > 0.998 * 2048
+    alone = pack(lengths, hashes(900), 2048, groups=np.zeros(900, np.int8), cross_frac=1)
+    assert not alone.cross.any()
 
 
 def test_languages_alternate_as_far_as_they_last():
