@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from curation.tokens.engines import text_bytes
 from curation.tokens.tokenizer import Tokenizer
 
 ODD_TEXTS = (
@@ -51,7 +52,7 @@ def check_engine(tokenizer: Tokenizer, texts: pa.LargeStringArray) -> EngineChec
     added = [f"a {token.content} b{token.content}" for token in tokenizer.file.added]
     odd = pa.array([*ODD_TEXTS, *added, *tokenizer.file.specials], pa.large_string())
     library = tokenizer.with_engine("library")
-    n_bytes = sum(_n_bytes(part) for part in (texts, odd))
+    n_bytes = text_bytes(texts) + text_bytes(odd)
     for part in (odd, texts):
         if difference := _first_difference(tokenizer, library, part):
             return EngineCheck(len(texts) + len(odd), n_bytes, False, difference)
@@ -85,8 +86,3 @@ def _first_difference(one: Tokenizer, other: Tokenizer, texts: pa.LargeStringArr
                 f"from id {at} of the text {texts[row].as_py()[:80]!r}"
             )
     return None
-
-
-def _n_bytes(texts: pa.LargeStringArray) -> int:
-    bounds = np.frombuffer(texts.buffers()[1], np.int64)
-    return int(bounds[texts.offset + len(texts)] - bounds[texts.offset]) if len(texts) else 0

@@ -5,13 +5,15 @@ not imported: a library takes up to a second.
 """
 
 import importlib.metadata
-from collections.abc import Iterable, Sequence
-from functools import cache
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import orjson
+import psutil
 import pyarrow as pa
 
 from curation.tokens.encodings import PRETOKENIZERS
@@ -24,6 +26,8 @@ Offsets = npt.NDArray[np.int64]
 LIBRARIES = {"json": "tokenizers", "sentencepiece": "sentencepiece", "tiktoken": "tiktoken"}
 TEXTS_AT_ONCE = 2048
 """As many Python strings as are held at once."""
+RENEW_BYTES, CACHE_BYTES = 256 << 20, 512 << 20
+"""See GigatokenEngine."""
 
 
 class Engine(Protocol):
@@ -58,23 +62,26 @@ def gigatoken_engine(file: TokenizerFile) -> "GigatokenEngine":
         RequestError: Gigatoken is not installed.
         UnsupportedByGigatokenError: it does not take this tokenizer.
     """
+    return GigatokenEngine(partial(_gigatoken, file))
+
+
+def _gigatoken(file: TokenizerFile) -> Any:
     gigatoken = imported("gigatoken")
     try:
         match file.kind:
             case "json":
-                loaded = gigatoken.Tokenizer.from_json(without_special_tokens(file))
+                return gigatoken.Tokenizer.from_json(without_special_tokens(file))
             case "sentencepiece":
-                loaded = gigatoken.Tokenizer.from_json(_sentencepiece_json(file))
+                return gigatoken.Tokenizer.from_json(_sentencepiece_json(file))
             case "tiktoken":
                 scheme = PRETOKENIZERS[str(file.pretokenizer)].gigatoken
-                loaded = gigatoken.Tokenizer.from_tiktoken(file.path, scheme, {})
+                return gigatoken.Tokenizer.from_tiktoken(file.path, scheme, {})
     except RequestError:
         raise
     except BaseException as error:  # a panic of Rust is no Exception
         if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
             raise
         raise UnsupportedByGigatokenError(str(error)) from error
-    return GigatokenEngine(loaded)
 
 
 def _sentencepiece_json(file: TokenizerFile) -> bytes:
@@ -91,29 +98,59 @@ class UnsupportedByGigatokenError(Exception):
 
 
 class GigatokenEngine:
-    """Encodes Arrow's buffers as they are, on the calling thread."""
+    """Encodes Arrow's buffers as they are, on the calling thread.
+
+    Gigatoken remembers each word that it has seen, up to ten bytes for a byte of new words, and never forgets; so it
+    is loaded anew, in half a second or so, where the process has grown by CACHE_BYTES over RENEW_BYTES of text.
+    """
 
     name = "gigatoken"
 
-    def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, load: Callable[[], Any]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._tokenizer = load()
+        self._n_bytes = 0
+        self._size_bytes = _process_bytes()
 
     def encode(self, texts: pa.LargeStringArray) -> tuple[Ids, Offsets]:
         """See Engine."""
         if not len(texts):
             return np.empty(0, np.uint32), np.zeros(1, np.int64)
-        found = self._tokenizer.encode_batch(_awkward(texts), parallel=False).layout
+        found = self._current(texts).encode_batch(_awkward(texts), parallel=False).layout
         offsets = np.asarray(found.offsets.data, np.int64)
         return np.asarray(found.content.data, np.uint32)[offsets[0] : offsets[-1]], offsets - offsets[0]
 
+    def _current(self, texts: pa.LargeStringArray) -> Any:
+        """The tokenizer, which has not grown too large."""
+        with self._lock:
+            if self._n_bytes >= RENEW_BYTES and _process_bytes() >= self._size_bytes + CACHE_BYTES:
+                self._tokenizer = None  # so that its memory is there for the next
+                self._tokenizer, self._n_bytes, self._size_bytes = self._load(), 0, _process_bytes()
+            self._n_bytes += text_bytes(texts)
+            return self._tokenizer
+
     def decode(self, ids: Sequence[int]) -> bytes:
         """See Engine."""
-        return bytes(self._tokenizer.decode(np.asarray(ids, np.uint32)))
+        with self._lock:
+            tokenizer = self._tokenizer
+        return bytes(tokenizer.decode(np.asarray(ids, np.uint32)))
 
     @property
     def n_ids(self) -> int:
         """See Engine."""
-        return int(self._tokenizer.vocab_size)
+        with self._lock:
+            return int(self._tokenizer.vocab_size)
+
+
+def _process_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+def text_bytes(texts: pa.LargeStringArray) -> int:
+    """Bytes of n texts without nulls."""
+    bounds = np.frombuffer(texts.buffers()[1], np.int64)
+    return int(bounds[texts.offset + len(texts)] - bounds[texts.offset]) if len(texts) else 0
 
 
 def _awkward(texts: pa.LargeStringArray) -> Any:

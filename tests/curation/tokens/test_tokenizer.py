@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curation.tokens import engines
 from curation.tokens.check import ODD_TEXTS, check_engine, checked
 from curation.tokens.tokenizer import Tokenizer, load_tokenizer
 from manifests.errors import RequestError
@@ -97,6 +98,18 @@ def test_threads_share_a_tokenizer(loaded: dict[str, Tokenizer]) -> None:
     with ThreadPoolExecutor(4) as pool:
         for ids, _ in pool.map(lambda _: loaded["json"].encode(texts), range(16)):
             assert np.array_equal(ids, right)
+
+
+def test_memory_of_words_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "RENEW_BYTES", 1000)
+    monkeypatch.setattr(engines, "CACHE_BYTES", 0)
+    monkeypatch.setattr(engines, "_process_bytes", lambda: 0)
+    tokenizer = load_tokenizer(settings(byte_level(tmp_path)), "/")
+    first, right = tokenizer._engine._tokenizer, tokenizer.encode(large(SENTENCES))[0]  # type: ignore[attr-defined]
+    tokenizer.encode(large(["a" * 1000]))
+    assert tokenizer._engine._tokenizer is first  # type: ignore[attr-defined]
+    assert np.array_equal(tokenizer.encode(large(SENTENCES))[0], right)
+    assert tokenizer._engine._tokenizer is not first  # type: ignore[attr-defined]
 
 
 def test_merges_that_make_a_special_token_are_left_out(tmp_path: Path) -> None:
