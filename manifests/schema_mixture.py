@@ -218,6 +218,8 @@ class MixtureManifest(Model):
         ):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what}: names used twice: {', '.join(twice)}")
+        if any(stage.name == "validation" for stage in self.stages):
+            raise ValueError("stages: `validation` is what is held out; give the stage another name")
         for name in {source.name for source in self.sources} & {source.category for source in self.sources}:
             if [source.name for source in self.sources if source.category == name] != [name]:
                 raise ValueError(f"sources: {name!r} names a source and a category that is not just that source")
