@@ -1,8 +1,9 @@
 """The token store: the documents of a slice as ids, tokenised once for all mixtures that use them.
 
-A part is two files: `KEY-00000.ids`, the tokens of its documents one after another (16 or 32 bits, little-endian),
-ordered by the documents' ids; and `KEY-00000.npy`, a row of STORED for each of them, written last. Rows of a slice
+A part is two files: `KEY/ROWS.ids`, the tokens of its documents one after another (16 or 32 bits, little-endian),
+ordered by the documents' ids; and `KEY/ROWS.npy`, a row of STORED for each of them, written last. Rows of a slice
 that a mixture needs and no part holds yet make another part, so that a changed predicate tokenises only what it adds.
+A part is called by what it holds, so that two that work on a slice at once do not take each other's for their own.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from curation.kernels.tokens import reorder
-from curation.mixture.documents import Slice, read_columns
+from curation.mixture.documents import ROW, Slice, read_columns
 from curation.tokens.tokenizer import Tokenizer
 from manifests.errors import RunError
 from manifests.schema_mixture import Source
@@ -61,12 +62,13 @@ def store_key(piece: Slice, source: Source, tokenizer: Tokenizer) -> str:
 
 
 def read_parts(store: Folder, key: str) -> list[Part]:
-    """The parts of a slice that are whole."""
-    parts = list[Part]()
-    while store.exists(name := f"{key}-{len(parts):05d}.npy"):
-        with store.fs.open(store.file(name), "rb") as file:
-            documents = np.load(file, allow_pickle=False)
-        parts.append(Part(name.removesuffix(".npy"), documents))
+    """The parts of a slice that are whole; a row may be in several."""
+    folder, parts = store / key, list[Part]()
+    names = set(folder.names())
+    for name in sorted(name.removesuffix(".npy") for name in names if name.endswith(".npy")):
+        if f"{name}.ids" in names:
+            with folder.fs.open(folder.file(f"{name}.npy"), "rb") as file:
+                parts.append(Part(f"{key}/{name}", np.load(file, allow_pickle=False)))
     return parts
 
 
@@ -85,21 +87,27 @@ def ensure(
     n_bytes = 0
     if len(wanted):
         for batches in _gathered(_texts(piece, source, wanted), slice_bytes):
-            parts.append(_write_part(store, f"{key}-{len(parts):05d}", batches, source, piece, tokenizer))
+            parts.append(_write_part(store, key, batches, source, piece, tokenizer))
             n_bytes += int(parts[-1].documents["n_bytes"].sum())
     return parts, n_bytes
 
 
 def _texts(piece: Slice, source: Source, wanted: I64) -> Iterator[pl.DataFrame]:
-    """The wanted rows with their texts (null where there is none) and what their ids are made from."""
+    """The wanted rows with their texts (null where there is none) and what their ids are made from.
+
+    Raises:
+        RunError: what should be texts are not.
+    """
     columns = [source.text, *(["id"] if source.run else [source.key] if source.key else [])]
-    for rows in read_columns(piece, columns):
-        frame = rows.frame.with_row_index("row", rows.first_row)
-        low, high = np.searchsorted(wanted, [rows.first_row, rows.first_row + len(frame)])
+    for frame in read_columns(piece, list(dict.fromkeys(columns))):
+        if frame[source.text].dtype not in (pl.String, pl.Null):
+            raise RunError(f"{piece}: the column {source.text!r} holds {frame[source.text].dtype}; expected text")
+        first_row = int(frame[0, ROW])
+        low, high = np.searchsorted(wanted, [first_row, first_row + len(frame)])
         if high - low < len(frame):
-            frame = frame[wanted[low:high] - rows.first_row]
+            frame = frame[wanted[low:high] - first_row]
         if len(frame):
-            yield frame
+            yield frame.with_columns(pl.col(source.text).cast(pl.String))
 
 
 def _gathered(frames: Iterator[pl.DataFrame], at_most_bytes: int) -> Iterator[list[pl.DataFrame]]:
@@ -116,7 +124,7 @@ def _gathered(frames: Iterator[pl.DataFrame], at_most_bytes: int) -> Iterator[li
 
 
 def _write_part(
-    store: Folder, name: str, frames: Sequence[pl.DataFrame], source: Source, piece: Slice, tokenizer: Tokenizer
+    store: Folder, key: str, frames: Sequence[pl.DataFrame], source: Source, piece: Slice, tokenizer: Tokenizer
 ) -> Part:
     ids, starts, rows = list[NDArray[np.uint32]](), [np.zeros(1, np.int64)], list[Stored]()
     for frame in frames:
@@ -141,12 +149,13 @@ def _write_part(
     del ids, starts
     n_written = reorder(flat, flat_starts, order[has_text[order]].astype(np.int64), bos, tokenizer.eod_id, out)
     assert n_written == len(out)
-    with store.writing(f"{name}.ids") as path, store.fs.open(path, "wb") as file:
+    folder, name = store / key, xxhash.xxh3_64_hexdigest(np.sort(documents["row"]).tobytes())
+    with folder.writing(f"{name}.ids") as path, store.fs.open(path, "wb") as file:
         file.write(out.data)
-    with store.writing(f"{name}.npy") as path, store.fs.open(path, "wb") as file:
+    with folder.writing(f"{name}.npy") as path, store.fs.open(path, "wb") as file:
         np.save(file, documents, allow_pickle=False)
     pa.default_memory_pool().release_unused()  # what parts of other shapes leave free would add up
-    return Part(name, documents)
+    return Part(f"{key}/{name}", documents)
 
 
 def _identified(
@@ -160,8 +169,8 @@ def _identified(
     content = [digest(data[start:end]) for start, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)]
     documents["content"] = np.frombuffer(b"".join(content), ">u8").reshape(-1, 2)[:, 0]
     documents["n_bytes"] = np.diff(ends)
-    documents["n_tokens"] = _checked_counts(np.diff(offsets), frame["row"], piece)
-    documents["row"] = frame["row"].to_numpy()
+    documents["n_tokens"] = _checked_counts(np.diff(offsets), frame[ROW], piece)
+    documents["row"] = frame[ROW].to_numpy()
     names = _run_ids(frame, piece) if source.run else _file_ids(frame, content, source)
     documents["id_high"], documents["id_low"] = names[:, 0], names[:, 1]
     return documents

@@ -19,8 +19,37 @@ from manifests.load import load_kind
 from manifests.schema_mixture import MixtureManifest
 from tests.curation.tokens.small import byte_level
 
-ENGLISH = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "and", "then", "it", "reads", "documents", "of", "tokens"]
-KOREAN = ["한국어", "말뭉치를", "다듬는", "일은", "장을", "담그는", "일과", "같습니다", "문서를", "읽습니다", "안녕하세요"]
+ENGLISH = [
+    "the",
+    "quick",
+    "brown",
+    "fox",
+    "jumps",
+    "over",
+    "a",
+    "lazy",
+    "dog",
+    "and",
+    "then",
+    "it",
+    "reads",
+    "documents",
+    "of",
+    "tokens",
+]
+KOREAN = [
+    "한국어",
+    "말뭉치를",
+    "다듬는",
+    "일은",
+    "장을",
+    "담그는",
+    "일과",
+    "같습니다",
+    "문서를",
+    "읽습니다",
+    "안녕하세요",
+]
 
 Row = dict[str, Any]
 Writer = Callable[[Path, Sequence[Row]], Path]
