@@ -1,6 +1,8 @@
 """Fills the summary of a mixture from what was planned: what its report shows."""
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -181,12 +183,12 @@ class _Course:
             stages.append((start, start + record.n_tokens, stage))
             start += record.n_tokens
         found = np.zeros(self._tokens.shape)
-        for number, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for number, (low, high) in enumerate(pairwise(edges.tolist())):
             for begin, end, stage in stages:
                 if (first := max(low, begin)) < (last := min(high, end)):
                     tokens = stage.targets(last - begin) - stage.targets(first - begin)
                     np.add.at(found[:, number], self._category_of, tokens / max(high - low, 1))
-        return found.tolist()  # type: ignore[no-any-return]
+        return found.tolist()
 
 
 def _languages(surveyed: Surveyed) -> tuple[LanguageSummary, ...]:
@@ -202,9 +204,7 @@ def _languages(surveyed: Surveyed) -> tuple[LanguageSummary, ...]:
 
 
 def _lengths(surveyed: Surveyed) -> tuple[int, ...]:
-    sums = sum(
-        (available.lengths for available in surveyed.available), start=surveyed.available[0].lengths.__class__()
-    )
+    sums = sum((available.lengths for available in surveyed.available), start=Counter[int]())
     return tuple(sums.get(size, 0) for size in range(max(sums, default=-1) + 1))
 
 
