@@ -584,7 +584,18 @@ def _print_json(value: Any) -> None:
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
-_NUMBERS = ("records", "documents", "share", "size", "time", "memory", "written", "then on disk", "tokens", "taken")
+_NUMBERS: tuple[str, ...] = (
+    "records",
+    "documents",
+    "share",
+    "size",
+    "time",
+    "memory",
+    "written",
+    "then on disk",
+    "tokens",
+    "taken",
+)
 _NUMBERS += ("tokens there", "asked", "missing", "bytes per token", "at", "from its token")
 """Columns of tables that are aligned to the right."""
 
