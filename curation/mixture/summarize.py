@@ -66,7 +66,7 @@ def summarize(job: MixJob, surveyed: Surveyed, layout: Layout, record: MixtureRe
         sources=_sources(job, surveyed, layout, record),
         course_edges=course.edges,
         courses=course.courses,
-        languages=_languages(surveyed),
+        languages=_languages(surveyed, record),
         spans_per_sequence=added(course.spans_per_sequence),
         tokens_per_document=_lengths(surveyed),
         repeated=(),
@@ -191,12 +191,15 @@ class _Course:
         return found.tolist()
 
 
-def _languages(surveyed: Surveyed) -> tuple[LanguageSummary, ...]:
+def _languages(surveyed: Surveyed, record: MixtureRecord) -> tuple[LanguageSummary, ...]:
+    """What was taken, by language; a source is taken to have the same languages in every part of it."""
     sums = dict[str, Count]()
-    for available in surveyed.available:
+    for available, source in zip(surveyed.available, record.sources, strict=True):
+        times = source.taken_tokens / max(available.total.n_tokens, 1)
         for language, count in available.by_language.items():
             main = language.split("-")[0]
-            sums.setdefault(main if main in ("ko", "en") else "other", Count()).add(count)
+            taken = Count(*(round(n * times) for n in (count.n_documents, count.n_bytes, count.n_tokens)))
+            sums.setdefault(main if main in ("ko", "en") else "other", Count()).add(taken)
     return tuple(
         LanguageSummary(language=name, n_documents=of.n_documents, n_tokens=of.n_tokens, n_bytes=of.n_bytes)
         for name, of in sorted(sums.items())
