@@ -86,9 +86,10 @@ MEANINGS = {
 }
 
 TOKENS = """\
-A token mixture (`onggi mix`): one row per packed sequence, in the order of training. `tokens/*.parquet`, and of what is
-held out `validation/*.parquet`. Here with sequences of 2,048 tokens. Each file's metadata names the tokenizer's digest
-(`onggi.tokenizer`) and the mixture (`onggi.mixture`), which a trainer checks. The lists are parallel: one entry per span."""
+A token mixture (`onggi mix`): one row per packed sequence, in the order of training. `tokens/*.parquet`, and of what
+is held out `validation/*.parquet`. Here with sequences of 2,048 tokens. Each file's metadata names the tokenizer's
+digest (`onggi.tokenizer`) and the mixture (`onggi.mixture`), which a trainer checks. The lists are parallel: one
+entry per span."""
 TOKEN_LEDGER_TABLE = """\
 What was taken for a mixture, in the order of training: one row per stage, source, pass through it, and range of ids.
 `ledger/*.parquet`. The tokens of all rows are the tokens of all sequences; a mixture in which they are not stops."""
@@ -97,7 +98,7 @@ TOKEN_MEANINGS = {
     "stage": "Of the manifest; `validation` for what is held out.",
     "input_ids": "Ids of tokens. What follows the first `n_tokens` is padding.",
     "n_tokens": "Tokens that count; what follows them is left out of every count and of the loss.",
-    "cross_document": "Whether documents may attend to each other (`packing.cross_lingual`); else each to itself only.",
+    "cross_document": "Whether documents may attend to each other (`packing.cross_lingual`); else each to itself.",
     "document_starts": "Where each span begins in the sequence; it ends where the next one begins, or at `n_tokens`.",
     "document_ids": "The documents' ids: the 32 hex digits of a corpus as 16 bytes.",
     "document_copies": "0, 1, ... among documents of equal id.",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from curation.kernels.tokens import place
 from curation.mixture.plan import Block, Spans
 from curation.mixture.token_rows import span_starts, token_rows, tokens_digest
+from curation.mixture.token_store import ids_file
 from manifests.contracts import tokens_schema, versioned
 from manifests.digest import TableDigest
 from manifests.store import Folder
@@ -168,7 +169,7 @@ def _read_part(
     starts, lengths = spans["start"].astype(np.int64), spans["length"].astype(np.int64)
     ends = np.maximum.accumulate(starts + lengths)
     cuts = np.flatnonzero(starts[1:] - ends[:-1] > GAP_TOKENS) + 1
-    with store.fs.open(store.file(f"{name}.ids"), "rb", **_unbuffered(store)) as file:
+    with store.fs.open(store.file(ids_file(name, dtype)), "rb", **_unbuffered(store)) as file:
         for first, end in zip([0, *cuts.tolist()], [*cuts.tolist(), len(starts)], strict=True):
             begin, stop = int(starts[first]), int(ends[end - 1])
             file.seek(begin * dtype.itemsize)

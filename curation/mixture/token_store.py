@@ -1,12 +1,13 @@
 """The token store: the documents of a slice as ids, tokenised once for all mixtures that use them.
 
-A part is two files: `KEY-00000.ids`, the tokens of its documents one after another (16 or 32 bits, little-endian),
-ordered by the documents' ids; and `KEY-00000.npy`, a row of STORED for each of them, written last. Rows of a slice
+A part is two files: `KEY-00000.u16` or `.u32`, the tokens of its documents one after another (little-endian), ordered by
+the documents' ids; and `KEY-00000.npy`, a row of STORED for each of them, written last. Rows of a slice
 that a mixture needs and no part holds yet make another part, so that a changed predicate tokenises only what it adds.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -34,6 +35,11 @@ STORED = np.dtype(
 )
 """What the store knows of a document."""
 
+ENDINGS = {2: "u16", 4: "u32"}
+"""How files of ids end, by the bytes of an id."""
+CATALOGUE = "catalogue-"
+"""What the names of catalogues, which lie beside the parts, begin with."""
+
 Stored = NDArray[np.void]
 U64 = NDArray[np.uint64]
 I64 = NDArray[np.int64]
@@ -51,6 +57,11 @@ class Part:
 def token_type(vocab_size: int) -> np.dtype[np.unsignedinteger[np.typing.NBitBase]]:
     """How ids are stored."""
     return np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
+
+
+def ids_file(name: str, dtype: np.dtype[Any]) -> str:
+    """The file that holds the ids of a part."""
+    return f"{name}.{ENDINGS[dtype.itemsize]}"
 
 
 def store_key(piece: Slice, source: Source, tokenizer: Tokenizer) -> str:
@@ -88,6 +99,53 @@ def ensure(
             parts.append(_write_part(store, f"{key}-{len(parts):05d}", batches, source, piece, tokenizer))
             n_bytes += int(parts[-1].documents["n_bytes"].sum())
     return parts, n_bytes
+
+
+def remove_from_store(store: Folder, ids: Collection[str]) -> list[str]:
+    """Take documents out of a store; returns the files that were written anew or removed.
+
+    Their tokens are overwritten, and their rows stay as rows without text, so that no mixture tokenises them again
+    from a file that still holds them. Catalogues that list them are removed, and made again when they are needed.
+    """
+    halves = sorted((int(name[:16], 16), int(name[16:], 16)) for name in ids)
+    high, low = (np.array([pair[half] for pair in halves], np.uint64) for half in (0, 1))
+    touched, changed = set[str](), list[str]()
+    for file in store.names(".npy"):
+        if file.startswith(CATALOGUE):
+            continue
+        with store.fs.open(store.file(file), "rb") as content:
+            documents = np.load(content, allow_pickle=False)
+        chosen = np.flatnonzero(np.isin(documents["id_high"], high) & np.isin(documents["id_low"], low))
+        chosen = chosen[[_pair(documents, at) in set(halves) for at in chosen.tolist()]] if len(chosen) else chosen
+        if len(chosen) and documents["n_tokens"][chosen].any():
+            changed += _blanked(store, file.removesuffix(".npy"), documents, chosen)
+            touched.add(file.removesuffix(".npy"))
+    for file in store.names(".json"):
+        if file.startswith(CATALOGUE) and touched.intersection(store.read_json(file)["parts"]):
+            for name in (file, f"{file.removesuffix('.json')}.npy"):
+                store.remove(name)
+                changed.append(name)
+    return changed
+
+
+def _pair(documents: Stored, at: int) -> tuple[int, int]:
+    return int(documents["id_high"][at]), int(documents["id_low"][at])
+
+
+def _blanked(store: Folder, name: str, documents: Stored, chosen: I64) -> list[str]:
+    """Write a part anew without the tokens of some documents."""
+    ids, width = next((f"{name}.{end}", width) for width, end in ENDINGS.items() if store.exists(f"{name}.{end}"))
+    content = bytearray(store.read_bytes(ids))
+    for start, n_tokens in zip(
+        documents["start"][chosen].tolist(), documents["n_tokens"][chosen].tolist(), strict=True
+    ):
+        content[start * width : (start + n_tokens) * width] = bytes(n_tokens * width)
+    for column in ("n_tokens", "n_bytes", "content"):
+        documents[column][chosen] = 0
+    store.write_bytes(ids, bytes(content))
+    with store.writing(f"{name}.npy") as path, store.fs.open(path, "wb") as file:
+        np.save(file, documents, allow_pickle=False)
+    return [ids, f"{name}.npy"]
 
 
 def _texts(piece: Slice, source: Source, wanted: I64) -> Iterator[pl.DataFrame]:
@@ -141,7 +199,7 @@ def _write_part(
     del ids, starts
     n_written = reorder(flat, flat_starts, order[has_text[order]].astype(np.int64), bos, tokenizer.eod_id, out)
     assert n_written == len(out)
-    with store.writing(f"{name}.ids") as path, store.fs.open(path, "wb") as file:
+    with store.writing(ids_file(name, out.dtype)) as path, store.fs.open(path, "wb") as file:
         file.write(out.data)
     with store.writing(f"{name}.npy") as path, store.fs.open(path, "wb") as file:
         np.save(file, documents, allow_pickle=False)
