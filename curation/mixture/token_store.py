@@ -1,8 +1,8 @@
 """The token store: the documents of a slice as ids, tokenised once for all mixtures that use them.
 
-A part is two files: `KEY-00000.u16` or `.u32`, the tokens of its documents one after another (little-endian), ordered by
-the documents' ids; and `KEY-00000.npy`, a row of STORED for each of them, written last. Rows of a slice
-that a mixture needs and no part holds yet make another part, so that a changed predicate tokenises only what it adds.
+A part is two files: `KEY-00000.u16` or `.u32`, the tokens of its documents one after another (little-endian), ordered
+by the documents' ids; and `KEY-00000.npy`, a row of STORED for each of them, written last. Rows of a slice that a
+mixture needs and no part holds yet make another part, so that a changed predicate tokenises only what it adds.
 """
 
 from collections.abc import Collection, Iterator, Sequence
