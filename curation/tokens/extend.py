@@ -4,9 +4,9 @@ New merges are appended. A text without Hangul has exactly its old ids, since ea
 letter (unless `letters` is `any`, which learns from all words). Tokens that the texts hardly use are taken out again.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -95,7 +95,7 @@ def extend_tokenizer(
     if n_new < 1:
         raise RequestError(f"new tokens: expected at least 1, found {n_new}")
     refuse_existing(folder)
-    old = load_tokenizer(base, os.getcwd())
+    old = load_tokenizer(base, str(Path.cwd()))
     library = _byte_level(old.file)
     words, n_bytes = _words(library, files, text, bytes_max, letters, progress)
     old, _ = checked(old, words.texts[:CHECKED_WORDS])
@@ -105,11 +105,10 @@ def extend_tokenizer(
     kept, new = _pruned(old, steps, words, n_new, progress)
     _write(folder, old, kept)
     measured = held_out(files, text, MEASURED_BYTES, progress)
-    found = Extended(
+    return Extended(
         old.vocab_size, new.vocab_size, new.vocab_size - old.vocab_size, len(kept), len(steps) - len(kept),
         len(words.counts), n_bytes, compare(old, new, measured),
     )  # fmt: skip
-    return found
 
 
 def _byte_level(file: TokenizerFile) -> Any:

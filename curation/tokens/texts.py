@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from classifiers.rows import frames
 from classifiers.scripts import script_shares
@@ -122,16 +123,26 @@ def to_learn_from(
 
 def held_out(files: Sequence[str], column: str, bytes_max: int, progress: Progress) -> Texts:
     """Texts to measure by, at most about `bytes_max` in each of LANGUAGES, ordered by their content."""
-    batches = [batch.where(batch.chance < HELD_OUT_FRAC) for batch in read_texts(files, column, "measure", progress)]
+    found, pending_bytes = list[Texts](), 0
+    for batch in read_texts(files, column, "measure", progress):
+        found.append(batch.where(batch.chance < HELD_OUT_FRAC))
+        pending_bytes += text_bytes(found[-1].texts)
+        if pending_bytes > bytes_max:  # so that memory is bounded
+            found, pending_bytes = [_first(found, bytes_max)], 0
+    return _first(found, bytes_max)
+
+
+def _first(batches: Sequence[Texts], bytes_max: int) -> Texts:
+    """Of all texts those with the lowest numbers, about `bytes_max` in each of LANGUAGES, ordered."""
     texts = pa.chunked_array([batch.texts for batch in batches], pa.large_string()).combine_chunks()
     joined = texts if isinstance(texts, pa.Array) else pa.concat_arrays(texts.chunks)
     language = np.concatenate([batch.language for batch in batches])
     chance = np.concatenate([batch.chance for batch in batches])
     order = np.argsort(chance, kind="stable")
-    everything = Texts(joined.take(pa.array(order)), language[order], chance[order])
-    sizes = np.diff(np.frombuffer(everything.texts.buffers()[1], np.int64)[: len(order) + 1])
+    ordered = Texts(joined.take(pa.array(order)), language[order], chance[order])
+    n_bytes = pc.binary_length(ordered.texts).to_numpy()
     kept = np.zeros(len(order), np.bool_)
     for place in range(len(LANGUAGES)):
-        rows = np.flatnonzero(everything.language == place)
-        kept[rows] = np.cumsum(sizes[rows]) - sizes[rows] < bytes_max
-    return everything.where(kept)
+        rows = np.flatnonzero(ordered.language == place)
+        kept[rows] = np.cumsum(n_bytes[rows]) - n_bytes[rows] < bytes_max
+    return ordered.where(kept)

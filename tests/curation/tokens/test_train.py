@@ -152,6 +152,9 @@ def test_what_is_held_out_is_not_learned_from(files: list[str]) -> None:
     assert sorted([*learned, *measured.texts.to_pylist()]) == sorted(all_texts)
     assert 0 < len(measured.texts) < 60
     assert np.all(np.diff(measured.chance) >= 0)
+    some = held_out(files, "text", 150, silent)
+    for language in ("ko", "en"):
+        assert some.of(language).to_pylist() == measured.of(language).to_pylist()[: len(some.of(language))]
     few = held_out(files, "text", 1, silent)
     assert [len(few.of(language)) for language in ("ko", "en")] == [1, 1]
 
