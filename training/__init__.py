@@ -1,0 +1,1 @@
+"""Curated mixtures become models. Floor 5: imports synth, curation, classifiers, manifests."""
