@@ -584,6 +584,49 @@ def _n_bytes(option: str, text: str) -> int:
     return n_bytes
 
 
+@app.command()
+def export(
+    mixture: Annotated[str, typer.Argument(help="Folder of a complete mixture.", metavar="MIXTURE")],
+    format_: Annotated[
+        str,
+        typer.Argument(
+            help="megatron, mds, datatrove: tokens. olmo-core, megatron-blend, hf-interleave: what they are of.",
+            metavar="FORMAT",
+        ),
+    ],
+    output: Annotated[str, typer.Argument(help="Folder that is made.", metavar="OUTPUT")],
+    stage: Annotated[str | None, typer.Option(metavar="NAME", help="Only this stage.")] = None,
+    split: Annotated[str, typer.Option(help="train, or validation for what is held out.")] = "train",
+    documents: Annotated[
+        bool,
+        typer.Option("--documents", help="megatron, datatrove: documents without padding, not packed sequences."),
+    ] = False,
+    paths: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Where the trainer finds a source, as data/{source}.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a mixture in the format of another trainer."""
+    from curation.mixture.export import export as run_export
+    from curation.mixture.export import requested
+    from manifests.store import resolve
+
+    folder = resolve(output, _here())
+    wanted = requested(resolve(mixture, _here()), format_, folder, split, stage, documents, paths)
+    with _progress() as progress:
+        record = run_export(wanted, lambda done, total: progress("export", done, total))
+    if as_json:
+        _print_json(record.model_dump())
+        return
+    rows = [(name, _size(size_bytes)) for name, size_bytes in record.files.items()]
+    out.print(_table(["file", "size"], rows[:20]))
+    if len(rows) > 20:
+        out.print(f"... and {len(rows) - 20:,} more")
+    if record.n_sequences:
+        out.print(f"\n{record.n_sequences:,} sequences, {record.n_tokens:,} tokens", highlight=False)
+    out.print(f"Written to {folder}", soft_wrap=True, **_PLAIN)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         out.print(version())
