@@ -1,0 +1,303 @@
+"""What removing documents from a corpus takes, found out and written down before anything is changed.
+
+The plan is whole on disk before the first file is rewritten, so that a command that was killed goes on from it: by
+then the tables no longer tell which documents were meant.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel
+
+from curation.dedup.exact import number_copies
+from curation.removal.matching import FOUND, Matcher, address
+from curation.removal.rows import REASON, ROW_TABLES, STAGE, Doomed, buried
+from curation.removal.tables import file_schema, row_groups, tables_in
+from curation.removal.tombstones import FOLDER
+from curation.summary_models import Summary, Tally, by_key
+from manifests.contracts import NOT_IN_DIGEST
+from manifests.digest import TableDigest
+from manifests.store import Folder
+
+N_COPIES_NAMED = 1000
+
+
+class Change(BaseModel):
+    """A file that is to be written again."""
+
+    path: str
+    size_bytes: int
+    n_rows: int
+    """Rows that go, or become tombstones."""
+
+
+class Part(BaseModel):
+    """What goes of a measured part and of the tables derived from it."""
+
+    digests: list[str]
+    """Of the texts that no document of the part has any more."""
+    rows: list[int]
+
+
+class Sum(BaseModel):
+    """A digest that can be added to."""
+
+    total: str
+    n_rows: int
+
+    @staticmethod
+    def of(digest: TableDigest) -> "Sum":
+        """The sum of a digest, for JSON."""
+        return Sum(total=f"{digest.total:032x}", n_rows=digest.n_rows)
+
+    @property
+    def digest(self) -> TableDigest:
+        """The digest itself."""
+        return TableDigest(int(self.total, 16), self.n_rows)
+
+
+class CorpusPlan(BaseModel):
+    """What is to be done in the folder of one corpus."""
+
+    ids: list[str]
+    n_records: int
+    n_by_verdict: dict[str, int]
+    digests: list[str]
+    """Of the texts that no document of the run has any more."""
+    parts: dict[str, Part]
+    changes: list[Change]
+    taken: dict[str, Sum]
+    """Rows that go, by table."""
+    added: dict[str, Sum]
+    """Tombstones that come, by table."""
+    inputs: dict[str, int]
+    """Input files that hold the records, and how many of them."""
+    copies_left: list[dict[str, Any]]
+    n_copies_left: int
+
+
+def find_in_ledger(run: Folder, matcher: Matcher) -> pl.DataFrame:
+    """The records of a run that are meant and still there, as `matching.FOUND`; a file of the ledger at a time."""
+    is_there = pl.col("stage").ne_missing(STAGE)
+    found = [pl.DataFrame(schema=FOUND)]
+    for name in (run / "ledger").names(".parquet"):
+        rows = (run / "ledger").scan([name]).filter(is_there).select("id", address()).collect()
+        found.append(matcher.find(rows))
+    return pl.concat(found).unique(["id", "entry"], maintain_order=True)
+
+
+def find_copies(run: Folder, measured: Folder, ids: set[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Other documents of a run with the text of these, and others nearly with it: `id` and `url` of each."""
+    texts = (measured / "measured").scan().select("id", "text_digest").filter(pl.col("text_digest").is_not_null())
+    mine = texts.filter(pl.col("id").is_in(list(ids))).select("text_digest").unique().collect()["text_digest"]
+    same = texts.filter(pl.col("text_digest").is_in(mine.implode())).select("id").unique().collect()["id"]
+    equal = set(same) - ids
+    near = set[str]()
+    if (measured / "near").names(".parquet"):
+        grouped = (measured / "near").scan().select("id", "near_cluster")
+        clusters = grouped.filter(pl.col("id").is_in(list(ids))).select("near_cluster").unique().collect().to_series()
+        near = set(grouped.filter(pl.col("near_cluster").is_in(clusters.implode())).collect()["id"]) - ids - equal
+    ledger = (run / "ledger").scan().filter(pl.col("stage").ne_missing(STAGE))
+    ledger = ledger.filter(pl.col("id").is_in([*equal, *near])).select("id", address(), "verdict")
+    rows = ledger.collect().unique("id").sort("id")
+    return rows.filter(pl.col("id").is_in(list(equal))), rows.filter(pl.col("id").is_in(list(near)))
+
+
+def plan_corpus(run: Folder, measured: Folder | None, ids: set[str]) -> CorpusPlan:
+    """What removing these documents from a run takes; `measured` is the run itself where its measured parts are."""
+    doomed = pa.array(sorted(ids), pa.string())
+    own = measured if measured and measured.root == run.root else None
+    parts, digests = parts_of(own, ids) if own else ({}, [])
+    ledger = _rows(run / "ledger", doomed)
+    copies = find_copies(run, measured, ids) if measured else (pl.DataFrame(), pl.DataFrame())
+    left = [
+        row | {"text": kind}
+        for kind, rows in zip(("equal", "similar"), copies, strict=True)
+        for row in rows.to_dicts()
+    ]
+    kept = _rows(run / "documents", doomed)
+    return CorpusPlan(
+        ids=sorted(ids),
+        n_records=ledger.num_rows,
+        n_by_verdict=_counted(ledger["verdict"]),
+        digests=digests,
+        parts=parts,
+        changes=_changes(run, parts, Doomed(sorted(ids), digests), own is not None),
+        taken={
+            "documents": Sum.of(TableDigest.of(kept)),
+            "ledger": Sum.of(TableDigest.of(ledger, NOT_IN_DIGEST)),
+        },
+        added={
+            "documents": Sum.of(TableDigest()),
+            "ledger": Sum.of(TableDigest.of(buried(ledger, doomed), NOT_IN_DIGEST)),
+        },
+        inputs=_counted(ledger["file"]),
+        copies_left=left[:N_COPIES_NAMED],
+        n_copies_left=len(left),
+    )
+
+
+def _counted(column: pa.ChunkedArray) -> dict[str, int]:
+    return dict(sorted(Counter(column.to_pylist()).items()))
+
+
+def _rows(folder: Folder, ids: pa.Array) -> pa.Table:
+    """The rows of a table that have these ids and are no tombstones."""
+    found = list[pa.Table]()
+    for name in folder.names(".parquet"):
+        for rows in row_groups(folder, name):
+            mask = pc.is_in(rows["id"], value_set=ids)
+            if "stage" in rows.column_names:
+                mask = pc.and_(mask, pc.fill_null(pc.not_equal(rows["stage"], STAGE), True))
+            found.append(rows.filter(mask))
+    return pa.concat_tables(found)
+
+
+def parts_of(run: Folder, ids: set[str]) -> tuple[dict[str, Part], list[str]]:
+    """What goes of each measured part, by its name, and the digests of texts that nothing else in the run has."""
+    parts, gone, left = dict[str, Part](), set[str](), set[str]()
+    for name in (run / "measured").names(".parquet"):
+        rows = (run / "measured").scan([name]).select("id", "stage", "text_digest").collect()
+        is_gone = pl.col("id").is_in(list(ids)) & pl.col("stage").ne_missing(STAGE)
+        mine = rows.with_row_index("row").filter(is_gone)
+        if mine.height:
+            digests = set(mine["text_digest"].drop_nulls())
+            others = set(rows.filter(~is_gone & pl.col("text_digest").is_in(list(digests)))["text_digest"])
+            gone, left = gone | digests, left | others
+            parts[name] = Part(digests=sorted(digests - others), rows=mine["row"].to_list())
+    if gone:
+        elsewhere = (
+            (run / "keys").scan().filter(pl.col("text_digest").is_in(list(gone)) & ~pl.col("id").is_in(list(ids)))
+        )
+        left |= set(elsewhere.select("text_digest").collect().to_series())
+    return parts, sorted(gone - left)
+
+
+def doomed_in(path: str, plan_ids: list[str], digests: list[str], parts: dict[str, Part]) -> Doomed | None:
+    """What goes of a file: of a table made part by part what goes of that part, None where nothing does."""
+    name = path.rpartition("/")[2]
+    if name.startswith("part-"):
+        return Doomed(plan_ids, digests)
+    part = parts.get(name)
+    return Doomed(plan_ids, part.digests, part.rows) if part else None
+
+
+def _changes(run: Folder, parts: dict[str, Part], doomed: Doomed, with_measured: bool) -> list[Change]:
+    """The files that hold a row of a document that goes."""
+    changes = list[Change]()
+    for path in tables_in(run):
+        table = path.split("/")[0]
+        if table == FOLDER or (table == "measured" and not with_measured):
+            continue
+        if n_rows := n_doomed(run, path, doomed, parts):
+            changes.append(Change(path=path, size_bytes=run.size_bytes(path), n_rows=n_rows))
+    return changes
+
+
+def n_doomed(run: Folder, path: str, doomed: Doomed, parts: dict[str, Part]) -> int:
+    """Rows of a file that have to go, or to become tombstones."""
+    mine = doomed_in(path, list(doomed.ids), list(doomed.digests), parts)
+    folder, _, name = path.rpartition("/")
+    found = mine.column(file_schema(run / folder, name)) if mine else None
+    if found is None:
+        return 0
+    column, values = found
+    is_row_table = path.split("/")[0] in ROW_TABLES
+    n_rows = 0
+    for rows in row_groups(run / folder, name, [column, "stage"] if is_row_table else [column]):
+        mask = pc.is_in(rows[column], value_set=values)
+        if is_row_table:
+            mask = pc.and_(mask, pc.fill_null(pc.not_equal(rows["stage"], STAGE), True))
+        n_rows += pc.sum(mask).as_py() or 0
+    return n_rows
+
+
+# the summary
+
+
+def summary_without(summary: Summary, gone: pl.DataFrame, texts: Iterable[str]) -> Summary:
+    """The summary of a corpus after a removal: its counts of records, and no sample of a document that goes.
+
+    Distributions stay as they were decided: a bin tells nothing of a document.
+
+    Args:
+        summary: as it is.
+        gone: what goes: `id`, the keys of a tally, `n_bytes`, `n_text_bytes` and `n_chars`, a row per record.
+        texts: of the documents that go.
+    """
+    ids, texts = set(gone["id"]), list(texts)
+    value = without_ids(summary.model_dump(mode="json"), ids)
+    for rule in value["removed"]:  # a piece has no id: it stands in several documents, maybe in one of these
+        rule["pieces"] = [piece for piece in rule["pieces"] if not any(piece["text"] in text for text in texts)]
+    for clusters in (value["near"]["clusters"], value["semantic"]["clusters"], value["semantic"]["edge"]):
+        clusters[:] = [cluster for cluster in clusters if len(cluster["members"]) > 1]
+    return Summary.model_validate(value).model_copy(update={"tallies": _moved(summary.tallies, gone)})
+
+
+def without_ids(value: Any, ids: set[str]) -> Any:
+    """A JSON value without the members of lists that speak of one of these documents (`id`, or a part with one)."""
+    if isinstance(value, list):
+        return [without_ids(item, ids) for item in value if not _speaks_of(item, ids)]
+    return {name: without_ids(item, ids) for name, item in value.items()} if isinstance(value, dict) else value
+
+
+def _speaks_of(item: Any, ids: set[str]) -> bool:
+    if not isinstance(item, dict):
+        return False
+    inner = [part.get("id") for part in item.values() if isinstance(part, dict)]
+    return any(isinstance(name, str) and name in ids for name in (item.get("id"), *inner))
+
+
+def _moved(tallies: tuple[Tally, ...], gone: pl.DataFrame) -> tuple[Tally, ...]:
+    """The tallies with the records that go counted as removed."""
+    sums = {tally.key: tally for tally in tallies}
+    for row in gone.iter_rows(named=True):
+        old = sums.get((row["source"], row["language"], row["verdict"], row["stage"], row["reason"]))
+        if old is None:  # a summary that says nothing of it
+            continue
+        sums[old.key] = old.model_copy(
+            update={
+                "n_docs": old.n_docs - 1,
+                "content_bytes": old.content_bytes - row["n_bytes"],
+                "text_bytes": max(0, old.text_bytes - row["n_text_bytes"]),
+                "n_chars": max(0, old.n_chars - row["n_chars"]),
+            }
+        )
+        key = (row["source"], None, "dropped", STAGE, REASON)
+        zero = {"n_docs": 0, "content_bytes": 0, "text_bytes": 0, "n_chars": 0}
+        new = sums.get(key) or Tally(source=key[0], language=None, verdict=key[2], stage=STAGE, reason=REASON, **zero)
+        more = {"n_docs": new.n_docs + 1, "content_bytes": new.content_bytes + row["n_bytes"]}
+        sums[key] = new.model_copy(update=more)
+    return by_key(tally for tally in sums.values() if tally.n_docs)
+
+
+def gone_rows(run: Folder, measured: Folder | None, ids: set[str]) -> tuple[pl.DataFrame, list[str]]:
+    """Per record that goes what the summary counted of it, and the texts: those of the documents, or as measured."""
+    is_mine, keys = pl.col("id").is_in(list(ids)), ["id", "copy", "source", "language", "verdict", "stage", "reason"]
+    is_there = is_mine & pl.col("stage").ne_missing(STAGE)
+    rows = (run / "ledger").scan().filter(is_there).select(*keys, "edits").collect()
+    documents = (run / "documents").scan().filter(is_mine).select("id", "copy", written="text").collect()
+    rows = rows.join(documents, on=["id", "copy"], how="left")
+    if measured:
+        scan = (measured / "measured").scan().filter(is_there)
+        text = pl.col("text") if "text" in scan.collect_schema().names() else pl.lit(None, pl.String).alias("text")
+        found = number_copies(scan.select("id", "row_hash", "n_bytes", "n_text_bytes", text).collect())
+        rows = rows.join(found.drop("row_hash"), on=["id", "copy"], how="left")
+    else:
+        size = pl.col("written").str.len_bytes()
+        rows = rows.with_columns(n_bytes=pl.lit(0), n_text_bytes=size, text=pl.lit(None, pl.String))
+    shown = pl.coalesce("written", "text")
+    rows = rows.with_columns(
+        n_chars=shown.str.len_chars().fill_null(0).cast(pl.Int64),
+        n_bytes=pl.col("n_bytes").fill_null(0),
+        n_text_bytes=pl.when(pl.col("edits").is_not_null())
+        .then(pl.col("written").str.len_bytes())
+        .otherwise("n_text_bytes")
+        .fill_null(0),
+    )
+    texts = [text for name in ("written", "text") for text in rows[name].drop_nulls()]
+    return rows.drop("edits", "written", "text", "copy"), texts
