@@ -30,7 +30,7 @@ def canonical_url(url: str) -> str | None:
     scheme, host, port, rest = found.groups()
     if not (name := canonical_host(host)):
         return None
-    scheme = "" if (scheme or "http").lower() in ("http", "https") else f"{scheme.lower()}:"
+    scheme = "" if (scheme or "http").lower() in ("http", "https") else f"{scheme.lower()}://"
     return f"{scheme}{name}{'' if port in _PORTS else f':{port}'}{_canonical_rest(rest)}"
 
 

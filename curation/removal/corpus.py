@@ -23,7 +23,7 @@ from curation.removal.notes import finish_note, removals
 from curation.removal.rows import Doomed
 from curation.removal.tables import Rewritten, row_groups
 from curation.removal.tombstones import FOLDER, Note, write_note, write_tombstones
-from curation.shards import has_texts, measured_counts
+from curation.shards import measured_counts
 from curation.summary_models import Summary
 from manifests.contracts import NOT_IN_DIGEST
 from manifests.digest import TableDigest
@@ -33,8 +33,6 @@ from manifests.store import Folder
 
 WORK = ("staging-", "near-", "semantic-", "held-", "repeats-")
 """Folders in which a decision is worked on."""
-COUNTED = ("repeated_lines", "repeated_paragraphs", "repeated_spans")
-"""Tables that hold what several texts have in common: found anew by the next decision."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +112,14 @@ def remove_from_corpus(work: Work, found: pl.DataFrame) -> dict[str, Any]:
     set_aside(run)
     for stale in [name for prefix in WORK for name in run.folders(prefix)]:
         run.remove(stale)
-    invalid = _invalidate(run) if work.corpus.is_measured_here and work.plan.parts else []
-    files = [_rewritten(run, work.plan, change) for change in _in_order(work.plan.changes, invalid)]
+    if work.plan.is_found_anew:
+        _forget_groups(run)
+    for table in work.plan.tables_removed:
+        run.remove(table)
+    files = [_rewritten(run, work.plan, change) for change in _in_order(work.plan.changes)]
     counted = _counted(run)
     record = _record(work.corpus, counted)
-    part = _part(work, record, files, invalid) | {"tables": _proof(work.plan, work.corpus.record.digests, counted)}
+    part = _part(work, record, files) | {"tables": _proof(work.plan, work.corpus.record.digests, counted)}
     finish_note(run, work.note, part)
     if folder.exists(f"{work.name}-summary.json"):
         run.write_bytes(SUMMARY, folder.read_bytes(f"{work.name}-summary.json"))
@@ -133,24 +134,17 @@ def remove_from_corpus(work: Work, found: pl.DataFrame) -> dict[str, Any]:
     return part
 
 
-def _in_order(changes: list[Change], invalid: list[str]) -> list[Change]:
-    """Measured parts last: with them goes what tells the rows of other tables; without what is to be found anew."""
-    there = [change for change in changes if change.path.split("/")[0] not in invalid]
-    return sorted(there, key=lambda change: (change.path.startswith("measured/"), change.path))
+def _in_order(changes: list[Change]) -> list[Change]:
+    """Measured parts last: with them goes what tells the rows of other tables."""
+    return sorted(changes, key=lambda change: (change.path.startswith("measured/"), change.path))
 
 
-def _invalidate(run: Folder) -> list[str]:
-    """Let groups and repeats be found anew by the next decision, where that can be done; returns their tables."""
-    if not has_texts(run):
-        return []
+def _forget_groups(run: Folder) -> None:
+    """Let groups be found anew by the next decision; until then those that were found can be explained."""
     for table in run.folders():
         for name in (run / table).names(".json"):
             if table != FOLDER and "fingerprint" in (value := (run / table).read_json(name)):
                 (run / table).write_json(name, value | {"fingerprint": ""})
-    gone = [table for table in COUNTED if run.exists(table)]
-    for table in gone:
-        run.remove(table)
-    return gone
 
 
 def _rewritten(run: Folder, plan: CorpusPlan, change: Change) -> Rewritten:
@@ -240,7 +234,7 @@ def _minus(digest: TableDigest, part: TableDigest) -> TableDigest:
     return TableDigest((digest.total - part.total) % 2**128, digest.n_rows - part.n_rows)
 
 
-def _part(work: Work, record: RunRecord, files: list[Rewritten], invalid: list[str]) -> dict[str, Any]:
+def _part(work: Work, record: RunRecord, files: list[Rewritten]) -> dict[str, Any]:
     """What the receipt says of a run.
 
     Raises:
@@ -249,9 +243,7 @@ def _part(work: Work, record: RunRecord, files: list[Rewritten], invalid: list[s
     run, plan, measured = work.corpus.run, work.plan, work.corpus.is_measured_here
     doomed = Doomed(plan.ids, plan.digests)
     left = {
-        change.path: n_rows
-        for change in plan.changes
-        if run.exists(change.path) and (n_rows := n_doomed(run, change.path, doomed, plan.parts))
+        change.path: n_rows for change in plan.changes if (n_rows := n_doomed(run, change.path, doomed, plan.parts))
     }
     if left:
         raise RunError(f"{run.path}: documents to be removed are still in {', '.join(sorted(left))}")
@@ -263,7 +255,7 @@ def _part(work: Work, record: RunRecord, files: list[Rewritten], invalid: list[s
         "ids": plan.ids,
         "counts": {name: record.counts[name] for name in ("read", "kept", "dropped", "failed")},
         "files": [file.__dict__ | {"rows_taken": taken[file.path]} for file in files],
-        "tables_removed": invalid,
+        "tables_removed": plan.tables_removed,
         "rows_left": 0,
         "texts_left_in": "" if measured or not work.corpus.measured else work.corpus.measured.path,
         "inputs_that_hold_them": plan.inputs,

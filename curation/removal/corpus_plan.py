@@ -18,11 +18,14 @@ from curation.removal.matching import FOUND, Matcher, address
 from curation.removal.rows import REASON, ROW_TABLES, STAGE, Doomed, buried
 from curation.removal.tables import file_schema, row_groups, tables_in
 from curation.removal.tombstones import FOLDER
+from curation.shards import has_texts
 from curation.summary_models import Summary, Tally, by_key
 from manifests.contracts import NOT_IN_DIGEST
 from manifests.digest import TableDigest
 from manifests.store import Folder
 
+COUNTED = ("repeated_lines", "repeated_paragraphs", "repeated_spans")
+"""Tables of what several texts share; where texts are stored these go, and the next decision finds them anew."""
 N_COPIES_NAMED = 1000
 
 
@@ -70,6 +73,10 @@ class CorpusPlan(BaseModel):
     """Of the texts that no document of the run has any more."""
     parts: dict[str, Part]
     changes: list[Change]
+    is_found_anew: bool
+    """Whether the next decision is to find groups and repeats anew, as it can where texts are stored."""
+    tables_removed: list[str]
+    """What goes whole, since it will be found anew."""
     taken: dict[str, Sum]
     """Rows that go, by table."""
     added: dict[str, Sum]
@@ -120,13 +127,18 @@ def plan_corpus(run: Folder, measured: Folder | None, ids: set[str]) -> CorpusPl
         for row in rows.to_dicts()
     ]
     kept = _rows(run / "documents", doomed)
+    is_found_anew = bool(own and parts and has_texts(own))
+    tables_removed = [table for table in COUNTED if is_found_anew and run.exists(table)]
+    changes = _changes(run, parts, Doomed(sorted(ids), digests), own is not None)
     return CorpusPlan(
         ids=sorted(ids),
         n_records=ledger.num_rows,
         n_by_verdict=_counted(ledger["verdict"]),
         digests=digests,
         parts=parts,
-        changes=_changes(run, parts, Doomed(sorted(ids), digests), own is not None),
+        changes=[change for change in changes if change.path.split("/")[0] not in tables_removed],
+        is_found_anew=is_found_anew,
+        tables_removed=tables_removed,
         taken={
             "documents": Sum.of(TableDigest.of(kept)),
             "ledger": Sum.of(TableDigest.of(ledger, NOT_IN_DIGEST)),

@@ -11,7 +11,7 @@ from typing import Literal
 import fsspec
 
 from classifiers.rows import ENDINGS, frames
-from curation.removal.addresses import canonical_host, canonical_url
+from curation.removal.addresses import canonical_host, canonical_url, host_of
 from manifests.errors import RequestError
 
 Kind = Literal["ids", "urls", "domains"]
@@ -143,7 +143,8 @@ def _entry(kind: Kind, text: str, where: str) -> Entry:
             raise RequestError(f"{where}: {text!r} is no id: expected 32 hexadecimal digits (all copies of an id go)")
         return Entry(kind, text, text.lower())
     name = canonical_url(text) if kind == "urls" else _domain(text)
-    if name is None or "." not in name.split("/")[0].strip("[]").replace(":", "."):
+    host = host_of(name) if name else None
+    if name is None or host is None or ("." not in host and ":" not in host):
         raise RequestError(
             f"{where}: {text!r} is no {'URL' if kind == 'urls' else 'domain'} with a host of two parts"
         )

@@ -93,7 +93,7 @@ def find_in_sources(mixture: Mixture, matcher: Matcher) -> pl.DataFrame:
     if matcher.asks_addresses:
         for value in mixture.record["manifest"]["sources"]:
             source, base = Source.model_validate(value), mixture.record["manifest_base"]
-            found += [rows.select(FOUND) for rows in _in_source(source, base, matcher)]
+            found += [rows.select(*FOUND) for rows in _in_source(source, base, matcher)]
     return pl.concat(found)
 
 
