@@ -13,13 +13,12 @@ from curation.removal.corpus_plan import (
     Change,
     CorpusPlan,
     doomed_in,
-    gone_rows,
     n_doomed,
     plan_corpus,
-    summary_without,
 )
+from curation.removal.corpus_summary import gone_rows, summary_without
 from curation.removal.files import write_without
-from curation.removal.notes import finish_note, removals
+from curation.removal.notes import finish_note, removals, unfinished
 from curation.removal.rows import Doomed
 from curation.removal.tables import Rewritten, row_groups
 from curation.removal.tombstones import FOLDER, Note, write_note, write_tombstones
@@ -56,7 +55,7 @@ def open_corpus(run: Folder) -> Corpus:
     Raises:
         RequestError: there is no complete run.
     """
-    record = read_record(run, interrupted=bool((run / FOLDER).names("-plan.json")))
+    record = read_record(run, interrupted=bool(unfinished(run)))
     try:
         measured: Folder | None = measured_folder(run, record)
     except RequestError:
@@ -82,7 +81,7 @@ class Work:
 def prepared(corpus: Corpus, note: Note) -> Work:
     """What is to be done: the plan that a killed command left, or a new one; nothing is changed yet."""
     folder, name = corpus.run / FOLDER, note.request[:16]
-    if folder.exists(f"{name}-plan.json"):
+    if name in unfinished(corpus.run):
         return Work(corpus, note, CorpusPlan.model_validate(folder.read_json(f"{name}-plan.json")))
     plan = plan_corpus(corpus.run, corpus.measured, set(note.ids))
     summary = None
@@ -103,7 +102,8 @@ def remove_from_corpus(work: Work, found: pl.DataFrame) -> dict[str, Any]:
         RunError: the tables do not add up afterwards.
     """
     run, folder = work.corpus.run, work.corpus.run / FOLDER
-    if not folder.exists(f"{work.name}-plan.json"):
+    if work.name not in unfinished(run):
+        _tidy(folder, work.name)  # where a command was killed after all was done
         write_tombstones(run, work.note.request, found)
         write_note(run, work.note)
         if work.summary:
@@ -129,9 +129,13 @@ def remove_from_corpus(work: Work, found: pl.DataFrame) -> dict[str, Any]:
         run.write_bytes(CARD, dataset_card(record, summary).encode())
         write_report(run, record, summary)
     write_record(run, record)
-    for name in ("summary", "plan"):
-        folder.remove(f"{work.name}-{name}.json")
+    _tidy(folder, work.name)
     return part
+
+
+def _tidy(folder: Folder, name: str) -> None:
+    for left in (f"{name}-summary.json", f"{name}-plan.json"):
+        folder.remove(left)
 
 
 def _in_order(changes: list[Change]) -> list[Change]:

@@ -5,21 +5,19 @@ then the tables no longer tell which documents were meant.
 """
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from pydantic import BaseModel
 
-from curation.dedup.exact import number_copies
 from curation.removal.matching import FOUND, Matcher, address
-from curation.removal.rows import REASON, ROW_TABLES, STAGE, Doomed, buried
+from curation.removal.rows import ROW_TABLES, STAGE, Doomed, buried
 from curation.removal.tables import file_schema, row_groups, tables_in
 from curation.removal.tombstones import FOLDER
 from curation.shards import has_texts
-from curation.summary_models import Summary, Tally, by_key
 from manifests.contracts import NOT_IN_DIGEST
 from manifests.digest import TableDigest
 from manifests.store import Folder
@@ -161,12 +159,23 @@ def _rows(folder: Folder, ids: pa.Array) -> pa.Table:
     """The rows of a table that have these ids and are no tombstones."""
     found = list[pa.Table]()
     for name in folder.names(".parquet"):
-        for rows in row_groups(folder, name):
-            mask = pc.is_in(rows["id"], value_set=ids)
-            if "stage" in rows.column_names:
-                mask = pc.and_(mask, pc.fill_null(pc.not_equal(rows["stage"], STAGE), True))
-            found.append(rows.filter(mask))
+        with folder.fs.open(folder.file(name), "rb") as file:
+            source = pq.ParquetFile(file)
+            columns = [column for column in ("id", "stage") if column in source.schema_arrow.names]
+            found.append(source.schema_arrow.empty_table())
+            for group in range(source.num_row_groups):
+                mask = _is_doomed(source.read_row_group(group, columns), "id", ids)
+                if pc.any(mask).as_py():
+                    found.append(source.read_row_group(group).filter(mask))
     return pa.concat_tables(found)
+
+
+def _is_doomed(rows: pa.Table, column: str, values: pa.Array) -> pa.ChunkedArray:
+    """Which rows go: those with these values that are no tombstones."""
+    mask = pc.is_in(rows[column], value_set=values)
+    if "stage" not in rows.column_names:
+        return mask
+    return pc.and_(mask, pc.fill_null(pc.not_equal(rows["stage"], STAGE), True))
 
 
 def parts_of(run: Folder, ids: set[str]) -> tuple[dict[str, Part], list[str]]:
@@ -221,95 +230,5 @@ def n_doomed(run: Folder, path: str, doomed: Doomed, parts: dict[str, Part]) -> 
     is_row_table = path.split("/")[0] in ROW_TABLES
     n_rows = 0
     for rows in row_groups(run / folder, name, [column, "stage"] if is_row_table else [column]):
-        mask = pc.is_in(rows[column], value_set=values)
-        if is_row_table:
-            mask = pc.and_(mask, pc.fill_null(pc.not_equal(rows["stage"], STAGE), True))
-        n_rows += pc.sum(mask).as_py() or 0
+        n_rows += pc.sum(_is_doomed(rows, column, values)).as_py() or 0
     return n_rows
-
-
-# the summary
-
-
-def summary_without(summary: Summary, gone: pl.DataFrame, texts: Iterable[str]) -> Summary:
-    """The summary of a corpus after a removal: its counts of records, and no sample of a document that goes.
-
-    Distributions stay as they were decided: a bin tells nothing of a document.
-
-    Args:
-        summary: as it is.
-        gone: what goes: `id`, the keys of a tally, `n_bytes`, `n_text_bytes` and `n_chars`, a row per record.
-        texts: of the documents that go.
-    """
-    ids, texts = set(gone["id"]), list(texts)
-    value = without_ids(summary.model_dump(mode="json"), ids)
-    for rule in value["removed"]:  # a piece has no id: it stands in several documents, maybe in one of these
-        rule["pieces"] = [piece for piece in rule["pieces"] if not any(piece["text"] in text for text in texts)]
-    for clusters in (value["near"]["clusters"], value["semantic"]["clusters"], value["semantic"]["edge"]):
-        clusters[:] = [cluster for cluster in clusters if len(cluster["members"]) > 1]
-    return Summary.model_validate(value).model_copy(update={"tallies": _moved(summary.tallies, gone)})
-
-
-def without_ids(value: Any, ids: set[str]) -> Any:
-    """A JSON value without the members of lists that speak of one of these documents (`id`, or a part with one)."""
-    if isinstance(value, list):
-        return [without_ids(item, ids) for item in value if not _speaks_of(item, ids)]
-    return {name: without_ids(item, ids) for name, item in value.items()} if isinstance(value, dict) else value
-
-
-def _speaks_of(item: Any, ids: set[str]) -> bool:
-    if not isinstance(item, dict):
-        return False
-    inner = [part.get("id") for part in item.values() if isinstance(part, dict)]
-    return any(isinstance(name, str) and name in ids for name in (item.get("id"), *inner))
-
-
-def _moved(tallies: tuple[Tally, ...], gone: pl.DataFrame) -> tuple[Tally, ...]:
-    """The tallies with the records that go counted as removed."""
-    sums = {tally.key: tally for tally in tallies}
-    for row in gone.iter_rows(named=True):
-        old = sums.get((row["source"], row["language"], row["verdict"], row["stage"], row["reason"]))
-        if old is None:  # a summary that says nothing of it
-            continue
-        sums[old.key] = old.model_copy(
-            update={
-                "n_docs": old.n_docs - 1,
-                "content_bytes": old.content_bytes - row["n_bytes"],
-                "text_bytes": max(0, old.text_bytes - row["n_text_bytes"]),
-                "n_chars": max(0, old.n_chars - row["n_chars"]),
-            }
-        )
-        key = (row["source"], None, "dropped", STAGE, REASON)
-        zero = {"n_docs": 0, "content_bytes": 0, "text_bytes": 0, "n_chars": 0}
-        new = sums.get(key) or Tally(source=key[0], language=None, verdict=key[2], stage=STAGE, reason=REASON, **zero)
-        more = {"n_docs": new.n_docs + 1, "content_bytes": new.content_bytes + row["n_bytes"]}
-        sums[key] = new.model_copy(update=more)
-    return by_key(tally for tally in sums.values() if tally.n_docs)
-
-
-def gone_rows(run: Folder, measured: Folder | None, ids: set[str]) -> tuple[pl.DataFrame, list[str]]:
-    """Per record that goes what the summary counted of it, and the texts: those of the documents, or as measured."""
-    is_mine, keys = pl.col("id").is_in(list(ids)), ["id", "copy", "source", "language", "verdict", "stage", "reason"]
-    is_there = is_mine & pl.col("stage").ne_missing(STAGE)
-    rows = (run / "ledger").scan().filter(is_there).select(*keys, "edits").collect()
-    documents = (run / "documents").scan().filter(is_mine).select("id", "copy", written="text").collect()
-    rows = rows.join(documents, on=["id", "copy"], how="left")
-    if measured:
-        scan = (measured / "measured").scan().filter(is_there)
-        text = pl.col("text") if "text" in scan.collect_schema().names() else pl.lit(None, pl.String).alias("text")
-        found = number_copies(scan.select("id", "row_hash", "n_bytes", "n_text_bytes", text).collect())
-        rows = rows.join(found.drop("row_hash"), on=["id", "copy"], how="left")
-    else:
-        size = pl.col("written").str.len_bytes()
-        rows = rows.with_columns(n_bytes=pl.lit(0), n_text_bytes=size, text=pl.lit(None, pl.String))
-    shown = pl.coalesce("written", "text")
-    rows = rows.with_columns(
-        n_chars=shown.str.len_chars().fill_null(0).cast(pl.Int64),
-        n_bytes=pl.col("n_bytes").fill_null(0),
-        n_text_bytes=pl.when(pl.col("edits").is_not_null())
-        .then(pl.col("written").str.len_bytes())
-        .otherwise("n_text_bytes")
-        .fill_null(0),
-    )
-    texts = [text for name in ("written", "text") for text in rows[name].drop_nulls()]
-    return rows.drop("edits", "written", "text", "copy"), texts

@@ -1,56 +1,34 @@
 """Documents cut out of a token mixture: of its sequences, its validation, its ledger and its store."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
 from pydantic import BaseModel
 
-from classifiers.rows import frames, input_files
 from curation.mixture.token_rows import tokens_digest
-from curation.removal.corpus_plan import Change, Sum, find_in_ledger, without_ids
+from curation.removal.corpus_plan import Change, Sum
+from curation.removal.corpus_summary import without_ids
 from curation.removal.entries import Request
-from curation.removal.matching import FOUND, Matcher
-from curation.removal.notes import finish_note, new_note, removals
+from curation.removal.mixture_sources import Mixture
+from curation.removal.notes import finish_note, new_note, removals, unfinished
 from curation.removal.spans import CUT, without_documents
 from curation.removal.tables import Rewritten, digest_of_table, rewrite, row_groups
 from curation.removal.token_ledger import reduced
-from curation.removal.tombstones import FOLDER, Note, find_buried, read_note, write_note
+from curation.removal.tombstones import FOLDER, Note, read_note, write_note
 from manifests.contracts import TOKEN_LEDGER
 from manifests.digest import TableDigest
-from manifests.errors import RequestError, RunError
+from manifests.errors import RunError
 from manifests.record import PREVIOUS, RECORD, Entry, set_aside
-from manifests.schema_mixture import Source
-from manifests.store import Folder, resolve
+from manifests.store import Folder
 
 TABLES = {"tokens": "tokens", "validation": "validation"}
 """Tables of sequences, and the name of their digest in the record."""
 LEDGER = "ledger"
 SUMMARY, REPORT = "summary.json", "report.html"
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """A run of `onggi mix`, complete but for a removal that was killed."""
-
-    run: Folder
-    record: dict[str, Any]
-
-    @property
-    def pad_id(self) -> int:
-        """What sequences are filled up with."""
-        return int(self.record["tokenizer"]["pad_id"])
-
-    @property
-    def store(self) -> Folder:
-        """Where its tokenised documents lie."""
-        path = self.record["manifest"]["output"].get("store")
-        return Folder(resolve(path, self.record["manifest_base"])) if path else self.run / "store"
 
 
 class MixturePlan(BaseModel):
@@ -65,75 +43,6 @@ class MixturePlan(BaseModel):
     """Rows that change as they were, by table."""
     added: dict[str, Sum]
     """The same rows as they will be."""
-
-
-def open_mixture(run: Folder) -> Mixture:
-    """The mixture in a folder.
-
-    Raises:
-        RequestError: it is not complete.
-    """
-    pending = bool((run / FOLDER).names("-plan.json"))
-    name = PREVIOUS if pending and not run.exists(RECORD) else RECORD
-    if not run.exists(name):
-        raise RequestError(f"{run.path}: is not complete (no {RECORD}): run `onggi mix` again to finish it")
-    return Mixture(run, run.read_json(name))
-
-
-# which documents are meant
-
-
-def find_in_sources(mixture: Mixture, matcher: Matcher) -> pl.DataFrame:
-    """The documents of a mixture's sources that addresses or domains mean, as FOUND; ids need no sources.
-
-    Raises:
-        RequestError: a source is not there any more.
-    """
-    found = [pl.DataFrame(schema=FOUND)]
-    if matcher.asks_addresses:
-        for value in mixture.record["manifest"]["sources"]:
-            source, base = Source.model_validate(value), mixture.record["manifest_base"]
-            found += [rows.select(*FOUND) for rows in _in_source(source, base, matcher)]
-    return pl.concat(found)
-
-
-def _in_source(source: Source, base: str, matcher: Matcher) -> Iterator[pl.DataFrame]:
-    if source.run is not None:
-        run = Folder(resolve(source.run, base))
-        if not run.exists("ledger"):
-            raise RequestError(
-                f"source {source.name!r}: {run.path} holds no run any more, so addresses of its documents are not "
-                "known: name their ids with --ids"
-            )
-        yield find_in_ledger(run, matcher)
-        yield find_buried(run, matcher).with_columns(url=pl.lit(None, pl.String))
-        return
-    for path in input_files(resolve(source.path or "", base)):
-        yield from _in_file(path, source, matcher)
-
-
-def _in_file(path: str, source: Source, matcher: Matcher) -> Iterator[pl.DataFrame]:
-    """Ids of documents in files are made as `onggi curate` makes them: of source, key and content digest."""
-    try:
-        urls = [frame[source.url] for frame in frames(path, [source.url])]
-    except RequestError:
-        return  # no such column: nothing that addresses could mean
-    for number, frame in enumerate(frames(path, [source.url, source.text, *([source.key] if source.key else [])])):
-        places = [str(place) for place in range(len(frame))]
-        rows = pl.DataFrame({"id": places, "url": urls[number].cast(pl.String)})
-        found = matcher.find(rows)
-        if found.height:
-            ids = {place: _file_id(frame.row(int(place), named=True), source) for place in found["id"].unique()}
-            yield found.with_columns(pl.col("id").replace_strict(ids, return_dtype=pl.String))
-
-
-def _file_id(row: dict[str, Any], source: Source) -> str:
-    content = xxhash.xxh3_128_digest(str(row[source.text] or "").encode())
-    key = "" if source.key is None or row[source.key] is None else str(row[source.key])
-    return xxhash.xxh3_128_hexdigest(b"%b\0%b\0%b" % (source.name.encode(), key.encode(), content))
-
-
-# what is to be done
 
 
 def _plan(mixture: Mixture, ids: set[str]) -> tuple[MixturePlan, pl.DataFrame]:
@@ -185,17 +94,20 @@ def remove_from_mixture(mixture: Mixture, request: Request, ids: set[str], dry_r
     """
     run, folder, note = mixture.run, mixture.run / FOLDER, read_note(mixture.run, request)
     name = request.digest[:16]
-    if folder.exists(f"{name}-plan.json") and note:
+    if unfinished(run) and note and not dry_run:
         plan = MixturePlan.model_validate(folder.read_json(f"{name}-plan.json"))
-        return _done(mixture, note, plan, name)
+        return _done(mixture, note, plan, name) | {"store": _clean_store(mixture, ids)}
     plan, spans = _plan(mixture, ids)
     if dry_run:
         return {**_counts(plan), "files": [change.model_dump() for change in plan.changes]}
     stored = _clean_store(mixture, ids)
     if not plan.ids:
+        if folder.exists(f"{name}-plan.json"):  # killed after the record was written
+            _write_report(mixture)
+            _tidy(folder, name)
         before = {**note.part, "done_before": note.created} if note else {"n_documents": 0, "ids": []}
         return before | {"store": stored}
-    note = new_note(request, ids, {})
+    note = new_note(request, {*plan.ids, *(note.ids if note else ())}, {})
     write_note(run, note)
     _write_new_ledger(mixture, spans, name)
     if run.exists(SUMMARY):
@@ -234,7 +146,6 @@ def _done(mixture: Mixture, note: Note, plan: MixturePlan, name: str) -> dict[st
     if folder.exists(f"{name}-summary.json"):
         run.write_bytes(SUMMARY, folder.read_bytes(f"{name}-summary.json"))
     tables, digests = _proof(mixture, plan)
-    report = _write_report(mixture)
     part = {
         **_counts(plan),
         "tables": tables,
@@ -242,14 +153,21 @@ def _done(mixture: Mixture, note: Note, plan: MixturePlan, name: str) -> dict[st
             file.__dict__ | {"rows_changed": change.n_rows} for file, change in zip(files, plan.changes, strict=True)
         ],
         "ledger_files": aside.names(".parquet"),
-        "report": report,
+        "report": "written" if _hook(*WRITE_REPORT) else "removed" if run.exists(REPORT) else "none",
         "rows_left": 0,
     }
     finish_note(run, note, part)
+    if not _hook(*WRITE_REPORT):
+        run.remove(REPORT)
     _write_record(mixture, digests)
+    _write_report(mixture)
+    _tidy(folder, name)
+    return part
+
+
+def _tidy(folder: Folder, name: str) -> None:
     for left in (f"{name}-ledger", f"{name}-summary.json", f"{name}-plan.json"):
         folder.remove(left)
-    return part
 
 
 def _cut_file(run: Folder, change: Change, ids: pa.Array, pad_id: int) -> Rewritten:
@@ -287,7 +205,7 @@ def _proof(mixture: Mixture, plan: MixturePlan) -> tuple[dict[str, Any], dict[st
         }
     digests["token_ledger"] = digest_of_table(run / LEDGER).hex
     found[LEDGER] = {"digest_before": before.get("token_ledger", ""), "digest_after": digests["token_ledger"]}
-    return found, {name: value for name, value in digests.items() if name in before or (run / name).exists("")}
+    return found, {name: value for name, value in digests.items() if name in before}
 
 
 def _write_record(mixture: Mixture, digests: dict[str, str]) -> None:
@@ -310,6 +228,12 @@ def _output(run: Folder, value: dict[str, Any]) -> dict[str, Any]:
 # hooks
 
 
+CLEAN_STORE = ("curation.mixture.token_store", "remove_from_store")
+"""(store's folder, ids of documents) -> what the receipt says of it."""
+WRITE_REPORT = ("curation.mixture.report", "write_mixture_report")
+"""(mixture's folder) -> nothing; the record is there already."""
+
+
 def _hook(module: str, name: str) -> Callable[..., Any] | None:
     """A function that another part of the mixture may offer."""
     try:
@@ -328,19 +252,14 @@ def _clean_store(mixture: Mixture, ids: set[str]) -> Any:
     store = mixture.store
     if not store.fs.isdir(store.root):
         return None
-    clean = _hook("curation.mixture.token_store", "remove_from_store")
+    clean = _hook(*CLEAN_STORE)
     if clean is None:
         raise RunError(f"{store.path}: this version cannot take documents out of a store; remove that folder")
     return clean(store, ids)
 
 
-def _write_report(mixture: Mixture) -> str:
-    """Write the report anew; without what can do that it goes, as it may quote what was removed."""
-    if not mixture.run.exists(REPORT):
-        return "none"
-    write = _hook("curation.mixture.report", "write_mixture_report")
-    if write:
+def _write_report(mixture: Mixture) -> None:
+    """Write the report anew; where nothing can, it is gone already, as it may quote what was removed."""
+    write = _hook(*WRITE_REPORT)
+    if write and mixture.run.exists(REPORT):
         write(mixture.run)
-        return "written"
-    mixture.run.remove(REPORT)
-    return "removed"

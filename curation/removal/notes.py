@@ -7,7 +7,7 @@ from curation.removal.entries import Request
 from curation.removal.matching import Matcher
 from curation.removal.tombstones import FOLDER, Note, note_name, read_notes, write_note
 from manifests.code import version
-from manifests.record import Removal, now
+from manifests.record import RECORD, Removal, now
 from manifests.store import Folder
 
 
@@ -29,6 +29,13 @@ def new_note(request: Request, ids: set[str], found: dict[str, list[str]]) -> No
 def finish_note(run: Folder, note: Note, part: dict[str, Any]) -> None:
     """Write that a removal is done, and what came of it."""
     write_note(run, note.model_copy(update={"done": True, "part": part}))
+
+
+def unfinished(run: Folder) -> list[str]:
+    """The removals that were begun in a run and killed before its record was written, by their files' names."""
+    plans = [name.removesuffix("-plan.json") for name in (run / FOLDER).names("-plan.json")]
+    done = {note.request[:16] for note in read_notes(run) if note.done and run.exists(RECORD)}
+    return [name for name in plans if name not in done]
 
 
 def removals(run: Folder) -> list[Removal]:

@@ -17,8 +17,9 @@ from curation.removal.corpus import Corpus, Work, open_corpus, prepared, remove_
 from curation.removal.corpus_plan import find_copies, find_in_ledger
 from curation.removal.entries import Request
 from curation.removal.matching import FOUND, Matcher
-from curation.removal.notes import new_note
-from curation.removal.tombstones import FOLDER, find_buried, read_note
+from curation.removal.mixture_sources import Mixture, find_in_sources, open_mixture
+from curation.removal.notes import new_note, unfinished
+from curation.removal.tombstones import find_buried, read_note
 from manifests.code import version
 from manifests.errors import RequestError
 from manifests.record import PREVIOUS, RECORD, now
@@ -36,7 +37,7 @@ class _Targets:
     """What the folders of a command hold."""
 
     corpora: list[Corpus] = field(default_factory=list)
-    mixtures: list[mixture.Mixture] = field(default_factory=list)
+    mixtures: list[Mixture] = field(default_factory=list)
     synthetic: list[Folder] = field(default_factory=list)
 
     @property
@@ -129,7 +130,7 @@ def _targets(paths: Sequence[str], request: Request) -> _Targets:
             if corpus.measured and not corpus.is_measured_here:
                 queue.append(corpus.measured)
         elif kind == "mixture":
-            targets.mixtures.append(mixture.open_mixture(folder))
+            targets.mixtures.append(open_mixture(folder))
         else:
             targets.synthetic.append(folder)
     return targets
@@ -150,10 +151,9 @@ def _kind(folder: Folder) -> str:
 
 def _check_pending(folder: Folder, request: Request) -> None:
     """Refuse a folder in which the removal of something else was killed."""
-    other = [name for name in (folder / FOLDER).names("-plan.json") if not name.startswith(request.digest[:16])]
-    if other:
+    if other := [name for name in unfinished(folder) if name != request.digest[:16]]:
         raise RequestError(
-            f"{folder.path}: another removal ({other[0].split('-')[0]}) was not finished: run its command again first"
+            f"{folder.path}: another removal ({other[0]}) was not finished: run its command again first"
         )
 
 
@@ -169,7 +169,7 @@ def _find(targets: _Targets, request: Request) -> _Found:
             for entry, ids in note.found.items():
                 found.by_entry[entry].update(ids)
     for one in targets.mixtures:
-        found.add(mixture.find_in_sources(one, matcher))
+        found.add(find_in_sources(one, matcher))
     for named in request.of("ids"):
         found.by_entry[named.digest].add(named.name)  # also where no corpus is at hand that has it
     _find_others(targets, found, request.copies)
@@ -196,8 +196,7 @@ COPY = "copies"
 def _planned(corpus: Corpus, request: Request, found: _Found) -> Work | None:
     """What is to be done in a corpus; None where nothing is."""
     note, here = read_note(corpus.run, request), set(found.in_corpus[corpus.run.root]["id"])
-    is_pending = bool((corpus.run / FOLDER).names("-plan.json"))
-    if is_pending and note:
+    if unfinished(corpus.run) and note:
         return prepared(corpus, note)
     if not here:
         return None
@@ -247,6 +246,7 @@ def _receipt(request: Request, found: _Found, parts: list[dict[str, Any]], dry_r
         "n_documents": len(there),
         "matched": matched,
         "unmatched": unmatched,
+        "copies": sorted(found.by_entry.get(COPY, set()) & there),
         "runs": parts,
     }
 

@@ -255,6 +255,28 @@ def test_killed_and_run_again(
     assert not (run / "removed").names("-plan.json")
 
 
+def test_killed_when_all_is_done(run: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = request_of(tmp_path, domains=[BLOG])
+    real, calls = corpus_module._tidy, []
+
+    def killed(*args: Any) -> None:
+        calls.append(1)
+        if len(calls) == 2:  # the first is before anything is done
+            raise KeyboardInterrupt
+        real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(corpus_module, "_tidy", killed)
+        with pytest.raises(KeyboardInterrupt):
+            remove([run.path], request)
+    assert (run / "removed").names("-plan.json")
+    (part,) = remove([run.path], request)["runs"]
+    assert part["done_before"]
+    assert part["tables"]["ledger"]["nothing_else_changed"]
+    remove([run.path], request_of(tmp_path, domains=[SHOP]))
+    assert len(read_record(run).removed) == 2
+
+
 def test_another_removal_waits_for_one_that_was_killed(
     run: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,7 +93,7 @@ def test_by_id(mixed: tuple[Folder, list[str], dict[str, list[Any]]], tmp_path: 
     assert changed == {file["path"] for file in part["files"]}
     assert 0 < len(changed) < len([path for path in before if path.startswith(("tokens", "valid"))])
     (removal,) = run.read_json("run.json")["removed"]
-    assert removal["n_documents"] == 3  # of the request; two are here
+    assert removal["n_documents"] == 2
     assert run.exists(removal["note"])
 
 
@@ -111,7 +111,7 @@ def test_a_dry_run_and_a_second_time(mixed: tuple[Folder, list[str], dict[str, l
 
 
 @pytest.mark.parametrize(
-    "where", ["set_aside", "_cut_file", "_proof", "_write_report", "finish_note", "_write_record"]
+    "where", ["set_aside", "_cut_file", "_proof", "finish_note", "_write_record", "_write_report", "_tidy"]
 )
 def test_killed_and_run_again(
     mixed: tuple[Folder, list[str], dict[str, list[Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
