@@ -627,6 +627,69 @@ def export(
     out.print(f"Written to {folder}", soft_wrap=True, **_PLAIN)
 
 
+@app.command()
+def remove(
+    runs: Annotated[
+        list[str], typer.Argument(help="Folders of corpora, mixtures and synthetic data.", metavar="RUN...")
+    ],
+    ids: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Ids of documents, one per line, or a column.")
+    ] = None,
+    urls: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Their URLs.")] = None,
+    domains: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Domains; what lies below them goes too.")
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(help="Column of CSV, Parquet or JSONL files; by default id, url or domain.")
+    ] = None,
+    copies: Annotated[bool, typer.Option("--copies", help="Also remove documents of the very same text.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    receipt: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Where to write the receipt, instead of removal-TIME.json here."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take documents down from corpora, mixtures and synthetic data, for good, and write a receipt."""
+    from curation.removal.entries import Kind, read_request
+    from curation.removal.remove import receipt_name
+    from curation.removal.remove import remove as take_down
+    from manifests.store import Folder, resolve
+
+    asked: dict[Kind, list[str] | None] = {"ids": ids, "urls": urls, "domains": domains}
+    files = {kind: [resolve(path, _here()) for path in paths] for kind, paths in asked.items() if paths}
+    request = read_request(files, column, copies)
+    with _progress() as progress:
+        done = take_down([resolve(run, _here()) for run in runs], request, dry_run, progress)
+    if as_json:
+        _print_json(done)
+    else:
+        _print_removal(done)
+    if receipt or not dry_run:
+        folder, _, name = resolve(receipt or receipt_name(done), _here()).rpartition("/")
+        Folder(folder or "/").write_json(name, done)
+        err.print(f"Receipt: {folder}/{name}", soft_wrap=True, **_PLAIN)
+
+
+def _print_removal(done: dict[str, Any]) -> None:
+    """What a receipt says, in short."""
+    verb = "would be removed" if done["dry_run"] else "removed"
+    n_runs = len(done["runs"])
+    out.print(f"{done['n_documents']:,} documents {verb} from {n_runs} folder(s)", highlight=False)
+    rows = [(part["path"], part["kind"], part["n_documents"], len(part.get("files", ()))) for part in done["runs"]]
+    out.print(_table(["folder", "kind", "documents", "files"], rows))
+    for part in done["runs"]:
+        if part.get("n_copies_left"):
+            n_left = part["n_copies_left"]
+            said = f"{part['path']}: {n_left:,} other documents have the same text, or nearly; the receipt lists them"
+            out.print(said, soft_wrap=True, **_PLAIN)
+        if part.get("inputs_that_hold_them"):
+            n_files = len(part["inputs_that_hold_them"])
+            out.print(f"{part['path']}: {n_files:,} input files still hold them", soft_wrap=True, **_PLAIN)
+    for entry in done["unmatched"]:
+        out.print(f"found nowhere: {entry['entry']}", soft_wrap=True, **_PLAIN)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         out.print(version())
