@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from curation.kernels.tokens import place
 from curation.mixture.plan import Block, Spans
 from curation.mixture.token_rows import span_starts, token_rows, tokens_digest
+from curation.mixture.token_store import ids_file
 from manifests.contracts import tokens_schema, versioned
 from manifests.digest import TableDigest
 from manifests.errors import RunError
@@ -169,13 +170,15 @@ def _read_part(
     starts, lengths = spans["start"].astype(np.int64), spans["length"].astype(np.int64)
     ends = np.maximum.accumulate(starts + lengths)
     cuts = np.flatnonzero(starts[1:] - ends[:-1] > GAP_TOKENS) + 1
-    with store.fs.open(store.file(f"{name}.ids"), "rb", **_unbuffered(store)) as file:
+    with store.fs.open(store.file(ids_file(name, dtype)), "rb", **_unbuffered(store)) as file:
         for first, end in zip([0, *cuts.tolist()], [*cuts.tolist(), len(starts)], strict=True):
             begin, stop = int(starts[first]), int(ends[end - 1])
             file.seek(begin * dtype.itemsize)
             content = file.read((stop - begin) * dtype.itemsize)
             if len(content) != (stop - begin) * dtype.itemsize:
-                raise RunError(f"{store.url(f'{name}.ids')}: is cut off; remove the folder and run the command again")
+                raise RunError(
+                    f"{store.url(ids_file(name, dtype))}: is cut off; remove the folder and run the command again"
+                )
             buffer = np.frombuffer(content, dtype)
             place(buffer, starts[first:end] - begin, lengths[first:end], tos[first:end], out.reshape(-1))
 

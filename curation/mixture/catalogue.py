@@ -21,7 +21,7 @@ from curation.expressions import Expression, parse_expression
 from curation.mixture.documents import ROW, Slice, column_types, read_columns
 from curation.mixture.licenses import allowed
 from curation.mixture.rehydrate import repeat_counts
-from curation.mixture.token_store import Part, ensure, store_key
+from curation.mixture.token_store import CATALOGUE, Part, ensure, store_key
 from curation.predicates import Predicate, parse_predicate
 from curation.tokens.tokenizer import Tokenizer, load_tokenizer
 from manifests.code import code_digest
@@ -200,7 +200,7 @@ def catalogue(task: CatalogueTask) -> Catalogue:
     name = catalogue_key(task, tokenizer)
     if folder.exists(f"{name}.json"):
         found = _from_note(name, folder.read_json(f"{name}.json"))
-        if all(folder.exists(f"{part}.ids") for part in found.parts):
+        if all(folder.exists(ids_file(part, token_type(tokenizer.vocab_size))) for part in found.parts):
             return found
     available = Available()
     frame = _eligible(task, chosen(task.source, task.piece.path), available)
@@ -229,7 +229,7 @@ def catalogue_key(task: CatalogueTask, tokenizer: Tokenizer) -> str:
         task.licenses.model_dump(),
         code_digest(*CATALOGUE_CODE),
     ]
-    return "catalogue-" + xxhash.xxh3_128_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))
+    return CATALOGUE + xxhash.xxh3_128_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))
 
 
 def _eligible(task: CatalogueTask, choice: Choice, available: Available) -> pl.DataFrame:

@@ -99,7 +99,7 @@ def _finished(run: Folder, job: MixJob) -> MixtureRecord | None:
     except ValueError:
         return None
     there = record.manifest.get("output", {}).get("shard_bytes") == job.manifest.output.shard_bytes
-    return record if record.fingerprint == job.fingerprint and there and not record.removed else None
+    return record if record.fingerprint == job.fingerprint and there else None
 
 
 def _write(

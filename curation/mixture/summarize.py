@@ -1,6 +1,8 @@
 """Fills the summary of a mixture from what was planned: what its report shows."""
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -64,7 +66,7 @@ def summarize(job: MixJob, surveyed: Surveyed, layout: Layout, record: MixtureRe
         sources=_sources(job, surveyed, layout, record),
         course_edges=course.edges,
         courses=course.courses,
-        languages=_languages(surveyed),
+        languages=_languages(surveyed, record),
         spans_per_sequence=added(course.spans_per_sequence),
         tokens_per_document=_lengths(surveyed),
         repeated=(),
@@ -181,20 +183,23 @@ class _Course:
             stages.append((start, start + record.n_tokens, stage))
             start += record.n_tokens
         found = np.zeros(self._tokens.shape)
-        for number, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for number, (low, high) in enumerate(pairwise(edges.tolist())):
             for begin, end, stage in stages:
                 if (first := max(low, begin)) < (last := min(high, end)):
                     tokens = stage.targets(last - begin) - stage.targets(first - begin)
                     np.add.at(found[:, number], self._category_of, tokens / max(high - low, 1))
-        return found.tolist()  # type: ignore[no-any-return]
+        return found.tolist()
 
 
-def _languages(surveyed: Surveyed) -> tuple[LanguageSummary, ...]:
+def _languages(surveyed: Surveyed, record: MixtureRecord) -> tuple[LanguageSummary, ...]:
+    """What was taken, by language; a source is taken to have the same languages in every part of it."""
     sums = dict[str, Count]()
-    for available in surveyed.available:
+    for available, source in zip(surveyed.available, record.sources, strict=True):
+        times = source.taken_tokens / max(available.total.n_tokens, 1)
         for language, count in available.by_language.items():
             main = language.split("-")[0]
-            sums.setdefault(main if main in ("ko", "en") else "other", Count()).add(count)
+            taken = Count(*(round(n * times) for n in (count.n_documents, count.n_bytes, count.n_tokens)))
+            sums.setdefault(main if main in ("ko", "en") else "other", Count()).add(taken)
     return tuple(
         LanguageSummary(language=name, n_documents=of.n_documents, n_tokens=of.n_tokens, n_bytes=of.n_bytes)
         for name, of in sorted(sums.items())
@@ -202,9 +207,7 @@ def _languages(surveyed: Surveyed) -> tuple[LanguageSummary, ...]:
 
 
 def _lengths(surveyed: Surveyed) -> tuple[int, ...]:
-    sums = sum(
-        (available.lengths for available in surveyed.available), start=surveyed.available[0].lengths.__class__()
-    )
+    sums = sum((available.lengths for available in surveyed.available), start=Counter[int]())
     return tuple(sums.get(size, 0) for size in range(max(sums, default=-1) + 1))
 
 

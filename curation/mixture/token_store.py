@@ -1,13 +1,14 @@
 """The token store: the documents of a slice as ids, tokenised once for all mixtures that use them.
 
-A part is two files: `KEY/ROWS.ids`, the tokens of its documents one after another (16 or 32 bits, little-endian),
-ordered by the documents' ids; and `KEY/ROWS.npy`, a row of STORED for each of them, written last. Rows of a slice
-that a mixture needs and no part holds yet make another part, so that a changed predicate tokenises only what it adds.
-A part is called by what it holds, so that two that work on a slice at once do not take each other's for their own.
+A part is two files: `KEY/ROWS.u16` or `.u32`, the tokens of its documents one after another (little-endian), ordered
+by the documents' ids; and `KEY/ROWS.npy`, a row of STORED for each of them, written last. Rows of a slice that a
+mixture needs and no part holds yet make another part, so that a changed predicate tokenises only what it adds. A part
+is called by what it holds, so that two that work on a slice at once do not take each other's for their own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -35,6 +36,11 @@ STORED = np.dtype(
 )
 """What the store knows of a document."""
 
+ENDINGS = {2: "u16", 4: "u32"}
+"""How files of ids end, by the bytes of an id."""
+CATALOGUE = "catalogue-"
+"""What the names of catalogues, which lie beside the parts, begin with."""
+
 Stored = NDArray[np.void]
 U64 = NDArray[np.uint64]
 I64 = NDArray[np.int64]
@@ -54,6 +60,11 @@ def token_type(vocab_size: int) -> np.dtype[np.unsignedinteger[np.typing.NBitBas
     return np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
 
 
+def ids_file(name: str, dtype: np.dtype[Any]) -> str:
+    """The file that holds the ids of a part."""
+    return f"{name}.{ENDINGS[dtype.itemsize]}"
+
+
 def store_key(piece: Slice, source: Source, tokenizer: Tokenizer) -> str:
     """What the parts of a slice depend on; not which of its rows are wanted."""
     identity = "run" if source.run else f"{source.name}\0{source.key}"
@@ -66,10 +77,15 @@ def read_parts(store: Folder, key: str) -> list[Part]:
     folder, parts = store / key, list[Part]()
     names = set(folder.names())
     for name in sorted(name.removesuffix(".npy") for name in names if name.endswith(".npy")):
-        if f"{name}.ids" in names:
-            with folder.fs.open(folder.file(f"{name}.npy"), "rb") as file:
-                parts.append(Part(f"{key}/{name}", np.load(file, allow_pickle=False)))
+        if not names.isdisjoint(f"{name}.{ending}" for ending in ENDINGS.values()):
+            parts.append(Part(f"{key}/{name}", _read_index(folder, name)))
     return parts
+
+
+def _read_index(folder: Folder, name: str) -> Stored:
+    with folder.fs.open(folder.file(f"{name}.npy"), "rb") as file:
+        documents: Stored = np.load(file, allow_pickle=False)
+    return documents
 
 
 def ensure(
@@ -90,6 +106,55 @@ def ensure(
             parts.append(_write_part(store, key, batches, source, piece, tokenizer))
             n_bytes += int(parts[-1].documents["n_bytes"].sum())
     return parts, n_bytes
+
+
+def remove_from_store(store: Folder, ids: Collection[str]) -> list[str]:
+    """Take documents out of a store; returns the files that were written anew or removed.
+
+    Their tokens are overwritten, and their rows stay as rows without text, so that no mixture tokenises them again
+    from a file that still holds them. Catalogues that list them are removed, and made again when they are needed.
+    """
+    halves = sorted((int(name[:16], 16), int(name[16:], 16)) for name in ids)
+    high, low = (np.array([pair[half] for pair in halves], np.uint64) for half in (0, 1))
+    touched, changed = set[str](), list[str]()
+    for key in store.folders():
+        for part in read_parts(store, key):
+            documents = part.documents
+            chosen = np.flatnonzero(np.isin(documents["id_high"], high) & np.isin(documents["id_low"], low))
+            chosen = (
+                chosen[[_pair(documents, at) in set(halves) for at in chosen.tolist()]] if len(chosen) else chosen
+            )
+            if len(chosen) and documents["n_tokens"][chosen].any():
+                changed += _blanked(store, part.name, documents, chosen)
+                touched.add(part.name)
+    for file in store.names(".json"):
+        if file.startswith(CATALOGUE) and touched.intersection(store.read_json(file)["parts"]):
+            for name in (file, f"{file.removesuffix('.json')}.npy"):
+                store.remove(name)
+                changed.append(name)
+    return changed
+
+
+def _pair(documents: Stored, at: int) -> tuple[int, int]:
+    return int(documents["id_high"][at]), int(documents["id_low"][at])
+
+
+def _blanked(store: Folder, part: str, documents: Stored, chosen: I64) -> list[str]:
+    """Write a part anew without the tokens of some documents."""
+    key, _, name = part.partition("/")
+    folder = store / key
+    ids, width = next((f"{name}.{end}", width) for width, end in ENDINGS.items() if folder.exists(f"{name}.{end}"))
+    content = bytearray(folder.read_bytes(ids))
+    for start, n_tokens in zip(
+        documents["start"][chosen].tolist(), documents["n_tokens"][chosen].tolist(), strict=True
+    ):
+        content[start * width : (start + n_tokens) * width] = bytes(n_tokens * width)
+    for column in ("n_tokens", "n_bytes", "content"):
+        documents[column][chosen] = 0
+    folder.write_bytes(ids, bytes(content))
+    with folder.writing(f"{name}.npy") as path, store.fs.open(path, "wb") as file:
+        np.save(file, documents, allow_pickle=False)
+    return [f"{key}/{ids}", f"{part}.npy"]
 
 
 def _texts(piece: Slice, source: Source, wanted: I64) -> Iterator[pl.DataFrame]:
@@ -150,7 +215,7 @@ def _write_part(
     n_written = reorder(flat, flat_starts, order[has_text[order]].astype(np.int64), bos, tokenizer.eod_id, out)
     assert n_written == len(out)
     folder, name = store / key, xxhash.xxh3_64_hexdigest(np.sort(documents["row"]).tobytes())
-    with folder.writing(f"{name}.ids") as path, store.fs.open(path, "wb") as file:
+    with folder.writing(ids_file(name, out.dtype)) as path, store.fs.open(path, "wb") as file:
         file.write(out.data)
     with folder.writing(f"{name}.npy") as path, store.fs.open(path, "wb") as file:
         np.save(file, documents, allow_pickle=False)
