@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from curation.mixture.documents import read_columns, source_slices
+from curation.mixture.documents import ROW, read_columns, source_slices
 from curation.mixture.ledger import VALIDATION
 from curation.mixture.pipeline import LEDGER, TOKENS
 from curation.mixture.record import MixtureRecord, read_mixture
@@ -185,8 +185,8 @@ def _place(part: Part, id_: str) -> int | None:
 def _row(piece: Any, source: Source, row: int) -> tuple[str | None, str]:
     """(URL, text) of a row."""
     for rows in read_columns(piece, [source.url, source.text]):
-        if rows.first_row <= row < rows.first_row + len(rows.frame):
-            values = rows.frame.row(row - rows.first_row, named=True)
+        if rows[0, ROW] <= row <= rows[-1, ROW]:
+            values = rows.row(row - rows[0, ROW], named=True)
             url = values[source.url]
             return None if url is None else str(url), values[source.text] or ""
     return None, ""
