@@ -14,6 +14,7 @@ from curation.mixture.token_rows import span_starts, token_rows, tokens_digest
 from curation.mixture.token_store import ids_file
 from manifests.contracts import tokens_schema, versioned
 from manifests.digest import TableDigest
+from manifests.errors import RunError
 from manifests.store import Folder
 
 GAP_TOKENS = 1 << 14
@@ -173,7 +174,12 @@ def _read_part(
         for first, end in zip([0, *cuts.tolist()], [*cuts.tolist(), len(starts)], strict=True):
             begin, stop = int(starts[first]), int(ends[end - 1])
             file.seek(begin * dtype.itemsize)
-            buffer = np.frombuffer(file.read((stop - begin) * dtype.itemsize), dtype)
+            content = file.read((stop - begin) * dtype.itemsize)
+            if len(content) != (stop - begin) * dtype.itemsize:
+                raise RunError(
+                    f"{store.url(ids_file(name, dtype))}: is cut off; remove the folder and run the command again"
+                )
+            buffer = np.frombuffer(content, dtype)
             place(buffer, starts[first:end] - begin, lengths[first:end], tos[first:end], out.reshape(-1))
 
 
