@@ -21,7 +21,7 @@ from curation.expressions import Expression, parse_expression
 from curation.mixture.documents import ROW, Slice, column_types, read_columns
 from curation.mixture.licenses import allowed
 from curation.mixture.rehydrate import repeat_counts
-from curation.mixture.token_store import CATALOGUE, Part, ensure, store_key
+from curation.mixture.token_store import CATALOGUE, Part, ensure, ids_file, store_key, token_type
 from curation.predicates import Predicate, parse_predicate
 from curation.tokens.tokenizer import Tokenizer, load_tokenizer
 from manifests.code import code_digest
