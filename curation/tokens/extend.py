@@ -103,11 +103,11 @@ def extend_tokenizer(
     if not steps:
         raise RequestError(f"{files[0]}: these texts hold no pair of tokens that could be joined")
     kept, new = _pruned(old, steps, words, n_new, progress)
+    comparison = compare(old, new, held_out(files, text, MEASURED_BYTES, progress))
     _write(folder, old, kept)
-    measured = held_out(files, text, MEASURED_BYTES, progress)
     return Extended(
         old.vocab_size, new.vocab_size, new.vocab_size - old.vocab_size, len(kept), len(steps) - len(kept),
-        len(words.counts), n_bytes, compare(old, new, measured),
+        len(words.counts), n_bytes, comparison,
     )  # fmt: skip
 
 
