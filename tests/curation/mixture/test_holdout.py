@@ -69,7 +69,7 @@ def test_a_text_in_two_sources_is_held_out_of_both(tmp_path: Path) -> None:
     starts = pieces[pieces["offset"] == 0]
     n_texts = len(set(starts["id_low"].tolist()))
     assert n_texts == len(starts) == len(texts(held(path), "english"))
-    by_source = {source: n for source, n in zip(("en", "again", "ko", "third"), found.n_held_documents, strict=True)}
+    by_source = dict(zip(("en", "again", "ko", "third"), found.n_held_documents, strict=True))
     assert by_source["en"] == len(starts)  # each text of `again` is one of `en`
     assert by_source["again"] == by_source["third"] > 0
     small.mixed(path)
