@@ -1,1 +1,1 @@
-"""Curated mixtures become models. Floor 5: imports synth, curation, classifiers, manifests."""
+"""Models trained on curated mixtures, and surgery on their checkpoints. Floor 5: imports all packages below it."""

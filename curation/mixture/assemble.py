@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from curation.kernels.tokens import place
 from curation.mixture.plan import Block, Spans
 from curation.mixture.token_rows import span_starts, token_rows, tokens_digest
+from curation.mixture.token_store import ids_file
 from manifests.contracts import tokens_schema, versioned
 from manifests.digest import TableDigest
+from manifests.errors import RunError
 from manifests.store import Folder
 
 GAP_TOKENS = 1 << 14
@@ -105,7 +107,14 @@ def write_shard(task: ShardTask) -> Shard:
     ):
         for number in task.blocks:
             block = read_block(plan, number, stages[number])
-            input_ids = gather(block, task)
+            input_ids = gather(
+                block,
+                store=task.store,
+                parts=task.parts,
+                dtype=task.dtype,
+                sequence_length=task.sequence_length,
+                pad_id=task.pad_id,
+            )
             for start in range(0, len(input_ids), rows_at_once):
                 part = slice(start, min(start + rows_at_once, len(input_ids)))
                 table = token_rows(block, input_ids[part], task.sources, part)
@@ -129,19 +138,28 @@ def _there(output: Folder, task: ShardTask) -> Shard | None:
     return Shard(digest, n_rows, int(output.fs.size(output.file(task.name))), was_there=True)
 
 
-def gather(block: Block, task: ShardTask) -> U32:
-    """The ids of a block's sequences, shape (sequences, sequence length), padded."""
-    out = np.full((len(block.n_tokens), task.sequence_length), task.pad_id, np.uint32)
+def gather(block: Block, *, store: str, parts: Sequence[str], dtype: str, sequence_length: int, pad_id: int) -> U32:
+    """The ids of a block's sequences, shape (sequences, sequence length), padded.
+
+    Args:
+        block: what stands in which sequence.
+        store: folder of the tokenised documents.
+        parts: names of its parts, by their numbers in the spans.
+        dtype: how it holds ids.
+        sequence_length: tokens per sequence.
+        pad_id: what padding is filled with.
+    """
+    out = np.full((len(block.n_tokens), sequence_length), pad_id, np.uint32)
     spans = block.spans
     sequences = (spans["sequence"] - np.uint64(block.first_sequence)).astype(np.int64)
     offsets = np.searchsorted(sequences, np.arange(len(out) + 1)).astype(np.int32)
-    tos = sequences * task.sequence_length + span_starts(spans["length"], offsets)
-    store = Folder(task.store)
+    tos = sequences * sequence_length + span_starts(spans["length"], offsets)
+    folder = Folder(store)
     order = np.lexsort((spans["start"], spans["part"]))
     bounds = np.flatnonzero(np.diff(spans["part"][order])) + 1
     for of in np.split(order, bounds):
         if len(of):
-            _read_part(store, task.parts[int(spans["part"][of[0]])], spans[of], tos[of], np.dtype(task.dtype), out)
+            _read_part(folder, parts[int(spans["part"][of[0]])], spans[of], tos[of], np.dtype(dtype), out)
     return out
 
 
@@ -152,11 +170,16 @@ def _read_part(
     starts, lengths = spans["start"].astype(np.int64), spans["length"].astype(np.int64)
     ends = np.maximum.accumulate(starts + lengths)
     cuts = np.flatnonzero(starts[1:] - ends[:-1] > GAP_TOKENS) + 1
-    with store.fs.open(store.file(f"{name}.ids"), "rb", **_unbuffered(store)) as file:
+    with store.fs.open(store.file(ids_file(name, dtype)), "rb", **_unbuffered(store)) as file:
         for first, end in zip([0, *cuts.tolist()], [*cuts.tolist(), len(starts)], strict=True):
             begin, stop = int(starts[first]), int(ends[end - 1])
             file.seek(begin * dtype.itemsize)
-            buffer = np.frombuffer(file.read((stop - begin) * dtype.itemsize), dtype)
+            content = file.read((stop - begin) * dtype.itemsize)
+            if len(content) != (stop - begin) * dtype.itemsize:
+                raise RunError(
+                    f"{store.url(ids_file(name, dtype))}: is cut off; remove the folder and run the command again"
+                )
+            buffer = np.frombuffer(content, dtype)
             place(buffer, starts[first:end] - begin, lengths[first:end], tos[first:end], out.reshape(-1))
 
 

@@ -44,7 +44,9 @@ def hold_out(sources: Sequence[tuple[str, Ordered]], validation: Validation | No
     found = dict[str, list[tuple[Catalogued, NDArray[np.int64], int]]]()
     for category, ordered in sources:
         found.setdefault(category, []).extend(_candidates(ordered, validation.frac))
-    pieces = {name: _chosen(parts, validation.tokens_max, sequence_length) for name, parts in found.items()}
+    pieces = {name: _chosen(parts, validation.tokens_max, sequence_length) for name, parts in found.items() if parts}
+    if not pieces:
+        return NOTHING
     contents = [chosen[1] for chosen in pieces.values()]
     return HeldOut(np.unique(np.concatenate(contents)), {name: chosen[0] for name, chosen in pieces.items()})
 

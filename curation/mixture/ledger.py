@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,7 @@ class _Entry:
     n_documents: int = 0
     n_spans: int = 0
     n_tokens: int = 0
+    n_firsts: int = 0
 
 
 class Ledger:
@@ -57,19 +59,13 @@ class Ledger:
         entry.n_documents += int((spans["offset"] == 0).sum())
         entry.n_spans += len(spans)
         entry.n_tokens += int(spans["length"].sum())
+        entry.n_firsts += int(((spans["offset"] == 0) & (spans["turn"] == 0) & (spans["epoch"] == 0)).sum())
 
-    def tokens(self) -> Mapping[tuple[str, int], int]:
-        """Tokens by (stage, number of the source)."""
+    def sums(self, of: Literal["n_tokens", "n_documents", "n_spans", "n_firsts"]) -> Mapping[tuple[str, int], int]:
+        """Counts by (stage, number of the source); `n_firsts` are documents that come for the first time."""
         sums = dict[tuple[str, int], int]()
         for (stage, source, _, _), entry in self._entries.items():
-            sums[stage, source] = sums.get((stage, source), 0) + entry.n_tokens
-        return sums
-
-    def documents(self) -> Mapping[tuple[str, int], int]:
-        """Documents that begin, by (stage, number of the source)."""
-        sums = dict[tuple[str, int], int]()
-        for (stage, source, _, _), entry in self._entries.items():
-            sums[stage, source] = sums.get((stage, source), 0) + entry.n_documents
+            sums[stage, source] = sums.get((stage, source), 0) + getattr(entry, of)
         return sums
 
     def table(self) -> pa.Table:

@@ -10,7 +10,9 @@ from curation.kernels import packing
 
 KOREAN, ENGLISH, OTHER = 0, 1, -1
 
-CUTS_PER_CAPACITY = 512  # with `cut_any`, a space of up to 1/512 of a sequence (0.2%) is not worth a cut
+SPARE = 512
+"""With `cut_any`, a space of up to 1/512 of a sequence (0.2%) is not worth a cut; nor may sequences across languages
+add more padding than that."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def pack(
             arXiv 2504.15431). Each is built around a piece of either of at most half a sequence, so there are fewer
             where one language has too few of those, or both have too little that fills them up; padding stays small.
             OTHER stays out of them.
-        last: a piece whose sequence comes last (that of its end, if it was cut).
+        last: a piece whose sequence comes last; none of that sequence are cut.
 
     Raises:
         ValueError: a piece is empty or longer than a sequence.
@@ -79,9 +81,9 @@ def pack(
     ranked_groups = None if groups is None or not cross_frac else groups[by_order]
     entries, free, n_cross = _fit(lengths[by_order], capacity, ranked_groups, cross_frac)
     is_cross = np.arange(len(free)) < n_cross
-    if cut_any:
-        entries = _cut(entries, free, is_cross, capacity)
     ranked_last = None if last is None else int(np.flatnonzero(by_order == last)[0])
+    if cut_any:
+        entries = _cut(entries, free, is_cross, capacity, ranked_last)
     shuffled = _shuffle(entries, order[by_order], free, ranked_last)
     return _place(entries, by_order, shuffled, is_cross, ranked_groups)
 
@@ -98,47 +100,68 @@ def _fit(
 ) -> tuple[_Entries, NDArray[np.int64], int]:
     """Every piece in a bin; the free space of the bins; how many of them, the first ones, are across languages.
 
-    Where pieces that fit beside the seeds run out, what stays empty of bins across languages says how many are too
-    many.
+    Where pieces that fit beside the seeds run out, fewer bins are across languages, until little more is empty than
+    without any.
     """
     narrow = np.uint16 if capacity < 1 << 16 else np.uint32  # NumPy sorts 16 bits by counting
     longest_first = np.argsort((capacity - lengths).astype(narrow), kind="stable")
-    seeds = _seeds(lengths, capacity, groups, cross_frac)
     may_cross = (groups != OTHER).view(np.uint8) if groups is not None else np.empty(0, np.uint8)
-    n_cross = seeds.shape[1]
-    while True:
+
+    def fit(seeds: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        n_cross = seeds.shape[1]
         bins, free = np.full(len(lengths), -1, np.int64), np.full(len(lengths), capacity, np.int64)
-        bins[seeds[:, :n_cross]] = np.arange(n_cross)
-        free[:n_cross] -= lengths[seeds[:, :n_cross]].sum(axis=0)
+        bins[seeds] = np.arange(n_cross)
+        free[:n_cross] -= lengths[seeds].sum(axis=0)
         spaces = packing.new_spaces(capacity, len(lengths))
-        n_bins = packing.best_fit(lengths, longest_first, may_cross, n_cross, spaces, bins, free)
-        n_empty = int(free[:n_cross].sum()) // capacity
-        if n_empty <= n_cross // CUTS_PER_CAPACITY:
-            return _Entries(np.arange(len(lengths)), np.zeros_like(lengths), lengths, bins), free[:n_bins], n_cross
-        n_cross -= max(n_empty, n_cross // 32)
+        return bins, free[: packing.best_fit(lengths, longest_first, may_cross, n_cross, spaces, bins, free)]
+
+    seeds = _seeds(lengths, capacity, groups, cross_frac)
+    bins, free = fit(seeds[:, :0])
+    n_cross, empty_max = seeds.shape[1], _empty(free) + len(free) * capacity // SPARE
+    while n_cross > 0:
+        crossed_bins, crossed_free = fit(seeds[:, :n_cross])
+        if (over := _empty(crossed_free) - empty_max) <= 0:
+            bins, free = crossed_bins, crossed_free
+            break
+        n_cross -= max(over // capacity, n_cross // 16, 1)
+    return _Entries(np.arange(len(lengths)), np.zeros_like(lengths), lengths, bins), free, max(n_cross, 0)
+
+
+def _empty(free: NDArray[np.int64]) -> int:
+    """What is empty of all bins but the emptiest one, whose pieces may go on to a next packing."""
+    return int(free.sum() - free.max(initial=0))
 
 
 def _seeds(
     lengths: NDArray[np.int64], capacity: int, groups: NDArray[np.int8] | None, cross_frac: float
 ) -> NDArray[np.int64]:
-    """(2, n_cross) the pieces, one of either language, that bins across languages begin with."""
+    """(2, n_cross) the pieces, one of either language, that bins across languages begin with.
+
+    Those of at least an eighth of a sequence come first: next to a single line, a language has nothing to attend to.
+    """
     if groups is None:
         return np.empty((2, 0), np.int64)
     wanted = round(cross_frac * int(lengths.sum()) / capacity)
     pairs = [np.flatnonzero((groups == group) & (lengths <= capacity // 2)) for group in (KOREAN, ENGLISH)]
-    return np.stack([of[: min(wanted, *map(len, pairs))] for of in pairs])
+    by_size = [of[np.argsort(-np.minimum(lengths[of], capacity // 8), kind="stable")] for of in pairs]
+    return np.stack([of[: min(wanted, *map(len, pairs))] for of in by_size])
 
 
-def _cut(entries: _Entries, free: NDArray[np.int64], is_cross: NDArray[np.bool_], capacity: int) -> _Entries:
+def _cut(
+    entries: _Entries, free: NDArray[np.int64], is_cross: NDArray[np.bool_], capacity: int, last: int | None
+) -> _Entries:
     """Levels the bins across languages, then the others with what is left of those; changes free and is_cross.
+
+    The bin of the piece `last` stays as it is.
 
     One that gave pieces away may hold one language only, and is among the others from then on.
     """
-    n, cut_min = len(entries.pieces), capacity // CUTS_PER_CAPACITY
+    n, cut_min = len(entries.pieces), capacity // SPARE
     roomy = _Entries(*(np.concatenate((column, np.empty(len(free), column.dtype))) for column in entries))
     for cross in (True, False):
         offsets, members = _group(roomy.bins[:n], np.argsort(roomy.pieces[:n], kind="stable"), len(free))
         chosen = np.flatnonzero((is_cross == cross) & (free < capacity))
+        chosen = chosen if last is None else chosen[chosen != entries.bins[last]]
         emptiest_first = chosen[np.argsort(-free[chosen], kind="stable")]
         kept_free = np.minimum(free, cut_min)
         n, place = packing.level_bins(emptiest_first, offsets, members, cut_min, free, *roomy, n)

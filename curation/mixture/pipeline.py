@@ -1,19 +1,17 @@
 """`onggi mix`: from a manifest to packed sequences, their ledger, their record and their report."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-import numpy as np
 import orjson
 import xxhash
-from numpy.typing import NDArray
 
-from curation.mixture.assemble import Shard, ShardTask, shard_bounds, write_block, write_shard
-from curation.mixture.ledger import VALIDATION, Ledger
-from curation.mixture.packing import ENGLISH, KOREAN, OTHER
-from curation.mixture.plan import Block, held_out_blocks, stage_blocks
+from curation.mixture.assemble import Shard, ShardTask, shard_bounds, write_shard
+from curation.mixture.layout import WORK, Layout, lay_out
+from curation.mixture.ledger import VALIDATION
 from curation.mixture.record import MixtureRecord, SourceRecord, StageRecord, TokenizerRecord
-from curation.mixture.shares import Asked
+from curation.mixture.report import render
+from curation.mixture.summarize import summarize
+from curation.mixture.summary import MixtureSummary
 from curation.mixture.survey import MixJob, Surveyed, survey
 from curation.mixture.token_store import token_type
 from manifests.code import version
@@ -24,28 +22,8 @@ from manifests.errors import RequestError, RunError
 from manifests.record import RECORD, Entry, now, set_aside, write_record
 from manifests.store import Folder
 
-TOKENS, LEDGER, WORK = "tokens", "ledger", "work"
+TOKENS, LEDGER, SUMMARY, REPORT = "tokens", "ledger", "summary.json", "report.html"
 LEDGER_ROWS = 1 << 16
-
-
-@dataclass(frozen=True)
-class Planned:
-    """Blocks on disk, and what they come to."""
-
-    folder: str
-    stages: list[Asked]
-    n_tokens: list[int]
-    """Of each block."""
-    n_sequences: list[int]
-    stage_of: list[str]
-    """Name of each block's stage."""
-    keys: list[str]
-    """Digest of each block."""
-    ledger: Ledger
-
-    def numbers(self, *, validation: bool) -> list[int]:
-        """The blocks of the training, or of what is held out."""
-        return [number for number, stage in enumerate(self.stage_of) if (stage == VALIDATION) is validation]
 
 
 def mix(job: MixJob, progress: Progress = silent) -> MixtureRecord:
@@ -66,20 +44,31 @@ def mix(job: MixJob, progress: Progress = silent) -> MixtureRecord:
         with watch("tokenise"):
             surveyed = survey(job, engine, progress)
         with watch("plan"):
-            planned = plan(job, surveyed, progress)
+            layout = lay_out(job, surveyed, progress)
         with watch("write"):
             written = {
-                table: _write(job, surveyed, planned, table, engine, progress) for table in (TOKENS, VALIDATION)
+                table: _write(job, surveyed, layout, table, engine, progress) for table in (TOKENS, VALIDATION)
             }
-            ledger = _write_ledger(run, planned)
-    _check_counts(planned, written, surveyed)
-    record = _record(job, surveyed, planned, written, ledger)
+            ledger = _write_ledger(run, layout)
+    _check_counts(layout, written, surveyed)
+    record = _record(job, surveyed, layout, written, ledger)
     record = record.model_copy(
         update={"timings": watch.seconds, "peak_memory_bytes": memory.peak_bytes, "n_workers": engine.n_workers}
     )
+    with watch("report"):
+        summary = summarize(job, surveyed, layout, record)
+        run.write_bytes(SUMMARY, summary.model_dump_json().encode())
+        write_mixture_report(run, record)
     write_record(run, record)
     run.remove(WORK)
     return record
+
+
+def write_mixture_report(run: Folder, record: MixtureRecord) -> str:
+    """Write the report of a mixture; returns its path."""
+    summary = MixtureSummary.model_validate(run.read_json(SUMMARY))
+    run.write_bytes(REPORT, render(summary, record.model_dump(mode="json")).encode())
+    return run.url(REPORT)
 
 
 def _check_own(run: Folder) -> None:
@@ -110,82 +99,21 @@ def _finished(run: Folder, job: MixJob) -> MixtureRecord | None:
     except ValueError:
         return None
     there = record.manifest.get("output", {}).get("shard_bytes") == job.manifest.output.shard_bytes
-    return record if record.fingerprint == job.fingerprint and there and not record.removed else None
-
-
-def plan(job: MixJob, surveyed: Surveyed, progress: Progress = silent) -> Planned:
-    """Decide what stands in which sequence, and write it block by block to the work folder."""
-    manifest = job.manifest
-    folder = Folder(f"{job.output}/{WORK}/{job.fingerprint}")
-    names, categories = [of.name for of in manifest.sources], [of.category for of in manifest.sources]
-    planned = Planned(folder.path, surveyed.asked(manifest), [], [], [], [], Ledger(names, categories))
-    n_all = sum(stage.n_tokens for stage in planned.stages)
-    progress("plan", 0, n_all)
-    for block in _blocks(job, surveyed, planned.stages):
-        number = len(planned.keys)
-        write_block(folder, number, block)
-        planned.keys.append(_key(block, surveyed.parts, names))
-        planned.n_tokens.append(int(block.n_tokens.sum()))
-        planned.n_sequences.append(len(block.n_tokens))
-        planned.stage_of.append(block.stage)
-        planned.ledger.add(block)
-        progress("plan", min(n_all, sum(planned.n_tokens)), n_all)
-    folder.write_json("stages.json", planned.stage_of)
-    return planned
-
-
-def _blocks(job: MixJob, surveyed: Surveyed, stages: Sequence[Asked]) -> Iterator[Block]:
-    """The blocks of all stages, then those of what is held out."""
-    takers, first, length = surveyed.takers(), 0, job.manifest.sequence_length
-    groups = _languages(surveyed) if job.manifest.packing.cross_lingual else None
-    for stage in stages:
-        for block in stage_blocks(stage, takers, job.manifest.packing, length, first, groups):
-            first += len(block.n_tokens)
-            yield block
-    first = 0
-    for pieces in surveyed.held.pieces.values():
-        for block in held_out_blocks(pieces, VALIDATION, length, first):
-            first += len(block.n_tokens)
-            yield block
-
-
-def _languages(surveyed: Surveyed) -> NDArray[np.int8]:
-    """Of each source, the language of most of its tokens, for packing across languages."""
-    found = []
-    for available in surveyed.available:
-        top = max(available.by_language.items(), key=lambda item: item[1].n_tokens, default=("", None))[0]
-        found.append({"ko": KOREAN, "en": ENGLISH}.get(top.split("-")[0], OTHER))
-    return np.array(found, np.int8)
-
-
-def _key(block: Block, parts: Sequence[str], names: Sequence[str]) -> str:
-    """Digest of what a block holds, whatever numbers its parts and sources have."""
-    state, spans = xxhash.xxh3_128(), block.spans
-    hashes = np.array([xxhash.xxh3_64_intdigest(part.encode()) for part in parts], np.uint64)
-    state.update(hashes[spans["part"]].tobytes())
-    state.update(
-        np.array([xxhash.xxh3_64_intdigest(name.encode()) for name in names], np.uint64)[spans["source"]].tobytes()
-    )
-    for field in ("id_high", "id_low", "copy", "start", "offset", "length", "sequence"):
-        state.update(np.ascontiguousarray(spans[field]).tobytes())
-    for array in (block.n_tokens, block.cross):
-        state.update(array.tobytes())
-    state.update(block.stage.encode())
-    return state.hexdigest()
+    return record if record.fingerprint == job.fingerprint and there else None
 
 
 def _write(
-    job: MixJob, surveyed: Surveyed, planned: Planned, table: str, engine: Engine, progress: Progress
+    job: MixJob, surveyed: Surveyed, layout: Layout, table: str, engine: Engine, progress: Progress
 ) -> list[Shard]:
     """Write the files of the training, or of what is held out; those of the same content stay."""
-    tasks = list(_shard_tasks(job, surveyed, planned, table))
+    tasks = list(_shard_tasks(job, surveyed, layout, table))
     output, names = Folder(f"{job.output}/{table}"), {task.name for task in tasks}
     for name in output.names(".parquet"):
         if name not in names:
             output.remove(name)
     if not tasks:
         output.remove("")
-    sizes = {task: sum(planned.n_tokens[number] for number in task.blocks) for task in tasks}
+    sizes = {task: sum(layout.n_tokens[number] for number in task.blocks) for task in tasks}
     found, n_done, n_all = dict[ShardTask, Shard](), 0, sum(sizes.values())
     progress(f"write {table}", 0, n_all)
     for task, shard in map_shards(write_shard, tasks, engine):
@@ -195,20 +123,20 @@ def _write(
     return [found[task] for task in tasks]
 
 
-def _shard_tasks(job: MixJob, surveyed: Surveyed, planned: Planned, table: str) -> Iterator[ShardTask]:
-    numbers = planned.numbers(validation=table == VALIDATION)
+def _shard_tasks(job: MixJob, surveyed: Surveyed, layout: Layout, table: str) -> Iterator[ShardTask]:
+    numbers = layout.numbers(validation=table == VALIDATION)
     tokenizer, length = job.tokenizer, job.manifest.sequence_length
     extra = {
         "onggi.tokenizer": tokenizer.digest,
         "onggi.mixture": job.fingerprint,
         "onggi.sequence_length": str(length),
     }
-    bounds = shard_bounds([planned.n_tokens[number] for number in numbers], job.manifest.output.shard_bytes)
+    bounds = shard_bounds([layout.n_tokens[number] for number in numbers], job.manifest.output.shard_bytes)
     for shard, group in enumerate(bounds):
         blocks = tuple(numbers[at] for at in group)
-        depends = [[planned.keys[number] for number in blocks], tokenizer.digest, tokenizer.pad_id, length]
+        depends = [[layout.keys[number] for number in blocks], tokenizer.digest, tokenizer.pad_id, length]
         yield ShardTask(
-            plan=planned.folder,
+            plan=layout.folder,
             blocks=blocks,
             store=job.store,
             parts=surveyed.parts,
@@ -223,8 +151,8 @@ def _shard_tasks(job: MixJob, surveyed: Surveyed, planned: Planned, table: str) 
         )
 
 
-def _write_ledger(run: Folder, planned: Planned) -> Entry:
-    table = conform(planned.ledger.table(), TOKEN_LEDGER, "token_ledger")
+def _write_ledger(run: Folder, layout: Layout) -> Entry:
+    table = conform(layout.ledger.table(), TOKEN_LEDGER, "token_ledger")
     folder, name = run / LEDGER, "part-00000.parquet"
     with folder.table_writer(name, TOKEN_LEDGER, "token_ledger") as writer:
         writer.write(table, row_group_rows=LEDGER_ROWS)
@@ -232,23 +160,23 @@ def _write_ledger(run: Folder, planned: Planned) -> Entry:
     return Entry(path=LEDGER, size_bytes=size_bytes, digest=digest, rows=table.num_rows)
 
 
-def _check_counts(planned: Planned, written: dict[str, list[Shard]], surveyed: Surveyed) -> None:
+def _check_counts(layout: Layout, written: dict[str, list[Shard]], surveyed: Surveyed) -> None:
     """That no sequence was lost.
 
     Raises:
         RunError: the counts do not add up.
     """
     for table, shards in written.items():
-        wanted = sum(planned.n_sequences[number] for number in planned.numbers(validation=table == VALIDATION))
+        wanted = sum(layout.n_sequences[number] for number in layout.numbers(validation=table == VALIDATION))
         if (n_rows := sum(shard.n_rows for shard in shards)) != wanted:
             raise RunError(f"{table}: {n_rows:,} sequences were written, {wanted:,} were planned")
-    by_ledger = sum(planned.ledger.tokens().values())
-    if by_ledger != sum(planned.n_tokens):
-        raise RunError(f"the ledger has {by_ledger:,} tokens, the sequences {sum(planned.n_tokens):,}")
+    by_ledger = sum(layout.ledger.sums("n_tokens").values())
+    if by_ledger != sum(layout.n_tokens):
+        raise RunError(f"the ledger has {by_ledger:,} tokens, the sequences {sum(layout.n_tokens):,}")
 
 
 def _record(
-    job: MixJob, surveyed: Surveyed, planned: Planned, written: dict[str, list[Shard]], ledger: Entry
+    job: MixJob, surveyed: Surveyed, layout: Layout, written: dict[str, list[Shard]], ledger: Entry
 ) -> MixtureRecord:
     tables = [
         Entry(
@@ -260,7 +188,7 @@ def _record(
         for table, shards in written.items()
     ]
     outputs = [*tables, ledger]
-    stages = _stages(job, planned)
+    stages = _stages(job, layout)
     n_tokens, n_sequences = (sum(getattr(stage, name) for stage in stages) for name in ("n_tokens", "n_sequences"))
     return MixtureRecord(
         name=job.manifest.name,
@@ -295,7 +223,7 @@ def _record(
         sequence_length=job.manifest.sequence_length,
         tokenizer=_tokenizer(job, surveyed),
         stages=stages,
-        sources=_sources(job, surveyed, planned),
+        sources=_sources(job, surveyed, layout),
         validation=_validation(job, surveyed),
         store=job.store,
     )
@@ -316,13 +244,13 @@ def _tokenizer(job: MixJob, surveyed: Surveyed) -> TokenizerRecord:
     )
 
 
-def _stages(job: MixJob, planned: Planned) -> list[StageRecord]:
-    found, first, taken = list[StageRecord](), 0, planned.ledger.tokens()
+def _stages(job: MixJob, layout: Layout) -> list[StageRecord]:
+    found, first, taken = list[StageRecord](), 0, layout.ledger.sums("n_tokens")
     names = [source.name for source in job.manifest.sources]
-    for stage in planned.stages:
-        numbers = [number for number, name in enumerate(planned.stage_of) if name == stage.name]
-        n_tokens = sum(planned.n_tokens[number] for number in numbers)
-        n_sequences = sum(planned.n_sequences[number] for number in numbers)
+    for stage in layout.stages:
+        numbers = [number for number, name in enumerate(layout.stage_of) if name == stage.name]
+        n_tokens = sum(layout.n_tokens[number] for number in numbers)
+        n_sequences = sum(layout.n_sequences[number] for number in numbers)
         shares = (stage.demand / stage.n_tokens).tolist()
         found.append(
             StageRecord(
@@ -341,8 +269,8 @@ def _stages(job: MixJob, planned: Planned) -> list[StageRecord]:
     return found
 
 
-def _sources(job: MixJob, surveyed: Surveyed, planned: Planned) -> list[SourceRecord]:
-    taken, found = planned.ledger.tokens(), list[SourceRecord]()
+def _sources(job: MixJob, surveyed: Surveyed, layout: Layout) -> list[SourceRecord]:
+    taken, found = layout.ledger.sums("n_tokens"), list[SourceRecord]()
     for number, source in enumerate(job.manifest.sources):
         has, available = surveyed.has[number], surveyed.available[number]
         n_taken = sum(n for (stage, of), n in taken.items() if of == number and stage != VALIDATION)

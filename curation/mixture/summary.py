@@ -96,7 +96,8 @@ class Course(Model):
 
 
 class LanguageSummary(Model):
-    """Documents of a language in the training, each as often as it was taken."""
+    """Documents of a language in the training, each as often as it was taken: about, since languages are counted by
+    source."""
 
     language: str
     """`ko`, `en` or `other`."""
@@ -138,7 +139,7 @@ class LicenseSummary(Model):
     n_documents: int
     """Different documents that may be taken."""
     n_tokens: int
-    """Taken."""
+    """Taken: about, since licences are counted by source."""
     n_left_out: int
     """Documents that the policy left out."""
     why: str | None
@@ -201,7 +202,7 @@ class MixtureSummary(Model):
     spans_per_sequence: tuple[int, ...]
     """Sequences by how many spans they hold, as `by_powers_of_two` counts."""
     tokens_per_document: tuple[int, ...]
-    """Documents taken by their length in tokens, as `by_powers_of_two` counts."""
+    """Documents that may be taken by their length in tokens, as `by_powers_of_two` counts."""
     repeated: tuple[Repeated, ...]
     overlaps: tuple[Overlap, ...]
     licenses: tuple[LicenseSummary, ...]

@@ -1,6 +1,6 @@
 """What a mixture's sources have: their slices, catalogued; what is held out; and what each stage asks of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -194,6 +194,8 @@ def _checked_engines(job: MixJob) -> dict[str, dict[str, Any]]:
     known: dict[str, Any] = store.read_json(CHECKS) if store.exists(CHECKS) else {}
     found, n_known = {}, len(known)
     for source, slices in zip(job.manifest.sources, job.slices, strict=True):
+        if not slices:
+            continue
         key = f"{job.tokenizer.digest}-{slices[0].key}-{source.text}"
         if key not in known:
             known[key] = _as_note(check_engine(job.tokenizer, _sample(source, slices[0])))
@@ -210,7 +212,6 @@ def _as_note(check: EngineCheck) -> dict[str, Any]:
 
 def _sample(source: Source, piece: Slice) -> pa.LargeStringArray:
     """The first texts of a slice."""
-    texts: Iterator[pl.Series] = (
-        rows.frame[source.text].drop_nulls() for rows in read_columns(piece, [source.text], CHECKED_BYTES)
-    )
-    return next(texts).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())
+    frame = next(read_columns(piece, [source.text], CHECKED_BYTES))
+    texts = frame[source.text].drop_nulls()
+    return texts.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())
