@@ -177,6 +177,15 @@ def test_without_torch_tensors_are_refused(mixture: Mixture, monkeypatch: pytest
         TokenDataset(str(mixture.path), as_torch=True)[0]
 
 
+def test_a_sequence_whose_documents_were_taken_down(tmp_path: Path) -> None:
+    mixture = write_mixture(tmp_path / "mixture", emptied=(3,))
+    item = TokenDataset(str(mixture.path), mask_boundaries=True)[3]
+    assert item["n_tokens"] == 0
+    assert (item["labels"] == NO_LOSS).all()
+    assert item["cu_seqlens"].tolist() == [0, mixture.length]
+    assert item["position_ids"].tolist() == list(range(mixture.length))
+
+
 def test_other_lengths_and_group_sizes(tmp_path: Path) -> None:
     for length, rows_per_group in ((8, 1), (64, 100)):
         mixture = write_mixture(tmp_path / str(length), length=length, rows_per_group=rows_per_group)

@@ -211,6 +211,22 @@ def test_datatrove_counts_for_people(n_tokens: int, said: str) -> None:
     assert export_datatrove._metric(n_tokens) == said
 
 
+def test_sequences_whose_documents_were_taken_down(tmp_path: Path) -> None:
+    mixture = write_mixture(tmp_path / "mixture", emptied=(0, 1, 5, 86))
+    for documents in (False, True):
+        wanted = [list(span.ids) for row in mixture.of("stage1") for span in row.spans]
+        run(mixture, tmp_path / "out", "megatron", documents=documents)
+        entries = read_megatron(tmp_path / "out" / "stage1")[1]
+        assert entries == (wanted if documents else [row.padded(mixture.length) for row in mixture.of("stage1")])
+        run(mixture, tmp_path / "out", "datatrove", documents=documents)
+        ids, ends, _ = read_ds(tmp_path / "out" / "00000_stage1.ds")
+        pieces = [ids[a:b] for a, b in pairwise([0, *ends])]
+        assert [piece for piece in pieces if any(piece)] == wanted
+        assert all(pieces)
+    run(mixture, tmp_path / "out", "mds")
+    assert read_mds(tmp_path / "out") == expected_samples(mixture)
+
+
 def test_held_out_documents_can_be_exported(mixture: Mixture, tmp_path: Path) -> None:
     record = run(mixture, tmp_path / "out", "megatron", split="validation")
     assert record.stages == ["validation"]
