@@ -3,6 +3,8 @@
 import hashlib
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from curation.removal.tables import digest_of_table
 from curation.summary_models import Summary
 from manifests.contracts import NOT_IN_DIGEST
 from manifests.errors import RequestError
+from manifests.house import child_environment
 from manifests.record import read_record
 from manifests.store import Folder
 from tests.curation.removal.corpora import BLOG, COLUMNS, SHOP, rows, small_corpus, write_inputs
@@ -354,3 +357,21 @@ def test_what_is_no_run(tmp_path: Path, run: Folder) -> None:
     run.remove("run.json")
     with pytest.raises(RequestError, match="is not complete"):
         remove([run.path], request)
+
+
+def test_from_the_command_line(run: Folder, tmp_path: Path) -> None:
+    (tmp_path / "domains.csv").write_text(f"domain\n{BLOG}\nnowhere.org\n")
+    command = [sys.executable, "-m", "onggi", "remove", run.path, "--domains", str(tmp_path / "domains.csv")]
+    there = {"cwd": tmp_path, "capture_output": True, "text": True, "env": child_environment()}
+    dry = subprocess.run([*command, "--dry-run"], check=True, **there)
+    assert "25 documents would be removed from 1 folder(s)" in dry.stdout
+    assert not list(tmp_path.glob("removal-*.json"))
+    done = subprocess.run([*command, "--json"], check=True, **there)
+    (receipt,) = tmp_path.glob("removal-*.json")
+    assert orjson.loads(receipt.read_bytes()) == orjson.loads(done.stdout)
+    again = subprocess.run([*command, "--receipt", "again.json"], check=True, **there)
+    assert "found nowhere: nowhere.org" in again.stdout
+    assert orjson.loads((tmp_path / "again.json").read_bytes())["runs"][0]["done_before"]
+    wrong = subprocess.run([*command[:5], "--domains", "none.txt"], check=False, **there)
+    assert wrong.returncode == 2
+    assert "cannot be read" in wrong.stderr
