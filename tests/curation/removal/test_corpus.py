@@ -17,6 +17,7 @@ from curation.diff import diff
 from curation.explain import explain
 from curation.pipeline import changed_manifest, curate, decide_again
 from curation.removal import corpus as corpus_module
+from curation.removal import corpus_summary
 from curation.removal.remove import remove
 from curation.removal.tables import digest_of_table
 from curation.summary_models import Summary
@@ -72,7 +73,7 @@ def texts_everywhere(run: Folder) -> str:
     for path in sorted(Path(run.path).rglob("*")):
         if path.suffix == ".parquet":
             found.append(orjson.dumps(pl.read_parquet(path).to_dicts(), default=str).decode())
-        elif path.is_file():
+        elif path.is_file() and path.suffix != ".npy":
             found.append(path.read_text("utf-8"))
     return "\n".join(found)
 
@@ -375,3 +376,13 @@ def test_from_the_command_line(run: Folder, tmp_path: Path) -> None:
     wrong = subprocess.run([*command[:5], "--domains", "none.txt"], check=False, **there)
     assert wrong.returncode == 2
     assert "cannot be read" in wrong.stderr
+
+
+def test_texts_are_read_in_ranges(run: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = set(ids_of(run, *(f"k{n}" for n in range(40))))
+    pieces = {rows()[0]["text"][-40:], "stands nowhere"}
+    whole, quoted = corpus_summary.gone_rows(run, run, ids, pieces)
+    monkeypatch.setattr(corpus_summary, "TEXT_BYTES", 2000)
+    parts, quoted_in_parts = corpus_summary.gone_rows(run, run, ids, pieces)
+    assert parts.sort("id").equals(whole.sort("id"))
+    assert quoted == quoted_in_parts == {rows()[0]["text"][-40:]}
