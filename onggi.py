@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -34,12 +35,16 @@ except ImportError as error:  # another package of this name comes first
     sys.exit(2)
 
 if TYPE_CHECKING:
+    from curation.mixture.outlook import Outlook
+    from curation.mixture.record import MixtureRecord
+    from curation.mixture.survey import MixJob
     from curation.pipeline import Job
     from curation.tune import Answer, Document, Target
     from curation.tune_survey import Estimate, Survey
     from manifests.engine import Workers
     from manifests.record import RunRecord
     from manifests.schema import CorpusManifest
+    from manifests.store import Folder
 
 app = typer.Typer(
     help=__doc__,
@@ -224,11 +229,16 @@ def diff(old: Run, new: Run, as_json: AsJson = False) -> None:
 
 @app.command()
 def explain(run: Run, id_: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False) -> None:
-    """The life of one document: every measure, verdict and duplicate. The first digits of its id suffice."""
+    """The life of one document: every measure, verdict and duplicate, or where it stands in a mixture. The first
+    digits of its id suffice. In a mixture, @N is its sequence N, and @N:T the document at token T of that."""
     from curation.explain import explain as tell
     from manifests.store import Folder, resolve
 
-    stories = tell(Folder(resolve(run, _here())), id_)
+    folder = Folder(resolve(run, _here()))
+    if _is_mixture(folder):
+        _explain_mixture(folder, id_, as_json)
+        return
+    stories = tell(folder, id_)
     if as_json:
         _print_json(stories)
         return
@@ -250,6 +260,12 @@ def report(run: Run) -> None:
         from synth.classifier_run import write_classifier_report
 
         out.print(write_classifier_report(folder, record), soft_wrap=True)
+        return
+    if record.kind == "mixture":
+        from curation.mixture.pipeline import write_mixture_report
+        from curation.mixture.record import read_mixture
+
+        out.print(write_mixture_report(folder, read_mixture(folder)), soft_wrap=True)
         return
     out.print(write_report(folder, record, Summary.model_validate(folder.read_json(SUMMARY))), soft_wrap=True)
 
@@ -285,6 +301,65 @@ def classifier(
     out.print(
         f"\nModel:  onggi score {chosen.name}={folder}/model IN OUT\nReport: {folder}/report.html", soft_wrap=True
     )
+
+
+@app.command()
+def mix(
+    manifest: Manifest,
+    output: Output = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only tell what would be taken, what is missing, and what it would cost.")
+    ] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="With --plan: count all tokens, however long it takes.")
+    ] = False,
+    workers: NWorkers = 1,
+    scheduler: Scheduler = None,
+    memory_limit: MemoryLimit = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as sequence_length=4096.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Build a token mixture: packed sequences in the order of training, with a ledger of what was taken. A killed one
+    goes on where it was."""
+    from curation.mixture.pipeline import mix as run_mix
+    from curation.mixture.survey import prepare
+    from manifests.load import load_kind
+    from manifests.schema_mixture import MixtureManifest
+    from manifests.store import resolve
+
+    if exact and not plan:
+        raise RequestError("--exact goes with --plan; a mixture is always exact")
+    path, base = _found(manifest)
+    chosen = load_kind(MixtureManifest, path, overrides or [])
+    job = prepare(
+        chosen, base, resolve(output, _here()) if output else None, _workers(workers, scheduler, memory_limit)
+    )
+    if plan:
+        _plan_mixture(job, exact, as_json)
+        return
+    with _progress() as progress:
+        record = run_mix(job, progress)
+    if as_json:
+        _print_json(record.model_dump(mode="json"))
+    else:
+        _print_mixture(record, job.output)
+
+
+def _plan_mixture(job: "MixJob", exact: bool, as_json: bool) -> None:
+    from curation.mixture.outlook import outlook
+    from curation.plan_disk import free_bytes
+    from manifests.engine import open_engine
+
+    with _progress() as progress, open_engine(job.workers) as engine:
+        found = outlook(job, engine, progress, exact=exact)
+    if as_json:
+        _print_json(found)
+    else:
+        _print_outlook(found, job.workers.n_workers, free_bytes(job.output))
+    if found.problem:
+        raise RequestError(found.problem)
 
 
 @app.command()
@@ -374,6 +449,182 @@ def tune(
         _print_json({"rule": question.target.name, "documents": asked, "survey": found, "proposed": found.proposed})
         return
     _print_survey(question.target, found, run, precision)
+
+
+tokenizers = typer.Typer(no_args_is_help=True, help="Tokenizers for Korean and English.")
+app.add_typer(tokenizers, name="tokenizer")
+
+Texts = Annotated[
+    list[str],
+    typer.Argument(metavar="IN...", help="Parquet or JSONL files: paths, folders or globs.", show_default=False),
+]
+TokenizerOut = Annotated[str, typer.Option("--output", "-o", help="Folder of the new tokenizer.")]
+ColumnOfText = Annotated[str, typer.Option("--text", help="Column of the texts.")]
+BytesMax = Annotated[str, typer.Option("--bytes", metavar="500M", help="Text to learn from, at most.")]
+
+
+@tokenizers.command("train")
+def tokenizer_train(
+    sources: Texts,
+    output: TokenizerOut,
+    vocab_size: Annotated[int, typer.Option(help="Tokens, special ones included.")] = 32_000,
+    korean: Annotated[
+        str | None, typer.Option(metavar="50%", help="Share of Korean in what is learned from; else as it is there.")
+    ] = None,
+    bytes_max: BytesMax = "1G",
+    digits: Annotated[
+        Literal["single", "triples"], typer.Option(help="How many digits a token may hold.")
+    ] = "triples",
+    special: Annotated[
+        list[str] | None, typer.Option(help="Special token, the one that ends a document first. Repeatable.")
+    ] = None,
+    text: ColumnOfText = "text",
+    as_json: AsJson = False,
+) -> None:
+    """Learn a byte-level BPE tokenizer from texts; the same whatever the order of the files."""
+    from curation.tokens.train import SPECIAL_TOKENS, Recipe, train_tokenizer
+    from manifests.store import Folder, resolve
+
+    frac = None if korean is None else _fraction("--korean", korean)
+    recipe = Recipe(vocab_size, frac, _n_bytes("--bytes", bytes_max), digits, special or SPECIAL_TOKENS, text)
+    with _progress() as progress:
+        done = train_tokenizer(_text_files(sources), Folder(resolve(output, _here())), recipe, progress)
+    if as_json:
+        _print_json(done)
+        return
+    learned = ", ".join(f"{_size(n)} {language}" for language, n in done.text_bytes.items() if n)
+    out.print(f"{done.vocab_size:,} tokens in {_duration(done.seconds)}, from {learned}: {output}", **_PLAIN)
+    rows = [
+        (of.language, of.n_texts, f"{of.bytes_per_token:.2f}", f"{of.chars_per_token:.2f}") for of in done.fertility
+    ]
+    out.print(_table(["language", "texts held out", "bytes per token", "characters per token"], rows))
+
+
+@tokenizers.command("extend")
+def tokenizer_extend(
+    base: Annotated[str, typer.Argument(metavar="TOKENIZER", help="A tokenizer.json, or a folder that holds one.")],
+    sources: Texts,
+    output: TokenizerOut,
+    add: Annotated[int, typer.Option(min=1, help="New tokens, at most.")] = 4_000,
+    letters: Annotated[
+        Literal["hangul", "any"], typer.Option(help="`hangul` leaves texts without Hangul exactly as they were.")
+    ] = "hangul",
+    eod: Annotated[
+        str | None, typer.Option(help="Token that ends a document, where the tokenizer does not tell.")
+    ] = None,
+    bytes_max: BytesMax = "100M",
+    text: ColumnOfText = "text",
+    as_json: AsJson = False,
+) -> None:
+    """Add Korean tokens to a byte-level tokenizer; all old ids stay as they are."""
+    from curation.tokens.extend import extend_tokenizer
+    from manifests.schema_mixture import Tokenizer
+    from manifests.store import Folder, resolve
+
+    settings, folder = Tokenizer(path=resolve(base, _here()), eod=eod), Folder(resolve(output, _here()))
+    n_bytes = _n_bytes("--bytes", bytes_max)
+    with _progress() as progress:
+        done = extend_tokenizer(
+            settings, _text_files(sources), folder, add, progress, text=text, bytes_max=n_bytes, letters=letters
+        )
+    if as_json:
+        _print_json(done)
+        return
+    out.print(f"{done.n_new:,} new tokens after {done.base_vocab_size:,} old ones: {output}", **_PLAIN)
+    rows = [
+        (
+            of.before.language,
+            of.before.n_texts,
+            f"{of.before.bytes_per_token:.2f}",
+            f"{of.after.bytes_per_token:.2f}",
+            f"{of.after.n_tokens / max(of.before.n_tokens, 1) - 1:+.1%}",
+            of.n_unchanged,
+        )
+        for of in done.comparison
+    ]
+    out.print(_table(["language", "texts held out", "bytes per token", "now", "tokens", "same ids"], rows))
+
+
+@tokenizers.command("resize")
+def tokenizer_resize(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a checkpoint in safetensors.")],
+    extended: Annotated[str, typer.Argument(metavar="TOKENIZER", help="Folder that `onggi tokenizer extend` wrote.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder of the new checkpoint.")],
+    multiple: Annotated[int, typer.Option(min=1, help="The number of rows becomes a multiple of this.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Give a model embeddings for new tokens: each the mean of those of the old tokens that it is made of."""
+    from manifests.store import resolve
+    from training.embeddings import resize_embeddings
+
+    old, tokenizer, new = (Path(resolve(path, _here())) for path in (model, extended, output))
+    done = resize_embeddings(old, tokenizer, new, multiple)
+    if as_json:
+        _print_json(done)
+        return
+    said = (
+        f"{done.n_new_tokens:,} new tokens; {', '.join(done.tensors)}: {done.old_rows:,} rows, now {done.new_rows:,}"
+    )
+    out.print(f"{said}: {output}", soft_wrap=True, **_PLAIN)
+
+
+def _text_files(sources: list[str]) -> list[str]:
+    from classifiers.rows import input_files
+    from manifests.store import resolve
+
+    return [path for source in sources for path in input_files(resolve(source, _here()))]
+
+
+def _n_bytes(option: str, text: str) -> int:
+    """A number of bytes as people write it: 500M, 2G."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)B?", text.strip().upper())
+    n_bytes = int(Decimal(found[1]) * 1000 ** " KMGT".index(found[2] or " ")) if found else 0
+    if n_bytes < 1:
+        raise RequestError(f"{option}: expected a number of bytes, such as 500M or 2G; found {text!r}")
+    return n_bytes
+
+
+@app.command()
+def export(
+    mixture: Annotated[str, typer.Argument(help="Folder of a complete mixture.", metavar="MIXTURE")],
+    format_: Annotated[
+        str,
+        typer.Argument(
+            help="megatron, mds, datatrove: tokens. olmo-core, megatron-blend, hf-interleave: what they are of.",
+            metavar="FORMAT",
+        ),
+    ],
+    output: Annotated[str, typer.Argument(help="Folder that is made.", metavar="OUTPUT")],
+    stage: Annotated[str | None, typer.Option(metavar="NAME", help="Only this stage.")] = None,
+    split: Annotated[str, typer.Option(help="train, or validation for what is held out.")] = "train",
+    documents: Annotated[
+        bool,
+        typer.Option("--documents", help="megatron, datatrove: documents without padding, not packed sequences."),
+    ] = False,
+    paths: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Where the trainer finds a source, as data/{source}.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a mixture in the format of another trainer."""
+    from curation.mixture.export import export as run_export
+    from curation.mixture.export import requested
+    from manifests.store import resolve
+
+    folder = resolve(output, _here())
+    wanted = requested(resolve(mixture, _here()), format_, folder, split, stage, documents, paths)
+    with _progress() as progress:
+        record = run_export(wanted, lambda done, total: progress("export", done, total))
+    if as_json:
+        _print_json(record.model_dump())
+        return
+    rows = [(name, _size(size_bytes)) for name, size_bytes in record.files.items()]
+    out.print(_table(["file", "size"], rows[:20]))
+    if len(rows) > 20:
+        out.print(f"... and {len(rows) - 20:,} more")
+    if record.n_sequences:
+        out.print(f"\n{record.n_sequences:,} sequences, {record.n_tokens:,} tokens", highlight=False)
+    out.print(f"Written to {folder}", soft_wrap=True, **_PLAIN)
 
 
 @app.command()
@@ -572,10 +823,26 @@ def _print_json(value: Any) -> None:
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
+_NUMBERS: tuple[str, ...] = (
+    "records",
+    "documents",
+    "share",
+    "size",
+    "time",
+    "memory",
+    "written",
+    "then on disk",
+    "tokens",
+    "taken",
+)
+_NUMBERS += ("tokens there", "asked", "missing", "bytes per token", "at", "from its token")
+"""Columns of tables that are aligned to the right."""
+
+
 def _table(header: list[str], rows: list[tuple[Any, ...]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in header:
-        right = name in ("records", "documents", "share", "size", "time", "memory", "written", "then on disk")
+        right = name in _NUMBERS
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else escape(str(cell)) for cell in row))
@@ -656,6 +923,113 @@ def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _print_mixture(record: "MixtureRecord", folder: str) -> None:
+    """What came of each stage, by category."""
+    for stage in record.stages:
+        over = f", {stage.overshoot:,} past what was asked" if stage.overshoot else ""
+        out.print(f"[bold]{stage.name}[/]: {stage.n_tokens:,} tokens in {stage.n_sequences:,} sequences{over}")
+        asked, taken = Counter[str](), Counter[str]()
+        for source in record.sources:
+            asked[source.category] += stage.shares[source.name]  # type: ignore[assignment]
+            taken[source.category] += stage.taken[source.name]
+        rows = [(name, f"{asked[name]:.2%}", f"{n / stage.n_tokens:.2%}", n) for name, n in taken.items() if n]
+        out.print(_table(["category", "asked", "taken", "tokens"], rows))
+    padding = record.counts["padding"] / (record.counts["sequences"] * record.sequence_length)
+    engine = f"{record.tokenizer.engine} {record.tokenizer.engine_version}"
+    out.print(
+        f"\n{record.counts['tokens']:,} tokens, {padding:.3%} padding, ids by {engine}; held out: "
+        f"{sum(of['tokens'] for of in record.validation.values()):,} tokens\nSequences: {folder}/tokens\n"
+        f"Report:    {folder}/report.html",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _print_outlook(found: "Outlook", n_workers: int, free: int | None) -> None:
+    rows = [
+        (
+            source.name,
+            source.category,
+            ("~" if source.is_estimated else "") + f"{source.n_tokens:,}",
+            f"{source.taken_tokens:,}",
+            f"{source.epochs:.2f} of {source.epochs_max:g}",
+            f"{source.missing_tokens:,}" if source.missing_tokens else "",
+            ", ".join(f"{why} {n:,}" for why, n in source.left_out.items()),
+        )
+        for source in found.sources
+    ]
+    header = ["source", "category", "tokens there", "taken", "epochs", "missing", "documents left out"]
+    out.print(_table(header, rows))
+    category_of = {source.name: source.category for source in found.sources}
+    for stage in found.stages:
+        sums = Counter[str]()
+        for name, n_tokens in stage.taken.items():
+            sums[category_of[name]] += n_tokens
+        parts = ", ".join(f"{name} {n / stage.n_tokens:.1%}" for name, n in sums.items() if n)
+        turn = f" (over its first {stage.transition:,} from the stage before)" if stage.transition else ""
+        out.print(f"\n[bold]{stage.name}[/]: {stage.n_tokens:,} tokens{turn}: {parts}", soft_wrap=True)
+    languages = [
+        (name, of.n_documents, f"{of.n_tokens:,}", f"{of.n_bytes / max(of.n_tokens, 1):.2f}")
+        for name, of in found.languages.items()
+    ]
+    out.print()
+    out.print(_table(["language", "documents", "tokens", "bytes per token"], languages))
+    _print_licenses_and_overlap(found)
+    room = "free space there is not known" if free is None else f"{_size(free)} free"
+    out.print(
+        f"\n{found.n_tokens:,} tokens in about {found.n_sequences:,} sequences; {_size(found.to_tokenise_bytes)} "
+        f"of text still to tokenise: about {_duration(found.seconds / n_workers)} with {n_workers} worker(s), "
+        f"{_size(found.disk_bytes)} on disk ({room}).",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _print_licenses_and_overlap(found: "Outlook") -> None:
+    licenses = [(name, of.n_documents, f"{of.n_tokens:,}", "") for name, of in found.licenses.items()]
+    licenses += [(name, n, "", "left out by the policy") for name, n in found.licenses_left_out.items()]
+    out.print()
+    out.print(_table(["license", "documents", "tokens", ""], licenses))
+    for pair in found.overlap.shared:
+        out.print(
+            f"{pair.n_documents_a:,} documents of {pair.a} are in {pair.b} too, {pair.n_documents_b:,} the other way",
+            soft_wrap=True,
+        )
+    for near in found.near:
+        out.print(
+            f"{near.a} and {near.b}: {near.found.refused}"
+            if near.found.refused
+            else f"{near.found.n_documents_a:,} documents of {near.a} are nearly in {near.b} (similarity "
+            f"{near.found.jaccard:g}), {near.found.n_documents_b:,} the other way",
+            soft_wrap=True,
+            **_PLAIN,
+        )
+
+
+def _is_mixture(folder: "Folder") -> bool:
+    return folder.exists("run.json") and folder.read_json("run.json").get("kind") == "mixture"
+
+
+def _explain_mixture(folder: "Folder", name: str, as_json: bool) -> None:
+    from curation.mixture.explain import explain_mixture
+
+    story = explain_mixture(folder, name)
+    if as_json:
+        _print_json(story)
+        return
+    rows = [
+        (of.table, of.stage, str(of.sequence), of.start, of.n_tokens, of.id, of.copy, of.offset, of.source)
+        for of in story.spans
+    ]
+    header = ["table", "stage", "sequence", "at", "tokens", "document", "copy", "from its token", "source"]
+    out.print(_table(header, rows))
+    for id_, origin in story.origins.items():
+        out.print(f"\n[bold]{id_}[/] {escape(origin.source)} ({escape(origin.category)})", soft_wrap=True)
+        where = f"{origin.url or 'no URL'}; {origin.n_tokens:,} tokens; {origin.file}, row {origin.row}"
+        out.print(where, soft_wrap=True, **_PLAIN)
+        out.print(origin.snippet, style="dim", **_PLAIN)
 
 
 def _print_story(story: Any) -> None:

@@ -64,6 +64,12 @@ def line_chart(series: Sequence[Series], x: Axis, y: Axis, rules: Sequence[tuple
     return image(elements, [*_axis_texts(x, y), *_rule_texts(x, rules)], WIDTH, HEIGHT)
 
 
+def round_ticks(high: float) -> list[float]:
+    """Three to six round numbers from 0 on."""
+    step = next(digit * 10**power for power in range(18) for digit in (1, 2, 5) if high / (digit * 10**power) <= 6)
+    return [float(step * k) for k in range(int(high // step) + 1)]
+
+
 def _axis_texts(x: Axis, y: Axis) -> list[Text]:
     below = [Text(short(tick), x.place(tick, LEFT_X, RIGHT_X), TICKS_Y, "middle", 10, "faint") for tick in x.ticks]
     beside = [

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Thread
-from typing import Protocol
 
 import orjson
 import polars as pl
@@ -46,7 +45,7 @@ from curation.write import Decided
 from manifests.code import code_digest, version
 from manifests.contracts import records_schema
 from manifests.digest import row_hashes
-from manifests.engine import HERE, Engine, PeakMemory, Stopwatch, Workers, open_engine
+from manifests.engine import HERE, Engine, PeakMemory, Progress, Stopwatch, Workers, open_engine, silent
 from manifests.errors import RequestError, RunError
 from manifests.record import (
     PREVIOUS,
@@ -67,17 +66,6 @@ SUMMARY = "summary.json"
 CARD = "README.md"
 
 WARM_UP_PAGE = "<html><body><h1>옹기</h1><p>Onggi breathes. 옹기는 숨을 쉰다.</p></body></html>".encode()
-
-
-class Progress(Protocol):
-    """Is told how far a step is; amounts are bytes of input, or ranges of ids."""
-
-    def __call__(self, step: str, done: float, total: float, note: str = "") -> None:
-        """Take note of it."""
-
-
-def silent(step: str, done: float, total: float, note: str = "") -> None:
-    """Progress that nobody watches."""
 
 
 @dataclass(frozen=True)

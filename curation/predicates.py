@@ -7,7 +7,7 @@ division by zero.
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -51,11 +51,25 @@ MIRRORED = {"=": "=", "<>": "<>", ">": "<", ">=": "<=", "<": ">", "<=": ">="}
 CONDITIONS = (exp.And, exp.Or, exp.Not, exp.In, exp.Between, exp.Is, exp.Like, exp.ILike)
 ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg)
 ATOMS = (exp.Paren, exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Boolean)
-ALLOWED = frozenset({*CONDITIONS, *ARITHMETIC, *ATOMS, *ORDER, *FUNCTIONS.values()})
+ALLOWED: frozenset[type] = frozenset({*CONDITIONS, *ARITHMETIC, *ATOMS, *ORDER, *FUNCTIONS.values()})
 ALLOWED_IN_WORDS = (
     "comparisons, AND, OR, NOT, IN (list), BETWEEN, IS NULL, LIKE, ILIKE, + - * / %, and the functions "
     + ", ".join(FUNCTIONS)
 )
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What may occur in SQL of one kind."""
+
+    kind: str
+    """What errors call it."""
+    allowed: frozenset[type]
+    functions: tuple[str, ...]
+    in_words: str
+
+
+PREDICATES = Grammar("predicate", ALLOWED, tuple(FUNCTIONS), ALLOWED_IN_WORDS)
 
 
 @dataclass(frozen=True)
@@ -136,13 +150,13 @@ def parse_predicate(sql: str, columns: Mapping[str, pa.DataType]) -> Predicate:
         RequestError: it is not SQL, holds something that is not allowed, names an unknown column, compares values of
             different kinds, or is not a condition.
     """
-    tree = _parse(sql)
-    names = [_dotted(column) for column in tree.find_all(exp.Column)]
-    for column in tree.find_all(exp.Column):
-        _check_column(sql, column, columns)
+    tree = parse_tree(sql)
+    names = check_columns(sql, tree, columns)
     if not names:
         raise RequestError(f"predicate `{sql}`: names no column, so it would decide all documents alike")
-    expr = _checked(sql, tree, columns)
+    expr, kind = compile_checked(sql, tree, columns)
+    if kind != pl.Boolean:
+        raise RequestError(f"predicate `{sql}`: gives {kind}, not true or false; compare it with something")
     bounds = [bound for part in _conjuncts(tree) if (bound := _bound(part)) and isinstance(bound.left, exp.Column)]
     return Predicate(
         sql=sql,
@@ -164,7 +178,7 @@ def set_threshold(sql: str, column: str | None, value: float) -> str:
     """
     if not math.isfinite(value):
         raise RequestError(f"predicate `{sql}`: {value} cannot be a threshold")
-    tree = _parse(sql)
+    tree = parse_tree(sql)
     bounds = [bound for part in _conjuncts(tree) if (bound := _bound(part))]
     fits = [bound for bound in bounds if column is None or column in (bound.name, bound.name.split(".")[-1])]
     if len(fits) != 1:
@@ -178,31 +192,39 @@ def set_threshold(sql: str, column: str | None, value: float) -> str:
     return tree.sql(dialect=DIALECT, comments=False)
 
 
-def _parse(sql: str) -> exp.Expr:
-    """The syntax tree, BETWEEN written as two comparisons."""
+def parse_tree(sql: str, grammar: Grammar = PREDICATES) -> exp.Expr:
+    """The syntax tree, BETWEEN written as two comparisons.
+
+    Raises:
+        RequestError: it is not SQL, or holds something that the grammar does not.
+    """
     try:
         tree = sqlglot.parse_one(sql, read=DIALECT)
     except SqlglotError as error:
         details = getattr(error, "errors", None) or [{}]
         reason = (details[0].get("description") or str(error).splitlines()[0]).split(" for <class")[0]
-        raise RequestError(f"predicate `{sql}`: not SQL: {reason} (column {details[0].get('col', '?')})") from None
+        column = details[0].get("col", "?")
+        raise RequestError(f"{grammar.kind} `{sql}`: not SQL: {reason} (column {column})") from None
     for node in tree.walk():
-        _check_node(sql, node)
+        if problem := _problem(node, grammar):
+            raise RequestError(f"{grammar.kind} `{sql}`: {problem}")
     return tree.transform(_between_as_comparisons)
 
 
-def _check_node(sql: str, node: exp.Expr) -> None:
+def _problem(node: exp.Expr, grammar: Grammar) -> str | None:
+    """Why this node may not stand here, if so."""
     if isinstance(node, exp.Anonymous):
-        raise RequestError(f"predicate `{sql}`: unknown function {node.name}; functions: {', '.join(FUNCTIONS)}")
-    if type(node) not in ALLOWED:
+        return f"unknown function {node.name}; functions: {', '.join(grammar.functions)}"
+    if type(node) not in grammar.allowed:
         part = f"`{node.sql(dialect=DIALECT)}` ({type(node).__name__})"
-        raise RequestError(f"predicate `{sql}`: {part} is not allowed; allowed are {ALLOWED_IN_WORDS}")
+        return f"{part} is not allowed; allowed are {grammar.in_words}"
     if isinstance(node, exp.Null) and not isinstance(node.parent, exp.Is):
-        raise RequestError(f"predicate `{sql}`: NULL is never equal to anything; write IS NULL or IS NOT NULL")
+        return "NULL is never equal to anything; write IS NULL or IS NOT NULL"
     if isinstance(node, exp.Is) and not isinstance(node.expression, exp.Null):
-        raise RequestError(f"predicate `{sql}`: `{node.sql(dialect=DIALECT)}`: IS goes with NULL only; write = true")
+        return f"`{node.sql(dialect=DIALECT)}`: IS goes with NULL only; write = true"
     if type(node) in ORDER and type(node.this) in ORDER:
-        raise RequestError(f"predicate `{sql}`: comparisons do not chain; write BETWEEN, or AND")
+        return "comparisons do not chain; write BETWEEN, or AND"
+    return None
 
 
 def _between_as_comparisons(node: exp.Expr) -> exp.Expr:
@@ -213,18 +235,32 @@ def _between_as_comparisons(node: exp.Expr) -> exp.Expr:
     return both if node.parent is None or isinstance(node.parent, exp.And) else exp.Paren(this=both)
 
 
-def _check_column(sql: str, column: exp.Column, columns: Mapping[str, pa.DataType]) -> None:
-    name = _dotted(column)
-    if name in columns:
-        return
+def check_columns(
+    sql: str, tree: exp.Expr, columns: Mapping[str, pa.DataType], grammar: Grammar = PREDICATES
+) -> list[str]:
+    """The columns that the tree names, dotted.
+
+    Raises:
+        RequestError: there is no such column; the message names those that are near.
+    """
+    names = [_dotted(column) for column in tree.find_all(exp.Column)]
+    for column, name in zip(tree.find_all(exp.Column), names, strict=True):
+        if name not in columns:
+            hint = _hint(name, columns, quoted=bool(column.this.quoted))
+            raise RequestError(f"{grammar.kind} `{sql}`: unknown column {name}{hint}")
+    return names
+
+
+def _hint(name: str, columns: Mapping[str, pa.DataType], *, quoted: bool) -> str:
+    """What may have been meant by a column that is not there."""
     by_last_part = [known for known in columns if known.split(".")[-1] == name.split(".")[-1]]
     near = by_last_part or difflib.get_close_matches(name, columns, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else f"; there are: {', '.join(sorted(columns))}"
     if name.startswith("signals.") and not any(known.startswith("signals.") for known in columns):
         hint = "; signals are not measured: set `measure: {signals: true}`"
-    if column.this.quoted and not near:
+    if quoted and not near:
         hint += f" (text is written in single quotes: '{name}')"
-    raise RequestError(f"predicate `{sql}`: unknown column {name}{hint}")
+    return hint
 
 
 def _compile(tree: exp.Expr, columns: Mapping[str, pa.DataType]) -> pl.Expr:
@@ -242,27 +278,34 @@ def _compile(tree: exp.Expr, columns: Mapping[str, pa.DataType]) -> pl.Expr:
             return image(this=node.expression.copy(), expression=node.this.copy())
         return node
 
-    # bottom up, so that a guarded column inside a divisor is not visited again
+    return pl.sql_expr(rewrite(tree, guard).sql(dialect=DIALECT, identify=True, comments=False))
+
+
+def rewrite(tree: exp.Expr, change: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
+    """The tree with each node changed, bottom up, so that what `change` puts around a node is not visited again."""
     rewritten = tree.copy()
     for node in reversed(list(rewritten.walk())):
-        guarded = guard(node)
-        if guarded is not node:
-            rewritten = guarded if node is rewritten else rewritten
-            node.replace(guarded)
-    return pl.sql_expr(rewritten.sql(dialect=DIALECT, identify=True, comments=False))
+        changed = change(node)
+        if changed is not node:
+            rewritten = changed if node is rewritten else rewritten
+            node.replace(changed)
+    return rewritten
 
 
-def _checked(sql: str, tree: exp.Expr, columns: Mapping[str, pa.DataType]) -> pl.Expr:
-    """The compiled predicate, tried on no rows: Polars says what cannot be compared."""
+def compile_checked(
+    sql: str, tree: exp.Expr, columns: Mapping[str, pa.DataType], grammar: Grammar = PREDICATES
+) -> tuple[pl.Expr, pl.DataType]:
+    """The compiled SQL and the type of its values, tried on no rows.
+
+    Raises:
+        RequestError: Polars says what does not go together.
+    """
     try:
         expr = _compile(tree, columns)
         named = {_dotted(column): columns[_dotted(column)] for column in tree.find_all(exp.Column)}
-        result = _no_rows(named).select(result=expr)["result"]
+        return expr, _no_rows(named).select(result=expr)["result"].dtype
     except PolarsError as error:
-        raise RequestError(f"predicate `{sql}`: {str(error).splitlines()[0]}") from None
-    if result.dtype != pl.Boolean:
-        raise RequestError(f"predicate `{sql}`: gives {result.dtype}, not true or false; compare it with something")
-    return expr
+        raise RequestError(f"{grammar.kind} `{sql}`: {str(error).splitlines()[0]}") from None
 
 
 def _no_rows(columns: Mapping[str, pa.DataType]) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from classifiers.summary import ClassifierSummary, Round
 from curation.charts import COLORS
-from curation.charts_lines import Axis, Series, line_chart
+from curation.charts_lines import Axis, Series, line_chart, round_ticks
 from curation.report import environment, manifest_text
 from manifests.record import RunRecord
 
@@ -68,15 +68,9 @@ def _rounds_chart(rounds: Sequence[Round]) -> str:
     high = max(found.n_labels for found in rounds)
     return line_chart(
         [Series(spearman, "dropped", has_dots=True), Series(recall, has_dots=True)],
-        Axis("labels", 0, high, _ticks(high)),
+        Axis("labels", 0, high, round_ticks(high)),
         Axis("", 0, 1, TENTHS),
     )
-
-
-def _ticks(high: float) -> list[float]:
-    """Three to six round numbers from 0 on."""
-    step = next(digit * 10**power for power in range(12) for digit in (1, 2, 5) if high / (digit * 10**power) <= 6)
-    return [float(step * k) for k in range(int(high // step) + 1)]
 
 
 def _curve_chart(summary: ClassifierSummary, chosen: Round) -> str:

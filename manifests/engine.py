@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import psutil
 
@@ -15,6 +15,17 @@ from manifests.store import Folder
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class Progress(Protocol):
+    """Is told how far a step is; amounts are bytes of input, tokens, or ranges of ids."""
+
+    def __call__(self, step: str, done: float, total: float, note: str = "") -> None:
+        """Take note of it."""
+
+
+def silent(step: str, done: float, total: float, note: str = "") -> None:
+    """Progress that nobody watches."""
 
 
 @dataclass(frozen=True)

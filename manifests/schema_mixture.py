@@ -1,5 +1,6 @@
 """The manifest of a token mixture: which documents, how many tokens of each, in which stages, packed how."""
 
+import math
 import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -11,17 +12,24 @@ from manifests.schema import MIB, Model, Name
 MULTIPLES = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 
 
+TOKENS_MAX = 10**18
+"""More than anybody has."""
+
+
 def _tokens(value: Any) -> Any:
     """A number of tokens as people write it: 300B, 2.7T, 1_000_000."""
-    if not isinstance(value, str):
-        return value
-    found = re.fullmatch(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*([KMBT]?)\s*", value, re.IGNORECASE)
-    if not found:
-        raise ValueError("expected a number of tokens, such as 20M, 4.7B or 2.7T")
-    tokens = Decimal(found[1].replace("_", "")) * MULTIPLES[found[2].upper()]
-    if tokens != int(tokens):
-        raise ValueError("is no whole number of tokens")
-    return int(tokens)
+    wrong = ValueError(f"found `{value}`; expected a number of tokens, such as 20M, 4.7B or 2.7T")
+    if isinstance(value, str):
+        found = re.fullmatch(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*([KMBT]?)\s*", value, re.IGNORECASE | re.ASCII)
+        if not found:
+            raise wrong
+        tokens = Decimal(found[1].replace("_", "")) * MULTIPLES[found[2].upper()]
+        if tokens != int(tokens):
+            raise ValueError(f"found `{value}`, which is no whole number of tokens")
+        value = int(tokens)
+    if type(value) is not int or not 1 <= value <= TOKENS_MAX:  # `true` is an int, too
+        raise wrong
+    return value
 
 
 Tokens = Annotated[int, BeforeValidator(_tokens, json_schema_input_type=int | str), Field(ge=1)]
@@ -30,9 +38,12 @@ Tokens = Annotated[int, BeforeValidator(_tokens, json_schema_input_type=int | st
 
 def _share(value: Any) -> Any:
     """A share as people write it: 0.5% or 0.005."""
-    if isinstance(value, str) and (found := re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*", value)):
-        return float(Decimal(found[1]) / 100)
-    return value
+    share = value
+    if isinstance(value, str) and (found := re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*", value, re.ASCII)):
+        share = float(Decimal(found[1]) / 100)
+    if type(share) not in (int, float) or not 0 <= share <= 1:
+        raise ValueError(f"found `{value}`; expected a share from 0 to 1, or from 0% to 100%")
+    return share
 
 
 Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=float | str), Field(ge=0, le=1)]
@@ -88,12 +99,12 @@ class Source(Model):
     chance, the same in every run."""
     category: Name
     """What its tokens count as."""
-    weight: float | None = Field(None, gt=0)
+    weight: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Its share: of its category where a stage weighs categories, else of the mixture. Without it, as large as the
     source is."""
     tokens: Tokens | None = None
     """Instead of a weight: how many tokens are taken (not where there are `stages`)."""
-    epochs_max: float = Field(1, gt=0)
+    epochs_max: float = Field(1, gt=0, allow_inf_nan=False)
     """How often each document may be gone through, in all stages together."""
 
     @model_validator(mode="after")
@@ -195,7 +206,7 @@ class MixtureManifest(Model):
     licenses: Licenses = Licenses()
     """Which documents may be used."""
     tokens: Tokens | None = None
-    """Budget of a mixture without stages; without it, all there is (once)."""
+    """Budget of a mixture without stages. Without it: the most that keeps the weights, or all there is."""
     stages: list[Stage] = Field(default_factory=list)
     """Parts of the training, in their order; without them there is one."""
     when_short: Literal["fail", "shrink", "fill"] = "fail"
@@ -218,6 +229,8 @@ class MixtureManifest(Model):
         ):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what}: names used twice: {', '.join(twice)}")
+        if any(stage.name == "validation" for stage in self.stages):
+            raise ValueError("stages: `validation` is what is held out; give the stage another name")
         for name in {source.name for source in self.sources} & {source.category for source in self.sources}:
             if [source.name for source in self.sources if source.category == name] != [name]:
                 raise ValueError(f"sources: {name!r} names a source and a category that is not just that source")
@@ -239,8 +252,8 @@ class MixtureManifest(Model):
                 raise ValueError(f"stages: {stage.name}: transition: there is no stage before it")
             if stage.transition and stage.transition > stage.tokens:
                 raise ValueError(f"stages: {stage.name}: transition: is longer than the stage")
-            if any(weight < 0 for weight in (stage.weights or {}).values()):
-                raise ValueError(f"stages: {stage.name}: weights are at least 0")
+            if any(not 0 <= weight < math.inf for weight in (stage.weights or {}).values()):
+                raise ValueError(f"stages: {stage.name}: weights are numbers of at least 0")
             if stage.weights is not None and not sum(stage.weights.values()) and not stage.amounts:
                 raise ValueError(f"stages: {stage.name}: takes nothing; give `weights` or `amounts`")
             if (amounts := sum(stage.amounts.values())) > stage.tokens:

@@ -28,7 +28,7 @@ def canonical_url(url: str) -> str | None:
     found = _ADDRESS.fullmatch(url.strip())
     assert found  # every part of the pattern may be empty
     scheme, host, port, rest = found.groups()
-    if not (name := canonical_host(host)):
+    if rest[:1] not in ("", "/", "?", "#") or not (name := canonical_host(host)):
         return None
     scheme = "" if (scheme or "http").lower() in ("http", "https") else f"{scheme.lower()}://"
     return f"{scheme}{name}{'' if port in _PORTS else f':{port}'}{_canonical_rest(rest)}"
