@@ -87,7 +87,7 @@ class Sequences:
         ends = bases + counts
         if padding:
             ends = np.union1d(ends, bases + length)
-        return np.union1d(begins[begins > 0], ends)
+        return np.union1d(begins[begins > 0], ends[ends > 0])  # a sequence may be empty, where all was removed
 
 
 class SequenceFiles:

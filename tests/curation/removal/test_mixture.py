@@ -6,12 +6,14 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import xxhash
 
 from curation.mixture.explain import explain_mixture
 from curation.mixture.record import MixtureRecord, read_mixture
+from curation.mixture.sequences import SequenceFiles
 from curation.mixture.summary import MixtureSummary
 from curation.mixture.token_rows import tokens_digest
 from curation.removal import mixture as mixture_module
@@ -34,6 +36,7 @@ from tests.curation.removal.token_mixtures import (
 )
 
 LENGTH = 32
+LENGTH_OF_REAL = 64
 
 
 def pieces(ids: list[str], source: str = "web") -> list[Piece]:
@@ -231,12 +234,23 @@ def test_a_real_mixture(real: Path, tmp_path: Path) -> None:
     run = Folder(str(tmp_path / "copy/out"))
     spans = {name: spans_of(table(run, name)) for name in ("tokens", "validation")}
     sampled = [span["id"] for sample in run.read_json("summary.json")["samples"] for span in sample["spans"]]
-    gone = {spans["tokens"][3][0], spans["tokens"][-1][0], spans["validation"][0][0], *sampled[:2]}
+    first = pc.list_flatten(table(run, "tokens")["document_ids"][:1]).to_pylist()
+    gone = {
+        *(name.hex() for name in first),
+        spans["tokens"][3][0],
+        spans["tokens"][-1][0],
+        spans["validation"][0][0],
+        *sampled[:2],
+    }
     (part,) = remove([run.path], request_of(tmp_path, ids=sorted(gone)))["runs"]
     check_whole(run, gone, spans)
     assert part["tables"]["tokens"]["nothing_else_changed"]
     assert part["tables"]["validation"]["nothing_else_changed"]
     assert part["store"]
+    sequences = SequenceFiles(run.path).group(0)
+    assert sequences.n_tokens[0] == 0
+    assert sequences.span_ends(padding=False)[0] > 0
+    assert sequences.span_ends(padding=True)[0] == LENGTH_OF_REAL
     record = read_mixture(run)
     cut = [len(span[4]) for span in spans["tokens"] if span[0] in gone]
     assert (
