@@ -11,7 +11,6 @@ from curation.mixture.assemble import Shard, ShardTask, shard_bounds, write_shar
 from curation.mixture.layout import WORK, Layout, lay_out
 from curation.mixture.ledger import VALIDATION
 from curation.mixture.record import MixtureRecord, SourceRecord, StageRecord, TokenizerRecord
-from curation.mixture.report import render
 from curation.mixture.summarize import summarize
 from curation.mixture.summary import MixtureSummary
 from curation.mixture.survey import STORE, MixJob, Surveyed, survey
@@ -86,6 +85,8 @@ def _sweep(run: Folder, names: Sequence[str]) -> None:
 
 def write_mixture_report(run: Folder, record: MixtureRecord) -> str:
     """Write the report of a mixture; returns its path."""
+    from curation.mixture.report import render  # and all that draws
+
     summary = MixtureSummary.model_validate(run.read_json(SUMMARY))
     run.write_bytes(REPORT, render(summary, record.model_dump(mode="json")).encode())
     return run.url(REPORT)
