@@ -274,45 +274,52 @@ def test_any_bytes_that_json_can_hold(tmp_path: Path) -> None:
 COMMAND = """
 import sys
 from pathlib import Path
-from tests.curation.mixture import small
+from curation.mixture import plan
 from manifests.engine import Workers
+from tests.curation.mixture import small
+
 if __name__ == "__main__":
+    plan.BLOCK_TOKENS = 8192
     small.mixed(Path(sys.argv[1]), sys.argv[2], Workers(int(sys.argv[3])))
 """
+MOMENTS = [("store", 10), ("store", 10), ("work", 8), ("tokens", 4), ("tokens", 4)]
+"""Where a kill comes: after up to so many new files there."""
+
+
+def files(folder: Path) -> set[Path]:
+    return set(folder.rglob("*")) if folder.exists() else set()
+
+
+def kill_in_the_midst(process: "subprocess.Popen[bytes]", folder: Path, n_files: int, drawn: random.Random) -> None:
+    """Kill a process, and all that it started, when so many new files are in a folder, or soon after."""
+    before = files(folder)
+    while len(files(folder) - before) < n_files:
+        assert process.poll() is None, f"it ended before {n_files} files were in {folder}"
+        time.sleep(0.005)
+    time.sleep(drawn.random() / 20)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_workers", [1, 2])
-def test_killed_five_times(tmp_path: Path, n_workers: int) -> None:
-    """At random moments of the work; the last time it is left to finish."""
-    of = {name: small.rows(6000, name, words) for name, words in (("ko", small.KOREAN), ("en", small.ENGLISH))}
+def test_killed_five_times(tmp_path: Path, n_workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("curation.mixture.plan.BLOCK_TOKENS", 8192)
+    of = {name: small.rows(3000, name, words) for name, words in (("ko", small.KOREAN), ("en", small.ENGLISH))}
     small.lay_out(tmp_path)
     for name, rows in of.items():
-        small.parquet(tmp_path / f"data/{name}.parquet", rows, 500)
-    settings = {"limits": {"slice_bytes": 20_000}, "output": {"path": "out", "shard_bytes": 20_000}}
+        small.parquet(tmp_path / f"data/{name}.parquet", rows, 100)
+    settings = {"limits": {"slice_bytes": 10_000}, "output": {"path": "out", "shard_bytes": 20_000}}
     path = small.manifest(tmp_path, validation={"frac": 0.02}, **settings)
     expected = small.mixed(path, str(tmp_path / "undisturbed"))
-    out, drawn, n_kills = tmp_path / "out", random.Random(n_workers), 0
-    while True:
-        process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, str(path), str(out), str(n_workers)],
-            cwd=REPOSITORY,
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        n_files = len(list(out.rglob("*"))) if out.exists() else 0
-        wanted = n_files + drawn.randint(5, 60) if n_kills < 5 else 1 << 30
-        while process.poll() is None and (len(list(out.rglob("*"))) if out.exists() else 0) < wanted:
-            time.sleep(0.01)
-        if process.poll() is not None:
-            assert process.returncode == 0
-            break
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        n_kills += 1
-    assert n_kills == 5
+    out, drawn = tmp_path / "out", random.Random(n_workers)
+    command = [sys.executable, "-c", COMMAND, str(path), str(out), str(n_workers)]
+    silent: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    for folder, n_files in MOMENTS:
+        process = subprocess.Popen(command, cwd=REPOSITORY, start_new_session=True, **silent)
+        kill_in_the_midst(process, out / folder, drawn.randint(1, n_files), drawn)
+        assert not (out / "run.json").exists()
+    subprocess.run(command, cwd=REPOSITORY, check=True, **silent)
     assert orjson.loads((out / "run.json").read_bytes())["digests"] == expected.digests
-    documents = {name: small.documents(rows) for name, rows in of.items()}
-    check(out, tmp_path / "tokenizer", documents)
+    check(out, tmp_path / "tokenizer", {name: small.documents(rows) for name, rows in of.items()})
     assert not list(out.rglob(".*"))
