@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -53,6 +54,16 @@ class ShardTask:
         return self.name
 
 
+AS_PARQUET: dict[str, Any] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": REPEATING,
+    "column_encoding": {"input_ids.list.element": "BYTE_STREAM_SPLIT"},
+    "write_statistics": ["sequence", "stage", "n_tokens"],
+}
+"""How sequences are written."""
+
+
 @dataclass(frozen=True)
 class Shard:
     """What was written."""
@@ -93,17 +104,10 @@ def write_shard(task: ShardTask) -> Shard:
     rows_at_once = max(1, ROW_GROUP_TOKENS // task.sequence_length)
     plan = Folder(task.plan)
     stages = plan.read_json("stages.json")
-    how = {
-        "compression": "zstd",
-        "compression_level": 1,
-        "use_dictionary": REPEATING,
-        "column_encoding": {"input_ids.list.element": "BYTE_STREAM_SPLIT"},
-        "write_statistics": ["sequence", "stage", "n_tokens"],
-    }
     with (
         output.writing(task.name) as path,
         output.fs.open(path, "wb") as file,
-        pq.ParquetWriter(file, versioned(schema, "tokens", dict(task.extra)), **how) as writer,
+        pq.ParquetWriter(file, versioned(schema, "tokens", dict(task.extra)), **AS_PARQUET) as writer,
     ):
         for number in task.blocks:
             block = read_block(plan, number, stages[number])

@@ -128,7 +128,7 @@ def _rows(folder: Folder, table: str, ranges: Sequence[tuple[int, int]]) -> pl.D
 
 def _spans(rows: pl.DataFrame, table: str) -> Iterator[Span]:
     for row in rows.iter_rows(named=True):
-        ends = [*row["document_starts"][1:], row["n_tokens"]]
+        ends = [*row["document_starts"], row["n_tokens"]][1:]  # none where all was removed
         parts = zip(
             row["document_starts"],
             ends,

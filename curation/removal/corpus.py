@@ -16,7 +16,7 @@ from curation.removal.corpus_plan import (
     n_doomed,
     plan_corpus,
 )
-from curation.removal.corpus_summary import gone_rows, summary_without
+from curation.removal.corpus_summary import gone_rows, pieces_in, summary_without
 from curation.removal.files import write_without
 from curation.removal.notes import finish_note, removals, unfinished
 from curation.removal.rows import Doomed
@@ -86,8 +86,9 @@ def prepared(corpus: Corpus, note: Note) -> Work:
     plan = plan_corpus(corpus.run, corpus.measured, set(note.ids))
     summary = None
     if corpus.run.exists(SUMMARY):
-        gone, texts = gone_rows(corpus.run, corpus.measured, set(note.ids))
-        summary = summary_without(Summary.model_validate(corpus.run.read_json(SUMMARY)), gone, texts)
+        before = Summary.model_validate(corpus.run.read_json(SUMMARY))
+        gone, quoted = gone_rows(corpus.run, corpus.measured, set(note.ids), pieces_in(before))
+        summary = summary_without(before, gone, quoted)
     return Work(corpus, note, plan, summary)
 
 

@@ -5,6 +5,7 @@ then the tables no longer tell which documents were meant.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
@@ -117,14 +118,14 @@ def plan_corpus(run: Folder, measured: Folder | None, ids: set[str]) -> CorpusPl
     doomed = pa.array(sorted(ids), pa.string())
     own = measured if measured and measured.root == run.root else None
     parts, digests = parts_of(own, ids) if own else ({}, [])
-    ledger = _rows(run / "ledger", doomed)
+    ledger = pa.concat_tables(_rows(run / "ledger", doomed))
     copies = find_copies(run, measured, ids) if measured else (pl.DataFrame(), pl.DataFrame())
     left = [
         row | {"text": kind}
         for kind, rows in zip(("equal", "similar"), copies, strict=True)
         for row in rows.to_dicts()
     ]
-    kept = _rows(run / "documents", doomed)
+    documents = sum((TableDigest.of(rows) for rows in _rows(run / "documents", doomed)), TableDigest())
     is_found_anew = bool(own and parts and has_texts(own))
     tables_removed = [table for table in COUNTED if is_found_anew and run.exists(table)]
     changes = _changes(run, parts, Doomed(sorted(ids), digests), own is not None)
@@ -138,7 +139,7 @@ def plan_corpus(run: Folder, measured: Folder | None, ids: set[str]) -> CorpusPl
         is_found_anew=is_found_anew,
         tables_removed=tables_removed,
         taken={
-            "documents": Sum.of(TableDigest.of(kept)),
+            "documents": Sum.of(documents),
             "ledger": Sum.of(TableDigest.of(ledger, NOT_IN_DIGEST)),
         },
         added={
@@ -155,19 +156,17 @@ def _counted(column: pa.ChunkedArray) -> dict[str, int]:
     return dict(sorted(Counter(column.to_pylist()).items()))
 
 
-def _rows(folder: Folder, ids: pa.Array) -> pa.Table:
-    """The rows of a table that have these ids and are no tombstones."""
-    found = list[pa.Table]()
+def _rows(folder: Folder, ids: pa.Array) -> Iterator[pa.Table]:
+    """The rows of a table that have these ids and are no tombstones, a row group at a time."""
     for name in folder.names(".parquet"):
         with folder.fs.open(folder.file(name), "rb") as file:
             source = pq.ParquetFile(file)
             columns = [column for column in ("id", "stage") if column in source.schema_arrow.names]
-            found.append(source.schema_arrow.empty_table())
+            yield source.schema_arrow.empty_table()
             for group in range(source.num_row_groups):
                 mask = _is_doomed(source.read_row_group(group, columns), "id", ids)
                 if pc.any(mask).as_py():
-                    found.append(source.read_row_group(group).filter(mask))
-    return pa.concat_tables(found)
+                    yield source.read_row_group(group).filter(mask)
 
 
 def _is_doomed(rows: pa.Table, column: str, values: pa.Array) -> pa.ChunkedArray:

@@ -1,7 +1,5 @@
 """Documents cut out of a token mixture: of its sequences, its validation, its ledger and its store."""
 
-from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import polars as pl
@@ -9,10 +7,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
+from curation.mixture.assemble import AS_PARQUET
+from curation.mixture.pipeline import write_mixture_report
+from curation.mixture.record import read_mixture
 from curation.mixture.token_rows import tokens_digest
+from curation.mixture.token_store import remove_from_store
 from curation.removal.corpus_plan import Change, Sum
 from curation.removal.corpus_summary import without_ids
 from curation.removal.entries import Request
+from curation.removal.mixture_counts import SUMS, record_without, summary_without, sums_of
 from curation.removal.mixture_sources import Mixture
 from curation.removal.notes import finish_note, new_note, removals, unfinished
 from curation.removal.spans import CUT, without_documents
@@ -22,13 +25,24 @@ from curation.removal.tombstones import FOLDER, Note, read_note, write_note
 from manifests.contracts import TOKEN_LEDGER
 from manifests.digest import TableDigest
 from manifests.errors import RunError
-from manifests.record import PREVIOUS, RECORD, Entry, set_aside
+from manifests.record import PREVIOUS, RECORD, set_aside
 from manifests.store import Folder
 
 TABLES = {"tokens": "tokens", "validation": "validation"}
 """Tables of sequences, and the name of their digest in the record."""
 LEDGER = "ledger"
+DIGESTS = TABLES | {LEDGER: "token_ledger"}
 SUMMARY, REPORT = "summary.json", "report.html"
+
+
+class Cut(BaseModel):
+    """What was cut out of a stage of one source."""
+
+    stage: str
+    source: str
+    n_documents: int
+    n_spans: int
+    n_tokens: int
 
 
 class MixturePlan(BaseModel):
@@ -38,6 +52,7 @@ class MixturePlan(BaseModel):
     """Of the documents that are in it."""
     n_spans: int
     n_tokens: int
+    cut: list[Cut]
     changes: list[Change]
     taken: dict[str, Sum]
     """Rows that change as they were, by table."""
@@ -67,11 +82,16 @@ def _plan(mixture: Mixture, ids: set[str]) -> tuple[MixturePlan, pl.DataFrame]:
             changes.append(Change(path=f"{table}/{name}", size_bytes=folder.size_bytes(name), n_rows=n_rows))
         taken[table], added[table] = Sum.of(old), Sum.of(new)
     spans = pl.concat(cut)
-    there = sorted(name.hex() for name in spans["id"].unique())
-    n_tokens = int(spans["n_tokens"].sum())
-    return MixturePlan(
-        ids=there, n_spans=spans.height, n_tokens=n_tokens, changes=changes, taken=taken, added=added
-    ), spans
+    plan = MixturePlan(
+        ids=sorted(name.hex() for name in spans["id"].unique()),
+        n_spans=spans.height,
+        n_tokens=int(spans["n_tokens"].sum()),
+        cut=[Cut(**row) for row in sums_of(spans).to_dicts()],
+        changes=changes,
+        taken=taken,
+        added=added,
+    )
+    return plan, spans
 
 
 def _raw(ids: set[str]) -> pa.Array:
@@ -111,7 +131,8 @@ def remove_from_mixture(mixture: Mixture, request: Request, ids: set[str], dry_r
     write_note(run, note)
     _write_new_ledger(mixture, spans, name)
     if run.exists(SUMMARY):
-        folder.write_json(f"{name}-summary.json", without_ids(run.read_json(SUMMARY), set(plan.ids)))
+        summary = without_ids(run.read_json(SUMMARY), set(plan.ids))
+        folder.write_json(f"{name}-summary.json", summary_without(summary, sums_of(spans), mixture.record))
     folder.write_json(f"{name}-plan.json", plan.model_dump())
     return _done(mixture, note, plan, name) | {"store": stored}
 
@@ -153,13 +174,10 @@ def _done(mixture: Mixture, note: Note, plan: MixturePlan, name: str) -> dict[st
             file.__dict__ | {"rows_changed": change.n_rows} for file, change in zip(files, plan.changes, strict=True)
         ],
         "ledger_files": aside.names(".parquet"),
-        "report": "written" if _hook(*WRITE_REPORT) else "removed" if run.exists(REPORT) else "none",
         "rows_left": 0,
     }
     finish_note(run, note, part)
-    if not _hook(*WRITE_REPORT):
-        run.remove(REPORT)
-    _write_record(mixture, digests)
+    _write_record(mixture, plan, digests)
     _write_report(mixture)
     _tidy(folder, name)
     return part
@@ -171,7 +189,14 @@ def _tidy(folder: Folder, name: str) -> None:
 
 
 def _cut_file(run: Folder, change: Change, ids: pa.Array, pad_id: int) -> Rewritten:
-    return rewrite(run, change.path, lambda rows: without_documents(rows, ids, pad_id)[0])
+    table, _, name = change.path.rpartition("/")
+    digest, n_rows = TableDigest(), 0
+    for rows in row_groups(run / table, name):
+        after = without_documents(rows, ids, pad_id)[0]
+        digest, n_rows = digest + tokens_digest(after), n_rows + len(after)
+    note = {"onggi.plan": "", "onggi.digest": f"{digest.total:032x}", "onggi.n_rows": str(n_rows)}  # of no plan now
+    how = AS_PARQUET
+    return rewrite(run, change.path, lambda rows: without_documents(rows, ids, pad_id)[0], note, how)
 
 
 def _counts(plan: MixturePlan) -> dict[str, Any]:
@@ -208,58 +233,28 @@ def _proof(mixture: Mixture, plan: MixturePlan) -> tuple[dict[str, Any], dict[st
     return found, {name: value for name, value in digests.items() if name in before}
 
 
-def _write_record(mixture: Mixture, digests: dict[str, str]) -> None:
-    """Write the record: the last write of a removal."""
+def _write_record(mixture: Mixture, plan: MixturePlan, digests: dict[str, str]) -> None:
+    """Write the record, what it counts without what was cut out: the last write of a removal but for the report."""
     run, record = mixture.run, mixture.record
-    outputs = [_output(run, entry) for entry in record.get("outputs", [])]
     removed = [removal.model_dump() for removal in removals(run)]
-    changed = {"digests": record["digests"] | digests, "removed": removed}
-    run.write_json(RECORD, record | changed | ({"outputs": outputs} if outputs else {}))
+    found = record_without(record, pl.DataFrame([cut.model_dump() for cut in plan.cut], schema=SUMS))
+    outputs = [_output(run, entry, digests) for entry in record.get("outputs", [])]
+    run.write_json(RECORD, found | {"digests": record["digests"] | digests, "removed": removed, "outputs": outputs})
     run.remove(PREVIOUS)
 
 
-def _output(run: Folder, value: dict[str, Any]) -> dict[str, Any]:
-    folder, entry = run / value["path"], Entry.model_validate(value)
-    if not (names := folder.names(".parquet")):
-        return value
-    return value | {"size_bytes": sum(folder.size_bytes(name) for name in names), "rows": entry.rows}
+def _output(run: Folder, value: dict[str, Any], digests: dict[str, str]) -> dict[str, Any]:
+    folder, digest = run / value["path"], digests.get(DIGESTS.get(value["path"], ""), "")
+    size_bytes = sum(folder.size_bytes(name) for name in folder.names(".parquet"))
+    return value | {"size_bytes": size_bytes} | ({"digest": digest} if digest else {})
 
 
-# hooks
-
-
-CLEAN_STORE = ("curation.mixture.token_store", "remove_from_store")
-"""(store's folder, ids of documents) -> what the receipt says of it."""
-WRITE_REPORT = ("curation.mixture.report", "write_mixture_report")
-"""(mixture's folder) -> nothing; the record is there already."""
-
-
-def _hook(module: str, name: str) -> Callable[..., Any] | None:
-    """A function that another part of the mixture may offer."""
-    try:
-        found: Callable[..., Any] | None = getattr(import_module(module), name, None)
-    except ModuleNotFoundError:
-        return None
-    return found
-
-
-def _clean_store(mixture: Mixture, ids: set[str]) -> Any:
-    """Take documents out of the store of tokens; returns what its part says of that.
-
-    Raises:
-        RunError: there is a store, and nothing that can clean it.
-    """
+def _clean_store(mixture: Mixture, ids: set[str]) -> list[str] | None:
+    """Take documents out of the store of tokens; the files that were written anew or removed."""
     store = mixture.store
-    if not store.fs.isdir(store.root):
-        return None
-    clean = _hook(*CLEAN_STORE)
-    if clean is None:
-        raise RunError(f"{store.path}: this version cannot take documents out of a store; remove that folder")
-    return clean(store, ids)
+    return remove_from_store(store, ids) if store.fs.isdir(store.root) else None
 
 
 def _write_report(mixture: Mixture) -> None:
-    """Write the report anew; where nothing can, it is gone already, as it may quote what was removed."""
-    write = _hook(*WRITE_REPORT)
-    if write and mixture.run.exists(REPORT):
-        write(mixture.run)
+    if mixture.run.exists(REPORT):
+        write_mixture_report(mixture.run, read_mixture(mixture.run))

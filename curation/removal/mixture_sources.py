@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import xxhash
 
-from classifiers.rows import frames, input_files
+from curation.mixture.documents import Slice, read_columns, source_slices
 from curation.removal.corpus_plan import find_in_ledger
 from curation.removal.matching import FOUND, Matcher
 from curation.removal.notes import unfinished
@@ -16,6 +16,9 @@ from manifests.errors import RequestError
 from manifests.record import PREVIOUS, RECORD
 from manifests.schema_mixture import Source
 from manifests.store import Folder, resolve
+
+SLICE_BYTES = 32 << 20
+"""Text of a file that is gone through as one piece."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Mixture:
 
     @property
     def store(self) -> Folder:
-        """Where its tokenised documents lie."""
+        """Where its tokenised documents lie: in its own folder, which may have moved, or where the manifest says."""
         path = self.record["manifest"]["output"].get("store")
         return Folder(resolve(path, self.record["manifest_base"])) if path else self.run / "store"
 
@@ -74,26 +77,25 @@ def _in_source(source: Source, base: str, matcher: Matcher) -> Iterator[pl.DataF
         yield find_in_ledger(run, matcher)
         yield find_buried(run, matcher).with_columns(url=pl.lit(None, pl.String))
         return
-    for path in input_files(resolve(source.path or "", base)):
-        yield from _in_file(path, source, matcher)
+    for piece in source_slices(source, base, SLICE_BYTES):
+        yield from _in_slice(piece, source, matcher)
 
 
-def _in_file(path: str, source: Source, matcher: Matcher) -> Iterator[pl.DataFrame]:
+def _in_slice(piece: Slice, source: Source, matcher: Matcher) -> Iterator[pl.DataFrame]:
     """Ids of documents in files are made as `onggi curate` makes them: of source, key and content digest."""
-    try:
-        urls = [frame[source.url] for frame in frames(path, [source.url])]
-    except RequestError:
-        return  # no such column: nothing that addresses could mean
-    for number, frame in enumerate(frames(path, [source.url, source.text, *([source.key] if source.key else [])])):
-        places = [str(place) for place in range(len(frame))]
-        rows = pl.DataFrame({"id": places, "url": urls[number].cast(pl.String)})
-        found = matcher.find(rows)
+    columns = [source.url, source.text, *([source.key] if source.key else [])]
+    for frame in read_columns(piece, columns):
+        urls = frame[source.url].cast(pl.String)
+        found = matcher.find(pl.DataFrame({"id": [str(place) for place in range(len(frame))], "url": urls}))
         if found.height:
-            ids = {place: _file_id(frame.row(int(place), named=True), source) for place in found["id"].unique()}
+            places = found["id"].unique(maintain_order=True)
+            ids = dict(zip(places, _file_ids(frame[places.cast(pl.Int64)], source), strict=True))
             yield found.with_columns(pl.col("id").replace_strict(ids, return_dtype=pl.String))
 
 
-def _file_id(row: dict[str, Any], source: Source) -> str:
-    content = xxhash.xxh3_128_digest(str(row[source.text] or "").encode())
-    key = "" if source.key is None or row[source.key] is None else str(row[source.key])
-    return xxhash.xxh3_128_hexdigest(b"%b\0%b\0%b" % (source.name.encode(), key.encode(), content))
+def _file_ids(frame: pl.DataFrame, source: Source) -> list[str]:
+    """As the token store has them."""
+    keys = frame[source.key].cast(pl.String).fill_null("") if source.key else [""] * len(frame)
+    contents = (xxhash.xxh3_128_digest(text.encode()) for text in frame[source.text].fill_null(""))
+    name, digest = source.name.encode(), xxhash.xxh3_128_hexdigest
+    return [digest(b"%b\0%b\0%b" % (name, key.encode(), part)) for key, part in zip(keys, contents, strict=True)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -39,7 +40,13 @@ def file_schema(folder: Folder, name: str) -> pa.Schema:
         return pq.ParquetFile(file).schema_arrow
 
 
-def rewrite(run: Folder, path: str, change: Change, extra: Mapping[str, str] | None = None) -> Rewritten:
+def rewrite(
+    run: Folder,
+    path: str,
+    change: Change,
+    extra: Mapping[str, str] | None = None,
+    how: Mapping[str, Any] | None = None,
+) -> Rewritten:
     """Write a Parquet file of a run again, its schema and row groups as they were.
 
     Args:
@@ -47,6 +54,7 @@ def rewrite(run: Folder, path: str, change: Change, extra: Mapping[str, str] | N
         path: of the file in it.
         change: what becomes of each row group.
         extra: texts that the file carries, instead of those of the same name.
+        how: to write it, as Arrow's writer takes it; else as `Folder.table_writer` does.
     """
     table, _, name = path.rpartition("/")
     folder = run / table if table else run
@@ -58,7 +66,7 @@ def rewrite(run: Folder, path: str, change: Change, extra: Mapping[str, str] | N
         with (
             folder.writing(name) as aside,
             folder.fs.open(aside, "wb") as out,
-            pq.ParquetWriter(out, schema, **_how(source.metadata)) as writer,
+            pq.ParquetWriter(out, schema, **(how or _how(source.metadata))) as writer,
         ):
             for group in range(source.num_row_groups):
                 rows = change(source.read_row_group(group)).cast(schema)

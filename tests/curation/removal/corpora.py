@@ -22,6 +22,7 @@ dedup:
   near: {}
   lines: {keep: not_red, ko: {red_over: 3, green_max: 1}, other: {red_over: 3, green_max: 1}}
   spans: {min_chars: 60}
+decontaminate: {against: [items.jsonl]}
 redact: {mode: placeholder}
 limits: {shard_bytes: 20_000}
 output: {path: out, shard_bytes: 20_000}
@@ -60,6 +61,9 @@ def rows() -> list[dict[str, Any]]:
 def write_inputs(folder: Path, pages: list[dict[str, Any]]) -> None:
     """The pages, in three files."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
+    texts = {row["key"]: row["text"].split() for row in rows()}
+    items = [{"question": " ".join(texts[key][20:60]), "answer": "no"} for key in ("k6", "k9")]
+    (folder / "items.jsonl").write_bytes(b"".join(orjson.dumps(item) + b"\n" for item in items))
     for part in range(3):
         mine = [row for row in pages if hash_of(row) % 3 == part]
         (folder / f"data/{part}.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in mine))

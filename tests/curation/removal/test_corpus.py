@@ -3,6 +3,8 @@
 import hashlib
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,13 @@ from curation.diff import diff
 from curation.explain import explain
 from curation.pipeline import changed_manifest, curate, decide_again
 from curation.removal import corpus as corpus_module
+from curation.removal import corpus_summary
 from curation.removal.remove import remove
 from curation.removal.tables import digest_of_table
 from curation.summary_models import Summary
 from manifests.contracts import NOT_IN_DIGEST
 from manifests.errors import RequestError
+from manifests.house import child_environment
 from manifests.record import read_record
 from manifests.store import Folder
 from tests.curation.removal.corpora import BLOG, COLUMNS, SHOP, rows, small_corpus, write_inputs
@@ -69,7 +73,7 @@ def texts_everywhere(run: Folder) -> str:
     for path in sorted(Path(run.path).rglob("*")):
         if path.suffix == ".parquet":
             found.append(orjson.dumps(pl.read_parquet(path).to_dicts(), default=str).decode())
-        elif path.is_file():
+        elif path.is_file() and path.suffix != ".npy":
             found.append(path.read_text("utf-8"))
     return "\n".join(found)
 
@@ -354,3 +358,31 @@ def test_what_is_no_run(tmp_path: Path, run: Folder) -> None:
     run.remove("run.json")
     with pytest.raises(RequestError, match="is not complete"):
         remove([run.path], request)
+
+
+def test_from_the_command_line(run: Folder, tmp_path: Path) -> None:
+    (tmp_path / "domains.csv").write_text(f"domain\n{BLOG}\nnowhere.org\n")
+    command = [sys.executable, "-m", "onggi", "remove", run.path, "--domains", str(tmp_path / "domains.csv")]
+    there = {"cwd": tmp_path, "capture_output": True, "text": True, "env": child_environment()}
+    dry = subprocess.run([*command, "--dry-run"], check=True, **there)
+    assert "25 documents would be removed from 1 folder(s)" in dry.stdout
+    assert not list(tmp_path.glob("removal-*.json"))
+    done = subprocess.run([*command, "--json"], check=True, **there)
+    (receipt,) = tmp_path.glob("removal-*.json")
+    assert orjson.loads(receipt.read_bytes()) == orjson.loads(done.stdout)
+    again = subprocess.run([*command, "--receipt", "again.json"], check=True, **there)
+    assert "found nowhere: nowhere.org" in again.stdout
+    assert orjson.loads((tmp_path / "again.json").read_bytes())["runs"][0]["done_before"]
+    wrong = subprocess.run([*command[:5], "--domains", "none.txt"], check=False, **there)
+    assert wrong.returncode == 2
+    assert "cannot be read" in wrong.stderr
+
+
+def test_texts_are_read_in_ranges(run: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = set(ids_of(run, *(f"k{n}" for n in range(40))))
+    pieces = {rows()[0]["text"][-40:], "stands nowhere"}
+    whole, quoted = corpus_summary.gone_rows(run, run, ids, pieces)
+    monkeypatch.setattr(corpus_summary, "TEXT_BYTES", 2000)
+    parts, quoted_in_parts = corpus_summary.gone_rows(run, run, ids, pieces)
+    assert parts.sort("id").equals(whole.sort("id"))
+    assert quoted == quoted_in_parts == {rows()[0]["text"][-40:]}

@@ -6,17 +6,24 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import xxhash
 
+from curation.mixture.explain import explain_mixture
+from curation.mixture.record import MixtureRecord, read_mixture
+from curation.mixture.sequences import SequenceFiles
+from curation.mixture.summary import MixtureSummary
 from curation.mixture.token_rows import tokens_digest
 from curation.removal import mixture as mixture_module
 from curation.removal.remove import remove
 from curation.removal.tables import digest_of_table
 from manifests.contracts import TOKEN_LEDGER
-from manifests.errors import RequestError, RunError
+from manifests.engine import HERE
+from manifests.errors import RequestError
 from manifests.store import Folder
+from tests.curation.mixture import small
 from tests.curation.removal.corpora import BLOG, rows, small_corpus
 from tests.curation.removal.requests_of import request_of
 from tests.curation.removal.token_mixtures import (
@@ -29,6 +36,7 @@ from tests.curation.removal.token_mixtures import (
 )
 
 LENGTH = 32
+LENGTH_OF_REAL = 64
 
 
 def pieces(ids: list[str], source: str = "web") -> list[Piece]:
@@ -61,7 +69,6 @@ def check_whole(run: Folder, gone: set[str], before: dict[str, list[Any]]) -> No
     said = run.read_bytes("summary.json").decode()
     assert not any(name in said for name in gone)
     assert not run.exists("previous.json")
-    assert not run.exists("report.html")
 
 
 @pytest.fixture
@@ -195,26 +202,103 @@ def test_addresses_need_the_source(mixed: tuple[Folder, list[str], dict[str, lis
     assert state(run) == before
 
 
-def test_the_store_is_cleaned_or_the_command_fails(
-    mixed: tuple[Folder, list[str], dict[str, list[Any]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run, ids, _ = mixed
-    (run / "store").write_json("x.json", {})
-    request, before = request_of(tmp_path, ids=[ids[3]]), state(run)
-    monkeypatch.setattr(mixture_module, "_hook", lambda module, name: None)
-    with pytest.raises(RunError, match="cannot take documents out of a store"):
-        remove([run.path], request)
-    assert state(run) == before
-    asked = []
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mixture that `onggi mix` made."""
+    folder = tmp_path_factory.mktemp("real")
+    pytest.importorskip("tokenizers")
+    changes = {
+        "sources": [
+            {"name": "ko", "path": "data/ko.parquet", "category": "ko", "key": "key", "url": "key", "epochs_max": 4},
+            {"name": "en", "path": "data/en.parquet", "category": "en"},
+        ],
+        "stages": [
+            {"name": "first", "tokens": 6000, "weights": {"ko": 3, "en": 1}},
+            {"name": "second", "tokens": 3000, "weights": {"ko": 1, "en": 1}, "transition": 1000},
+        ],
+        "validation": {"frac": 0.1},
+        "output": {"path": "out", "shard_bytes": 8000},
+    }
+    mixed_in(small.lay_out(folder, **changes))
+    return folder
 
-    def clean(folder: Folder, names: set[str]) -> dict[str, int]:
-        asked.append((folder.path, names))
-        return {"parts": 1}
 
-    monkeypatch.setattr(mixture_module, "_hook", lambda module, name: clean if name == "remove_from_store" else None)
-    (part,) = remove([run.path], request)["runs"]
-    assert asked == [(f"{run.path}/store", {ids[3]})]
-    assert part["store"] == {"parts": 1}
+def mixed_in(path: Path) -> MixtureRecord:
+    return small.mixed(path)
+
+
+def test_a_real_mixture(real: Path, tmp_path: Path) -> None:
+    shutil.copytree(real, tmp_path / "copy")
+    path = tmp_path / "copy/mix.yaml"
+    old = mixed_in(path)  # in its new place
+    run = Folder(str(tmp_path / "copy/out"))
+    spans = {name: spans_of(table(run, name)) for name in ("tokens", "validation")}
+    sampled = [span["id"] for sample in run.read_json("summary.json")["samples"] for span in sample["spans"]]
+    first = pc.list_flatten(table(run, "tokens")["document_ids"][:1]).to_pylist()
+    gone = {
+        *(name.hex() for name in first),
+        spans["tokens"][3][0],
+        spans["tokens"][-1][0],
+        spans["validation"][0][0],
+        *sampled[:2],
+    }
+    (part,) = remove([run.path], request_of(tmp_path, ids=sorted(gone)))["runs"]
+    check_whole(run, gone, spans)
+    assert part["tables"]["tokens"]["nothing_else_changed"]
+    assert part["tables"]["validation"]["nothing_else_changed"]
+    assert part["store"]
+    sequences = SequenceFiles(run.path).group(0)
+    assert sequences.n_tokens[0] == 0
+    assert sequences.span_ends(padding=False)[0] > 0
+    assert sequences.span_ends(padding=True)[0] == LENGTH_OF_REAL
+    record = read_mixture(run)
+    cut = [len(span[4]) for span in spans["tokens"] if span[0] in gone]
+    assert (
+        record.counts["tokens"] == old.counts["tokens"] - sum(cut) == sum(stage.n_tokens for stage in record.stages)
+    )
+    assert record.counts["padding"] == old.counts["padding"] + sum(cut)
+    assert [sum(stage.taken.values()) for stage in record.stages] == [stage.n_tokens for stage in record.stages]
+    assert sum(source.taken_tokens for source in record.sources) == record.counts["tokens"]
+    held = sum(of["tokens"] for of in record.validation.values())
+    assert held == sum(len(span[4]) for span in spans_of(table(run, "validation")))
+    assert {entry.path: entry.digest for entry in record.outputs} == {
+        "tokens": record.digests["tokens"],
+        "validation": record.digests["validation"],
+        "ledger": record.digests["token_ledger"],
+    }
+    summary = MixtureSummary.model_validate(run.read_json("summary.json"))
+    assert summary.n_tokens == record.counts["tokens"]
+    assert not any(name in run.read_bytes("report.html").decode() for name in gone)
+    for name in gone:
+        with pytest.raises(RequestError):
+            explain_mixture(run, name)
+    assert mixed_in(path) == record  # nothing is mixed again
+    again = small.mixed(path, None, HERE, "seed=7")  # mixed anew, from files that still hold them
+    assert not gone & {span[0] for name in ("tokens", "validation") for span in spans_of(table(run, name))}
+    assert again.counts["tokens"] > 0
+
+
+def test_addresses_in_a_real_mixture(real: Path, tmp_path: Path) -> None:
+    shutil.copytree(real, tmp_path / "copy")
+    data = tmp_path / "copy/data/ko.parquet"
+    rows_there = pq.read_table(data).to_pylist()
+    for number, row in enumerate(rows_there):
+        row["key"] = f"https://{'a' if number % 3 else 'b'}.kr/{number}"
+    small.parquet(data, rows_there)
+    path = tmp_path / "copy/mix.yaml"
+    mixed_in(path)
+    run = Folder(str(tmp_path / "copy/out"))
+    texts = {row["key"]: row["text"] for row in rows_there}
+    ids = {
+        url: xxhash.xxh3_128_hexdigest(b"ko\0%b\0%b" % (url.encode(), xxhash.xxh3_128_digest(text.encode())))
+        for url, text in texts.items()
+    }
+    before = {span[0] for name in ("tokens", "validation") for span in spans_of(table(run, name))}
+    receipt = remove([run.path], request_of(tmp_path, domains=["b.kr"]))
+    after = {span[0] for name in ("tokens", "validation") for span in spans_of(table(run, name))}
+    wanted = {name for url, name in ids.items() if "//b.kr" in url}
+    assert before - after == before & wanted
+    assert set(receipt["matched"][0]["ids"]) == before & wanted != set()
 
 
 def test_the_ledger_is_one_that_others_read(

@@ -144,7 +144,6 @@ def write_mixture(
     run.write_json(
         "summary.json", {"samples": [{"id": piece.id, "text": f"text of {piece.id}"} for piece in training]}
     )
-    run.write_bytes("report.html", "".join(f"<p>{piece.id}</p>" for piece in training).encode())
     run.write_json(
         "run.json",
         {
