@@ -151,6 +151,8 @@ def _replacing(output: str) -> Iterator[Folder]:
         RequestError: the output holds something that no export wrote.
     """
     there = Folder(output)
+    if "://" in there.path and there.path.count("/") < 3:
+        raise RequestError(f"{output}: is a whole bucket; name a folder in it")
     if there.fs.exists(there.root) and not there.fs.isdir(there.root):
         raise RequestError(f"{output}: is a file; name a folder")
     if foreign := _foreign(there):

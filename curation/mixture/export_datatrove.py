@@ -59,10 +59,10 @@ def _write_file(
         folder.fs.open(path, "wb") as out,
     ):
         for part in parts:
-            ends = part.span_ends(padding=not documents)
-            out.write(id_bytes(part, kind, padding=not documents))
-            index.write((ends + n_tokens).astype("<u8").tobytes())
-            n_tokens += int(ends[-1]) if len(ends) else 0
+            content = id_bytes(part, kind, padding=not documents)
+            out.write(content)
+            index.write((part.span_ends(padding=not documents) + n_tokens).astype("<u8").tobytes())
+            n_tokens += len(content) // kind.itemsize
     about = [f"{_tokenizer_name(mixture)}|{kind.itemsize}", str(n_tokens), _metric(n_tokens)]
     folder.write_bytes(f"{name}.metadata", "\n".join(about).encode())
 

@@ -7,6 +7,7 @@ sample.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,6 @@ from curation.mixture.catalogue import Available, CatalogueTask, Count, catalogu
 from curation.mixture.documents import Slice, column_types
 from curation.mixture.holdout import all_documents
 from curation.mixture.overlap import ContentOverlap, Stored, content_overlap
-from curation.mixture.overlap_near import NearOverlap, near_overlap
 from curation.mixture.shares import Asked, Has, Missing, asked, demanded, shortfall
 from curation.mixture.survey import MixJob, Surveyed, survey
 from curation.mixture.token_store import token_type
@@ -24,6 +24,9 @@ from manifests.engine import Engine, Progress
 from manifests.errors import RequestError
 from manifests.schema_mixture import Source
 from manifests.store import Folder, resolve
+
+if TYPE_CHECKING:
+    from curation.mixture.overlap_near import NearOverlap
 
 COUNTED_BYTES = 256 << 20
 """Text that is counted at once; of more, a sample is."""
@@ -70,7 +73,7 @@ class NearPair:
 
     a: str
     b: str
-    found: NearOverlap
+    found: "NearOverlap"
 
 
 @dataclass(frozen=True)
@@ -270,6 +273,8 @@ def content_of(job: MixJob, surveyed: Surveyed) -> ContentOverlap:
 
 def near_of(job: MixJob) -> list[NearPair]:
     """What different runs have nearly in common."""
+    from curation.mixture.overlap_near import near_overlap  # and what compares signatures, which few mixtures need
+
     runs = [(source, resolve(source.run, job.base)) for source in job.manifest.sources if source.run]
     found = []
     for number, (a, path_a) in enumerate(runs):

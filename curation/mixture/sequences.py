@@ -87,7 +87,8 @@ class Sequences:
         ends = bases + counts
         if padding:
             ends = np.union1d(ends, bases + length)
-        return np.union1d(begins[begins > 0], ends[ends > 0])  # a sequence may be empty, where all was removed
+        found = np.union1d(begins, ends)
+        return found[found > 0]
 
 
 class SequenceFiles:

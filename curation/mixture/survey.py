@@ -27,9 +27,11 @@ from manifests.schema_mixture import MixtureManifest, Source
 from manifests.store import Folder, resolve
 
 STORE = "store"
+OWN = ("ledger", "store", "tokens", "validation", "work")
+"""Folders that a mixture writes in its own."""
 CHECKS = "checks.json"
-CHECKED_BYTES = 1 << 16
-"""Text of each source on which both engines are compared."""
+CHECKED_BYTES = 1 << 15
+"""Text of each source on which both engines are compared; a library takes half a second for a million bytes."""
 MIX_CODE = ("curation/kernels/packing.py", "curation/mixture/*.py", "curation/tokens/*.py", "manifests/contracts.py")
 
 
@@ -112,6 +114,10 @@ def prepare(manifest: MixtureManifest, base: str, output: str | None = None, wor
         for path in dict.fromkeys(piece.path for piece in found):
             chosen(source, path)
         slices.append(tuple(found))
+        if inside := [piece.path for piece in found for name in OWN if piece.path.startswith(f"{folder}/{name}/")]:
+            raise RequestError(
+                f"sources: {source.name}: {inside[0]}: lies where the mixture writes; name another output"
+            )
     return replace(job, slices=tuple(slices))
 
 

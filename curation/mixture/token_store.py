@@ -16,7 +16,7 @@ import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
-from curation.kernels.tokens import reorder
+from curation.kernels.tokens import place
 from curation.mixture.documents import ROW, Slice, read_columns
 from curation.tokens.tokenizer import Tokenizer
 from manifests.errors import RunError
@@ -42,6 +42,7 @@ CATALOGUE = "catalogue-"
 """What the names of catalogues, which lie beside the parts, begin with."""
 
 Stored = NDArray[np.void]
+U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]
 I64 = NDArray[np.int64]
 
@@ -191,29 +192,18 @@ def _gathered(frames: Iterator[pl.DataFrame], at_most_bytes: int) -> Iterator[li
 def _write_part(
     store: Folder, key: str, frames: Sequence[pl.DataFrame], source: Source, piece: Slice, tokenizer: Tokenizer
 ) -> Part:
-    ids, starts, rows = list[NDArray[np.uint32]](), [np.zeros(1, np.int64)], list[Stored]()
+    encoded, rows = list[tuple[U32, I64]](), list[Stored]()
     for frame in frames:
         texts = (
             frame[source.text].fill_null("").to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())
         )
-        more, offsets = tokenizer.encode(texts)
-        ids.append(more)
-        starts.append(starts[-1][-1] + offsets[1:])
+        ids, offsets = tokenizer.encode(texts)
+        encoded.append((ids, offsets))
         rows.append(_identified(frame, texts, offsets, source, piece))
     documents = np.concatenate(rows)
-    has_text = documents["n_bytes"] > 0
-    n_added = 1 + (tokenizer.bos_id is not None)
-    documents["n_tokens"] += (n_added * has_text).astype(np.uint32)
     order = np.lexsort((documents["row"], documents["id_low"], documents["id_high"]))
-    documents = documents[order]
-    ends = np.cumsum(documents["n_tokens"], dtype=np.uint64)
-    documents["start"] = ends - documents["n_tokens"]
-    out = np.empty(int(ends[-1]), token_type(tokenizer.vocab_size))
-    bos = -1 if tokenizer.bos_id is None else tokenizer.bos_id
-    flat, flat_starts = np.concatenate(ids), np.concatenate(starts)
-    del ids, starts
-    n_written = reorder(flat, flat_starts, order[has_text[order]].astype(np.int64), bos, tokenizer.eod_id, out)
-    assert n_written == len(out)
+    documents = _placed(documents[order], tokenizer)
+    out = _in_order(encoded, documents, order, tokenizer)
     folder, name = store / key, xxhash.xxh3_64_hexdigest(np.sort(documents["row"]).tobytes())
     with folder.writing(ids_file(name, out.dtype)) as path, store.fs.open(path, "wb") as file:
         file.write(out.data)
@@ -221,6 +211,36 @@ def _write_part(
         np.save(file, documents, allow_pickle=False)
     pa.default_memory_pool().release_unused()  # what parts of other shapes leave free would add up
     return Part(f"{key}/{name}", documents)
+
+
+def _placed(documents: Stored, tokenizer: Tokenizer) -> Stored:
+    """Documents, ordered by id, with what is added to each, and where their tokens begin in the part."""
+    has_text = documents["n_bytes"] > 0
+    documents["n_tokens"] += has_text * np.uint32(1 + (tokenizer.bos_id is not None))
+    documents["start"] = np.cumsum(documents["n_tokens"], dtype=np.uint64) - documents["n_tokens"]
+    return documents
+
+
+def _in_order(
+    encoded: list[tuple[U32, I64]], documents: Stored, order: I64, tokenizer: Tokenizer
+) -> NDArray[np.generic]:
+    """The tokens of a part: ids batch by batch, each document's where it belongs; empties `encoded`."""
+    has_text = documents["n_tokens"] > 0
+    starts, ends = documents["start"][has_text], (documents["start"] + documents["n_tokens"])[has_text]
+    out = np.empty(int(ends[-1]) if len(ends) else 0, token_type(tokenizer.vocab_size))
+    if tokenizer.bos_id is not None:
+        out[starts] = tokenizer.bos_id
+    out[ends - np.uint64(1)] = tokenizer.eod_id
+    tos = np.empty(len(order), np.int64)
+    tos[order] = documents["start"].astype(np.int64) + (tokenizer.bos_id is not None)
+    first = 0
+    encoded.reverse()
+    while encoded:  # the ids of a batch are let go of when they are copied
+        ids, offsets = encoded.pop()
+        n_documents = len(offsets) - 1
+        place(ids, offsets[:-1], np.diff(offsets), tos[first : first + n_documents], out)
+        first += n_documents
+    return out
 
 
 def _identified(

@@ -6,7 +6,7 @@ that ids depend on; the engine is no part of it, since Gigatoken is used where i
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -53,13 +53,21 @@ class Tokenizer:
         """Of the token that begins a document, where the manifest names one."""
         self.pad_id: int = padding(file, self.eod_id, self.find_id)
         """What padding is filled with."""
-        highest = max([*file.specials.values(), *(token.id for token in file.added)], default=-1)
-        self.vocab_size: int = max(engine.n_ids, highest + 1)
-        """One more than the largest id, added tokens included."""
-        if self.eod_id >= self.vocab_size:
+        if self.eod_id > self._highest_named and self.eod_id >= self.vocab_size:
             raise RequestError(f"{file.path}: eos_token_id of its configuration: there is no id {self.eod_id}")
         self.digest: str = _digest(file, self.bos_id, self.eod_id)
         """xxh3_128 over what the ids of documents depend on."""
+
+    @cached_property
+    def vocab_size(self) -> int:
+        """One more than the largest id, added tokens included; counted when it is asked for, since libraries take
+        long to list their vocabulary."""
+        return max(self._engine.n_ids, self._highest_named + 1)
+
+    @property
+    def _highest_named(self) -> int:
+        """The largest id of the tokens that the file names beside its model's vocabulary; -1 without any."""
+        return max((id for _, id in self._named()), default=-1)
 
     def __repr__(self) -> str:
         return f"Tokenizer({self.file.path.name}, {self.engine}, {self.digest[:7]})"
@@ -106,10 +114,14 @@ class Tokenizer:
 
     def find_id(self, token: str) -> int | None:
         """The id of a token as the tokenizer's file writes it; None where there is none."""
-        for added, id in [*self.file.specials.items(), *((token.content, token.id) for token in self.file.added)]:
+        for added, id in self._named():
             if added == token:
                 return id
         return self._vocabulary().get(token)
+
+    def _named(self) -> list[tuple[str, int]]:
+        """Tokens that the file names beside its model's vocabulary, and their ids."""
+        return [*self.file.specials.items(), *((token.content, token.id) for token in self.file.added)]
 
     def id_of(self, token: str) -> int:
         """The id of a token.
@@ -128,6 +140,9 @@ class Tokenizer:
         Raises:
             RequestError: there is no such id.
         """
+        for token, number in self._named():
+            if number == id:
+                return token  # without reading the vocabulary, which takes long
         if self._tokens is None:
             added = {token.content: token.id for token in self.file.added}
             named = self._vocabulary() | added | self.file.specials

@@ -74,14 +74,19 @@ def write_mixture(
     rows_per_group: int = 4,
     groups_per_file: int = 2,
     cross_every: int = 5,
+    emptied: tuple[int, ...] = (),
 ) -> Mixture:
-    """Write a mixture with a stage per number of documents, of the sources `ko` and `en`, and something held out."""
+    """Write a mixture with a stage per number of documents, of the sources `ko` and `en`, and something held out.
+
+    All documents of the sequences `emptied` were taken down since.
+    """
     random = np.random.default_rng(seed)
     rows = [
         row
         for number, n_docs in enumerate(n_documents)
         for row in _packed(f"stage{number + 1}", n_docs, length, vocab_size, random, cross_every)
     ]
+    rows = [Row(row.stage, () if at in emptied else row.spans, row.cross) for at, row in enumerate(rows)]
     held_out = _packed("validation", 6, length, vocab_size, random, cross_every)
     for table, of, base in (("tokens", rows, 0), ("validation", held_out, len(rows))):
         _write_table(path / table, of, base, length, rows_per_group, groups_per_file)

