@@ -11,7 +11,7 @@ SUITS   := import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])
 PYTHON  ?= $(firstword $(shell for python in python3 python3.12 python3.11; do \
              $$python -c '$(SUITS)' 2>/dev/null && echo $$python; done) python3)
 
-.PHONY: help demo test test-slow judge docs lock
+.PHONY: help demo test test-slow judge readers docs lock
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo 'make test       format, lint, types, floors and the fast tests (WORKERS=$(WORKERS) processes)'
 	@echo 'make test-slow  the tests that take minutes'
 	@echo 'make judge      build .venv-judge: vLLM for CPUs with a small real model, for the slow tests (2.5 GB)'
+	@echo 'make readers    build .venv-readers: Megatron, MosaicML, datatrove, OLMo-core for the slow tests (1.5 GB)'
 	@echo 'make docs       write docs/reference anew from the schemas'
 	@echo 'make lock       resolve the newest versions that fit pyproject.toml into requirements.lock'
 
@@ -36,6 +37,8 @@ test-slow: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -m slow
 
 judge: .venv-judge/judge.stamp
+
+readers: .venv-readers/readers.stamp
 
 docs: $(VENV)/core.stamp
 	$(BIN)/python -m manifests.reference
@@ -74,4 +77,10 @@ $(VENV)/test.stamp: pyproject.toml requirements.lock | $(BIN)/python
 	$(PYTHON) -m venv --clear .venv-judge
 	.venv-judge/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $<
 	.venv-judge/bin/python benchmarks/judge_server.py --unpack-only
+	@touch $@
+
+# torch's build for CPUs, as above.
+.venv-readers/readers.stamp: benchmarks/requirements-readers.txt
+	$(PYTHON) -m venv --clear .venv-readers
+	.venv-readers/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $<
 	@touch $@

@@ -451,6 +451,245 @@ def tune(
     _print_survey(question.target, found, run, precision)
 
 
+tokenizers = typer.Typer(no_args_is_help=True, help="Tokenizers for Korean and English.")
+app.add_typer(tokenizers, name="tokenizer")
+
+Texts = Annotated[
+    list[str],
+    typer.Argument(metavar="IN...", help="Parquet or JSONL files: paths, folders or globs.", show_default=False),
+]
+TokenizerOut = Annotated[str, typer.Option("--output", "-o", help="Folder of the new tokenizer.")]
+ColumnOfText = Annotated[str, typer.Option("--text", help="Column of the texts.")]
+BytesMax = Annotated[str, typer.Option("--bytes", metavar="500M", help="Text to learn from, at most.")]
+
+
+@tokenizers.command("train")
+def tokenizer_train(
+    sources: Texts,
+    output: TokenizerOut,
+    vocab_size: Annotated[int, typer.Option(help="Tokens, special ones included.")] = 32_000,
+    korean: Annotated[
+        str | None, typer.Option(metavar="50%", help="Share of Korean in what is learned from; else as it is there.")
+    ] = None,
+    bytes_max: BytesMax = "1G",
+    digits: Annotated[
+        Literal["single", "triples"], typer.Option(help="How many digits a token may hold.")
+    ] = "triples",
+    special: Annotated[
+        list[str] | None, typer.Option(help="Special token, the one that ends a document first. Repeatable.")
+    ] = None,
+    text: ColumnOfText = "text",
+    as_json: AsJson = False,
+) -> None:
+    """Learn a byte-level BPE tokenizer from texts; the same whatever the order of the files."""
+    from curation.tokens.train import SPECIAL_TOKENS, Recipe, train_tokenizer
+    from manifests.store import Folder, resolve
+
+    frac = None if korean is None else _fraction("--korean", korean)
+    recipe = Recipe(vocab_size, frac, _n_bytes("--bytes", bytes_max), digits, special or SPECIAL_TOKENS, text)
+    with _progress() as progress:
+        done = train_tokenizer(_text_files(sources), Folder(resolve(output, _here())), recipe, progress)
+    if as_json:
+        _print_json(done)
+        return
+    learned = ", ".join(f"{_size(n)} {language}" for language, n in done.text_bytes.items() if n)
+    out.print(f"{done.vocab_size:,} tokens in {_duration(done.seconds)}, from {learned}: {output}", **_PLAIN)
+    rows = [
+        (of.language, of.n_texts, f"{of.bytes_per_token:.2f}", f"{of.chars_per_token:.2f}") for of in done.fertility
+    ]
+    out.print(_table(["language", "texts held out", "bytes per token", "characters per token"], rows))
+
+
+@tokenizers.command("extend")
+def tokenizer_extend(
+    base: Annotated[str, typer.Argument(metavar="TOKENIZER", help="A tokenizer.json, or a folder that holds one.")],
+    sources: Texts,
+    output: TokenizerOut,
+    add: Annotated[int, typer.Option(min=1, help="New tokens, at most.")] = 4_000,
+    letters: Annotated[
+        Literal["hangul", "any"], typer.Option(help="`hangul` leaves texts without Hangul exactly as they were.")
+    ] = "hangul",
+    eod: Annotated[
+        str | None, typer.Option(help="Token that ends a document, where the tokenizer does not tell.")
+    ] = None,
+    bytes_max: BytesMax = "100M",
+    text: ColumnOfText = "text",
+    as_json: AsJson = False,
+) -> None:
+    """Add Korean tokens to a byte-level tokenizer; all old ids stay as they are."""
+    from curation.tokens.extend import extend_tokenizer
+    from manifests.schema_mixture import Tokenizer
+    from manifests.store import Folder, resolve
+
+    settings, folder = Tokenizer(path=resolve(base, _here()), eod=eod), Folder(resolve(output, _here()))
+    n_bytes = _n_bytes("--bytes", bytes_max)
+    with _progress() as progress:
+        done = extend_tokenizer(
+            settings, _text_files(sources), folder, add, progress, text=text, bytes_max=n_bytes, letters=letters
+        )
+    if as_json:
+        _print_json(done)
+        return
+    out.print(f"{done.n_new:,} new tokens after {done.base_vocab_size:,} old ones: {output}", **_PLAIN)
+    rows = [
+        (
+            of.before.language,
+            of.before.n_texts,
+            f"{of.before.bytes_per_token:.2f}",
+            f"{of.after.bytes_per_token:.2f}",
+            f"{of.after.n_tokens / max(of.before.n_tokens, 1) - 1:+.1%}",
+            of.n_unchanged,
+        )
+        for of in done.comparison
+    ]
+    out.print(_table(["language", "texts held out", "bytes per token", "now", "tokens", "same ids"], rows))
+
+
+@tokenizers.command("resize")
+def tokenizer_resize(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a checkpoint in safetensors.")],
+    extended: Annotated[str, typer.Argument(metavar="TOKENIZER", help="Folder that `onggi tokenizer extend` wrote.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder of the new checkpoint.")],
+    multiple: Annotated[int, typer.Option(min=1, help="The number of rows becomes a multiple of this.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Give a model embeddings for new tokens: each the mean of those of the old tokens that it is made of."""
+    from manifests.store import resolve
+    from training.embeddings import resize_embeddings
+
+    old, tokenizer, new = (Path(resolve(path, _here())) for path in (model, extended, output))
+    done = resize_embeddings(old, tokenizer, new, multiple)
+    if as_json:
+        _print_json(done)
+        return
+    said = (
+        f"{done.n_new_tokens:,} new tokens; {', '.join(done.tensors)}: {done.old_rows:,} rows, now {done.new_rows:,}"
+    )
+    out.print(f"{said}: {output}", soft_wrap=True, **_PLAIN)
+
+
+def _text_files(sources: list[str]) -> list[str]:
+    from classifiers.rows import input_files
+    from manifests.store import resolve
+
+    return [path for source in sources for path in input_files(resolve(source, _here()))]
+
+
+def _n_bytes(option: str, text: str) -> int:
+    """A number of bytes as people write it: 500M, 2G."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)B?", text.strip().upper())
+    n_bytes = int(Decimal(found[1]) * 1000 ** " KMGT".index(found[2] or " ")) if found else 0
+    if n_bytes < 1:
+        raise RequestError(f"{option}: expected a number of bytes, such as 500M or 2G; found {text!r}")
+    return n_bytes
+
+
+@app.command()
+def export(
+    mixture: Annotated[str, typer.Argument(help="Folder of a complete mixture.", metavar="MIXTURE")],
+    format_: Annotated[
+        str,
+        typer.Argument(
+            help="megatron, mds, datatrove: tokens. olmo-core, megatron-blend, hf-interleave: what they are of.",
+            metavar="FORMAT",
+        ),
+    ],
+    output: Annotated[str, typer.Argument(help="Folder that is made.", metavar="OUTPUT")],
+    stage: Annotated[str | None, typer.Option(metavar="NAME", help="Only this stage.")] = None,
+    split: Annotated[str, typer.Option(help="train, or validation for what is held out.")] = "train",
+    documents: Annotated[
+        bool,
+        typer.Option("--documents", help="megatron, datatrove: documents without padding, not packed sequences."),
+    ] = False,
+    paths: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Where the trainer finds a source, as data/{source}.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a mixture in the format of another trainer."""
+    from curation.mixture.export import export as run_export
+    from curation.mixture.export import requested
+    from manifests.store import resolve
+
+    folder = resolve(output, _here())
+    wanted = requested(resolve(mixture, _here()), format_, folder, split, stage, documents, paths)
+    with _progress() as progress:
+        record = run_export(wanted, lambda done, total: progress("export", done, total))
+    if as_json:
+        _print_json(record.model_dump())
+        return
+    rows = [(name, _size(size_bytes)) for name, size_bytes in record.files.items()]
+    out.print(_table(["file", "size"], rows[:20]))
+    if len(rows) > 20:
+        out.print(f"... and {len(rows) - 20:,} more")
+    if record.n_sequences:
+        out.print(f"\n{record.n_sequences:,} sequences, {record.n_tokens:,} tokens", highlight=False)
+    out.print(f"Written to {folder}", soft_wrap=True, **_PLAIN)
+
+
+@app.command()
+def remove(
+    runs: Annotated[
+        list[str], typer.Argument(help="Folders of corpora, mixtures and synthetic data.", metavar="RUN...")
+    ],
+    ids: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Ids of documents, one per line, or a column.")
+    ] = None,
+    urls: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Their URLs.")] = None,
+    domains: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Domains; what lies below them goes too.")
+    ] = None,
+    column: Annotated[
+        str | None, typer.Option(help="Column of CSV, Parquet or JSONL files; by default id, url or domain.")
+    ] = None,
+    copies: Annotated[bool, typer.Option("--copies", help="Also remove documents of the very same text.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    receipt: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Where to write the receipt, instead of removal-TIME.json here."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take documents down from corpora, mixtures and synthetic data, for good, and write a receipt."""
+    from curation.removal.entries import Kind, read_request
+    from curation.removal.remove import receipt_name
+    from curation.removal.remove import remove as take_down
+    from manifests.store import Folder, resolve
+
+    asked: dict[Kind, list[str] | None] = {"ids": ids, "urls": urls, "domains": domains}
+    files = {kind: [resolve(path, _here()) for path in paths] for kind, paths in asked.items() if paths}
+    request = read_request(files, column, copies)
+    with _progress() as progress:
+        done = take_down([resolve(run, _here()) for run in runs], request, dry_run, progress)
+    if as_json:
+        _print_json(done)
+    else:
+        _print_removal(done)
+    if receipt or not dry_run:
+        folder, _, name = resolve(receipt or receipt_name(done), _here()).rpartition("/")
+        Folder(folder or "/").write_json(name, done)
+        err.print(f"Receipt: {folder}/{name}", soft_wrap=True, **_PLAIN)
+
+
+def _print_removal(done: dict[str, Any]) -> None:
+    """What a receipt says, in short."""
+    verb = "would be removed" if done["dry_run"] else "removed"
+    n_runs = len(done["runs"])
+    out.print(f"{done['n_documents']:,} documents {verb} from {n_runs} folder(s)", highlight=False)
+    rows = [(part["path"], part["kind"], part["n_documents"], len(part.get("files", ()))) for part in done["runs"]]
+    out.print(_table(["folder", "kind", "documents", "files"], rows))
+    for part in done["runs"]:
+        if part.get("n_copies_left"):
+            n_left = part["n_copies_left"]
+            said = f"{part['path']}: {n_left:,} other documents have the same text, or nearly; the receipt lists them"
+            out.print(said, soft_wrap=True, **_PLAIN)
+        if part.get("inputs_that_hold_them"):
+            n_files = len(part["inputs_that_hold_them"])
+            out.print(f"{part['path']}: {n_files:,} input files still hold them", soft_wrap=True, **_PLAIN)
+    for entry in done["unmatched"]:
+        out.print(f"found nowhere: {entry['entry']}", soft_wrap=True, **_PLAIN)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         out.print(version())

@@ -90,7 +90,11 @@ def _story(run: Folder, measured_in: Folder, record: RunRecord, row: dict[str, A
     held = held_by(row, measured_in, dedup, measured)
     values = measured.drop("row_hash").to_dicts()[0]
     text = values.pop("text", None)
-    judged = _with_sizes(measured, measured_in, dedup, record) if row["stage"] not in ("read", "extract") else None
+    judged = (
+        _with_sizes(measured, measured_in, dedup, record)
+        if row["stage"] not in ("read", "extract", "removed")
+        else None
+    )
     pieces = [edit | {"text": text[edit["start"] : edit["end"]]} for edit in (row["edits"] or []) if text is not None]
     items = find_items(measured_in, row["id"], measured["row_hash"][0]) if manifest.decontaminate else []
     pii = _written_pii(run, row) if manifest.pii_kinds and row["verdict"] == "kept" else []

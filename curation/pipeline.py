@@ -23,6 +23,8 @@ from curation.dedup.near_summary import found_counts
 from curation.dedup.signatures import Banding, sign
 from curation.pii_redact import redactor
 from curation.read import Split, plan_splits
+from curation.removal.notes import removals
+from curation.removal.standing import bury_again
 from curation.report import render
 from curation.rules import expand, override
 from curation.score_tables import score_table
@@ -374,6 +376,7 @@ def _measure(job: Job, run: Folder, engine: Engine, progress: Progress) -> dict[
         content_bytes += counts.content_bytes
         mb_s = content_bytes / 1e6 / (time.perf_counter() - started)
         progress("measure", done, total, f"{n_read:,} records, {mb_s:.1f} MB/s")
+    bury_again(run)
     shards = measured_counts(run)
     if (n_there := _sum(shards).n_read) != n_read:
         raise RunError(f"{run.path}: {n_read:,} records were measured, {n_there:,} are there: parts were removed")
@@ -537,6 +540,7 @@ def _finish(
         peak_memory_bytes=peak_bytes,
         n_workers=n_workers,
         sample_frac=job.sample_frac,
+        removed=removals(run),
     )
     run.write_bytes(SUMMARY, decided.summary.model_dump_json().encode())
     run.write_bytes(CARD, dataset_card(record, decided.summary).encode())

@@ -76,7 +76,9 @@ def summarize(judged: pl.DataFrame, rules: Sequence[CheckedRule]) -> Summary:
     )
 
 
-_REACHED_RULES = (pl.col("verdict") != "failed") & ~pl.col("stage").is_in(["read", "extract"]).fill_null(False)
+_REACHED_RULES = (pl.col("verdict") != "failed") & ~pl.col("stage").is_in(["read", "extract", "removed"]).fill_null(
+    False
+)
 
 
 def _ordered(judged: pl.DataFrame) -> pl.DataFrame:

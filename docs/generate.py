@@ -1,13 +1,20 @@
 """Writes docs/reference/data.md, the columns of every table, from the contracts and the list of signals."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from curation.signals import SEGMENTATION, SIGNALS, SIGNALS_VERSION
-from manifests.contracts import SCHEMA_VERSION, documents_schema, ledger_schema, measured_schema
+from manifests.contracts import (
+    SCHEMA_VERSION,
+    TOKEN_LEDGER,
+    documents_schema,
+    ledger_schema,
+    measured_schema,
+    tokens_schema,
+)
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 
@@ -78,6 +85,40 @@ MEANINGS = {
     "offset": "Where in that file: bytes, or rows of a Parquet file. No digest covers it.",
 }
 
+TOKENS = """\
+A token mixture (`onggi mix`): one row per packed sequence, in the order of training. `tokens/*.parquet`, and of what
+is held out `validation/*.parquet`. Here with sequences of 2,048 tokens. Each file's metadata names the tokenizer's
+digest (`onggi.tokenizer`) and the mixture (`onggi.mixture`), which a trainer checks. The lists are parallel: one
+entry per span."""
+TOKEN_LEDGER_TABLE = """\
+What was taken for a mixture, in the order of training: one row per stage, source, pass through it, and range of ids.
+`ledger/*.parquet`. The tokens of all rows are the tokens of all sequences; a mixture in which they are not stops."""
+TOKEN_MEANINGS = {
+    "sequence": "Number of the sequence, from 0.",
+    "stage": "Of the manifest; `validation` for what is held out.",
+    "input_ids": "Ids of tokens. What follows the first `n_tokens` is padding.",
+    "n_tokens": "Tokens that count; what follows them is left out of every count and of the loss.",
+    "cross_document": "Whether documents may attend to each other (`packing.cross_lingual`); else each to itself.",
+    "document_starts": "Where each span begins in the sequence; it ends where the next one begins, or at `n_tokens`.",
+    "document_ids": "The documents' ids: the 32 hex digits of a corpus as 16 bytes.",
+    "document_copies": "0, 1, ... among documents of equal id.",
+    "document_offsets": "Which token of its document each span begins with; more than 0 where a document was cut.",
+    "source_of_span": "Name of the source.",
+}
+TOKEN_LEDGER_MEANINGS = {
+    "stage": "Of the manifest; `validation` for what is held out.",
+    "category": "Of the source.",
+    "source": "Name of the source.",
+    "epoch": "How often the source was gone through before.",
+    "id_from": "Lowest id of the documents.",
+    "id_to": "Highest id of them.",
+    "n_documents": "Documents that begin here.",
+    "n_spans": "Spans; more than documents where some are longer than a sequence.",
+    "n_tokens": "Tokens, with the beginnings and ends of documents.",
+    "first_sequence": "Where they lie, among others: the first sequence,",
+    "last_sequence": "and the last one.",
+}
+
 
 def page() -> str:
     """The reference of all tables, as Markdown."""
@@ -88,13 +129,15 @@ def page() -> str:
         table("ledger", LEDGER_TABLE, ledger_schema(pii=True)),
         table("measured", MEASURED, measured_schema(["NAME"], signals, store_text=True, pii=True, scores=["NAME"])),
         signals_table(),
+        table("tokens", TOKENS, tokens_schema(2048), TOKEN_MEANINGS),
+        table("token ledger", TOKEN_LEDGER_TABLE, TOKEN_LEDGER, TOKEN_LEDGER_MEANINGS),
     ]
     return "\n".join(parts)
 
 
-def table(name: str, text: str, schema: pa.Schema) -> str:
+def table(name: str, text: str, schema: pa.Schema, meanings: Mapping[str, str] = MEANINGS) -> str:
     """The columns of one table. A column without a meaning here is a KeyError: write one."""
-    rows = [(f"`{field.name}`", arrow_type(field), MEANINGS[field.name]) for field in schema]
+    rows = [(f"`{field.name}`", arrow_type(field), meanings[field.name]) for field in schema]
     return f"## {name}\n\n{text}\n\n" + markdown(("column", "type", "meaning"), rows)
 
 

@@ -25,6 +25,21 @@ class Entry(BaseModel):
     rows: int | None = None
 
 
+class Removal(BaseModel):
+    """Documents that were taken down from a run after it was made."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    request: str
+    """Digest of what was asked for."""
+    created: str
+    n_documents: int
+    note: str
+    """What the run's folder says of it."""
+    note_digest: str
+    """SHA-256 of that file."""
+
+
 class RunRecord(BaseModel):
     """What was run, on what, and what came of it."""
 
@@ -64,6 +79,8 @@ class RunRecord(BaseModel):
     peak_memory_bytes: int
     n_workers: int
     sample_frac: float = 1.0
+    removed: list[Removal] = []
+    """What was taken down since."""
 
 
 def now() -> str:

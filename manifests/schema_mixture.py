@@ -206,7 +206,7 @@ class MixtureManifest(Model):
     licenses: Licenses = Licenses()
     """Which documents may be used."""
     tokens: Tokens | None = None
-    """Budget of a mixture without stages; without it, all there is (once)."""
+    """Budget of a mixture without stages. Without it: the most that keeps the weights, or all there is."""
     stages: list[Stage] = Field(default_factory=list)
     """Parts of the training, in their order; without them there is one."""
     when_short: Literal["fail", "shrink", "fill"] = "fail"

@@ -55,7 +55,7 @@ def test_recipes_are_listed_and_printed(run) -> None:  # type: ignore[no-untyped
     ("arguments", "message"),
     [
         (["curate", "nowhere.yaml"], "nowhere.yaml"),
-        (["curate", "kanana"], "did you mean `kanana-web`"),
+        (["curate", "kanana-wb"], "did you mean `kanana-web`"),
         (["recipes", "nothing"], "recipes: "),
         (["report", "nowhere"], "holds no run"),
         (["diff", "nowhere", "elsewhere"], "holds no run"),

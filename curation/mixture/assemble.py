@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from curation.kernels.tokens import place
 from curation.mixture.plan import Block, Spans
 from curation.mixture.token_rows import span_starts, token_rows, tokens_digest
+from curation.mixture.token_store import ids_file
 from manifests.contracts import tokens_schema, versioned
 from manifests.digest import TableDigest
+from manifests.errors import RunError
 from manifests.store import Folder
 
 GAP_TOKENS = 1 << 14
@@ -49,6 +52,16 @@ class ShardTask:
 
     def __str__(self) -> str:
         return self.name
+
+
+AS_PARQUET: dict[str, Any] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": REPEATING,
+    "column_encoding": {"input_ids.list.element": "BYTE_STREAM_SPLIT"},
+    "write_statistics": ["sequence", "stage", "n_tokens"],
+}
+"""How sequences are written."""
 
 
 @dataclass(frozen=True)
@@ -91,17 +104,10 @@ def write_shard(task: ShardTask) -> Shard:
     rows_at_once = max(1, ROW_GROUP_TOKENS // task.sequence_length)
     plan = Folder(task.plan)
     stages = plan.read_json("stages.json")
-    how = {
-        "compression": "zstd",
-        "compression_level": 1,
-        "use_dictionary": REPEATING,
-        "column_encoding": {"input_ids.list.element": "BYTE_STREAM_SPLIT"},
-        "write_statistics": ["sequence", "stage", "n_tokens"],
-    }
     with (
         output.writing(task.name) as path,
         output.fs.open(path, "wb") as file,
-        pq.ParquetWriter(file, versioned(schema, "tokens", dict(task.extra)), **how) as writer,
+        pq.ParquetWriter(file, versioned(schema, "tokens", dict(task.extra)), **AS_PARQUET) as writer,
     ):
         for number in task.blocks:
             block = read_block(plan, number, stages[number])
@@ -168,11 +174,16 @@ def _read_part(
     starts, lengths = spans["start"].astype(np.int64), spans["length"].astype(np.int64)
     ends = np.maximum.accumulate(starts + lengths)
     cuts = np.flatnonzero(starts[1:] - ends[:-1] > GAP_TOKENS) + 1
-    with store.fs.open(store.file(f"{name}.ids"), "rb", **_unbuffered(store)) as file:
+    with store.fs.open(store.file(ids_file(name, dtype)), "rb", **_unbuffered(store)) as file:
         for first, end in zip([0, *cuts.tolist()], [*cuts.tolist(), len(starts)], strict=True):
             begin, stop = int(starts[first]), int(ends[end - 1])
             file.seek(begin * dtype.itemsize)
-            buffer = np.frombuffer(file.read((stop - begin) * dtype.itemsize), dtype)
+            content = file.read((stop - begin) * dtype.itemsize)
+            if len(content) != (stop - begin) * dtype.itemsize:
+                raise RunError(
+                    f"{store.url(ids_file(name, dtype))}: is cut off; remove the folder and run the command again"
+                )
+            buffer = np.frombuffer(content, dtype)
             place(buffer, starts[first:end] - begin, lengths[first:end], tos[first:end], out.reshape(-1))
 
 

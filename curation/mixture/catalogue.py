@@ -15,16 +15,17 @@ import orjson
 import polars as pl
 import xxhash
 from numpy.typing import NDArray
+from polars.exceptions import PolarsError
 
 from curation.expressions import Expression, parse_expression
-from curation.mixture.documents import Slice, column_types, read_columns
+from curation.mixture.documents import ROW, Slice, column_types, read_columns
 from curation.mixture.licenses import allowed
 from curation.mixture.rehydrate import repeat_counts
-from curation.mixture.token_store import Part, ensure, store_key
+from curation.mixture.token_store import CATALOGUE, Part, ensure, ids_file, store_key, token_type
 from curation.predicates import Predicate, parse_predicate
 from curation.tokens.tokenizer import Tokenizer, load_tokenizer
 from manifests.code import code_digest
-from manifests.errors import RequestError
+from manifests.errors import RequestError, RunError
 from manifests.schema_mixture import Licenses, Source
 from manifests.schema_mixture import Tokenizer as TokenizerSettings
 from manifests.store import Folder
@@ -168,7 +169,8 @@ def chosen(source: Source, path: str) -> Choice:
     """
     if not (source.where or source.repeat):
         return Choice(None, None, _counted_columns(source))
-    types = column_types(path)
+    if not (types := column_types(path)):  # of no rows
+        return Choice(None, None, _counted_columns(source))
     try:
         where = parse_predicate(source.where, types) if source.where else None
         repeat = parse_expression(source.repeat, types) if source.repeat else None
@@ -197,13 +199,18 @@ def catalogue(task: CatalogueTask) -> Catalogue:
     folder = Folder(task.store)
     name = catalogue_key(task, tokenizer)
     if folder.exists(f"{name}.json"):
-        return _from_note(name, folder.read_json(f"{name}.json"))
+        found = _from_note(name, folder.read_json(f"{name}.json"))
+        if all(folder.exists(ids_file(part, token_type(tokenizer.vocab_size))) for part in found.parts):
+            return found
     available = Available()
     frame = _eligible(task, chosen(task.source, task.piece.path), available)
     parts, available.tokenised_bytes = ensure(
         folder, task.piece, task.source, tokenizer, frame["row"].to_numpy(), task.slice_bytes
     )
-    documents, facts = _located(frame, parts, repeats=task.source.repeat is not None)
+    try:
+        documents, facts = _located(frame, parts, repeats=task.source.repeat is not None)
+    except RunError as error:
+        raise RunError(f"{task}: {error}") from None
     available.left_out["no_text"] += len(frame) - len(documents)
     _count(documents, facts, available)
     with folder.writing(f"{name}.npy") as path, folder.fs.open(path, "wb") as file:
@@ -222,32 +229,46 @@ def catalogue_key(task: CatalogueTask, tokenizer: Tokenizer) -> str:
         task.licenses.model_dump(),
         code_digest(*CATALOGUE_CODE),
     ]
-    return "catalogue-" + xxhash.xxh3_128_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))
+    return CATALOGUE + xxhash.xxh3_128_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))
 
 
 def _eligible(task: CatalogueTask, choice: Choice, available: Available) -> pl.DataFrame:
-    """The rows that may be used: `row`, `language`, `license`, `repeat` and `copy`, ordered by row."""
+    """The rows that may be used: `row`, `language`, `license`, `repeat` and `copy`, ordered by row.
+
+    Raises:
+        RunError: the predicate or the expression does not fit what a file turns out to hold.
+    """
     source, frames = task.source, [pl.DataFrame(schema=_ELIGIBLE)]
-    for rows in read_columns(task.piece, choice.columns):
-        frame = rows.frame.with_row_index("row", rows.first_row).with_columns(
-            _fact(source, "language").alias("language"), _fact(source, "license").alias("license")
-        )
-        available.n_rows += len(frame)
-        if choice.where:
-            frame = _kept(frame, frame.select(choice.where.expr.fill_null(False)).to_series(), "where", available)
-        is_allowed = allowed(frame["license"], task.licenses)
-        refused = frame.filter(~is_allowed)["license"].fill_null(UNKNOWN).value_counts()
-        available.licenses_left_out.update(dict(refused.iter_rows()))
-        frame = _kept(frame, is_allowed, "license", available)
-        copies = pl.col("copy").cast(pl.UInt32) if source.run else pl.lit(COUNTED, pl.UInt32)
-        counts = frame.select(choice.repeat.expr.cast(pl.Float64)).to_series() if choice.repeat else None
-        repeat = pl.lit(1.0) if counts is None else counts.alias("repeat")
-        frames.append(
-            frame.select(
-                pl.col("row").cast(pl.Int64), "language", "license", repeat.alias("repeat"), copies.alias("copy")
-            )
-        )
+    for read in read_columns(task.piece, choice.columns):
+        available.n_rows += len(read)
+        try:
+            frames.append(_eligible_of(read, source, task.licenses, choice, available))
+        except PolarsError as error:
+            rows = f"rows {read[0, ROW]} to {read[-1, ROW]}"
+            raise RunError(f"{task}: {rows}: {str(error).splitlines()[0]}") from error
     return pl.concat(frames)
+
+
+def _eligible_of(
+    frame: pl.DataFrame, source: Source, licenses: Licenses, choice: Choice, available: Available
+) -> pl.DataFrame:
+    """The rows of a batch that may be used; what is made here is not called as any column that SQL may name."""
+    if choice.where:
+        frame = _kept(frame, frame.select(choice.where.expr.fill_null(False)).to_series(), "where", available)
+    frame = frame.with_columns(_fact(source, name).alias(f"\0{name}") for name in ("language", "license"))
+    is_allowed = allowed(frame["\0license"], licenses)
+    refused = frame.filter(~is_allowed)["\0license"].fill_null(UNKNOWN).value_counts()
+    available.licenses_left_out.update(dict(refused.iter_rows()))
+    frame = _kept(frame, is_allowed, "license", available)
+    copies = pl.col("copy").cast(pl.UInt32) if source.run else pl.lit(COUNTED, pl.UInt32)
+    repeat = choice.repeat.expr.cast(pl.Float64) if choice.repeat else pl.lit(1.0)
+    return frame.select(
+        pl.col(ROW).alias("row"),
+        pl.col("\0language").alias("language"),
+        pl.col("\0license").alias("license"),
+        repeat.alias("repeat"),
+        copies.alias("copy"),
+    )
 
 
 _ELIGIBLE = {"row": pl.Int64, "language": pl.String, "license": pl.String, "repeat": pl.Float64, "copy": pl.UInt32}
@@ -267,11 +288,15 @@ def _kept(frame: pl.DataFrame, keep: pl.Series, reason: str, available: Availabl
 def _located(frame: pl.DataFrame, parts: Sequence[Part], *, repeats: bool) -> tuple[Catalogued, pl.DataFrame]:
     """The documents with their tokens, ordered by id, and the facts of each: language, license, n_bytes."""
     wanted, found, rows, n_bytes = frame["row"].to_numpy(), list[Catalogued](), list[I64](), list[U32]()
+    is_found = np.zeros(len(wanted), bool)
     for number, part in enumerate(parts):
         place = np.searchsorted(wanted, part.documents["row"])
         place[place == len(wanted)] = 0
         is_wanted = (wanted[place] == part.documents["row"]) if len(wanted) else np.zeros(len(place), bool)
         is_wanted &= part.documents["n_tokens"] > 0
+        if len(wanted):
+            is_wanted &= ~is_found[place]
+            is_found[place[is_wanted]] = True
         stored = part.documents[is_wanted]
         documents = np.zeros(len(stored), CATALOGUED)
         for name in ("id_high", "id_low", "content", "start", "n_tokens"):

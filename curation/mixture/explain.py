@@ -3,12 +3,11 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import polars as pl
 
-from curation.mixture.documents import read_columns, source_slices
+from curation.mixture.documents import ROW, Slice, read_columns, source_slices
 from curation.mixture.ledger import VALIDATION
 from curation.mixture.pipeline import LEDGER, TOKENS
 from curation.mixture.record import MixtureRecord, read_mixture
@@ -129,7 +128,7 @@ def _rows(folder: Folder, table: str, ranges: Sequence[tuple[int, int]]) -> pl.D
 
 def _spans(rows: pl.DataFrame, table: str) -> Iterator[Span]:
     for row in rows.iter_rows(named=True):
-        ends = [*row["document_starts"][1:], row["n_tokens"]]
+        ends = [*row["document_starts"], row["n_tokens"]][1:]  # none where all was removed
         parts = zip(
             row["document_starts"],
             ends,
@@ -182,11 +181,10 @@ def _place(part: Part, id_: str) -> int | None:
     return first + int(same[0]) if len(same) else None
 
 
-def _row(piece: Any, source: Source, row: int) -> tuple[str | None, str]:
+def _row(piece: Slice, source: Source, row: int) -> tuple[str | None, str]:
     """(URL, text) of a row."""
-    for rows in read_columns(piece, [source.url, source.text]):
-        if rows.first_row <= row < rows.first_row + len(rows.frame):
-            values = rows.frame.row(row - rows.first_row, named=True)
+    for frame in read_columns(piece, [source.url, source.text]):
+        for values in frame.filter(pl.col(ROW) == row).iter_rows(named=True):
             url = values[source.url]
             return None if url is None else str(url), values[source.text] or ""
     return None, ""

@@ -106,7 +106,8 @@ class Ordered:
                 found.append(documents)
                 parts.append(documents["part"].astype(np.int64) + self.first_parts[number])
         documents, numbers = np.concatenate(found), np.concatenate(parts)
-        order = np.lexsort((documents["copy"], documents["id_low"], documents["id_high"]))
+        # equal ids may differ in how often they repeat, and are to be numbered alike wherever they lie
+        order = np.lexsort((documents["repeat"], documents["copy"], documents["id_low"], documents["id_high"]))
         return numbered(documents[order]), numbers[order]
 
     @cached_property

@@ -69,7 +69,7 @@ def pack(
             arXiv 2504.15431). Each is built around a piece of either of at most half a sequence, so there are fewer
             where one language has too few of those, or both have too little that fills them up; padding stays small.
             OTHER stays out of them.
-        last: a piece whose sequence comes last (that of its end, if it was cut).
+        last: a piece whose sequence comes last; none of that sequence are cut.
 
     Raises:
         ValueError: a piece is empty or longer than a sequence.
@@ -81,9 +81,9 @@ def pack(
     ranked_groups = None if groups is None or not cross_frac else groups[by_order]
     entries, free, n_cross = _fit(lengths[by_order], capacity, ranked_groups, cross_frac)
     is_cross = np.arange(len(free)) < n_cross
-    if cut_any:
-        entries = _cut(entries, free, is_cross, capacity)
     ranked_last = None if last is None else int(np.flatnonzero(by_order == last)[0])
+    if cut_any:
+        entries = _cut(entries, free, is_cross, capacity, ranked_last)
     shuffled = _shuffle(entries, order[by_order], free, ranked_last)
     return _place(entries, by_order, shuffled, is_cross, ranked_groups)
 
@@ -147,8 +147,12 @@ def _seeds(
     return np.stack([of[: min(wanted, *map(len, pairs))] for of in by_size])
 
 
-def _cut(entries: _Entries, free: NDArray[np.int64], is_cross: NDArray[np.bool_], capacity: int) -> _Entries:
+def _cut(
+    entries: _Entries, free: NDArray[np.int64], is_cross: NDArray[np.bool_], capacity: int, last: int | None
+) -> _Entries:
     """Levels the bins across languages, then the others with what is left of those; changes free and is_cross.
+
+    The bin of the piece `last` stays as it is.
 
     One that gave pieces away may hold one language only, and is among the others from then on.
     """
@@ -157,6 +161,7 @@ def _cut(entries: _Entries, free: NDArray[np.int64], is_cross: NDArray[np.bool_]
     for cross in (True, False):
         offsets, members = _group(roomy.bins[:n], np.argsort(roomy.pieces[:n], kind="stable"), len(free))
         chosen = np.flatnonzero((is_cross == cross) & (free < capacity))
+        chosen = chosen if last is None else chosen[chosen != entries.bins[last]]
         emptiest_first = chosen[np.argsort(-free[chosen], kind="stable")]
         kept_free = np.minimum(free, cut_min)
         n, place = packing.level_bins(emptiest_first, offsets, members, cut_min, free, *roomy, n)

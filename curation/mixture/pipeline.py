@@ -1,6 +1,8 @@
 """`onggi mix`: from a manifest to packed sequences, their ledger, their record and their report."""
 
-from collections.abc import Iterator
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
 
 import orjson
 import xxhash
@@ -11,18 +13,26 @@ from curation.mixture.ledger import VALIDATION
 from curation.mixture.record import MixtureRecord, SourceRecord, StageRecord, TokenizerRecord
 from curation.mixture.summarize import summarize
 from curation.mixture.summary import MixtureSummary
-from curation.mixture.survey import MixJob, Surveyed, survey
+from curation.mixture.survey import STORE, MixJob, Surveyed, survey
 from curation.mixture.token_store import token_type
-from manifests.code import version
+from manifests.code import code_digest, version
 from manifests.contracts import TOKEN_LEDGER, conform
 from manifests.digest import TableDigest
 from manifests.engine import Engine, PeakMemory, Progress, Stopwatch, map_shards, open_engine, silent
 from manifests.errors import RequestError, RunError
-from manifests.record import RECORD, Entry, now, set_aside, write_record
+from manifests.record import PREVIOUS, RECORD, Entry, now, set_aside, write_record
 from manifests.store import Folder
 
 TOKENS, LEDGER, SUMMARY, REPORT = "tokens", "ledger", "summary.json", "report.html"
 LEDGER_ROWS = 1 << 16
+SHARD_CODE = (
+    "curation/kernels/tokens.py",
+    "curation/mixture/assemble.py",
+    "curation/mixture/token_rows.py",
+    "manifests/contracts.py",
+    "manifests/digest.py",
+)
+"""What a file of sequences depends on beside its plan."""
 
 
 def mix(job: MixJob, progress: Progress = silent) -> MixtureRecord:
@@ -35,6 +45,7 @@ def mix(job: MixJob, progress: Progress = silent) -> MixtureRecord:
     run = Folder(job.output)
     _check_own(run)
     if record := _finished(run, job):
+        run.remove(WORK)
         return record
     set_aside(run)
     watch = Stopwatch()
@@ -60,7 +71,16 @@ def mix(job: MixJob, progress: Progress = silent) -> MixtureRecord:
         write_mixture_report(run, record)
     write_record(run, record)
     run.remove(WORK)
+    _sweep(run, (TOKENS, VALIDATION, LEDGER, STORE))
     return record
+
+
+def _sweep(run: Folder, names: Sequence[str]) -> None:
+    """Remove from folders of the mixture what processes that were killed did not write to its end."""
+    for name in names:
+        for path in run.fs.find(run.file(name)) if run.exists(name) else []:
+            if re.fullmatch(r"\..+\.[0-9a-f]{8}", posixpath.basename(path)):
+                run.fs.rm(path)
 
 
 def write_mixture_report(run: Folder, record: MixtureRecord) -> str:
@@ -78,8 +98,13 @@ def _check_own(run: Folder) -> None:
     Raises:
         RequestError: names what is there.
     """
-    if run.exists(RECORD):
-        kind = run.read_json(RECORD).get("kind")
+    work = run / WORK
+    if strangers := [name for name in work.names() + work.folders() if not re.fullmatch("[0-9a-f]{32}", name)]:
+        raise RequestError(
+            f"{work.path} holds {strangers[0]}; a mixture would remove that folder: give another one for the mixture"
+        )
+    if record := next((name for name in (RECORD, PREVIOUS) if run.exists(name)), None):
+        kind = run.read_json(record).get("kind")
         if kind != "mixture":
             raise RequestError(f"{run.path} holds a run of `kind: {kind}`; give another folder for the mixture")
         return
@@ -100,7 +125,7 @@ def _finished(run: Folder, job: MixJob) -> MixtureRecord | None:
     except ValueError:
         return None
     there = record.manifest.get("output", {}).get("shard_bytes") == job.manifest.output.shard_bytes
-    return record if record.fingerprint == job.fingerprint and there and not record.removed else None
+    return record if record.fingerprint == job.fingerprint and there else None
 
 
 def _write(
@@ -129,13 +154,13 @@ def _shard_tasks(job: MixJob, surveyed: Surveyed, layout: Layout, table: str) ->
     tokenizer, length = job.tokenizer, job.manifest.sequence_length
     extra = {
         "onggi.tokenizer": tokenizer.digest,
-        "onggi.mixture": job.fingerprint,
         "onggi.sequence_length": str(length),
     }
+    code = code_digest(*SHARD_CODE)
     bounds = shard_bounds([layout.n_tokens[number] for number in numbers], job.manifest.output.shard_bytes)
     for shard, group in enumerate(bounds):
         blocks = tuple(numbers[at] for at in group)
-        depends = [[layout.keys[number] for number in blocks], tokenizer.digest, tokenizer.pad_id, length]
+        depends = [[layout.keys[number] for number in blocks], tokenizer.digest, tokenizer.pad_id, length, code]
         yield ShardTask(
             plan=layout.folder,
             blocks=blocks,

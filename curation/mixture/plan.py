@@ -23,6 +23,9 @@ TRANSITION_BLOCKS = 16
 """A transition has about so many blocks, where it is long enough."""
 TRANSITION_SEQUENCES_MIN = 16
 
+GIVEN_BACK_MAX = 1024
+"""Pieces of the lots before that a source can take back; small sources have lots of a few."""
+
 SPAN = np.dtype([*PIECE.descr, ("sequence", "<u8")])
 """A piece in its sequence."""
 
@@ -105,9 +108,10 @@ class Taker:
                 self._epoch += bool(self._lots)
                 self._lots, self._rank = self.ordered.lots(self._epoch), -1
             self._rank += 1
-            self._pieces = self.ordered.pieces(self._epoch, self._lots[self._rank])
+            before = self._pieces[max(0, len(self._pieces) - GIVEN_BACK_MAX) :]
+            self._pieces = np.concatenate([before, self.ordered.pieces(self._epoch, self._lots[self._rank])])
             self._ends = np.cumsum(self._pieces["length"], dtype=np.int64)
-            self._at = 0
+            self._at = len(before)
         return self.n_taken < self._tokens_max
 
 
@@ -135,7 +139,7 @@ def stage_blocks(
         targets, last = before + stage.targets(end), None
         taken = [taker.take(target) for taker, target in zip(takers, targets.tolist(), strict=True)]
         if end == ends[-1]:
-            last = _close(takers, targets, int(before.sum()) + stage.n_tokens, taken)
+            last = _close(takers, targets, stage.demand > 0, int(before.sum()) + stage.n_tokens, taken)
             last = None if last is None else last + len(carried)
         pieces = np.concatenate([carried, *taken])
         if len(pieces):
@@ -146,7 +150,8 @@ def stage_blocks(
 
 
 def block_ends(stage: Asked, sequence_length: int) -> list[float]:
-    """Where the blocks of a stage end, in tokens of it; the middle and the end of a transition are such places."""
+    """Where the blocks of a stage end, in tokens of it: also at the middle and the end of a transition, unless
+    the stage ends soon after."""
     steady = max(BLOCK_TOKENS, BLOCK_SEQUENCES_MIN * sequence_length)
     finer = min(steady, max(stage.transition / TRANSITION_BLOCKS, TRANSITION_SEQUENCES_MIN * sequence_length))
     ends = list[float]()
@@ -157,11 +162,21 @@ def block_ends(stage: Asked, sequence_length: int) -> list[float]:
     ):
         n_blocks = max(1, round((end - start) / size))
         ends += [start + (end - start) * (number + 1) / n_blocks for number in range(n_blocks)] if end > start else []
+    # each source may have up to half a piece too much, which the last block has to make up for
+    last_min = sequence_length * max(TRANSITION_SEQUENCES_MIN, len(stage.shares))
+    while len(ends) > 1 and ends[-1] - ends[-2] < last_min:
+        del ends[-2]
     return ends
 
 
-def _close(takers: Sequence[Taker], targets: NDArray[np.float64], total: int, taken: list[Pieces]) -> int | None:
-    """Bring what all have taken to `total` or just above; changes `taken`.
+def _close(
+    takers: Sequence[Taker],
+    targets: NDArray[np.float64],
+    is_asked: NDArray[np.bool_],
+    total: int,
+    taken: list[Pieces],
+) -> int | None:
+    """Bring what all have taken to `total` or just above, by those that the stage asks; changes `taken`.
 
     Returns:
         Number, among all that is taken, of a piece without which it would be less. The last sequence is to hold it,
@@ -173,7 +188,7 @@ def _close(takers: Sequence[Taker], targets: NDArray[np.float64], total: int, ta
         gains = [
             (float(targets[number] - n_taken[number]) - length / 2, number)
             for number in numbers
-            if targets[number] and (length := takers[number].next_length())
+            if is_asked[number] and (length := takers[number].next_length())
         ]
         if not gains:
             break

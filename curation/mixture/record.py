@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from manifests.errors import RequestError
 from manifests.record import RECORD, RunRecord
@@ -73,8 +73,6 @@ class MixtureRecord(RunRecord):
     """Of each category: documents, tokens and sequences that are held out."""
     store: str
     """Where the tokenised documents lie."""
-    removed: list[dict[str, Any]] = Field(default_factory=list)
-    """Receipts of documents that were taken down since."""
 
 
 def read_mixture(folder: Folder) -> MixtureRecord:

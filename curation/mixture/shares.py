@@ -99,7 +99,10 @@ def demanded(manifest: MixtureManifest, has: Sequence[Has]) -> list[Asked]:
 def _only_stage(manifest: MixtureManifest, has: Sequence[Has]) -> Stage:
     amounts = {source.name: source.tokens for source in manifest.sources if source.tokens}
     n_tokens = manifest.tokens
-    if n_tokens is None:
+    if n_tokens is None and not amounts:
+        shares = _within(manifest, range(len(has)), has, manifest.name)
+        n_tokens = int(min(there.tokens_max / share for there, share in zip(has, shares, strict=True) if share))
+    elif n_tokens is None:
         rest = zip(manifest.sources, has, strict=True)
         n_tokens = sum(source.tokens or there.n_epoch_tokens for source, there in rest)
     if n_tokens < 1:

@@ -1,6 +1,6 @@
 """What a mixture's sources have: their slices, catalogued; what is held out; and what each stage asks of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -27,6 +27,8 @@ from manifests.schema_mixture import MixtureManifest, Source
 from manifests.store import Folder, resolve
 
 STORE = "store"
+OWN = ("ledger", "store", "tokens", "validation", "work")
+"""Folders that a mixture writes in its own."""
 CHECKS = "checks.json"
 CHECKED_BYTES = 1 << 15
 """Text of each source on which both engines are compared; a library takes half a second for a million bytes."""
@@ -112,6 +114,10 @@ def prepare(manifest: MixtureManifest, base: str, output: str | None = None, wor
         for path in dict.fromkeys(piece.path for piece in found):
             chosen(source, path)
         slices.append(tuple(found))
+        if inside := [piece.path for piece in found for name in OWN if piece.path.startswith(f"{folder}/{name}/")]:
+            raise RequestError(
+                f"sources: {source.name}: {inside[0]}: lies where the mixture writes; name another output"
+            )
     return replace(job, slices=tuple(slices))
 
 
@@ -194,6 +200,8 @@ def _checked_engines(job: MixJob) -> dict[str, dict[str, Any]]:
     known: dict[str, Any] = store.read_json(CHECKS) if store.exists(CHECKS) else {}
     found, n_known = {}, len(known)
     for source, slices in zip(job.manifest.sources, job.slices, strict=True):
+        if not slices:
+            continue
         key = f"{job.tokenizer.digest}-{slices[0].key}-{source.text}"
         if key not in known:
             known[key] = _as_note(check_engine(job.tokenizer, _sample(source, slices[0])))
@@ -210,7 +218,6 @@ def _as_note(check: EngineCheck) -> dict[str, Any]:
 
 def _sample(source: Source, piece: Slice) -> pa.LargeStringArray:
     """The first texts of a slice."""
-    texts: Iterator[pl.Series] = (
-        rows.frame[source.text].drop_nulls() for rows in read_columns(piece, [source.text], CHECKED_BYTES)
-    )
-    return next(texts).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())
+    frame = next(read_columns(piece, [source.text], CHECKED_BYTES))
+    texts = frame[source.text].drop_nulls()
+    return texts.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())

@@ -10,6 +10,8 @@ from curation.mixture.plan import Block
 from manifests.contracts import DIGEST, tokens_schema
 from manifests.digest import TableDigest
 
+ID_BYTES = 4
+
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]
 
@@ -67,14 +69,24 @@ def _spans(offsets: NDArray[np.int32], values: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), values, type=kind)
 
 
-def tokens_digest(table: pa.Table) -> TableDigest:
-    """The digest of rows of a mixture: as `TableDigest.of`, each sequence's ids taken as their bytes."""
-    at = table.schema.get_field_index("input_ids")
-    column = table.column(at).combine_chunks()
-    ids = pa.concat_arrays(column.chunks) if isinstance(column, pa.ChunkedArray) else column
-    width = 4 * ids.type.list_size
-    values = ids.flatten()
-    raw = pa.Array.from_buffers(
-        pa.binary(width), len(ids), [None, values.buffers()[1].slice(4 * values.offset, width * len(ids))]
-    )
-    return TableDigest.of(table.set_column(at, "input_ids", raw))
+def tokens_digest(table: pa.Table, leave_out: frozenset[str] = frozenset()) -> TableDigest:
+    """The digest of rows of a token mixture (`contracts.tokens_schema`), or of a part of one.
+
+    The ids of a sequence count as the bytes that they are, 4 each, little-endian, without being copied.
+    """
+    return sum((_digest(batch, leave_out) for batch in table.to_batches()), TableDigest())
+
+
+def _digest(batch: pa.RecordBatch, leave_out: frozenset[str]) -> TableDigest:
+    column = batch.schema.get_field_index("input_ids")
+    ids = batch.column(column)
+    size_bytes, values = ID_BYTES * ids.type.list_size, ids.flatten()
+    data = values.buffers()[1].slice(ID_BYTES * values.offset, size_bytes * len(ids))
+    sequences = pa.Array.from_buffers(pa.binary(size_bytes), len(ids), [None, data])
+    return TableDigest.of(pa.Table.from_batches([batch.set_column(column, "input_ids", sequences)]), leave_out)
+
+
+def id_rows(column: pa.FixedSizeListArray) -> U32:
+    """The ids of sequences, (rows, tokens per sequence), without being copied."""
+    rows: U32 = np.asarray(column.flatten()).reshape(len(column), column.type.list_size)
+    return rows

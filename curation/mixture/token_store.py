@@ -1,12 +1,14 @@
 """The token store: the documents of a slice as ids, tokenised once for all mixtures that use them.
 
-A part is two files: `KEY-00000.ids`, the tokens of its documents one after another (16 or 32 bits, little-endian),
-ordered by the documents' ids; and `KEY-00000.npy`, a row of STORED for each of them, written last. Rows of a slice
-that a mixture needs and no part holds yet make another part, so that a changed predicate tokenises only what it adds.
+A part is two files: `KEY/ROWS.u16` or `.u32`, the tokens of its documents one after another (little-endian), ordered
+by the documents' ids; and `KEY/ROWS.npy`, a row of STORED for each of them, written last. Rows of a slice that a
+mixture needs and no part holds yet make another part, so that a changed predicate tokenises only what it adds. A part
+is called by what it holds, so that two that work on a slice at once do not take each other's for their own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,7 +17,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from curation.kernels.tokens import place
-from curation.mixture.documents import Slice, read_columns
+from curation.mixture.documents import ROW, Slice, read_columns
 from curation.tokens.tokenizer import Tokenizer
 from manifests.errors import RunError
 from manifests.schema_mixture import Source
@@ -33,6 +35,11 @@ STORED = np.dtype(
     ]
 )
 """What the store knows of a document."""
+
+ENDINGS = {2: "u16", 4: "u32"}
+"""How files of ids end, by the bytes of an id."""
+CATALOGUE = "catalogue-"
+"""What the names of catalogues, which lie beside the parts, begin with."""
 
 Stored = NDArray[np.void]
 U32 = NDArray[np.uint32]
@@ -54,6 +61,11 @@ def token_type(vocab_size: int) -> np.dtype[np.unsignedinteger[np.typing.NBitBas
     return np.dtype("<u2" if vocab_size <= 1 << 16 else "<u4")
 
 
+def ids_file(name: str, dtype: np.dtype[Any]) -> str:
+    """The file that holds the ids of a part."""
+    return f"{name}.{ENDINGS[dtype.itemsize]}"
+
+
 def store_key(piece: Slice, source: Source, tokenizer: Tokenizer) -> str:
     """What the parts of a slice depend on; not which of its rows are wanted."""
     identity = "run" if source.run else f"{source.name}\0{source.key}"
@@ -62,13 +74,19 @@ def store_key(piece: Slice, source: Source, tokenizer: Tokenizer) -> str:
 
 
 def read_parts(store: Folder, key: str) -> list[Part]:
-    """The parts of a slice that are whole."""
-    parts = list[Part]()
-    while store.exists(name := f"{key}-{len(parts):05d}.npy"):
-        with store.fs.open(store.file(name), "rb") as file:
-            documents = np.load(file, allow_pickle=False)
-        parts.append(Part(name.removesuffix(".npy"), documents))
+    """The parts of a slice that are whole; a row may be in several."""
+    folder, parts = store / key, list[Part]()
+    names = set(folder.names())
+    for name in sorted(name.removesuffix(".npy") for name in names if name.endswith(".npy")):
+        if not names.isdisjoint(f"{name}.{ending}" for ending in ENDINGS.values()):
+            parts.append(Part(f"{key}/{name}", _read_index(folder, name)))
     return parts
+
+
+def _read_index(folder: Folder, name: str) -> Stored:
+    with folder.fs.open(folder.file(f"{name}.npy"), "rb") as file:
+        documents: Stored = np.load(file, allow_pickle=False)
+    return documents
 
 
 def ensure(
@@ -86,21 +104,76 @@ def ensure(
     n_bytes = 0
     if len(wanted):
         for batches in _gathered(_texts(piece, source, wanted), slice_bytes):
-            parts.append(_write_part(store, f"{key}-{len(parts):05d}", batches, source, piece, tokenizer))
+            parts.append(_write_part(store, key, batches, source, piece, tokenizer))
             n_bytes += int(parts[-1].documents["n_bytes"].sum())
     return parts, n_bytes
 
 
+def remove_from_store(store: Folder, ids: Collection[str]) -> list[str]:
+    """Take documents out of a store; returns the files that were written anew or removed.
+
+    Their tokens are overwritten, and their rows stay as rows without text, so that no mixture tokenises them again
+    from a file that still holds them. Catalogues that list them are removed, and made again when they are needed.
+    """
+    halves = sorted((int(name[:16], 16), int(name[16:], 16)) for name in ids)
+    high, low = (np.array([pair[half] for pair in halves], np.uint64) for half in (0, 1))
+    touched, changed = set[str](), list[str]()
+    for key in store.folders():
+        for part in read_parts(store, key):
+            documents = part.documents
+            chosen = np.flatnonzero(np.isin(documents["id_high"], high) & np.isin(documents["id_low"], low))
+            chosen = (
+                chosen[[_pair(documents, at) in set(halves) for at in chosen.tolist()]] if len(chosen) else chosen
+            )
+            if len(chosen) and documents["n_tokens"][chosen].any():
+                changed += _blanked(store, part.name, documents, chosen)
+                touched.add(part.name)
+    for file in store.names(".json"):
+        if file.startswith(CATALOGUE) and touched.intersection(store.read_json(file)["parts"]):
+            for name in (file, f"{file.removesuffix('.json')}.npy"):
+                store.remove(name)
+                changed.append(name)
+    return changed
+
+
+def _pair(documents: Stored, at: int) -> tuple[int, int]:
+    return int(documents["id_high"][at]), int(documents["id_low"][at])
+
+
+def _blanked(store: Folder, part: str, documents: Stored, chosen: I64) -> list[str]:
+    """Write a part anew without the tokens of some documents."""
+    key, _, name = part.partition("/")
+    folder = store / key
+    ids, width = next((f"{name}.{end}", width) for width, end in ENDINGS.items() if folder.exists(f"{name}.{end}"))
+    content = bytearray(folder.read_bytes(ids))
+    for start, n_tokens in zip(
+        documents["start"][chosen].tolist(), documents["n_tokens"][chosen].tolist(), strict=True
+    ):
+        content[start * width : (start + n_tokens) * width] = bytes(n_tokens * width)
+    for column in ("n_tokens", "n_bytes", "content"):
+        documents[column][chosen] = 0
+    folder.write_bytes(ids, bytes(content))
+    with folder.writing(f"{name}.npy") as path, store.fs.open(path, "wb") as file:
+        np.save(file, documents, allow_pickle=False)
+    return [f"{key}/{ids}", f"{part}.npy"]
+
+
 def _texts(piece: Slice, source: Source, wanted: I64) -> Iterator[pl.DataFrame]:
-    """The wanted rows with their texts (null where there is none) and what their ids are made from."""
+    """The wanted rows with their texts (null where there is none) and what their ids are made from.
+
+    Raises:
+        RunError: what should be texts are not.
+    """
     columns = [source.text, *(["id"] if source.run else [source.key] if source.key else [])]
-    for rows in read_columns(piece, columns):
-        frame = rows.frame.with_row_index("row", rows.first_row)
-        low, high = np.searchsorted(wanted, [rows.first_row, rows.first_row + len(frame)])
+    for frame in read_columns(piece, list(dict.fromkeys(columns))):
+        if frame[source.text].dtype not in (pl.String, pl.Null):
+            raise RunError(f"{piece}: the column {source.text!r} holds {frame[source.text].dtype}; expected text")
+        first_row = int(frame[0, ROW])
+        low, high = np.searchsorted(wanted, [first_row, first_row + len(frame)])
         if high - low < len(frame):
-            frame = frame[wanted[low:high] - rows.first_row]
+            frame = frame[wanted[low:high] - first_row]
         if len(frame):
-            yield frame
+            yield frame.with_columns(pl.col(source.text).cast(pl.String))
 
 
 def _gathered(frames: Iterator[pl.DataFrame], at_most_bytes: int) -> Iterator[list[pl.DataFrame]]:
@@ -117,7 +190,7 @@ def _gathered(frames: Iterator[pl.DataFrame], at_most_bytes: int) -> Iterator[li
 
 
 def _write_part(
-    store: Folder, name: str, frames: Sequence[pl.DataFrame], source: Source, piece: Slice, tokenizer: Tokenizer
+    store: Folder, key: str, frames: Sequence[pl.DataFrame], source: Source, piece: Slice, tokenizer: Tokenizer
 ) -> Part:
     encoded, rows = list[tuple[U32, I64]](), list[Stored]()
     for frame in frames:
@@ -131,12 +204,13 @@ def _write_part(
     order = np.lexsort((documents["row"], documents["id_low"], documents["id_high"]))
     documents = _placed(documents[order], tokenizer)
     out = _in_order(encoded, documents, order, tokenizer)
-    with store.writing(f"{name}.ids") as path, store.fs.open(path, "wb") as file:
+    folder, name = store / key, xxhash.xxh3_64_hexdigest(np.sort(documents["row"]).tobytes())
+    with folder.writing(ids_file(name, out.dtype)) as path, store.fs.open(path, "wb") as file:
         file.write(out.data)
-    with store.writing(f"{name}.npy") as path, store.fs.open(path, "wb") as file:
+    with folder.writing(f"{name}.npy") as path, store.fs.open(path, "wb") as file:
         np.save(file, documents, allow_pickle=False)
     pa.default_memory_pool().release_unused()  # what parts of other shapes leave free would add up
-    return Part(name, documents)
+    return Part(f"{key}/{name}", documents)
 
 
 def _placed(documents: Stored, tokenizer: Tokenizer) -> Stored:
@@ -180,8 +254,8 @@ def _identified(
     content = [digest(data[start:end]) for start, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)]
     documents["content"] = np.frombuffer(b"".join(content), ">u8").reshape(-1, 2)[:, 0]
     documents["n_bytes"] = np.diff(ends)
-    documents["n_tokens"] = _checked_counts(np.diff(offsets), frame["row"], piece)
-    documents["row"] = frame["row"].to_numpy()
+    documents["n_tokens"] = _checked_counts(np.diff(offsets), frame[ROW], piece)
+    documents["row"] = frame[ROW].to_numpy()
     names = _run_ids(frame, piece) if source.run else _file_ids(frame, content, source)
     documents["id_high"], documents["id_low"] = names[:, 0], names[:, 1]
     return documents

@@ -166,7 +166,7 @@ class Tokenizer:
         if engine == self.engine:
             return self
         if self._other is None:
-            self._other = _tokenizer(self.file, engine, *self._settings)
+            self._other = make_tokenizer(self.file, engine, *self._settings)
         return self._other
 
     def forget_other(self) -> None:
@@ -203,10 +203,15 @@ def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
 def _loaded(
     path: Path, stamp: object, pretokenizer: str | None, engine: str, bos: str | None, eod: str | None
 ) -> Tokenizer:
-    return _tokenizer(read_tokenizer_file(path, pretokenizer), engine, bos, eod)
+    return make_tokenizer(read_tokenizer_file(path, pretokenizer), engine, bos, eod)
 
 
-def _tokenizer(file: TokenizerFile, engine: str, bos: str | None, eod: str | None) -> Tokenizer:
+def make_tokenizer(file: TokenizerFile, engine: str, bos: str | None, eod: str | None) -> Tokenizer:
+    """The tokenizer of a file that was read, with an engine: `gigatoken`, `library` or `auto`.
+
+    Raises:
+        RequestError: see load_tokenizer.
+    """
     return Tokenizer(file, _text_only(file, engine), bos, eod)
 
 

@@ -114,5 +114,5 @@ def test_demo_reads_every_file_once() -> None:
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "recipes").glob("*.yaml")), ids=lambda path: path.stem)
 def test_recipes_are_manifests_of_their_name_that_explain_themselves(path: Path) -> None:
-    assert any_manifest(str(path)).name == path.stem
+    assert any_manifest(str(path)).name == path.stem.replace(".", "_")  # a manifest's name has no dot
     assert path.read_text("utf-8").startswith("# ")

@@ -78,12 +78,12 @@ def test_numbers_of_tokens(written: object, number: int) -> None:
     ],
 )
 def test_what_is_no_number_of_tokens(written: object) -> None:
-    with pytest.raises(ValidationError, match=r"expected a number of tokens, such as 20M, 4.7B or 2.7T"):
+    with pytest.raises(ValidationError, match="expected a number of tokens, such as"):
         tokens.validate_python(written)
 
 
 def test_tokens_are_whole_and_not_endless() -> None:
-    with pytest.raises(ValidationError, match="`1.0005K`, which is no whole number of tokens"):
+    with pytest.raises(ValidationError, match=r"`1.0005K`, which is no whole number of tokens"):
         tokens.validate_python("1.0005K")
     with pytest.raises(ValidationError, match="expected a number of tokens"):
         tokens.validate_python("1000001T")
@@ -119,7 +119,7 @@ def test_a_whole_manifest(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("tokens: 18M", "tokens: 18X", "10: stages[0].tokens: found `18X`; expected a number of tokens"),
-        ("weights: {korean: 60", "weights: {korea: 60", "one: 'korea' is no source or category; valid: en, english, ko"),
+        ("{korean: 60", "{korea: 60", "one: 'korea' is no source or category; valid: en, english, ko, ko2, korean"),
         ("korean: 60", "korean: -1", "one: weights are numbers of at least 0"),
         ("korean: 60", "korean: .nan", "one: weights are numbers of at least 0"),
         ("korean: 60", "korean: .inf", "one: weights are numbers of at least 0"),
@@ -136,10 +136,10 @@ def test_a_whole_manifest(tmp_path: Path) -> None:
         ("name: ko2", "name: 2ko", "sources[1].name: found `2ko`; expected a name"),
         ("output: out", "output: out\ntokens: 5M", "tokens: each of the `stages` has its own; leave this one out"),
         ("category: english", "category: english, tokens: 5M", "en: `tokens` is for a mixture without stages"),
-        ("category: english", "category: english, weight: 0", "8: sources[2].weight: found `0`; expected a number, above 0"),
+        ("category: english", "category: english, weight: 0", "8: sources[2].weight: found `0`; expected a number"),
         ("category: english", "category: english, weight: .inf", "8: sources[2].weight: found `.inf`"),
         ("category: english", "category: english, epochs_max: .inf", "8: sources[2].epochs_max: found `.inf`"),
-        ("category: english", "category: english, weight: 1, tokens: 5M", "name either `weight` or `tokens`, not both"),
+        ("category: english", "category: english, weight: 1, tokens: 5M", "name either `weight` or `tokens`"),
         ("path: en,", "path: en, run: out/web,", "8: sources[2]: name either `run` or `path`"),
         ("path: en,", "run: out/web, text: body,", "`text` and `key` are for files; a run has its own"),
         ("path: en,", "path: en, set: {url: x},", "8: sources[2].set.url: unknown key"),

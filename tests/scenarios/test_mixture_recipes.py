@@ -53,3 +53,17 @@ def test_recipe_runs(name: str, tmp_path: Path) -> None:
             taken[category[of]] += n_tokens / made.n_tokens
         assert 0 <= made.overshoot < 512
         assert taken == pytest.approx(asked, abs=512 / made.n_tokens)  # a piece of a document
+
+
+def test_a_category_may_have_nothing(tmp_path: Path) -> None:
+    """As where a condition leaves nothing of a source that no stage weighs."""
+    recipe = find_manifest("kanana-1.5")
+    lay_out(tmp_path, load_kind(MixtureManifest, recipe))
+    overrides = [
+        "sources.maths.where=license = 'none'",
+        "stages.additional={name: additional, tokens: 100K, weights: {korean: 1}}",
+        "sequence_length=512",
+    ]
+    record = mix(prepare(load_kind(MixtureManifest, recipe, overrides), str(tmp_path)))
+    assert [source.n_documents > 0 for source in record.sources] == [True, True, True, False]
+    assert set(record.validation) == {"english", "korean", "code"}

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from curation.tokens.files import AddedToken, read_tokenizer_file, without_special_tokens
+from curation.tokens.tokenizer import load_tokenizer
 from manifests.errors import RequestError
+from tests.curation.tokens.small import settings
 
 TOKENS = b'[{"id": 1, "content": "a]\\"b", "special": true}, {"id": 0, "content": "t", "special": false}]'
 
@@ -75,3 +77,18 @@ def test_ranks_by_name_and_own_ranks(tmp_path: Path) -> None:
     own = read_tokenizer_file(written(tmp_path / "tokenizer.model", ranks), "llama3")
     assert (own.kind, own.pretokenizer, own.specials) == ("tiktoken", "llama3", {"<|endoftext|>": 2})
     assert own.ranks == {b"!": 0, b'"': 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("tokenizer.json", b'{"model": {}}', "tokenizers cannot read it"),
+        ("tokenizer.json", b'{"model"', "cannot be read|cannot read it|is no JSON"),
+        ("a.model", b"\x0a\x05hello", "is no SentencePiece model|cannot read it"),
+    ],
+)
+def test_what_no_library_reads(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    for library in ("gigatoken", "tokenizers", "sentencepiece"):
+        pytest.importorskip(library)
+    with pytest.raises(RequestError, match=said):
+        load_tokenizer(settings(written(tmp_path / name, content), eod="</s>"), "/")

@@ -1,0 +1,1 @@
+"""Models trained on curated mixtures, and surgery on their checkpoints. Floor 5: imports all packages below it."""
