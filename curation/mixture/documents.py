@@ -161,6 +161,20 @@ def read_columns(piece: Slice, columns: Sequence[str], batch_bytes: int = BATCH_
         raise RunError(f"{piece}: cannot be read: {error}") from error
 
 
+def read_texts(
+    piece: Slice, text: str, columns: Sequence[str] = (), batch_bytes: int = BATCH_BYTES
+) -> Iterator[pl.DataFrame]:
+    """As `read_columns`, of which the column `text` is one, whose values are texts or null.
+
+    Raises:
+        RunError: they are something else.
+    """
+    for frame in read_columns(piece, list(dict.fromkeys([text, *columns])), batch_bytes):
+        if (kind := frame[text].dtype) not in (pl.String, pl.Null):
+            raise RunError(f"{piece}: the column {text!r} holds {kind}; expected text")
+        yield frame.with_columns(pl.col(text).cast(pl.String))
+
+
 def _parquet(file: object, piece: Slice, columns: Sequence[str], batch_bytes: int) -> Iterator[pl.DataFrame]:
     source = pq.ParquetFile(file)
     there = [name for name in columns if name in source.schema_arrow.names]

@@ -13,7 +13,7 @@ import pyarrow as pa
 import xxhash
 
 from curation.mixture.catalogue import Available, Catalogue, CatalogueTask, catalogue, chosen, total
-from curation.mixture.documents import Slice, read_columns, source_slices
+from curation.mixture.documents import Slice, read_texts, source_slices
 from curation.mixture.holdout import HeldOut, held_totals, hold_out
 from curation.mixture.order import Ordered
 from curation.mixture.plan import Taker
@@ -218,6 +218,6 @@ def _as_note(check: EngineCheck) -> dict[str, Any]:
 
 def _sample(source: Source, piece: Slice) -> pa.LargeStringArray:
     """The first texts of a slice."""
-    frame = next(read_columns(piece, [source.text], CHECKED_BYTES))
+    frame = next(read_texts(piece, source.text, batch_bytes=CHECKED_BYTES))
     texts = frame[source.text].drop_nulls()
     return texts.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())

@@ -17,7 +17,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from curation.kernels.tokens import place
-from curation.mixture.documents import ROW, Slice, read_columns
+from curation.mixture.documents import ROW, Slice, read_texts
 from curation.tokens.tokenizer import Tokenizer
 from manifests.errors import RunError
 from manifests.schema_mixture import Source
@@ -165,15 +165,13 @@ def _texts(piece: Slice, source: Source, wanted: I64) -> Iterator[pl.DataFrame]:
         RunError: what should be texts are not.
     """
     columns = [source.text, *(["id"] if source.run else [source.key] if source.key else [])]
-    for frame in read_columns(piece, list(dict.fromkeys(columns))):
-        if frame[source.text].dtype not in (pl.String, pl.Null):
-            raise RunError(f"{piece}: the column {source.text!r} holds {frame[source.text].dtype}; expected text")
+    for frame in read_texts(piece, source.text, columns):
         first_row = int(frame[0, ROW])
         low, high = np.searchsorted(wanted, [first_row, first_row + len(frame)])
         if high - low < len(frame):
             frame = frame[wanted[low:high] - first_row]
         if len(frame):
-            yield frame.with_columns(pl.col(source.text).cast(pl.String))
+            yield frame
 
 
 def _gathered(frames: Iterator[pl.DataFrame], at_most_bytes: int) -> Iterator[list[pl.DataFrame]]:

@@ -105,6 +105,8 @@ def check(
 
 
 def _id(source: str, document: Document) -> bytes:
+    if document.id is not None:
+        return bytes.fromhex(document.id)
     content = xxhash.xxh3_128_digest(document.text.encode())
     return xxhash.xxh3_128_digest(b"\0".join([source.encode(), document.key.encode(), content]))
 

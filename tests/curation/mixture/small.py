@@ -63,6 +63,8 @@ class Document:
     key: str = ""
     times: int = 1
     """In an epoch."""
+    id: str | None = None
+    """Of a document of a run, which has one already."""
 
 
 def rows(n: int, seed: str, words: Sequence[str] = ENGLISH, n_words: tuple[int, int] = (1, 30)) -> list[Row]:
