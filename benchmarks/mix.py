@@ -30,6 +30,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
+from mix_memory import write_inputs
 from mix_peers import end_of_text
 from sample_text import markdown, publish
 
@@ -52,7 +53,12 @@ class Time:
     wall: float
     processor: float
     report: float = 0.0
-    """Of these, those in which the report was drawn."""
+    """Of the wall time, that in which the report was drawn."""
+
+    @property
+    def report_processor(self) -> float:
+        """Of the processor time, about: the report is drawn as fast as the rest runs."""
+        return self.report * self.processor / self.wall
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data")
     parser.add_argument("--tokenizer", type=Path, action="append", required=True, help="folder of a tokenizer.json")
+    parser.add_argument("--mb", type=int, help="instead of all of data/text: so much, again and again in other words")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--peer-runs", type=int, default=1, help="of the slow ones; 0 leaves them out")
     parser.add_argument("--peer-mb", type=float, default=20)
@@ -76,7 +83,10 @@ def main() -> None:
     options = parser.parse_args()
     os.sched_setaffinity(0, {options.core})
     with tempfile.TemporaryDirectory(dir=options.workdir) as folder:
-        whole = read_input(sorted((options.data / "text").glob("*.parquet")))
+        if options.mb:
+            write_inputs(options.data, options.mb * 10**6, Path(folder) / "in")
+        found = Path(folder) / "in" if options.mb else options.data / "text"
+        whole = read_input(sorted(found.glob("*.parquet")))
         part = thinned(whole, options.peer_mb, Path(folder) / "part")
         parts = [
             measure(path.resolve(), whole, part, Path(folder), options.runs, options.peer_runs)
@@ -140,9 +150,9 @@ def named(tokenizer: Path) -> str:
 def table(times: dict[str, list[Time]], inputs: dict[str, Input]) -> str:
     def speeds(name: str, *, report: bool = True) -> tuple[float, float, float]:
         """MB/s: of the best wall time, of the best processor time, of the median wall time."""
-        runs = [Time(t.wall - t.report, t.processor - t.report) if not report else t for t in times[name]]
-        walls = [one.wall for one in runs]
-        best = min(walls), min(one.processor for one in runs), statistics.median(walls)
+        walls = [one.wall - (0 if report else one.report) for one in times[name]]
+        processor = min(one.processor - (0 if report else one.report_processor) for one in times[name])
+        best = min(walls), processor, statistics.median(walls)
         return tuple(inputs[name].mb / seconds for seconds in best)  # type: ignore[return-value]
 
     rows = {LABELS[name]: speeds(name) for name in times if times[name]}

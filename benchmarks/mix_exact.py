@@ -453,7 +453,7 @@ def check_ledger(
         }
         n_off = sum(expected.get(key, 0) != counted.get(key, 0) for key in {*expected, *counted})
         found.check(not n_off, f"{source}: {n_off} pieces come more or less often than the ledger says")
-        for id, copy, offset in expected:
+        for id, _, offset in expected:
             n = n_of_piece.get((source, id, offset))
             right = n == min(2048, lengths[source, id] - offset)
             found.check(right, f"{source}: {id.hex()}: a piece of {n} tokens at {offset}")

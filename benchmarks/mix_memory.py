@@ -2,14 +2,14 @@
 
     python benchmarks/mix_memory.py --tokenizer FOLDER [--sizes-mb 10 100 500 2000] [--workdir FOLDER] [--write]
 
-The input is all of `data/text`, again and again, in each round with other words: every line gets a number, and every
-seventh word another ending, so that neither a document nor a new word's ids are known from the round before. It is
+The input is all of `data/text`, again and again, in each round with other words: Latin letters are exchanged for one
+another and common syllables for others, so that neither documents nor words are known from the round before. It is
 written as Parquet, half of it in each of two sources, and mixed in two stages with a transition. The peak is the
 resident memory of the whole process tree, sampled every 20 ms.
 """
 
 import argparse
-import re
+import random
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ROWS_PER_GROUP = 2000
 FILE_BYTES = 64 << 20
 """Text per file."""
-SEVENTH_WORD = re.compile(r"((?:\S+\s+){6}\S+)")
+COMMON = "이다는에의을가하고지로도기한사"
+"""Syllables that half of all Korean words have one of."""
 
 
 def main() -> None:
@@ -124,11 +125,17 @@ def documents(data: Path) -> Iterator[tuple[str, str]]:
 
 
 def changed(text: str, turn: int) -> str:
-    """The text with other words: a number at every line's end, letters of the turn at every seventh word's."""
+    """The text with other words: Latin letters are exchanged for one another, and common syllables for others."""
     if turn == 0:
         return text
-    ending = "".join(chr(ord("a") + int(digit)) for digit in str(turn))
-    return SEVENTH_WORD.sub(rf"\g<1>{ending}", text).replace("\n", f" {turn}\n")
+    rng = random.Random(turn)
+    vowels, consonants = "aeiou", "bcdfghjklmnpqrstvwxyz"
+    others = [*rng.sample(vowels, len(vowels)), *rng.sample(consonants, len(consonants))]
+    table = bytes.maketrans((vowels + consonants).encode(), "".join(others).encode())
+    text = text.encode().translate(table).decode()  # a byte of a syllable is no letter
+    for syllable in COMMON:
+        text = text.replace(syllable, chr(rng.randrange(0xAC00, 0xD7A4)))
+    return text
 
 
 if __name__ == "__main__":

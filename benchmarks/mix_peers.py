@@ -63,7 +63,7 @@ def datatrove(path: str, output: str, files: Sequence[str]) -> None:
     from datatrove.utils.logging import logger
 
     logger.remove()
-    folder, paths = os.path.dirname(files[0]), f"{output}/paths.txt"
+    folder, paths = str(Path(files[0]).parent), f"{output}/paths.txt"
     Path(output).mkdir(parents=True)
     Path(paths).write_text("\n".join(os.path.relpath(file, folder) for file in files))
     reader = ParquetReader(folder, paths_file=paths, batch_size=ROWS_AT_ONCE)

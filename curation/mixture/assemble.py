@@ -20,7 +20,7 @@ from manifests.store import Folder
 
 GAP_TOKENS = 1 << 14
 """Tokens between two spans that are read along rather than read around."""
-ROW_GROUP_TOKENS = 1 << 20
+ROW_GROUP_TOKENS = 1 << 18
 """Tokens per row group: what reading any one sequence costs at most."""
 REPEATING = ["stage", "source_of_span.list.element"]
 

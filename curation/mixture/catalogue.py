@@ -57,6 +57,8 @@ CATALOGUE_CODE = (
     "curation/mixture/rehydrate.py",
     "curation/mixture/token_store.py",
     "curation/predicates.py",
+    "curation/tokens/[ce]*.py",
+    "curation/tokens/files.py",
     "curation/tokens/tokenizer.py",
 )
 UNKNOWN = "unknown"

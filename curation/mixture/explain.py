@@ -11,6 +11,7 @@ from curation.mixture.documents import ROW, Slice, read_columns, source_slices
 from curation.mixture.ledger import VALIDATION
 from curation.mixture.pipeline import LEDGER, TOKENS
 from curation.mixture.record import MixtureRecord, read_mixture
+from curation.mixture.survey import STORE
 from curation.mixture.token_store import Part, read_parts, store_key
 from curation.tokens.tokenizer import load_tokenizer
 from manifests.errors import RequestError
@@ -92,7 +93,7 @@ def _of_sequence(folder: Folder, record: MixtureRecord, table: str, number: int,
         if not spans:
             n_tokens = int(rows["n_tokens"][0])
             raise RequestError(f"{folder.path}: sequence {number:,} has {n_tokens:,} tokens; token {at:,} is padding")
-    return MixtureStory(None, number, spans, _origins(record, spans))
+    return MixtureStory(None, number, spans, _origins(folder, record, spans))
 
 
 def _of_document(folder: Folder, record: MixtureRecord, prefix: str) -> MixtureStory:
@@ -113,7 +114,7 @@ def _of_document(folder: Folder, record: MixtureRecord, prefix: str) -> MixtureS
     if len(ids) != 1:
         found = ", ".join(ids[:5]) or "none"
         raise RequestError(f"{folder.path}: {prefix} names {len(ids)} documents of the mixture, not one ({found})")
-    return MixtureStory(ids[0], None, spans, _origins(record, spans[:1]))
+    return MixtureStory(ids[0], None, spans, _origins(folder, record, spans[:1]))
 
 
 def _rows(folder: Folder, table: str, ranges: Sequence[tuple[int, int]]) -> pl.DataFrame:
@@ -142,21 +143,21 @@ def _spans(rows: pl.DataFrame, table: str) -> Iterator[Span]:
             yield Span(table, row["stage"], row["sequence"], start, end - start, id_.hex(), copy, offset, source)
 
 
-def _origins(record: MixtureRecord, spans: Sequence[Span]) -> dict[str, Origin]:
+def _origins(folder: Folder, record: MixtureRecord, spans: Sequence[Span]) -> dict[str, Origin]:
     """Where documents come from, found in the store and read from their files; none where these are gone."""
     manifest = MixtureManifest.model_validate(record.manifest)
     wanted = {source: {span.id for span in spans if span.source == source} for source in {of.source for of in spans}}
     found = dict[str, Origin]()
     for source in manifest.sources:
         if source.name in wanted:
-            found |= _from_source(record, manifest, source, wanted[source.name])
+            found |= _from_source(folder, record, manifest, source, wanted[source.name])
     return found
 
 
 def _from_source(
-    record: MixtureRecord, manifest: MixtureManifest, source: Source, ids: set[str]
+    folder: Folder, record: MixtureRecord, manifest: MixtureManifest, source: Source, ids: set[str]
 ) -> dict[str, Origin]:
-    store, found = Folder(record.store), dict[str, Origin]()
+    store, found = Folder(record.store) if record.store else folder / STORE, dict[str, Origin]()
     try:
         tokenizer = load_tokenizer(manifest.tokenizer, record.manifest_base)
         slices = source_slices(source, record.manifest_base, manifest.limits.slice_bytes)

@@ -14,7 +14,7 @@ and `encodings.py`.
 
 import struct
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import orjson
@@ -39,9 +39,9 @@ def write_mds(
     shards = list[dict[str, Any]]()
     for samples in _in_shards(_samples(stages), len(header)):
         name = f"shard.{len(shards):05d}.mds"
-        content = _shard(samples, header)
-        folder.write_bytes(name, content)
-        raw = {"basename": name, "bytes": len(content), "hashes": {}}
+        with folder.writing(name) as path, folder.fs.open(path, "wb") as out:
+            size_bytes = _write_shard(out, samples, header)
+        raw = {"basename": name, "bytes": size_bytes, "hashes": {}}
         shards.append({**config, "samples": len(samples), "raw_data": raw, "zip_data": None})
     folder.write_bytes(INDEX, orjson.dumps({"version": 2, "shards": shards}, option=orjson.OPT_SORT_KEYS))
 
@@ -103,8 +103,10 @@ def _in_shards(samples: Iterable[bytes], header_bytes: int) -> Iterator[list[byt
         yield group
 
 
-def _shard(samples: list[bytes], header: bytes) -> bytes:
-    """Number of samples, where each begins and the last ends (uint32), the header, the samples."""
+def _write_shard(out: IO[bytes], samples: list[bytes], header: bytes) -> int:
+    """Number of samples, where each begins and the last ends (uint32), the header, the samples; returns the size."""
     begin = 4 + 4 * (len(samples) + 1) + len(header)
     offsets = begin + np.cumsum([0, *map(len, samples)])
-    return b"".join([struct.pack("<I", len(samples)), offsets.astype("<u4").tobytes(), header, *samples])
+    out.write(struct.pack("<I", len(samples)) + offsets.astype("<u4").tobytes() + header)
+    out.writelines(samples)
+    return int(offsets[-1])

@@ -15,6 +15,7 @@ from curation.mixture.summarize import summarize
 from curation.mixture.summary import MixtureSummary
 from curation.mixture.survey import STORE, MixJob, Surveyed, survey
 from curation.mixture.token_store import token_type
+from curation.removal.notes import removals
 from manifests.code import code_digest, version
 from manifests.contracts import TOKEN_LEDGER, conform
 from manifests.digest import TableDigest
@@ -251,7 +252,8 @@ def _record(
         stages=stages,
         sources=_sources(job, surveyed, layout),
         validation=_validation(job, surveyed),
-        store=job.store,
+        store=job.store if job.manifest.output.store else "",
+        removed=removals(Folder(job.output)),
     )
 
 

@@ -72,7 +72,7 @@ class MixtureRecord(RunRecord):
     validation: dict[str, dict[str, int]]
     """Of each category: documents, tokens and sequences that are held out."""
     store: str
-    """Where the tokenised documents lie."""
+    """Where the tokenised documents lie, if not in the mixture's own folder."""
 
 
 def read_mixture(folder: Folder) -> MixtureRecord:

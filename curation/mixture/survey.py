@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import xxhash
 
-from curation.mixture.catalogue import Available, Catalogue, CatalogueTask, catalogue, chosen, total
+from curation.mixture.catalogue import CATALOGUE_CODE, Available, Catalogue, CatalogueTask, catalogue, chosen, total
 from curation.mixture.documents import Slice, read_texts, source_slices
 from curation.mixture.holdout import HeldOut, held_totals, hold_out
 from curation.mixture.order import Ordered
@@ -32,7 +32,16 @@ OWN = ("ledger", "store", "tokens", "validation", "work")
 CHECKS = "checks.json"
 CHECKED_BYTES = 1 << 15
 """Text of each source on which both engines are compared; a library takes half a second for a million bytes."""
-MIX_CODE = ("curation/kernels/packing.py", "curation/mixture/*.py", "curation/tokens/*.py", "manifests/contracts.py")
+MIX_CODE = (
+    *CATALOGUE_CODE,
+    "curation/kernels/packing.py",
+    *(
+        f"curation/mixture/{name}.py"
+        for name in ("assemble", "holdout", "layout", "order", "packing", "plan", "shares", "token_rows")
+    ),
+    "manifests/contracts.py",
+)
+"""The code that sequences depend on."""
 
 
 @dataclass(frozen=True)

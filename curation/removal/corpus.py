@@ -20,7 +20,7 @@ from curation.removal.corpus_summary import gone_rows, pieces_in, summary_withou
 from curation.removal.files import write_without
 from curation.removal.notes import finish_note, removals, unfinished
 from curation.removal.rows import Doomed
-from curation.removal.tables import Rewritten, row_groups
+from curation.removal.tables import Rewritten, remove_strays, row_groups
 from curation.removal.tombstones import FOLDER, Note, write_note, write_tombstones
 from curation.shards import measured_counts
 from curation.summary_models import Summary
@@ -111,6 +111,7 @@ def remove_from_corpus(work: Work, found: pl.DataFrame) -> dict[str, Any]:
             folder.write_bytes(f"{work.name}-summary.json", work.summary.model_dump_json().encode())
         folder.write_json(f"{work.name}-plan.json", work.plan.model_dump())
     set_aside(run)
+    remove_strays(run)
     for stale in [name for prefix in WORK for name in run.folders(prefix)]:
         run.remove(stale)
     if work.plan.is_found_anew:

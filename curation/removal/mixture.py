@@ -19,7 +19,7 @@ from curation.removal.mixture_counts import SUMS, record_without, summary_withou
 from curation.removal.mixture_sources import Mixture
 from curation.removal.notes import finish_note, new_note, removals, unfinished
 from curation.removal.spans import CUT, without_documents
-from curation.removal.tables import Rewritten, digest_of_table, rewrite, row_groups
+from curation.removal.tables import Rewritten, digest_of_table, remove_strays, rewrite, row_groups
 from curation.removal.token_ledger import reduced
 from curation.removal.tombstones import FOLDER, Note, read_note, write_note
 from manifests.contracts import TOKEN_LEDGER
@@ -160,6 +160,7 @@ def _done(mixture: Mixture, note: Note, plan: MixturePlan, name: str) -> dict[st
     """Carry out a plan; it may have been carried out in part before."""
     run, folder, raw = mixture.run, mixture.run / FOLDER, _raw(set(plan.ids))
     set_aside(run)
+    remove_strays(run)
     files = [_cut_file(run, change, raw, mixture.pad_id) for change in plan.changes]
     aside = folder / f"{name}-ledger"
     for file in aside.names(".parquet"):

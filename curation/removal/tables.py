@@ -1,5 +1,6 @@
 """Parquet files written again without some rows, or with other ones: aside, then renamed, row group by row group."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,9 @@ import pyarrow.parquet as pq
 
 from manifests.digest import TableDigest
 from manifests.store import COMPRESSION, COMPRESSION_LEVEL, REPEATING, Folder
+
+_ASIDE = re.compile(r"\..+\.[0-9a-f]{8}")
+"""How `Folder.writing` calls a file that is not whole yet."""
 
 Change = Callable[[pa.Table], pa.Table]
 """Rows of a row group -> what is to stand there; the same object where nothing changes."""
@@ -104,4 +108,17 @@ def tables_in(folder: Folder, prefix: str = "") -> list[str]:
     found = [f"{prefix}{name}" for name in folder.names(".parquet")]
     for name in folder.folders():
         found += tables_in(folder / name, f"{prefix}{name}/")
+    return found
+
+
+def remove_strays(folder: Folder) -> list[str]:
+    """Remove files that were being written aside when something was killed, here and in the folders in this one.
+
+    They are in no table, and may hold what was in one.
+    """
+    found = list[str]()
+    for path in folder.fs.find(folder.root):
+        if _ASIDE.fullmatch(path.rpartition("/")[2]):
+            folder.fs.rm(path)
+            found.append(path)
     return found

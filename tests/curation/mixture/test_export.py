@@ -388,6 +388,14 @@ def test_an_export_that_fails_leaves_nothing_and_the_old_one(
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_what_a_killed_export_left_goes(mixture: Mixture, tmp_path: Path) -> None:
+    (tmp_path / ".out.partial").mkdir()
+    (tmp_path / ".out.partial" / "shard.00099.mds").write_bytes(b"half")
+    record = run(mixture, tmp_path / "out", "mds")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*record.files, "export.json"])
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 @pytest.mark.parametrize("format_", FORMATS)
 def test_the_record_says_of_what(mixture: Mixture, tmp_path: Path, format_: str) -> None:
     record = run(mixture, tmp_path / "out", format_)

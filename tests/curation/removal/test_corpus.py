@@ -125,7 +125,10 @@ def ids_of_frame(frame: pl.DataFrame, keys: set[str]) -> list[str]:
 def test_only_what_holds_a_document_is_written(run: Folder, tmp_path: Path) -> None:
     (one,) = ids_of(run, "k12")
     before = state(run)
+    stray = Path(run.path) / "documents/.part-00000.parquet.0123abcd"
+    stray.write_bytes(b"left by a kill")
     (part,) = remove([run.path], request_of(tmp_path, ids=[one]))["runs"]
+    assert not stray.exists()
     after = state(run)
     changed = {path for path in before if after.get(path) != before[path]}
     tables = {path for path in changed if path.endswith(".parquet")}
