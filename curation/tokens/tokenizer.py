@@ -23,6 +23,7 @@ from curation.tokens.engines import (
     UnsupportedByGigatokenError,
     engine_version,
     gigatoken_engine,
+    give_memory_back,
     library_engine,
     without_merges_of,
 )
@@ -172,6 +173,7 @@ class Tokenizer:
     def forget_other(self) -> None:
         """Let go of what `with_engine` loaded: some hundred MB."""
         self._other = None
+        give_memory_back()
 
 
 def load_tokenizer(settings: schema_mixture.Tokenizer, base: str, engine: EngineName | None = None) -> Tokenizer:
