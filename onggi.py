@@ -1,5 +1,6 @@
 """Onggi: raw Korean and English data in; a curated corpus, a ledger of every record and a report out."""
 
+import gc
 import re
 import sys
 from collections import Counter
@@ -1220,6 +1221,7 @@ def _estimate(of: "Estimate") -> str:
 
 def main() -> None:
     """The command line; an error that a person can act on is a message and an exit code, not a traceback."""
+    gc.set_threshold(100_000, 20, 20)  # imports make many objects and no garbage: to look for some takes 0.1 s
     try:
         app()
     except OnggiError as error:

@@ -8,7 +8,7 @@ that source's anew.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import orjson
@@ -17,18 +17,20 @@ import xxhash
 from numpy.typing import NDArray
 from polars.exceptions import PolarsError
 
-from curation.expressions import Expression, parse_expression
 from curation.mixture.documents import ROW, Slice, column_types, read_columns
 from curation.mixture.licenses import allowed
 from curation.mixture.rehydrate import repeat_counts
 from curation.mixture.token_store import CATALOGUE, Part, ensure, ids_file, store_key, token_type
-from curation.predicates import Predicate, parse_predicate
 from curation.tokens.tokenizer import Tokenizer, load_tokenizer
 from manifests.code import code_digest
 from manifests.errors import RequestError, RunError
 from manifests.schema_mixture import Licenses, Source
 from manifests.schema_mixture import Tokenizer as TokenizerSettings
 from manifests.store import Folder
+
+if TYPE_CHECKING:  # a mixture without predicates needs nothing that reads SQL
+    from curation.expressions import Expression
+    from curation.predicates import Predicate
 
 CATALOGUED = np.dtype(
     [
@@ -157,8 +159,8 @@ class Catalogue:
 class Choice:
     """A source's predicate and expression, checked against the columns of a file."""
 
-    where: Predicate | None
-    repeat: Expression | None
+    where: "Predicate | None"
+    repeat: "Expression | None"
     columns: tuple[str, ...]
     """What has to be read for it, and for the counts."""
 
@@ -171,6 +173,9 @@ def chosen(source: Source, path: str) -> Choice:
     """
     if not (source.where or source.repeat):
         return Choice(None, None, _counted_columns(source))
+    from curation.expressions import parse_expression
+    from curation.predicates import parse_predicate
+
     if not (types := column_types(path)):  # of no rows
         return Choice(None, None, _counted_columns(source))
     try:

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from classifiers.rows import PARQUET, input_files, json_rows
-from curation.predicates import dotted_columns
 from curation.read_stream import digest_range, open_input
 from manifests.errors import RequestError, RunError
 from manifests.record import read_record
@@ -137,6 +136,8 @@ def column_types(path: str) -> dict[str, pa.DataType]:
         RequestError: the file cannot be read.
         RunError: a line of it is no JSON object.
     """
+    from curation.predicates import dotted_columns  # loads all that reads SQL
+
     with open_input(path) as file:
         is_parquet = file.read(4) == PARQUET
         file.seek(0)

@@ -273,9 +273,11 @@ def content_of(job: MixJob, surveyed: Surveyed) -> ContentOverlap:
 
 def near_of(job: MixJob) -> list[NearPair]:
     """What different runs have nearly in common."""
-    from curation.mixture.overlap_near import near_overlap  # and what compares signatures, which few mixtures need
-
     runs = [(source, resolve(source.run, job.base)) for source in job.manifest.sources if source.run]
+    if len(runs) < 2:
+        return []
+    from curation.mixture.overlap_near import near_overlap  # and all that compares signatures
+
     found = []
     for number, (a, path_a) in enumerate(runs):
         for b, path_b in runs[number + 1 :]:

@@ -30,8 +30,9 @@ STORE = "store"
 OWN = ("ledger", "store", "tokens", "validation", "work")
 """Folders that a mixture writes in its own."""
 CHECKS = "checks.json"
-CHECKED_BYTES = 1 << 15
-"""Text of each source on which both engines are compared; a library takes half a second for a million bytes."""
+CHECKED_BYTES, CHECKED_BYTES_MIN = 1 << 18, 1 << 13
+"""Text on which both engines are compared, of all sources together and of each at least: a library takes half a
+second for a million bytes."""
 MIX_CODE = (
     *CATALOGUE_CODE,
     "curation/kernels/packing.py",
@@ -207,13 +208,15 @@ def _checked_engines(job: MixJob) -> dict[str, dict[str, Any]]:
         return {}
     store = Folder(job.store)
     known: dict[str, Any] = store.read_json(CHECKS) if store.exists(CHECKS) else {}
-    found, n_known = {}, len(known)
+    found, n_known = dict[str, dict[str, Any]](), len(known)
+    at_most = max(CHECKED_BYTES_MIN, CHECKED_BYTES // len(job.manifest.sources))
     for source, slices in zip(job.manifest.sources, job.slices, strict=True):
         if not slices:
             continue
         key = f"{job.tokenizer.digest}-{slices[0].key}-{source.text}"
         if key not in known:
-            known[key] = _as_note(check_engine(job.tokenizer, _sample(source, slices[0])))
+            texts = _sample(source, slices[0], at_most)
+            known[key] = _as_note(check_engine(job.tokenizer, texts, odd=not found))
         found[source.name] = known[key]
     job.tokenizer.forget_other()
     if len(known) > n_known:
@@ -225,8 +228,8 @@ def _as_note(check: EngineCheck) -> dict[str, Any]:
     return {name: getattr(check, name) for name in ("n_texts", "n_bytes", "equal", "first_difference")}
 
 
-def _sample(source: Source, piece: Slice) -> pa.LargeStringArray:
+def _sample(source: Source, piece: Slice, n_bytes: int) -> pa.LargeStringArray:
     """The first texts of a slice."""
-    frame = next(read_texts(piece, source.text, batch_bytes=CHECKED_BYTES))
+    frame = next(read_texts(piece, source.text, batch_bytes=n_bytes))
     texts = frame[source.text].drop_nulls()
     return texts.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import xxhash
 from numpy.typing import NDArray
 
 from curation.mixture.plan import Block
 from manifests.contracts import DIGEST, tokens_schema
 from manifests.digest import TableDigest
-
-ID_BYTES = 4
 
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]
@@ -72,7 +71,7 @@ def _spans(offsets: NDArray[np.int32], values: pa.Array) -> pa.Array:
 def tokens_digest(table: pa.Table, leave_out: frozenset[str] = frozenset()) -> TableDigest:
     """The digest of rows of a token mixture (`contracts.tokens_schema`), or of a part of one.
 
-    The ids of a sequence count as the bytes that they are, 4 each, little-endian, without being copied.
+    The ids of a sequence count as the XXH3-128 of their bytes, 4 each, little-endian.
     """
     return sum((_digest(batch, leave_out) for batch in table.to_batches()), TableDigest())
 
@@ -80,9 +79,7 @@ def tokens_digest(table: pa.Table, leave_out: frozenset[str] = frozenset()) -> T
 def _digest(batch: pa.RecordBatch, leave_out: frozenset[str]) -> TableDigest:
     column = batch.schema.get_field_index("input_ids")
     ids = batch.column(column)
-    size_bytes, values = ID_BYTES * ids.type.list_size, ids.flatten()
-    data = values.buffers()[1].slice(ID_BYTES * values.offset, size_bytes * len(ids))
-    sequences = pa.Array.from_buffers(pa.binary(size_bytes), len(ids), [None, data])
+    sequences = pa.array([xxhash.xxh3_128_digest(row) for row in id_rows(ids)], DIGEST)
     return TableDigest.of(pa.Table.from_batches([batch.set_column(column, "input_ids", sequences)]), leave_out)
 
 

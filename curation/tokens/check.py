@@ -37,26 +37,31 @@ class EngineCheck:
     """The first text whose ids differ, and how; None where all are equal."""
 
 
-def check_engine(tokenizer: Tokenizer, texts: pa.LargeStringArray) -> EngineCheck:
+def check_engine(tokenizer: Tokenizer, texts: pa.LargeStringArray, *, odd: bool = True) -> EngineCheck:
     """Compare the ids of Gigatoken with the library's, on texts and on ODD_TEXTS.
 
     Args:
         tokenizer: with Gigatoken; one that uses its library is equal without a look.
         texts: a sample of the data, without nulls.
+        odd: whether on ODD_TEXTS and special tokens, too, which once is enough for a tokenizer.
 
     Raises:
         RequestError: the library is not installed, or does not take the tokenizer.
     """
     if tokenizer.engine == "library":
         return EngineCheck(0, 0, True)
-    added = [f"a {token.content} b{token.content}" for token in tokenizer.file.added]
-    odd = pa.array([*ODD_TEXTS, *added, *tokenizer.file.specials], pa.large_string())
     library = tokenizer.with_engine("library")
-    n_bytes = text_bytes(texts) + text_bytes(odd)
-    for part in (odd, texts):
+    parts = [*([_odd_texts(tokenizer)] if odd else []), texts]
+    n_texts, n_bytes = sum(map(len, parts)), sum(map(text_bytes, parts))
+    for part in parts:
         if difference := _first_difference(tokenizer, library, part):
-            return EngineCheck(len(texts) + len(odd), n_bytes, False, difference)
-    return EngineCheck(len(texts) + len(odd), n_bytes, True)
+            return EngineCheck(n_texts, n_bytes, False, difference)
+    return EngineCheck(n_texts, n_bytes, True)
+
+
+def _odd_texts(tokenizer: Tokenizer) -> pa.LargeStringArray:
+    added = [f"a {token.content} b{token.content}" for token in tokenizer.file.added]
+    return pa.array([*ODD_TEXTS, *added, *tokenizer.file.specials], pa.large_string())
 
 
 def checked(tokenizer: Tokenizer, texts: pa.LargeStringArray) -> tuple[Tokenizer, EngineCheck]:
