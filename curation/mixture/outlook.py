@@ -286,13 +286,13 @@ def near_of(job: MixJob) -> list[NearPair]:
 
 
 def _where(job: MixJob, source: Source) -> pl.Expr | None:
-    if source.where is None:
+    slices = job.slices[job.manifest.sources.index(source)]
+    if source.where is None or not slices:  # of no documents
         return None
-    number = job.manifest.sources.index(source)
-    return parse_predicate(source.where, column_types(job.slices[number][0].path)).expr
+    return parse_predicate(source.where, column_types(slices[0].path)).expr
 
 
 def _disk_bytes(job: MixJob, has: Sequence[Has], n_tokens: int) -> int:
-    """What the mixture takes: the store, where it is its own, and the sequences."""
+    """What the mixture takes: the store, wherever it lies, and the sequences."""
     stored = sum(of.n_epoch_tokens for of in has) * token_type(job.tokenizer.vocab_size).itemsize
     return round(stored + n_tokens * PACKED_BYTES_PER_TOKEN)
