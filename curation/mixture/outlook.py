@@ -272,8 +272,8 @@ def content_of(job: MixJob, surveyed: Surveyed) -> ContentOverlap:
 
 
 def near_of(job: MixJob) -> list[NearPair]:
-    """What different runs have nearly in common."""
-    from curation.mixture.overlap_near import near_overlap  # and what compares signatures, which few mixtures need
+    """What different runs have nearly in common; or why that cannot be told, as where signatures are gone."""
+    from curation.mixture.overlap_near import NearOverlap, near_overlap  # and what compares signatures
 
     runs = [(source, resolve(source.run, job.base)) for source in job.manifest.sources if source.run]
     found = []
@@ -281,7 +281,11 @@ def near_of(job: MixJob) -> list[NearPair]:
         for b, path_b in runs[number + 1 :]:
             if path_a != path_b:
                 wheres = [_where(job, source) for source in (a, b)]
-                found.append(NearPair(a.name, b.name, near_overlap(Folder(path_a), Folder(path_b), *wheres)))
+                try:
+                    overlap = near_overlap(Folder(path_a), Folder(path_b), *wheres)
+                except RequestError as error:
+                    overlap = NearOverlap(refused=str(error))
+                found.append(NearPair(a.name, b.name, overlap))
     return found
 
 
