@@ -46,11 +46,12 @@ def lay_out(job: MixJob, surveyed: Surveyed, progress: Progress = silent) -> Lay
     names, categories = [of.name for of in manifest.sources], [of.category for of in manifest.sources]
     layout = Layout(folder.path, surveyed.asked(manifest), [], [], [], [], Ledger(names, categories))
     n_all = sum(stage.n_tokens for stage in layout.stages)
+    part_hashes, name_hashes = _hashes(surveyed.parts), _hashes(names)
     progress("plan", 0, n_all)
     for block in _blocks(job, surveyed, layout.stages):
         number = len(layout.keys)
         write_block(folder, number, block)
-        layout.keys.append(_key(block, surveyed.parts, names))
+        layout.keys.append(_key(block, part_hashes, name_hashes))
         layout.n_tokens.append(int(block.n_tokens.sum()))
         layout.n_sequences.append(len(block.n_tokens))
         layout.stage_of.append(block.stage)
@@ -84,14 +85,15 @@ def _languages(surveyed: Surveyed) -> NDArray[np.int8]:
     return np.array(found, np.int8)
 
 
-def _key(block: Block, parts: Sequence[str], names: Sequence[str]) -> str:
+def _hashes(names: Sequence[str]) -> NDArray[np.uint64]:
+    return np.array([xxhash.xxh3_64_intdigest(name.encode()) for name in names], np.uint64)
+
+
+def _key(block: Block, part_hashes: NDArray[np.uint64], name_hashes: NDArray[np.uint64]) -> str:
     """Digest of what a block holds, whatever numbers its parts and sources have."""
     state, spans = xxhash.xxh3_128(), block.spans
-    hashes = np.array([xxhash.xxh3_64_intdigest(part.encode()) for part in parts], np.uint64)
-    state.update(hashes[spans["part"]].tobytes())
-    state.update(
-        np.array([xxhash.xxh3_64_intdigest(name.encode()) for name in names], np.uint64)[spans["source"]].tobytes()
-    )
+    state.update(part_hashes[spans["part"]].tobytes())
+    state.update(name_hashes[spans["source"]].tobytes())
     for field in ("id_high", "id_low", "copy", "start", "offset", "length", "sequence"):
         state.update(np.ascontiguousarray(spans[field]).tobytes())
     for array in (block.n_tokens, block.cross):

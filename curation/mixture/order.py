@@ -37,7 +37,7 @@ PIECE = np.dtype(
         ("copy", "<u4"),
         ("part", "<u4"),  # among all parts of the mixture
         ("source", "<u2"),
-        ("epoch", "<u2"),
+        ("epoch", "<u4"),
         ("lot", "<u2"),
         ("turn", "<u4"),  # which time its document comes in the epoch, where `repeat` has it come again
     ]

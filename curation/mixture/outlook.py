@@ -272,29 +272,33 @@ def content_of(job: MixJob, surveyed: Surveyed) -> ContentOverlap:
 
 
 def near_of(job: MixJob) -> list[NearPair]:
-    """What different runs have nearly in common."""
+    """What different runs have nearly in common; or why that cannot be told, as where signatures are gone."""
     runs = [(source, resolve(source.run, job.base)) for source in job.manifest.sources if source.run]
     if len(runs) < 2:
         return []
-    from curation.mixture.overlap_near import near_overlap  # and all that compares signatures
+    from curation.mixture.overlap_near import NearOverlap, near_overlap  # and all that compares signatures
 
     found = []
     for number, (a, path_a) in enumerate(runs):
         for b, path_b in runs[number + 1 :]:
             if path_a != path_b:
                 wheres = [_where(job, source) for source in (a, b)]
-                found.append(NearPair(a.name, b.name, near_overlap(Folder(path_a), Folder(path_b), *wheres)))
+                try:
+                    overlap = near_overlap(Folder(path_a), Folder(path_b), *wheres)
+                except RequestError as error:
+                    overlap = NearOverlap(refused=str(error))
+                found.append(NearPair(a.name, b.name, overlap))
     return found
 
 
 def _where(job: MixJob, source: Source) -> pl.Expr | None:
-    if source.where is None:
+    slices = job.slices[job.manifest.sources.index(source)]
+    if source.where is None or not slices:  # of no documents
         return None
-    number = job.manifest.sources.index(source)
-    return parse_predicate(source.where, column_types(job.slices[number][0].path)).expr
+    return parse_predicate(source.where, column_types(slices[0].path)).expr
 
 
 def _disk_bytes(job: MixJob, has: Sequence[Has], n_tokens: int) -> int:
-    """What the mixture takes: the store, where it is its own, and the sequences."""
+    """What the mixture takes: the store, wherever it lies, and the sequences."""
     stored = sum(of.n_epoch_tokens for of in has) * token_type(job.tokenizer.vocab_size).itemsize
     return round(stored + n_tokens * PACKED_BYTES_PER_TOKEN)

@@ -70,7 +70,7 @@ class MixtureRecord(RunRecord):
     stages: list[StageRecord]
     sources: list[SourceRecord]
     validation: dict[str, dict[str, int]]
-    """Of each category: documents, tokens and sequences that are held out."""
+    """Of each category: documents and tokens that are held out."""
     store: str
     """Where the tokenised documents lie, if not in the mixture's own folder."""
 

@@ -137,7 +137,6 @@ class SequenceFiles:
             raise RequestError(
                 f"{self._table.path}: {first:,} sequences are there, {told:,} were written: a file is missing"
             )
-        # held-out sequences are numbered after those of the training
         self._base = self._number_of_first() if first else 0
 
     def _number_of_first(self) -> int:

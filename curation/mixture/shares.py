@@ -100,16 +100,28 @@ def _only_stage(manifest: MixtureManifest, has: Sequence[Has]) -> Stage:
     amounts = {source.name: source.tokens for source in manifest.sources if source.tokens}
     n_tokens = manifest.tokens
     if n_tokens is None and not amounts:
-        shares = _within(manifest, range(len(has)), has, manifest.name)
-        n_tokens = int(min(there.tokens_max / share for there, share in zip(has, shares, strict=True) if share))
+        n_tokens = _most(manifest, range(len(has)), has)
     elif n_tokens is None:
-        rest = zip(manifest.sources, has, strict=True)
-        n_tokens = sum(source.tokens or there.n_epoch_tokens for source, there in rest)
+        n_tokens = sum(amounts.values()) + _most_of_others(manifest, has)
     if n_tokens < 1:
         raise RequestError(f"{manifest.name}: its sources have no documents that may be used")
     if (fixed := sum(amounts.values())) > n_tokens:
         raise RequestError(f"tokens: is {n_tokens:,}, less than the {fixed:,} that the sources ask for together")
     return Stage(name="all", tokens=n_tokens, amounts=amounts)
+
+
+def _most_of_others(manifest: MixtureManifest, has: Sequence[Has]) -> int:
+    """The most tokens of the sources that name no amount; 0 where there are none, or they have no documents."""
+    others = [
+        number for number, source in enumerate(manifest.sources) if not source.tokens and has[number].n_epoch_tokens
+    ]
+    return _most(manifest, others, has) if others else 0
+
+
+def _most(manifest: MixtureManifest, numbers: Sequence[int], has: Sequence[Has]) -> int:
+    """The most tokens that sources have together while they share them as they should."""
+    shares = _within(manifest, numbers, has, manifest.name)
+    return int(min(there.tokens_max / share for there, share in zip(has, shares, strict=True) if share))
 
 
 def stage_shares(manifest: MixtureManifest, stage: Stage, has: Sequence[Has]) -> Shares:
@@ -127,6 +139,10 @@ def stage_shares(manifest: MixtureManifest, stage: Stage, has: Sequence[Has]) ->
     if left <= 1e-12:
         return normal(shares)
     free = [number for number, source in enumerate(manifest.sources) if not _is_amount(source, stage)]
+    if not free:
+        raise RequestError(
+            f"{stage.name}: its amounts are {1 - left:.1%} of its tokens, and no source gives the rest"
+        )
     if stage.weights is None:
         return normal(shares + left * _within(manifest, free, has, stage.name))
     total = sum(stage.weights.values())

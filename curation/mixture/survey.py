@@ -73,8 +73,8 @@ class MixJob:
         asked_for = self.manifest.model_dump(mode="json", exclude={"output", "limits", "tokenizer"})
         for source in asked_for["sources"]:
             source["path"] = source["run"] = source["run"] is not None
-        files = [sorted({piece.file_digest for piece in slices}) for slices in self.slices]
-        depends = [asked_for, self.tokenizer.digest, files, code_digest(*MIX_CODE)]
+        files = [sorted({piece.path: piece.file_digest for piece in slices}.values()) for slices in self.slices]
+        depends = [asked_for, self.tokenizer.digest, self.tokenizer.pad_id, files, code_digest(*MIX_CODE)]
         return xxhash.xxh3_128_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))
 
 

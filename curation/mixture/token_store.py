@@ -40,6 +40,9 @@ ENDINGS = {2: "u16", 4: "u32"}
 """How files of ids end, by the bytes of an id."""
 CATALOGUE = "catalogue-"
 """What the names of catalogues, which lie beside the parts, begin with."""
+REMOVED = "removed.npy"
+"""Ids of documents that were taken down: no part that is made later holds them, however its slice is cut."""
+ID = np.dtype([("id_high", "<u8"), ("id_low", "<u8")])
 
 Stored = NDArray[np.void]
 U32 = NDArray[np.uint32]
@@ -113,18 +116,16 @@ def remove_from_store(store: Folder, ids: Collection[str]) -> list[str]:
     """Take documents out of a store; returns the files that were written anew or removed.
 
     Their tokens are overwritten, and their rows stay as rows without text, so that no mixture tokenises them again
-    from a file that still holds them. Catalogues that list them are removed, and made again when they are needed.
+    from a file that still holds them; nor where another tokenizer or other slices make other parts, since the store
+    remembers their ids. Catalogues that list them are removed, and made again when they are needed.
     """
-    halves = sorted((int(name[:16], 16), int(name[16:], 16)) for name in ids)
-    high, low = (np.array([pair[half] for pair in halves], np.uint64) for half in (0, 1))
+    remember_removed(store, ids)
+    halves = np.array([(int(name[:16], 16), int(name[16:], 16)) for name in ids], ID)
     touched, changed = set[str](), list[str]()
     for key in store.folders():
         for part in read_parts(store, key):
             documents = part.documents
-            chosen = np.flatnonzero(np.isin(documents["id_high"], high) & np.isin(documents["id_low"], low))
-            chosen = (
-                chosen[[_pair(documents, at) in set(halves) for at in chosen.tolist()]] if len(chosen) else chosen
-            )
+            chosen = np.flatnonzero(_are_among(documents, halves))
             if len(chosen) and documents["n_tokens"][chosen].any():
                 changed += _blanked(store, part.name, documents, chosen)
                 touched.add(part.name)
@@ -136,8 +137,31 @@ def remove_from_store(store: Folder, ids: Collection[str]) -> list[str]:
     return changed
 
 
-def _pair(documents: Stored, at: int) -> tuple[int, int]:
-    return int(documents["id_high"][at]), int(documents["id_low"][at])
+def remember_removed(store: Folder, ids: Collection[str]) -> None:
+    """Add to the ids of documents that a store is never to hold again."""
+    known = _removed(store)
+    more = np.array([(int(name[:16], 16), int(name[16:], 16)) for name in ids], ID)
+    if len(found := np.unique(np.concatenate([known, more]))) > len(known):
+        with store.writing(REMOVED) as path, store.fs.open(path, "wb") as file:
+            np.save(file, found, allow_pickle=False)
+
+
+def _removed(store: Folder) -> Stored:
+    if not store.exists(REMOVED):
+        return np.zeros(0, ID)
+    with store.fs.open(store.file(REMOVED), "rb") as file:
+        ids: Stored = np.load(file, allow_pickle=False)
+    return ids
+
+
+def _are_among(documents: Stored, ids: Stored) -> NDArray[np.bool_]:
+    """Which documents have one of these ids (ID)."""
+    found = np.isin(documents["id_high"], ids["id_high"]) & np.isin(documents["id_low"], ids["id_low"])
+    if found.any():  # both halves may be those of different ids
+        pairs = np.zeros(int(found.sum()), ID)
+        pairs["id_high"], pairs["id_low"] = documents["id_high"][found], documents["id_low"][found]
+        found[found] = np.isin(pairs, ids)
+    return found
 
 
 def _blanked(store: Folder, part: str, documents: Stored, chosen: I64) -> list[str]:
@@ -190,14 +214,14 @@ def _gathered(frames: Iterator[pl.DataFrame], at_most_bytes: int) -> Iterator[li
 def _write_part(
     store: Folder, key: str, frames: Sequence[pl.DataFrame], source: Source, piece: Slice, tokenizer: Tokenizer
 ) -> Part:
-    encoded, rows = list[tuple[U32, I64]](), list[Stored]()
+    encoded, rows, removed = list[tuple[U32, I64]](), list[Stored](), _removed(store)
     for frame in frames:
         texts = (
             frame[source.text].fill_null("").to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_string())
         )
         ids, offsets = tokenizer.encode(texts)
-        encoded.append((ids, offsets))
         rows.append(_identified(frame, texts, offsets, source, piece))
+        encoded.append(_without(ids, offsets, rows[-1], removed) if len(removed) else (ids, offsets))
     documents = np.concatenate(rows)
     order = np.lexsort((documents["row"], documents["id_low"], documents["id_high"]))
     documents = _placed(documents[order], tokenizer)
@@ -209,6 +233,15 @@ def _write_part(
         np.save(file, documents, allow_pickle=False)
     pa.default_memory_pool().release_unused()  # what parts of other shapes leave free would add up
     return Part(f"{key}/{name}", documents)
+
+
+def _without(ids: U32, offsets: I64, documents: Stored, removed: Stored) -> tuple[U32, I64]:
+    """The ids of a batch without those of documents that were taken down, whose rows become rows without text."""
+    gone, lengths = _are_among(documents, removed), np.diff(offsets)
+    for column in ("n_tokens", "n_bytes", "content"):
+        documents[column][gone] = 0
+    left = np.where(gone, 0, lengths)
+    return ids[np.repeat(~gone, lengths)], np.concatenate([[0], np.cumsum(left, dtype=np.int64)])
 
 
 def _placed(documents: Stored, tokenizer: Tokenizer) -> Stored:

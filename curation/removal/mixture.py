@@ -11,7 +11,7 @@ from curation.mixture.assemble import AS_PARQUET
 from curation.mixture.pipeline import write_mixture_report
 from curation.mixture.record import read_mixture
 from curation.mixture.token_rows import tokens_digest
-from curation.mixture.token_store import remove_from_store
+from curation.mixture.token_store import remember_removed, remove_from_store
 from curation.removal.corpus_plan import Change, Sum
 from curation.removal.corpus_summary import without_ids
 from curation.removal.entries import Request
@@ -251,9 +251,12 @@ def _output(run: Folder, value: dict[str, Any], digests: dict[str, str]) -> dict
 
 
 def _clean_store(mixture: Mixture, ids: set[str]) -> list[str] | None:
-    """Take documents out of the store of tokens; the files that were written anew or removed."""
+    """Take documents out of the store of tokens; the files that were written anew or removed, None without one."""
     store = mixture.store
-    return remove_from_store(store, ids) if store.fs.isdir(store.root) else None
+    if store.fs.isdir(store.root):
+        return remove_from_store(store, ids)
+    remember_removed(store, ids)  # the next mixture makes it again
+    return None
 
 
 def _write_report(mixture: Mixture) -> None:

@@ -56,6 +56,12 @@ def names(pieces: Pieces) -> list[tuple[Any, ...]]:
     return list(zip(*(pieces[name].tolist() for name in columns), strict=True))
 
 
+def test_passes_past_two_bytes(tmp_path: Path, tokenizer: TokenizerSettings) -> None:
+    small.parquet(tmp_path / "d.parquet", ROWS)
+    pieces = epoch(ordered(tmp_path, tokenizer), 70_000)
+    assert set(pieces["epoch"].tolist()) == {70_000}
+
+
 def test_every_piece_once_in_every_epoch(tmp_path: Path, tokenizer: TokenizerSettings) -> None:
     small.parquet(tmp_path / "d.parquet", ROWS)
     of = ordered(tmp_path, tokenizer)

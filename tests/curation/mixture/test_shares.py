@@ -84,6 +84,19 @@ def test_amounts_and_all_that_the_others_have() -> None:
     assert (stage.n_tokens, stage.demand.round(6).tolist()) == (600, [200, 300, 100])
 
 
+def test_amounts_and_the_most_that_keeps_the_weights_of_the_others() -> None:
+    of = weighed({"tokens": 200}, {"weight": 1}, {"weight": 1})
+    [stage] = demanded(of, has(500, 300, 100))
+    assert (stage.n_tokens, stage.demand.round(6).tolist()) == (400, [200, 100, 100])
+    [stage] = demanded(weighed({"tokens": 200}, {}, {}), [Has(500, 1), Has(300, 0.5), Has(100, 1)])
+    assert (stage.n_tokens, stage.demand.round(6).tolist()) == (400, [200, 150, 50])
+    [stage] = demanded(weighed({"tokens": 200}, {}, {}), has(500, 0, 0))
+    assert stage.n_tokens == 200
+    of = weighed({"tokens": 200}, {"tokens": 100}, {"tokens": 100}, tokens=1000)
+    with pytest.raises(RequestError, match=r"its amounts are 40\.0% of its tokens, and no source gives the rest"):
+        demanded(of, has(500, 300, 100))
+
+
 def test_sources_without_documents() -> None:
     of = manifest(stages=[staged({"ko": 1, "english": 1})])
     assert shares(of, has(0, 300, 50)) == [0, 0.5, 0.5]

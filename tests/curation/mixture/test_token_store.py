@@ -8,7 +8,7 @@ import pytest
 import xxhash
 
 from curation.mixture.documents import source_slices
-from curation.mixture.token_store import Part, ensure, ids_file, read_parts, store_key, token_type
+from curation.mixture.token_store import Part, ensure, ids_file, read_parts, remove_from_store, store_key, token_type
 from curation.tokens.tokenizer import Tokenizer, load_tokenizer
 from manifests.errors import RunError
 from manifests.schema_mixture import Source
@@ -104,6 +104,35 @@ def test_a_part_without_its_tokens_is_none(tmp_path: Path, folder: Path) -> None
     [part], _ = stored(path, tokenizer, [1, 2])
     (tmp_path / "store" / ids_file(part.name, np.dtype(np.uint16))).unlink()
     assert read_parts(Folder(str(tmp_path / "store")), part.name.split("/")[0]) == []
+
+
+def test_what_was_taken_down_stays_away(tmp_path: Path, folder: Path) -> None:
+    path = small.parquet(tmp_path / "d.parquet", ROWS)
+    store, everything = Folder(str(tmp_path / "store")), list(range(len(ROWS)))
+    [part], _ = stored(path, loaded(folder), everything)
+    names = [f"{high:016x}{low:016x}" for high, low in part.documents[["id_high", "id_low"]].tolist()]
+    no_id = names[0][:16] + names[1][16:]  # of halves of two that stand there
+    assert remove_from_store(store, [names[3], names[9], no_id])
+    files = {name: store.size_bytes(name) for name in store.names(".npy")}
+    assert remove_from_store(store, [names[3]]) == []
+    assert {name: store.size_bytes(name) for name in store.names(".npy")} == files
+    with_bos = loaded(folder, bos="<|begin|>")
+    [again], _ = stored(path, with_bos, everything)
+    documents = again.documents
+    assert [f"{high:016x}{low:016x}" for high, low in documents[["id_high", "id_low"]].tolist()] == names
+    gone = np.isin(np.arange(len(names)), [3, 9])
+    assert not documents["n_tokens"][gone].any()
+    has_text = documents["n_bytes"][~gone] > 0
+    longer = documents["n_tokens"][~gone] - part.documents["n_tokens"][~gone]
+    assert longer[has_text].tolist() == [1] * has_text.sum()
+    ids = ids_of(path, again, with_bos)
+    assert len(ids) == documents["n_tokens"].sum()
+    for before, after in zip(part.documents[~gone], documents[~gone], strict=True):
+        texts = [
+            with_bos.decode(of[int(row["start"]) + skip : int(row["start"]) + int(row["n_tokens"])])
+            for of, row, skip in ((ids_of(path, part, with_bos), before, 0), (ids, after, 1))
+        ]
+        assert texts[0] == texts[1]
 
 
 def test_wide_ids() -> None:

@@ -276,6 +276,21 @@ def test_a_real_mixture(real: Path, tmp_path: Path) -> None:
     again = small.mixed(path, None, HERE, "seed=7")  # mixed anew, from files that still hold them
     assert not gone & {span[0] for name in ("tokens", "validation") for span in spans_of(table(run, name))}
     assert again.counts["tokens"] > 0
+    for changed in ("limits.slice_bytes=2048", "tokenizer.bos=<|endoftext|>"):  # whose parts of the store are others
+        again = small.mixed(path, None, HERE, changed)
+        assert not gone & {span[0] for name in ("tokens", "validation") for span in spans_of(table(run, name))}
+        assert len(again.removed) == 1
+
+
+def test_a_store_that_is_gone_remembers(real: Path, tmp_path: Path) -> None:
+    shutil.copytree(real, tmp_path / "copy")
+    path, run = tmp_path / "copy/mix.yaml", Folder(str(tmp_path / "copy/out"))
+    gone = spans_of(table(run, "tokens"))[0][0]
+    run.remove("store")
+    (part,) = remove([run.path], request_of(tmp_path, ids=[gone]))["runs"]
+    assert part["store"] is None
+    small.mixed(path, None, HERE, "seed=7")
+    assert gone not in {span[0] for name in ("tokens", "validation") for span in spans_of(table(run, name))}
 
 
 def test_addresses_in_a_real_mixture(real: Path, tmp_path: Path) -> None:
