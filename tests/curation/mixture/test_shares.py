@@ -87,7 +87,7 @@ def test_amounts_and_all_that_the_others_have() -> None:
 def test_sources_without_documents() -> None:
     of = manifest(stages=[staged({"ko": 1, "english": 1})])
     assert shares(of, has(0, 300, 50)) == [0, 0.5, 0.5]
-    with pytest.raises(RequestError, match=r"s0: english: takes tokens of sources that have no documents .*: en"):
+    with pytest.raises(RequestError, match="s0: english: no document may be used of: en; `where`"):
         demanded(of, has(10, 300, 0))
     with pytest.raises(RequestError, match="no documents"):
         demanded(manifest(), has(0, 0, 0))
