@@ -841,7 +841,7 @@ _NUMBERS: tuple[str, ...] = (
     "tokens",
     "taken",
 )
-_NUMBERS += ("tokens there", "asked", "missing", "bytes per token", "characters per token", "at", "from its token")
+_NUMBERS += ("tokens there", "asked", "missing", "bytes per token", "characters per token", "at")
 """Columns of tables that are aligned to the right."""
 _WHOLE = ("id", "document")
 """Columns that are not broken, so that they can be copied."""
@@ -1029,10 +1029,18 @@ def _explain_mixture(folder: "Folder", name: str, as_json: bool) -> None:
         _print_json(story)
         return
     rows = [
-        (of.table, of.stage, str(of.sequence), of.start, of.n_tokens, of.id, of.copy, of.offset, of.source)
+        (
+            of.stage,
+            of.sequence,
+            of.start,
+            of.n_tokens,
+            f"{of.id} copy {of.copy}" if of.copy else of.id,
+            of.offset,
+            of.source,
+        )
         for of in story.spans
     ]
-    header = ["table", "stage", "sequence", "at", "tokens", "document", "copy", "from its token", "source"]
+    header = ["stage", "sequence", "at", "tokens", "document", "offset", "source"]
     out.print(_table(header, rows))
     for id_, origin in story.origins.items():
         out.print(f"\n[bold]{id_}[/] {escape(origin.source)} ({escape(origin.category)})", soft_wrap=True)

@@ -89,7 +89,7 @@ def test_sources_without_documents() -> None:
     assert shares(of, has(0, 300, 50)) == [0, 0.5, 0.5]
     with pytest.raises(RequestError, match="s0: english: no document may be used of: en; `where`"):
         demanded(of, has(10, 300, 0))
-    with pytest.raises(RequestError, match="no documents"):
+    with pytest.raises(RequestError, match="no document may be used"):
         demanded(manifest(), has(0, 0, 0))
 
 
