@@ -229,7 +229,13 @@ def diff(old: Run, new: Run, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def explain(run: Run, id_: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False) -> None:
+def explain(
+    run: Run,
+    id_: Annotated[
+        str, typer.Argument(help="Id of a document, or its first digits; @N or @N:T in a mixture.", metavar="ID")
+    ],
+    as_json: AsJson = False,
+) -> None:
     """The life of one document: every measure, verdict and duplicate, or where it stands in a mixture. The first
     digits of its id suffice. In a mixture, @N is its sequence N, and @N:T the document at token T of that."""
     from curation.explain import explain as tell
@@ -836,15 +842,17 @@ _NUMBERS: tuple[str, ...] = (
     "tokens",
     "taken",
 )
-_NUMBERS += ("tokens there", "asked", "missing", "bytes per token", "at", "from its token")
+_NUMBERS += ("tokens there", "asked", "missing", "bytes per token", "characters per token", "at")
 """Columns of tables that are aligned to the right."""
+_WHOLE = ("id", "document")
+"""Columns that are not broken, so that they can be copied."""
 
 
 def _table(header: list[str], rows: list[tuple[Any, ...]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in header:
-        right = name in _NUMBERS
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for position, name in enumerate(header):
+        right = name in _NUMBERS or (bool(rows) and all(isinstance(row[position], int) for row in rows))
+        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=name in _WHOLE)
     for row in rows:
         table.add_row(*(f"{cell:,}" if isinstance(cell, int) else escape(str(cell)) for cell in row))
     return table
@@ -937,10 +945,11 @@ def _print_mixture(record: "MixtureRecord", folder: str) -> None:
             taken[source.category] += stage.taken[source.name]
         rows = [(name, f"{asked[name]:.2%}", f"{n / stage.n_tokens:.2%}", n) for name, n in taken.items() if n]
         out.print(_table(["category", "asked", "taken", "tokens"], rows))
+        out.print()
     padding = record.counts["padding"] / (record.counts["sequences"] * record.sequence_length)
     engine = f"{record.tokenizer.engine} {record.tokenizer.engine_version}"
     out.print(
-        f"\n{record.counts['tokens']:,} tokens, {padding:.3%} padding, ids by {engine}; held out: "
+        f"{record.counts['tokens']:,} tokens, {padding:.3%} padding, ids by {engine}; held out: "
         f"{sum(of['tokens'] for of in record.validation.values()):,} tokens\nSequences: {folder}/tokens\n"
         f"Report:    {folder}/report.html",
         soft_wrap=True,
@@ -1021,10 +1030,18 @@ def _explain_mixture(folder: "Folder", name: str, as_json: bool) -> None:
         _print_json(story)
         return
     rows = [
-        (of.table, of.stage, str(of.sequence), of.start, of.n_tokens, of.id, of.copy, of.offset, of.source)
+        (
+            of.stage,
+            of.sequence,
+            of.start,
+            of.n_tokens,
+            f"{of.id} copy {of.copy}" if of.copy else of.id,
+            of.offset,
+            of.source,
+        )
         for of in story.spans
     ]
-    header = ["table", "stage", "sequence", "at", "tokens", "document", "copy", "from its token", "source"]
+    header = ["stage", "sequence", "at", "tokens", "document", "offset", "source"]
     out.print(_table(header, rows))
     for id_, origin in story.origins.items():
         out.print(f"\n[bold]{id_}[/] {escape(origin.source)} ({escape(origin.category)})", soft_wrap=True)

@@ -17,3 +17,12 @@ class RunError(OnggiError):
     """The run failed; what is whole is kept and the run can be resumed."""
 
     exit_code = 1
+
+
+class FieldError(ValueError):
+    """What is wrong with one field of a manifest, and only the whole can tell; the place is added to the message."""
+
+    def __init__(self, message: str, *at: str | int) -> None:
+        super().__init__(message)
+        self.at = at
+        """Where the field is, from the model that is validated on."""

@@ -7,9 +7,9 @@ Schema = dict[str, Any]
 """A JSON Schema or a part of one."""
 
 _PATTERNS = {
-    r"^[A-Za-z][A-Za-z0-9_-]*$": "a name (a letter, then letters, digits, `_` and `-`)",
+    r"^[A-Za-z][A-Za-z0-9_-]*$": "a name in ASCII (a letter, then letters, digits, `_` and `-`)",
     r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$": "a name (letters, digits, `_`, `-` and at most one dot)",
-    r"^[A-Za-z][A-Za-z0-9_]*$": "a name (a letter, then letters, digits and `_`)",
+    r"^[A-Za-z][A-Za-z0-9_]*$": "a name in ASCII (a letter, then letters, digits and `_`)",
     r"^[0-9]+(\.[0-9]+)?%$": "a share such as 10%",
 }
 

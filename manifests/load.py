@@ -139,7 +139,8 @@ class _Place(NamedTuple):
 
 def _mistakes(error: ValidationError, root: Node, top: Schema) -> Iterator[Mistake]:
     for detail in error.errors(include_url=False):
-        location = tuple(_branch(part) for part in detail["loc"] if part != "[key]")
+        within = getattr(detail.get("ctx", {}).get("error"), "at", ())
+        location = (*(_branch(part) for part in detail["loc"] if part != "[key]"), *within)
         place, holder = _place(location, root, top), _place(location[:-1], root, top)
         if place and holder:
             yield Mistake(place.node.where, place.path, _complaint(detail, place, holder))

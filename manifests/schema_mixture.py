@@ -2,11 +2,14 @@
 
 import math
 import re
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from manifests.errors import FieldError
 from manifests.schema import MIB, Model, Name
 
 MULTIPLES = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
@@ -228,50 +231,58 @@ class MixtureManifest(Model):
             ("stages", [stage.name for stage in self.stages]),
         ):
             if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"{what}: names used twice: {', '.join(twice)}")
-        if any(stage.name == "validation" for stage in self.stages):
-            raise ValueError("stages: `validation` is what is held out; give the stage another name")
+                raise FieldError(f"names used twice: {', '.join(twice)}", what)
+        for number, stage in enumerate(self.stages):
+            if stage.name == "validation":
+                held_out = "`validation` is what is held out; give the stage another name"
+                raise FieldError(held_out, "stages", number, "name")
         for name in {source.name for source in self.sources} & {source.category for source in self.sources}:
             if [source.name for source in self.sources if source.category == name] != [name]:
-                raise ValueError(f"sources: {name!r} names a source and a category that is not just that source")
+                raise FieldError(f"{name!r} names a source and a category that is not just that source", "sources")
         return self
 
     @model_validator(mode="after")
     def _budget_is_stated_once(self) -> "MixtureManifest":
         if self.stages and self.tokens is not None:
-            raise ValueError("tokens: each of the `stages` has its own; leave this one out")
-        if self.stages and (own := [source.name for source in self.sources if source.tokens]):
-            raise ValueError(f"sources: {own[0]}: `tokens` is for a mixture without stages; use `amounts` of a stage")
+            raise FieldError("each of the `stages` has its own; leave this one out", "tokens")
+        for number, source in enumerate(self.sources):
+            if self.stages and source.tokens:
+                said = f"{source.name}: `tokens` is for a mixture without stages; use `amounts` of a stage"
+                raise FieldError(said, "sources", number, "tokens")
         return self
 
     @model_validator(mode="after")
     def _stages_can_be_met(self) -> "MixtureManifest":
         for number, stage in enumerate(self.stages):
-            self._check_names(stage)
+            wrong = partial(_wrong, number, stage)
+            self._check_names(stage, wrong)
             if stage.transition and number == 0:
-                raise ValueError(f"stages: {stage.name}: transition: there is no stage before it")
+                raise wrong("there is no stage before it", "transition")
             if stage.transition and stage.transition > stage.tokens:
-                raise ValueError(f"stages: {stage.name}: transition: is longer than the stage")
-            if any(not 0 <= weight < math.inf for weight in (stage.weights or {}).values()):
-                raise ValueError(f"stages: {stage.name}: weights are numbers of at least 0")
+                raise wrong(f"is longer than the stage, which has {stage.tokens:,} tokens", "transition")
+            for name, weight in (stage.weights or {}).items():
+                if not 0 <= weight < math.inf:
+                    raise wrong(f"found `{weight:g}` for {name}; weights are numbers of at least 0", "weights")
             if stage.weights is not None and not sum(stage.weights.values()) and not stage.amounts:
-                raise ValueError(f"stages: {stage.name}: takes nothing; give `weights` or `amounts`")
+                raise wrong("takes nothing; give `weights` above 0, or `amounts`", "weights")
             if (amounts := sum(stage.amounts.values())) > stage.tokens:
-                raise ValueError(
-                    f"stages: {stage.name}: amounts are {amounts:,}, more than its {stage.tokens:,} tokens"
-                )
+                raise wrong(f"amounts are {amounts:,}, more than its {stage.tokens:,} tokens", "amounts")
         return self
 
-    def _check_names(self, stage: Stage) -> None:
+    def _check_names(self, stage: Stage, wrong: Callable[[str, str], FieldError]) -> None:
         """That a stage names what there is, once."""
         known = {source.name for source in self.sources} | {source.category for source in self.sources}
+        for field, names in (("weights", stage.weights or {}), ("amounts", stage.amounts)):
+            for name in names:
+                if name not in known:
+                    raise wrong(f"{name!r} is no source or category; valid: {', '.join(sorted(known))}", field)
         named = [*(stage.weights or {}), *stage.amounts]
-        if unknown := [name for name in named if name not in known]:
-            raise ValueError(
-                f"stages: {stage.name}: {unknown[0]!r} is no source or category; valid: {', '.join(sorted(known))}"
-            )
         for source in self.sources:
             if sum(name in (source.name, source.category) for name in named) > 1:
-                raise ValueError(
-                    f"stages: {stage.name}: {source.name!r} is named twice, by itself or by its category"
-                )
+                field = "weights" if stage.weights else "amounts"
+                raise wrong(f"{source.name!r} is named twice, by itself or by its category", field)
+
+
+def _wrong(number: int, stage: Stage, message: str, field: str) -> FieldError:
+    """What is wrong with a field of a stage, which the message calls by its name."""
+    return FieldError(f"{stage.name}: {message}", "stages", number, field)

@@ -109,6 +109,9 @@ def _check_names(source: Source, names: Sequence[str], path: str) -> None:
         RequestError: names the one that is not.
     """
     wanted = {"text": source.text, "key": source.key} if source.run is None else {"text": source.text, "id": "id"}
+    for what in ("url", "license", "language"):
+        if (name := getattr(source, what)) != Source.model_fields[what].default:  # somebody counts on it
+            wanted[what] = name
     for what, name in wanted.items():
         if name is not None and name not in names:
             raise RequestError(f"{path}: has no column {name!r} (`{what}`); found: {', '.join(names) or 'none'}")

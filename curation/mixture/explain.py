@@ -111,9 +111,11 @@ def _of_document(folder: Folder, record: MixtureRecord, prefix: str) -> MixtureS
         rows = _rows(folder, table, ranges)
         spans += [span for span in _spans(rows, table) if span.id.startswith(prefix)]
     ids = sorted({span.id for span in spans})
-    if len(ids) != 1:
-        found = ", ".join(ids[:5]) or "none"
-        raise RequestError(f"{folder.path}: {prefix} names {len(ids)} documents of the mixture, not one ({found})")
+    if not ids:
+        raise RequestError(f"{folder.path}: no document whose id begins with {prefix} was taken or held out")
+    if len(ids) > 1:
+        found = ", ".join(ids[:5]) + ", ..." * (len(ids) > 5)
+        raise RequestError(f"{folder.path}: {len(ids)} ids begin with {prefix}: {found}; give more digits")
     return MixtureStory(ids[0], None, spans, _origins(folder, record, spans[:1]))
 
 

@@ -183,7 +183,9 @@ def _within(manifest: MixtureManifest, numbers: Sequence[int], has: Sequence[Has
         weights[number] = has[number].n_epoch_tokens if weight is None else weight * (has[number].n_epoch_tokens > 0)
     if not weights.sum():
         names = ", ".join(manifest.sources[number].name for number in numbers) or "none"
-        raise RequestError(f"{what}: takes tokens of sources that have no documents which may be used: {names}")
+        raise RequestError(
+            f"{what}: no document may be used of: {names}; `where`, `repeat`, `licenses` or empty texts leave all out"
+        )
     return normal(weights)
 
 

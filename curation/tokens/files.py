@@ -168,7 +168,10 @@ def read_tokenizer_file(path: Path, pretokenizer: str | None) -> TokenizerFile:
 
 def _file_at(path: Path) -> Path:
     if not path.exists():
-        raise RequestError(f"{path}: there is no tokenizer")
+        raise RequestError(
+            f"{path}: there is no tokenizer; expected a tokenizer.json or its folder, a SentencePiece .model or "
+            ".tiktoken ranks"
+        )
     if not path.is_dir():
         return path
     inside = path / "tokenizer.json"

@@ -27,7 +27,7 @@ rules:
 output: out/web
 """
 HEAD = "kind: corpus\nname: web\ninputs: [{source: a, path: a}]\noutput: out\n"
-NAME = "expected a name (a letter, then letters, digits, `_` and `-`)"
+NAME = "expected a name in ASCII (a letter, then letters, digits, `_` and `-`)"
 EITHER = "expected a mapping of name (optional: keep, top, when), or a mapping of ruleset (optional: when)"
 
 

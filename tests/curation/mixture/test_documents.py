@@ -107,6 +107,8 @@ def test_columns_that_are_not_there(tmp_path: Path, write: Any) -> None:
         slices(path, text="body")
     with pytest.raises(RequestError, match=r"has no column 'name' \(`key`\); found: text"):
         slices(path, key="name")
+    with pytest.raises(RequestError, match=r"has no column 'licence' \(`license`\); found: text"):
+        slices(path, license="licence")  # all would pass as unlicensed
 
 
 def test_a_column_of_texts_that_holds_something_else(tmp_path: Path) -> None:

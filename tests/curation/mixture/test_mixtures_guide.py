@@ -27,7 +27,8 @@ def load(text: str, folder: Path) -> MixtureManifest:
 
 
 def test_each_manifest_loads(tmp_path: Path) -> None:
-    first, *others = blocks()
+    demo, first, *others = blocks()
+    assert [stage.name for stage in load(demo, tmp_path).stages] == ["broad", "fine"]
     assert load(first, tmp_path).tokens == 20_000_000
     for block in others:
         if not block.startswith("    repeat"):
@@ -49,7 +50,7 @@ def test_rehydration_is_that_of_the_code() -> None:
 
 def test_licences_are_read_as_it_says(tmp_path: Path) -> None:
     [block] = [block for block in blocks() if block.startswith("licenses")]
-    policy = load(blocks()[0] + block, tmp_path).licenses
+    policy = load(blocks()[1] + block, tmp_path).licenses
     for license in (
         "CC BY 4.0",
         "https://creativecommons.org/licenses/by/4.0/",
