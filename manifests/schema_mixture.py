@@ -186,7 +186,7 @@ def _short_output(value: Any) -> Any:
 class MixtureLimits(Model):
     """Bounds on what one piece of work may take."""
 
-    slice_bytes: int = Field(32 * MIB, ge=1024)
+    slice_bytes: int = Field(16 * MIB, ge=1024)
     """Text that is tokenised at once."""
 
 
