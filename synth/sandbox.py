@@ -1,0 +1,352 @@
+"""Programs that nobody has read run here: without network, without files outside their folder, within limits.
+
+bubblewrap where it works, else Landlock; both with a filter of system calls, and both tried for real before they are
+trusted. Where neither works nothing runs, unless it is asked for by its name: `unsafe`. See docs/sandbox.md.
+"""
+
+import functools
+import marshal
+import math
+import os
+import platform
+import re
+import resource
+import secrets
+import signal
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from manifests.errors import RequestError, RunError
+from synth import sandbox_bwrap, sandbox_filter, sandbox_landlock
+from synth.sandbox_process import Bounds, Ended, handed, pipe, run_bounded
+from synth.sandbox_workspace import Workspace, sweep, workspace
+
+Kind = Literal["bubblewrap", "landlock", "unsafe"]
+Outcome = Literal["passed", "failed", "timeout", "memory", "killed", "output"]
+
+SYSTEM = (
+    *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store", "/etc/ld.so.cache"),
+    *("/etc/localtime", "/usr/share/zoneinfo", "/dev/zero", "/dev/urandom"),
+)
+"""What Python reads besides its own library: shared objects and time zones."""
+
+THREADS_PER_PROCESS = 64
+THREADS_OF_OTHERS = 1024
+"""How many more threads than there are a user who is not root may have: limits count all that are this user's."""
+
+OPEN_FILES = 64
+MEMORY_BYTES_MIN = 64 << 20
+START_TRIES = 3
+INSIDE = Path(__file__).with_name("sandbox_inside.py")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a program may take."""
+
+    time_s: float = 10.0
+    """By the clock, from when the program begins; and of CPU time of each process."""
+    memory_bytes: int = 1 << 30
+    """Address space of each process, Python's own included (about 30 MB)."""
+    n_processes: int = 1
+    """More than one only under bubblewrap."""
+    output_bytes: int = 1 << 20
+    """Of stdout and stderr together."""
+    file_bytes: int = 16 << 20
+    """Of each file, and of all in the folder whenever it is looked at."""
+
+    def __post_init__(self) -> None:
+        wrong = {name: value for name, value in vars(self).items() if not 0 < value < math.inf}
+        if wrong:
+            raise RequestError(f"limits of a sandbox must be above 0 and finite: {wrong}")
+        if self.memory_bytes < MEMORY_BYTES_MIN:
+            raise RequestError(
+                f"limits.memory_bytes: {self.memory_bytes} is less than Python takes: {MEMORY_BYTES_MIN}"
+            )
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a program."""
+
+    outcome: Outcome
+    exit_code: int
+    """Negative for a signal."""
+    stdout: bytes
+    stderr: bytes
+    """Both cut at `output_bytes`."""
+    seconds: float
+    """By the clock, from when the program began."""
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Tests for a program, run in a process of their own: see `synth.code_apart`."""
+
+    source: str
+    """The module that runs on both sides."""
+    job: dict[str, Any]
+    """What its `judge` is given, in the process that the program does not see."""
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A way of running programs; from `choose_sandbox`."""
+
+    kind: Kind
+    folder: str | None = None
+    """Where folders for writing are made; None for the system's place for temporary files."""
+    reasons: tuple[str, ...] = ()
+    """Why better ones are not used."""
+
+    def run(self, program: str, stdin: bytes = b"", limits: Limits | None = None) -> Ran:
+        """Run Python source as a script, with the standard library and nothing else, in an empty folder.
+
+        Nothing of it is left when this returns: no process and no file. Threads may call this at once.
+
+        Raises:
+            RequestError: this sandbox cannot keep such limits.
+            RunError: the sandbox could not be set up; the program has not run.
+        """
+        limits = limits or Limits()
+        return _ran(self._run(program, stdin, limits, None), limits)
+
+    def judge(self, program: str, apart: Apart, limits: Limits | None = None) -> tuple[Ran, bytes]:
+        """Run a program in one process and its tests in another; returns also what the tests reported, if they ended.
+
+        The program has no descriptor that the report goes through, so what is reported is what the tests said.
+        `time_s` holds for both together; memory for each.
+
+        Raises:
+            RequestError, RunError: see `run`.
+        """
+        limits = limits or Limits()
+        ended = self._run(program, b"", limits, apart)
+        report = ended.streams["report"].removeprefix(b"ready\n")
+        return _ran(ended, limits), b"" if ended.stop else report
+
+    def _run(self, program: str, stdin: bytes, limits: Limits, apart: Apart | None) -> Ended:
+        if limits.n_processes > 1 and self.kind == "landlock":
+            raise RequestError(
+                f"limits.n_processes: {limits.n_processes} processes need bubblewrap, which ends all of them for sure; "
+                "under Landlock a program is one process"
+            )
+        for _ in range(START_TRIES):
+            ended = self._try(program, stdin, limits, apart)
+            if ended.is_ready:
+                return ended
+        said = ended.streams["stderr"].decode(errors="replace").strip()[-500:]
+        raise RunError(f"sandbox {self.kind}: could not be set up (exit code {ended.exit_code}): {said or 'no word'}")
+
+    def _try(self, program: str, stdin: bytes, limits: Limits, apart: Apart | None) -> Ended:
+        with ExitStack() as stack:
+            space = stack.enter_context(workspace(self.folder))
+            _put_program(space, program)
+            report = stack.enter_context(pipe())
+            tests = [stack.enter_context(handed(marshal.dumps(apart.job)))] if apart else []
+            todo = self._todo(program, limits, space.path)
+            todo |= {"report": report[1].fileno(), "apart": apart and apart.source, "tests": tests and tests[0]}
+            told = stack.enter_context(handed(marshal.dumps(todo)))
+            command = [_python(), "-I", "-S", "-B", "-c", _inside(), str(told)]
+            if self.kind == "bubblewrap":
+                command = sandbox_bwrap.command(sandbox_bwrap.find(), _readable(True), space.path, command)
+            read = stack.enter_context(handed(stdin))
+            bounds = Bounds(limits.time_s, limits.output_bytes, lambda: space.is_overfull(limits.file_bytes))
+            return run_bounded(command, space.path, read, [told, *tests], report, bounds)
+
+    def _todo(self, program: str, limits: Limits, folder: str) -> dict[str, Any]:
+        """What `sandbox_inside` does."""
+        is_confined, is_bwrap = self.kind != "unsafe", self.kind == "bubblewrap"
+        machine, has_processes = platform.machine(), limits.n_processes > 1
+        abi = sandbox_landlock.version() if self.kind == "landlock" else 0
+        return {
+            "program": program,
+            "folder": sandbox_bwrap.WORKSPACE if is_bwrap else folder,
+            "limits": _resource_limits(limits, is_confined),
+            "is_confined": is_confined,
+            "number": secrets.randbelow(1 << 30),
+            "parent": 0 if is_bwrap else os.getpid(),
+            "ruleset": sandbox_landlock.ruleset(abi) if abi else b"",
+            "rules": sandbox_landlock.rules(abi, _readable(False), folder) if abi else [],
+            "filter": _filter(machine, has_processes, False) if is_confined else None,
+            "keeper_filter": _filter(machine, has_processes, True) if is_confined else None,
+        }
+
+
+@functools.cache
+def _filter(machine: str, has_processes: bool, is_keeper: bool) -> bytes:
+    return sandbox_filter.filter_program(machine, has_processes=has_processes, is_keeper=is_keeper)
+
+
+@functools.cache
+def _inside() -> str:
+    return INSIDE.read_text("utf-8")
+
+
+@functools.cache
+def _python() -> str:
+    """The interpreter itself, not that of a virtual environment."""
+    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+
+
+@functools.cache
+def _readable(with_links: bool) -> tuple[str, ...]:
+    """Python and what it needs, outer folders only; links as they are, or what they lead to."""
+    own = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), _python()]
+    if sys.base_prefix not in ("/", "/usr", "/usr/local"):
+        own.append(f"{sys.base_prefix}/lib")
+    links = [path for path in SYSTEM if with_links and os.path.islink(path)]
+    rest = {os.path.realpath(path) for path in (*own, *SYSTEM) if os.path.exists(path) and path not in links}
+    outer = [path for path in sorted(rest) if not any(path.startswith(f"{other}/") for other in rest)]
+    return (*outer, *links)
+
+
+def _put_program(space: Workspace, program: str) -> None:
+    """Where Python looks for the lines of a traceback."""
+    path = os.open("program.py", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=space.descriptor)
+    os.fchmod(path, 0o644)
+    with open(path, "w", encoding="utf-8", errors="surrogatepass") as file:
+        file.write(program)
+
+
+def _resource_limits(limits: Limits, is_confined: bool) -> list[tuple[int, int]]:
+    found = [
+        (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_CPU, math.ceil(limits.time_s) + 1),
+        (resource.RLIMIT_FSIZE, limits.file_bytes),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ]
+    n_threads = (limits.n_processes + 1) * THREADS_PER_PROCESS
+    if os.geteuid() == 0:  # inside it is a user of its own; without confinement root has no such limit
+        return [*found, (resource.RLIMIT_NPROC, n_threads)] if is_confined else found
+    return [*found, (resource.RLIMIT_NPROC, _n_threads_of_user() + THREADS_OF_OTHERS + n_threads)]
+
+
+def _n_threads_of_user() -> int:
+    n_threads = 0
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdecimal() and entry.stat().st_uid == os.getuid():
+                n_threads += int((entry / "stat").read_bytes().rpartition(b")")[2].split()[17])
+        except (OSError, IndexError, ValueError):
+            continue  # it has ended
+    return n_threads
+
+
+def _ran(ended: Ended, limits: Limits) -> Ran:
+    stdout, stderr = (ended.streams[name] for name in ("stdout", "stderr"))
+    return Ran(_outcome(ended, limits), ended.exit_code, stdout, stderr, ended.seconds)
+
+
+def _outcome(ended: Ended, limits: Limits) -> Outcome:
+    """In words; only a program that ended by itself with exit code 0 passed."""
+    if ended.stop in ("timeout", "output"):
+        return ended.stop
+    if ended.stop:
+        return "failed"
+    if ended.exit_code == 0:
+        return "passed"
+    number = -ended.exit_code if ended.exit_code < 0 else ended.exit_code - 128  # bubblewrap reports as shells do
+    if number in (signal.SIGKILL, signal.SIGXCPU) and ended.cpu_s >= limits.time_s:
+        return "timeout"
+    if re.search(rb"^MemoryError\b[^\n]*\n?\Z", ended.streams["stderr"], re.MULTILINE):
+        return "memory"
+    return "killed" if 0 < number < signal.NSIG else "failed"
+
+
+PROBE = """
+import os, socket, threading
+said = {"environment": dict(os.environ), "may": []}
+def may(name, act, *args, **more):
+    try:
+        act(*args, **more)
+    except (OSError, RuntimeError):
+        return
+    said["may"].append(name)
+may("open a socket", socket.socket)
+may("open a socket to processes here", socket.socket, socket.AF_UNIX)
+may("start a process", os.fork)
+may("execute a program", os.execv, "/bin/true", ["true"])
+may("signal who started it", os.kill, os.getppid(), 0)
+may("read the environment of who started it", open, f"/proc/{PARENT}/environ")
+may("write outside its folder", open, f"{OUTSIDE}/written", "w")
+may("read outside its folder", open, f"{OUTSIDE}/secret")
+may("change modes of files", os.chmod, "program.py", 0o600)
+open("inside", "w").write("x")
+thread = threading.Thread(target=int)
+thread.start()
+thread.join()
+import json, hashlib, decimal, ctypes
+print(said)
+"""
+
+
+@functools.cache
+def why_not(kind: Kind, folder: str | None = None) -> str:
+    """Why a sandbox does not work here, found out by a program that tries what it must not; empty if it works."""
+    if not _has_pidfd():
+        return "the system has no pidfd_open (Linux 5.3 or later)"
+    if kind == "unsafe":
+        return ""
+    if not sandbox_filter.machine():
+        return f"no filter of system calls for {platform.machine()}"
+    if kind == "landlock" and not sandbox_landlock.version():
+        return "the kernel has no Landlock (Linux 5.13 or later, with `landlock` among `lsm=`)"
+    try:
+        return _probe(Sandbox(kind, folder))
+    except (OSError, RunError) as error:
+        return str(error)
+
+
+def _has_pidfd() -> bool:
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
+def _probe(sandbox: Sandbox) -> str:
+    with tempfile.TemporaryDirectory(prefix="onggi-probe-", dir=sandbox.folder) as outside:
+        Path(outside).chmod(0o777)
+        (Path(outside) / "secret").write_text("x")
+        lines = f"PARENT, OUTSIDE = {os.getpid()}, {outside!r}\n"
+        ran = sandbox.run(lines + PROBE)
+        if (Path(outside) / "written").exists():
+            return "a program could write outside its folder"
+    if ran.outcome != "passed":
+        return f"a program that should pass ended as {ran.outcome}: {ran.stderr.decode(errors='replace')[-300:]}"
+    said = ran.stdout.decode().strip()
+    return "" if said == str({"environment": {}, "may": []}) else f"a program could do what it must not: {said[:300]}"
+
+
+def choose_sandbox(asked: Literal["auto"] | Kind = "auto", folder: str | None = None) -> Sandbox:
+    """The best sandbox that works here, or the one that is asked for. Each is tried once per process.
+
+    Args:
+        asked: `auto` for bubblewrap, else Landlock.
+        folder: where folders for writing are made; None for the system's place for temporary files.
+
+    Raises:
+        RequestError: it does not work here, or none does; says why, and what would help.
+    """
+    if asked not in ("auto", "bubblewrap", "landlock", "unsafe"):
+        raise RequestError(f"sandbox: {asked!r} is none of auto, bubblewrap, landlock, unsafe")
+    kinds: tuple[Kind, ...] = ("bubblewrap", "landlock") if asked == "auto" else (asked,)
+    reasons: list[str] = []
+    sweep(folder)
+    for kind in kinds:
+        if not (reason := why_not(kind, folder)):
+            return Sandbox(kind, folder, tuple(reasons))
+        reasons.append(f"{kind}: {reason}")
+    raise RequestError(
+        f"sandbox: code cannot be run safely here. {'; '.join(reasons)}. Install bubblewrap and allow user namespaces, "
+        "or use Linux 5.13 or later with Landlock; `sandbox: unsafe` runs code without protection"
+    )
