@@ -1,6 +1,6 @@
 """Whether code does what its tests ask for, proved by running both in a sandbox.
 
-Functions are tested in a second process that the program cannot reach (`synth.code_apart`); programs that read and
+Functions are tested in a second process that the program cannot reach (`synth.code_tests`); programs that read and
 write are compared here. In neither does a program see what is expected of it.
 """
 
@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 from typing import Literal
 
 import orjson
 
 from manifests.errors import RequestError
-from synth.sandbox import Apart, Limits, Ran, Sandbox
+from synth.sandbox import Apart, Sandbox
+from synth.sandbox_limits import Limits, Ran
 
 Outcome = Literal["passed", "failed", "timeout", "memory", "killed", "output", "no_tests"]
 MESSAGE_CHARS = 2_000
@@ -92,7 +94,7 @@ def check_code(
     if isinstance(tests, Cases):
         return _check_cases(program, tests.cases, sandbox, limits or Limits())
     _parse_tests(tests)
-    apart = Apart(_source(), {"tests": tests.source, "entry_point": tests.entry_point})
+    apart = Apart(_modules(), {"tests": tests.source, "entry_point": tests.entry_point})
     ran, report = sandbox.judge(program, apart, limits)
     return _verdict(ran, report)
 
@@ -116,8 +118,10 @@ def check_all(
 
 
 @functools.cache
-def _source() -> str:
-    return Path(__file__).with_name("code_apart.py").read_text("utf-8")
+def _modules() -> tuple[tuple[str, CodeType], ...]:
+    names = ("code_wire", "code_program", "code_tests")
+    files = [Path(__file__).with_name(f"{name}.py") for name in names]
+    return tuple((f"synth.{file.stem}", compile(file.read_bytes(), file.name, "exec")) for file in files)
 
 
 def _parse_tests(tests: Asserts) -> None:

@@ -6,29 +6,25 @@ trusted. Where neither works nothing runs, unless it is asked for by its name: `
 
 import functools
 import marshal
-import math
 import os
 import platform
-import re
-import resource
 import secrets
-import signal
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 from typing import Any, Literal
 
 from manifests.errors import RequestError, RunError
 from synth import sandbox_bwrap, sandbox_filter, sandbox_landlock
+from synth.sandbox_limits import Limits, Ran, outcome, resource_limits
 from synth.sandbox_process import Bounds, Ended, handed, pipe, run_bounded
 from synth.sandbox_workspace import Workspace, sweep, workspace
 
 Kind = Literal["bubblewrap", "landlock", "unsafe"]
-Outcome = Literal["passed", "failed", "timeout", "memory", "killed", "output"]
 
 SYSTEM = (
     *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store", "/etc/ld.so.cache"),
@@ -36,61 +32,16 @@ SYSTEM = (
 )
 """What Python reads besides its own library: shared objects and time zones."""
 
-THREADS_PER_PROCESS = 64
-THREADS_OF_OTHERS = 1024
-"""How many more threads than there are a user who is not root may have: limits count all that are this user's."""
-
-OPEN_FILES = 64
-MEMORY_BYTES_MIN = 64 << 20
 START_TRIES = 3
 INSIDE = Path(__file__).with_name("sandbox_inside.py")
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a program may take."""
-
-    time_s: float = 10.0
-    """By the clock, from when the program begins; and of CPU time of each process."""
-    memory_bytes: int = 1 << 30
-    """Address space of each process, Python's own included (about 30 MB)."""
-    n_processes: int = 1
-    """More than one only under bubblewrap."""
-    output_bytes: int = 1 << 20
-    """Of stdout and stderr together."""
-    file_bytes: int = 16 << 20
-    """Of each file, and of all in the folder whenever it is looked at."""
-
-    def __post_init__(self) -> None:
-        wrong = {name: value for name, value in vars(self).items() if not 0 < value < math.inf}
-        if wrong:
-            raise RequestError(f"limits of a sandbox must be above 0 and finite: {wrong}")
-        if self.memory_bytes < MEMORY_BYTES_MIN:
-            raise RequestError(
-                f"limits.memory_bytes: {self.memory_bytes} is less than Python takes: {MEMORY_BYTES_MIN}"
-            )
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What came of a program."""
-
-    outcome: Outcome
-    exit_code: int
-    """Negative for a signal."""
-    stdout: bytes
-    stderr: bytes
-    """Both cut at `output_bytes`."""
-    seconds: float
-    """By the clock, from when the program began."""
-
-
-@dataclass(frozen=True)
 class Apart:
-    """Tests for a program, run in a process of their own: see `synth.code_apart`."""
+    """Tests for a program, run in a process of their own: see `synth.code_tests`."""
 
-    source: str
-    """The module that runs on both sides."""
+    modules: tuple[tuple[str, CodeType], ...]
+    """Names and code of the modules that run there."""
     job: dict[str, Any]
     """What its `judge` is given, in the process that the program does not see."""
 
@@ -134,7 +85,7 @@ class Sandbox:
     def _run(self, program: str, stdin: bytes, limits: Limits, apart: Apart | None) -> Ended:
         if limits.n_processes > 1 and self.kind == "landlock":
             raise RequestError(
-                f"limits.n_processes: {limits.n_processes} processes need bubblewrap, which ends all of them for sure; "
+                f"limits.n_processes: {limits.n_processes} processes need bubblewrap, which ends all of them; "
                 "under Landlock a program is one process"
             )
         for _ in range(START_TRIES):
@@ -151,7 +102,7 @@ class Sandbox:
             report = stack.enter_context(pipe())
             tests = [stack.enter_context(handed(marshal.dumps(apart.job)))] if apart else []
             todo = self._todo(program, limits, space.path)
-            todo |= {"report": report[1].fileno(), "apart": apart and apart.source, "tests": tests and tests[0]}
+            todo |= {"report": report[1].fileno(), "apart": apart and apart.modules, "tests": tests and tests[0]}
             told = stack.enter_context(handed(marshal.dumps(todo)))
             command = [_python(), "-I", "-S", "-B", "-c", _inside(), str(told)]
             if self.kind == "bubblewrap":
@@ -168,7 +119,7 @@ class Sandbox:
         return {
             "program": program,
             "folder": sandbox_bwrap.WORKSPACE if is_bwrap else folder,
-            "limits": _resource_limits(limits, is_confined),
+            "limits": resource_limits(limits, is_confined),
             "is_confined": is_confined,
             "number": secrets.randbelow(1 << 30),
             "parent": 0 if is_bwrap else os.getpid(),
@@ -201,8 +152,8 @@ def _readable(with_links: bool) -> tuple[str, ...]:
     own = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), _python()]
     if sys.base_prefix not in ("/", "/usr", "/usr/local"):
         own.append(f"{sys.base_prefix}/lib")
-    links = [path for path in SYSTEM if with_links and os.path.islink(path)]
-    rest = {os.path.realpath(path) for path in (*own, *SYSTEM) if os.path.exists(path) and path not in links}
+    links = [path for path in SYSTEM if with_links and Path(path).is_symlink()]
+    rest = {os.path.realpath(path) for path in (*own, *SYSTEM) if Path(path).exists() and path not in links}
     outer = [path for path in sorted(rest) if not any(path.startswith(f"{other}/") for other in rest)]
     return (*outer, *links)
 
@@ -215,50 +166,9 @@ def _put_program(space: Workspace, program: str) -> None:
         file.write(program)
 
 
-def _resource_limits(limits: Limits, is_confined: bool) -> list[tuple[int, int]]:
-    found = [
-        (resource.RLIMIT_AS, limits.memory_bytes),
-        (resource.RLIMIT_CPU, math.ceil(limits.time_s) + 1),
-        (resource.RLIMIT_FSIZE, limits.file_bytes),
-        (resource.RLIMIT_NOFILE, OPEN_FILES),
-        (resource.RLIMIT_CORE, 0),
-    ]
-    n_threads = (limits.n_processes + 1) * THREADS_PER_PROCESS
-    if os.geteuid() == 0:  # inside it is a user of its own; without confinement root has no such limit
-        return [*found, (resource.RLIMIT_NPROC, n_threads)] if is_confined else found
-    return [*found, (resource.RLIMIT_NPROC, _n_threads_of_user() + THREADS_OF_OTHERS + n_threads)]
-
-
-def _n_threads_of_user() -> int:
-    n_threads = 0
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdecimal() and entry.stat().st_uid == os.getuid():
-                n_threads += int((entry / "stat").read_bytes().rpartition(b")")[2].split()[17])
-        except (OSError, IndexError, ValueError):
-            continue  # it has ended
-    return n_threads
-
-
 def _ran(ended: Ended, limits: Limits) -> Ran:
     stdout, stderr = (ended.streams[name] for name in ("stdout", "stderr"))
-    return Ran(_outcome(ended, limits), ended.exit_code, stdout, stderr, ended.seconds)
-
-
-def _outcome(ended: Ended, limits: Limits) -> Outcome:
-    """In words; only a program that ended by itself with exit code 0 passed."""
-    if ended.stop in ("timeout", "output"):
-        return ended.stop
-    if ended.stop:
-        return "failed"
-    if ended.exit_code == 0:
-        return "passed"
-    number = -ended.exit_code if ended.exit_code < 0 else ended.exit_code - 128  # bubblewrap reports as shells do
-    if number in (signal.SIGKILL, signal.SIGXCPU) and ended.cpu_s >= limits.time_s:
-        return "timeout"
-    if re.search(rb"^MemoryError\b[^\n]*\n?\Z", ended.streams["stderr"], re.MULTILINE):
-        return "memory"
-    return "killed" if 0 < number < signal.NSIG else "failed"
+    return Ran(outcome(ended, limits), ended.exit_code, stdout, stderr, ended.seconds)
 
 
 PROBE = """
@@ -347,6 +257,6 @@ def choose_sandbox(asked: Literal["auto"] | Kind = "auto", folder: str | None = 
             return Sandbox(kind, folder, tuple(reasons))
         reasons.append(f"{kind}: {reason}")
     raise RequestError(
-        f"sandbox: code cannot be run safely here. {'; '.join(reasons)}. Install bubblewrap and allow user namespaces, "
-        "or use Linux 5.13 or later with Landlock; `sandbox: unsafe` runs code without protection"
+        f"sandbox: code cannot be run safely here. {'; '.join(reasons)}. Install bubblewrap where user namespaces are "
+        "allowed, or use Linux 5.13 or later with Landlock; `sandbox: unsafe` runs code without protection"
     )

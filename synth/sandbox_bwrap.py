@@ -49,9 +49,11 @@ def command(bwrap: str, readable: Sequence[str], workspace: str, inside: Sequenc
     words += ["--hostname", "sandbox", "--cap-drop", "ALL"]
     if os.geteuid() == 0:
         words += [word for name in ("SETUID", "SETGID", "CHOWN") for word in ("--cap-add", f"CAP_{name}")]
+    parents = {str(parent) for path in readable for parent in Path(path).parents[:-1]}
+    words += [word for parent in sorted(parents) for word in ("--dir", parent)]  # else only root may enter them
     for path in readable:
-        if os.path.islink(path):
-            words += ["--symlink", os.readlink(path), path]
+        if Path(path).is_symlink():
+            words += ["--symlink", str(Path(path).readlink()), path]
         elif Path(path).exists():
             words += ["--ro-bind", path, path]
     for device in DEVICES:

@@ -1,6 +1,6 @@
 """Which system calls a sandboxed program may make: a seccomp filter, built by hand for x86-64 and 64-bit ARM.
 
-What is not on the lists does not exist for a program (ENOSYS, so that libraries fall back to older calls), and what is
+What is not on the lists does not exist for a program (ENOSYS, so that libraries fall back to older calls); what is
 refused gives EPERM, which Python reports as PermissionError. No sockets, no new processes, no signals, no change of
 modes, owners or times of files: Landlock rules where files may be opened and written, and leaves these to us.
 """

@@ -1,8 +1,8 @@
 """The first thing that runs inside a sandbox: it gives up what a program must not have, and then runs the program.
 
 It stands alone: `python -I -S -B -c` gets it as text, so that nothing of this package has to be readable inside. What
-it does comes by a file descriptor, marshalled by the process that started it. Nothing is executed after the program has
-the say: the interpreter that gave everything up is the one that runs it.
+it does comes by a file descriptor, marshalled by the process that started it. The interpreter that gave everything up
+is the one that runs the program; no other is executed.
 """
 
 import builtins
@@ -31,14 +31,16 @@ def main() -> None:
         todo = marshal.load(file)
     try:
         give_up(todo)
-        if todo["apart"]:
-            return _run_apart(todo)
-        _install_filter(todo["filter"])
+        if not todo["apart"]:
+            _install_filter(todo["filter"])
     except (OSError, ValueError, MemoryError) as error:
         sys.exit(f"sandbox: {error}")
-    os.write(todo["report"], b"ready\n")
-    os.close(todo["report"])
-    run_program(todo["program"], todo["folder"])
+    if todo["apart"]:
+        _run_apart(todo)
+    else:
+        os.write(todo["report"], b"ready\n")
+        os.close(todo["report"])
+        run_program(todo["program"], todo["folder"])
 
 
 def give_up(todo: dict[str, Any]) -> None:
@@ -76,7 +78,7 @@ def _leave_root(number: int) -> None:
         try:
             os.setgroups([])
             os.setresgid(user, user, user)
-            if _others_reach(os.path.dirname(os.__file__)) and _others_reach(os.path.dirname(os.getcwd())):
+            if _others_reach(os.__file__) and _others_reach(os.path.realpath(".")):
                 os.chown(".", user, user)
                 return os.setresuid(user, user, user)
             return os.setresuid(user, 0, 0)
@@ -85,12 +87,13 @@ def _leave_root(number: int) -> None:
     raise OSError(f"root cannot become another user here ({problem}); run as a user who is not root")
 
 
-def _others_reach(folder: str) -> bool:
-    parts = [folder]
-    while folder != "/":
-        folder = os.path.dirname(folder)
-        parts.append(folder)
-    return all(os.stat(part).st_mode & 0o001 for part in parts)
+def _others_reach(path: str) -> bool:
+    """Whether everybody may enter every folder above it."""
+    folder = os.path.realpath(path)
+    while folder := folder.rpartition("/")[0]:
+        if not os.lstat(folder).st_mode & 0o001:
+            return False
+    return True
 
 
 def _die_with(parent: int) -> None:
@@ -148,8 +151,8 @@ def run_program(text: str, folder: str, name: str = "__main__") -> dict[str, Any
     """Run a program as its own `program.py` would be; returns its globals."""
     import _sitebuiltins
 
-    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")  # type: ignore[assignment]
-    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")  # type: ignore[assignment]
+    builtins.exit = _sitebuiltins.Quitter("exit", "Ctrl-D (i.e. EOF)")
+    builtins.quit = _sitebuiltins.Quitter("quit", "Ctrl-D (i.e. EOF)")
     module = ModuleType(name)
     module.__file__ = f"{folder}/program.py"
     sys.modules[name] = module
@@ -170,8 +173,9 @@ def run_program(text: str, folder: str, name: str = "__main__") -> dict[str, Any
 
 def _run_apart(todo: dict[str, Any]) -> None:
     """The program in a process of its own that never sees the tests, and the tests in this one."""
-    apart: dict[str, Any] = {"__name__": "apart"}
-    exec(compile(todo["apart"], "apart.py", "exec"), apart)
+    for name, code in todo["apart"]:
+        sys.modules[name] = ModuleType(name)
+        exec(code, sys.modules[name].__dict__)
     to_program, to_tests = os.pipe(), os.pipe()
     keeper = os.getpid()
     child = os.fork()
@@ -180,9 +184,11 @@ def _run_apart(todo: dict[str, Any]) -> None:
             os.close(descriptor)
         _die_with(keeper)
         _install_filter(todo["filter"])
-        return apart["serve"](
-            lambda: run_program(todo["program"], todo["folder"], "program"), to_program[0], to_tests[1]
-        )
+        from synth.code_program import serve
+
+        serve(lambda: run_program(todo["program"], todo["folder"], "program"), to_program[0], to_tests[1])
+    from synth.code_tests import judge
+
     descriptor = os.pidfd_open(child)
     os.close(to_program[0])
     os.close(to_tests[1])
@@ -191,7 +197,7 @@ def _run_apart(todo: dict[str, Any]) -> None:
     with open(todo["tests"], "rb") as file:
         job = marshal.load(file)
     try:
-        report = apart["judge"](job, to_tests[0], to_program[1])
+        report = judge(job, to_tests[0], to_program[1])
     finally:
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         os.waitpid(child, 0)

@@ -1,7 +1,6 @@
 """Landlock: what an unprivileged process may open, by rules that it gives itself (linux/landlock.h)."""
 
 import ctypes
-import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +46,6 @@ def rules(abi: int, readable: Sequence[str], workspace: str) -> list[Rule]:
         workspace: the folder for writing.
     """
     known = (1 << N_RIGHTS[min(abi, 5)]) - 1
-    read = [(path, READ_FILE | (READ_DIR if Path(path).is_dir() else 0)) for path in readable if os.path.exists(path)]
+    read = [(path, READ_FILE | (READ_DIR if Path(path).is_dir() else 0)) for path in readable if Path(path).exists()]
     null = ("/dev/null", (READ_FILE | WRITE_FILE | TRUNCATE) & known)
     return [*read, null, (workspace, known & ~OF_DEVICES)]

@@ -1,4 +1,4 @@
-"""A process that may misbehave, seen from outside: its output is read within bounds, and it ends when its time is up."""
+"""A process that may misbehave, seen from outside: it is read within bounds, and it ends when its time is up."""
 
 import contextlib
 import os

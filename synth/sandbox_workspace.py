@@ -113,15 +113,17 @@ def sweep(parent: str | None = None) -> int:
 
 
 def _remove(path: str, descriptor: int) -> None:
-    for last in (False,) * (REMOVE_TRIES - 1) + (True,):
+    for n_left in reversed(range(REMOVE_TRIES)):
         try:
             os.fchmod(descriptor, 0o700)
             _empty(descriptor)
-            return os.rmdir(path)
+            Path(path).rmdir()
         except OSError:
-            if last:
+            if not n_left:
                 raise
             time.sleep(0.05)  # a process that was killed may be in the middle of its last call
+        else:
+            return
 
 
 def _empty(top: int) -> None:
@@ -130,7 +132,7 @@ def _empty(top: int) -> None:
     What is in a folder is moved up to the top before it is removed, so neither depth nor length of paths matter.
     """
     names = (f"moved-up-{number}" for number in count())
-    while entries := os.listdir(top):
+    while entries := _names(top):
         for entry in entries:
             if not stat.S_ISDIR(os.stat(entry, dir_fd=top, follow_symlinks=False).st_mode):
                 os.unlink(entry, dir_fd=top)
@@ -143,7 +145,7 @@ def _empty(top: int) -> None:
 def _move_up(entry: str, top: int, names: Iterator[str]) -> None:
     inner = os.open(entry, FOLDER, dir_fd=top)
     try:
-        for name in os.listdir(inner):
+        for name in _names(inner):
             if not stat.S_ISDIR(os.stat(name, dir_fd=inner, follow_symlinks=False).st_mode):
                 os.unlink(name, dir_fd=inner)
                 continue
@@ -160,3 +162,8 @@ def _free_name(top: int, names: Iterator[str]) -> str:
         except FileNotFoundError:
             return name
     raise AssertionError("names never end")
+
+
+def _names(folder: int) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
