@@ -257,6 +257,6 @@ def choose_sandbox(asked: Literal["auto"] | Kind = "auto", folder: str | None = 
             return Sandbox(kind, folder, tuple(reasons))
         reasons.append(f"{kind}: {reason}")
     raise RequestError(
-        f"sandbox: code cannot be run safely here. {'; '.join(reasons)}. Install bubblewrap where user namespaces are "
-        "allowed, or use Linux 5.13 or later with Landlock; `sandbox: unsafe` runs code without protection"
+        f"sandbox: code cannot be run safely here. {'; '.join(reasons)}. Install bubblewrap where user namespaces "
+        "are allowed, or use Linux 5.13 or later with Landlock; `sandbox: unsafe` runs code without protection"
     )

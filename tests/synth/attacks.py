@@ -31,7 +31,7 @@ ATTACKS = [
     Attack("fork bomb", "import os\nwhile True:\n    os.fork()"),
     Attack("infinite loop", "while True:\n    pass", "timeout"),
     Attack("10 GB", "x = bytearray(10 << 30)", "memory"),
-    Attack("10 GB in pieces", "x = []\nwhile True:\n    x.append(bytearray(1 << 20))", "memory"),
+    Attack("10 GB in pieces", "x = []\nwhile True:\n    x.append(bytearray(1 << 22))", "memory"),
     Attack("writes outside", "open('{outside}/new', 'w').write('x')"),
     Attack("changes outside", "open('{outside}/secret', 'a').write('x')"),
     Attack("network", "import urllib.request\nurllib.request.urlopen('http://127.0.0.1:{port}/')"),
@@ -83,7 +83,7 @@ ATTACKS = [
         "try:\n"
         "    for n in range(10_000): threading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n"
         "except RuntimeError:\n"
-        "    raise SystemExit(n < 200)",
+        "    raise SystemExit(n < 2000)",
     ),
     Attack("signals to who started it", "import os, signal\nos.kill({pid}, signal.SIGTERM)"),
     Attack("signals to all", "import os, signal\nos.kill(-1, signal.SIGKILL)"),
