@@ -20,6 +20,7 @@ COLLECTIONS: dict[str, type] = {
 }
 BASES: tuple[type, ...] = (bool, int, float, complex, str, bytes, bytearray, *COLLECTIONS.values(), dict)
 MESSAGE_CHARS = 2_000
+MESSAGE_BYTES_MAX = 1 << 28
 
 
 class Gone(BaseException):
@@ -68,6 +69,8 @@ class Peer:
             Gone: there is none, or it is none.
         """
         size_bytes = int.from_bytes(self._read(8), "little")
+        if size_bytes > MESSAGE_BYTES_MAX:
+            raise Gone(f"a message of {size_bytes} bytes")
         try:
             message = json.loads(self._read(size_bytes))
         except (ValueError, RecursionError, OverflowError) as error:
