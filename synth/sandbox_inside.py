@@ -5,16 +5,21 @@ it does comes by a file descriptor, marshalled by the process that started it. T
 is the one that runs the program; no other is executed.
 """
 
+from __future__ import annotations
+
 import builtins
 import ctypes
 import marshal
 import os
 import resource
-import signal
 import sys
-from types import ModuleType
-from typing import Any
 
+TYPE_CHECKING = False  # what is imported here is imported for every program, and `typing` takes longer than all else
+if TYPE_CHECKING:
+    from typing import Any
+
+ModuleType = type(sys)
+SIGKILL = 9
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, PR_CAP_AMBIENT = 1, 24, 38, 22, 47
 CAPABILITY_VERSION = 0x20080522
 LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 445, 446
@@ -55,7 +60,8 @@ def give_up(todo: dict[str, Any]) -> None:
     for which, limit in todo["limits"]:
         hard = resource.getrlimit(which)[1]
         limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(which, (limit, limit))
+        is_cpu = which == resource.RLIMIT_CPU  # a signal says so, a second before the end
+        resource.setrlimit(which, (max(0, limit - is_cpu), limit))
     if todo["is_confined"] and 0 in os.getresuid():
         _leave_root(todo["number"])
     _die_with(todo["parent"])
@@ -99,7 +105,7 @@ def _others_reach(path: str) -> bool:
 def _die_with(parent: int) -> None:
     """Have the kernel kill this process when that which started it is gone; 0 where bubblewrap sees to it."""
     if parent:
-        _check(_libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0), "to die with its parent")
+        _check(_libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "to die with its parent")
         if os.getppid() != parent:
             sys.exit("sandbox: who started it is gone")
 
@@ -187,6 +193,8 @@ def _run_apart(todo: dict[str, Any]) -> None:
         from synth.code_program import serve
 
         serve(lambda: run_program(todo["program"], todo["folder"], "program"), to_program[0], to_tests[1])
+    from signal import pidfd_send_signal
+
     from synth.code_tests import judge
 
     descriptor = os.pidfd_open(child)
@@ -199,7 +207,7 @@ def _run_apart(todo: dict[str, Any]) -> None:
     try:
         report = judge(job, to_tests[0], to_program[1])
     finally:
-        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        pidfd_send_signal(descriptor, SIGKILL)
         os.waitpid(child, 0)
     os.write(todo["report"], report)
     os._exit(0)

@@ -67,7 +67,7 @@ def resource_limits(limits: Limits, is_confined: bool) -> list[tuple[int, int]]:
     """Limits by the number of `resource.RLIMIT_...`; `is_confined` says whether root becomes another user inside."""
     found = [
         (resource.RLIMIT_AS, limits.memory_bytes),
-        (resource.RLIMIT_CPU, math.ceil(limits.time_s) + 1),
+        (resource.RLIMIT_CPU, math.ceil(limits.time_s) + 2),
         (resource.RLIMIT_FSIZE, limits.file_bytes),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
@@ -98,7 +98,7 @@ def outcome(ended: Ended, limits: Limits) -> Outcome:
     if ended.exit_code == 0:
         return "passed"
     number = -ended.exit_code if ended.exit_code < 0 else ended.exit_code - 128  # bubblewrap reports as shells do
-    if number in (signal.SIGKILL, signal.SIGXCPU) and ended.cpu_s >= limits.time_s:
+    if number == signal.SIGXCPU or (number == signal.SIGKILL and ended.cpu_s >= limits.time_s):
         return "timeout"
     if re.search(rb"^MemoryError\b[^\n]*\n?\Z", ended.streams["stderr"], re.MULTILINE):
         return "memory"

@@ -71,6 +71,9 @@ ATTACKS = [
         "for _ in range(3): threading.Thread(target=f).start()",
         "timeout",
     ),
+    Attack(
+        "CPU", "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (0, 0))\nwhile True: pass", "timeout killed"
+    ),
     Attack("sleep", "import time\nwhile True:\n    time.sleep(1000)", "timeout"),
     Attack(
         "outlives its death",

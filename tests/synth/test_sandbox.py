@@ -147,6 +147,13 @@ def test_output_is_cut_and_time_is_counted(place: Place) -> None:
     assert 0.3 <= ran.seconds < 5
 
 
+def test_time_of_many_processors_is_a_timeout(place: Place) -> None:
+    program = "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 3))\nwhile True: pass"
+    ran = place.sandbox.run(program, limits=Limits(time_s=30))
+    assert ran.outcome == "timeout"
+    assert ran.seconds < 25
+
+
 def test_many_at_once_leave_nothing(place: Place) -> None:
     programs = [
         f"print({number})\nopen('x', 'w').write('x' * 10000)\n"
