@@ -4,16 +4,21 @@ It is the child of the process of the tests (synth/code_tests.py), and has nothi
 report. Its text runs inside a sandbox.
 """
 
+from __future__ import annotations
+
 import builtins
 import operator
 import os
 import sys
 import types
 from collections import deque
-from collections.abc import Callable
-from typing import Any
 
 from synth.code_wire import Gone, Peer, name_and_text
+
+TYPE_CHECKING = False  # see synth/sandbox_inside.py
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 MUTABLE = (list, dict, set, bytearray, deque)
 """What a function may change instead of returning it."""

@@ -7,19 +7,23 @@ over there and is called through its proxy, which never equals plain data and do
 this module runs inside a sandbox.
 """
 
+from __future__ import annotations
+
 import ast
 import builtins
 import contextlib
 import importlib
 import json
 import sys
-import traceback
 import types
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any
 
 from synth.code_wire import MESSAGE_CHARS, Gone, Peer, name_and_text
+
+TYPE_CHECKING = False  # see synth/sandbox_inside.py
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
 COMPARE = {"isclose", "fabs"}
 """Functions that tests compare with and may take from what the program imports; never of its own making."""
@@ -30,7 +34,7 @@ class Remote:
 
     __slots__ = ("_number", "_peer")
 
-    def __init__(self, peer: "_Tests", number: int) -> None:
+    def __init__(self, peer: _Tests, number: int) -> None:
         object.__setattr__(self, "_peer", peer)
         object.__setattr__(self, "_number", number)
 
@@ -276,6 +280,8 @@ def _run_cases(module: types.ModuleType) -> int:
 
 def _line_of(error: BaseException, tests: str) -> str:
     """Which line of the tests it was."""
+    import traceback
+
     numbers = [
         number for frame, number in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == "tests.py"
     ]

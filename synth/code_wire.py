@@ -3,12 +3,17 @@
 The text of this module runs on both sides, inside a sandbox.
 """
 
+from __future__ import annotations
+
 import importlib
 import json
 import os
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+
+TYPE_CHECKING = False  # see synth/sandbox_inside.py
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 INT_MAX = 1 << 62
 COLLECTIONS: dict[str, type] = {

@@ -88,12 +88,18 @@ class Sandbox:
                 f"limits.n_processes: {limits.n_processes} processes need bubblewrap, which ends all of them; "
                 "under Landlock a program is one process"
             )
+        problem = ""
         for _ in range(START_TRIES):
-            ended = self._try(program, stdin, limits, apart)
+            try:
+                ended = self._try(program, stdin, limits, apart)
+            except OSError as error:
+                problem = str(error)
+                continue
             if ended.is_ready:
                 return ended
-        said = ended.streams["stderr"].decode(errors="replace").strip()[-500:]
-        raise RunError(f"sandbox {self.kind}: could not be set up (exit code {ended.exit_code}): {said or 'no word'}")
+            said = ended.streams["stderr"].decode(errors="replace").strip()
+            problem = f"exit code {ended.exit_code}: {said[-500:] or 'no word'}"
+        raise RunError(f"sandbox {self.kind}: could not be set up ({problem})")
 
     def _try(self, program: str, stdin: bytes, limits: Limits, apart: Apart | None) -> Ended:
         with ExitStack() as stack:

@@ -271,6 +271,11 @@ def test_the_setup_failing_is_told_and_nothing_runs(place: Place, monkeypatch: p
         place.sandbox.run(f"open('{place.outside}/new', 'w')")
 
 
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"sandbox unsafe: could not be set up .*No such file"):
+        Sandbox("unsafe", str(tmp_path / "missing")).run("1")
+
+
 def test_auto_is_the_best_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
     works = {"bubblewrap": "", "landlock": ""}
     monkeypatch.setattr(sandbox_module, "why_not", lambda kind, folder=None: works.get(kind, ""))
