@@ -119,7 +119,7 @@ def check_all(
 
 @functools.cache
 def _modules() -> tuple[tuple[str, CodeType], ...]:
-    names = ("code_wire", "code_program", "code_tests")
+    names = ("code_wire", "code_program", "code_remote", "code_tests")
     files = [Path(__file__).with_name(f"{name}.py") for name in names]
     return tuple((f"synth.{file.stem}", compile(file.read_bytes(), file.name, "exec")) for file in files)
 

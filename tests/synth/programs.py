@@ -9,6 +9,14 @@ RIGHT = [
         "METADATA = {}\ndef check(candidate):\n    assert candidate(1) == 2",
         "f",
     ),
+    ("as a script", "def f(x): return x + 1", "if __name__ == '__main__':\n    assert f(1) == 2", "f"),
+    (
+        "unittest as a script",
+        "def f(x): return x + 1",
+        "import unittest\nclass T(unittest.TestCase):\n    def test_one(self): self.assertEqual(f(1), 2)\n"
+        "if __name__ == '__main__':\n    unittest.main()",
+        "f",
+    ),
     ("HumanEval that calls", "def f(x): return x + 1", "def check(g):\n    assert g(1) == 2\ncheck(f)", "f"),
     ("functions called test", "def f(x): return x + 1", "def test_one():\n    assert f(1) == 2", "f"),
     (
@@ -159,6 +167,7 @@ class Anything:
 def __getattr__(name): return Anything()
 """
 CHEATS = [
+    ("hides its end", "import os\ndef f(x): os._exit(0)"),
     ("exits", "import sys\nsys.exit(0)"),
     ("exits hard", "import os\nos._exit(0)"),
     ("exits when called", "import sys\ndef f(x): sys.exit(0)"),
@@ -262,6 +271,34 @@ CHEATS = [
         "def f(x): return 0",
     ),
     (
+        "answers with what equals anything",
+        "import sys\n"
+        "w = sys.modules['synth.code_wire']\n"
+        "w.Peer.encode = lambda self, v: ['imported', 'unittest.mock', 'ANY'] if v == 0 else self.refer(v)\n"
+        "def f(x): return 0",
+    ),
+    (
+        "defines what equals anything",
+        "import sys\n"
+        "w = sys.modules['synth.code_program']\n"
+        "w._definitions = lambda peer, found: [['f', ['imported', 'unittest.mock', 'ANY']], ['f', peer.refer(f)]]\n"
+        "def f(x): return 0",
+    ),
+    (
+        "defines all builtins",
+        "import sys\n"
+        "w = sys.modules['synth.code_program']\n"
+        "yes = lambda *a, **k: 0\n"
+        "w._definitions = lambda peer, found: [['f', peer.refer(f)], ['__builtins__', ['dict', [[n, peer.refer(yes)] "
+        "for n in ('abs', 'len', 'sorted', 'round', '__import__', '__build_class__')]]], "
+        "['__counted__', peer.refer(yes)], ['unittest', peer.refer(yes)], ['math', peer.refer(yes)]]\n"
+        "def f(x): return 0",
+    ),
+    (
+        "a Counter of its own",
+        "class Counter:\n    def __init__(self, *a): pass\n    def __eq__(self, o): return True\ndef f(x): return 0",
+    ),
+    (
         "asks the tests",
         "import sys\n"
         "for frame in sys._current_frames().values():\n"
@@ -304,6 +341,9 @@ TESTS = [
     "assert round(f(3)) == 98765",
     "assert f(3) in (98765, 98766)",
     "assert len(f(3)) == 98765",
+    "assert math.isclose(f(3), 98765.0)",
+    "assert Counter([f(3)]) == Counter([98765])",
+    "try:\n    f(3)\nexcept:\n    pass\nassert f(3) == 98765",
     "import unittest\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(f(3), 98765)",
     "def check(candidate):\n    assert candidate(3) == 98765, 'x'",
 ]
