@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-RESERVED = set(
-    "isclose fabs sqrt approx allclose array_equal Decimal Fraction deepcopy copy reduce Counter OrderedDict defaultdict "
-    "deque namedtuple".split()
-)
+RESERVED = {
+    *("isclose", "fabs", "sqrt", "approx", "allclose", "array_equal", "Decimal", "Fraction", "deepcopy", "copy"),
+    *("reduce", "Counter", "OrderedDict", "defaultdict", "deque", "namedtuple"),
+}
 """What tests compare with and may take from what the program imports; never of its own making."""
 
 
