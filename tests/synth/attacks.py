@@ -87,6 +87,7 @@ ATTACKS = [
         "    for n in range(10_000): threading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n"
         "except RuntimeError:\n"
         "    raise SystemExit(n < 2000)",
+        "failed timeout",
     ),
     Attack("signals to who started it", "import os, signal\nos.kill({pid}, signal.SIGTERM)"),
     Attack("signals to all", "import os, signal\nos.kill(-1, signal.SIGKILL)"),

@@ -17,7 +17,8 @@ from synth.sandbox import Sandbox, choose_sandbox
 from synth.sandbox_limits import Limits
 from tests.synth.programs import CHEATS, RIGHT, TESTS
 
-LIMITS = Limits(time_s=5, memory_bytes=256 << 20)
+LIMITS = Limits(time_s=20, memory_bytes=256 << 20)
+TIGHT = Limits(time_s=2, memory_bytes=256 << 20)
 SHORT = Limits(time_s=0.5, memory_bytes=256 << 20)
 
 
@@ -102,7 +103,8 @@ def test_what_only_says_so_does_not_pass(program: str, entry_point: str | None, 
 def test_why_it_did_not_pass(
     program: str, tests: str, entry_point: str | None, outcome: str, message: str, sandbox: Sandbox
 ) -> None:
-    verdict = check_code(program, Asserts(tests, entry_point), sandbox, SHORT)
+    limits = SHORT if outcome == "timeout" else LIMITS
+    verdict = check_code(program, Asserts(tests, entry_point), sandbox, limits)
     assert (verdict.outcome, message in verdict.message) == (outcome, True), verdict
 
 
@@ -132,7 +134,7 @@ def test_requests_that_are_wrong(sandbox: Sandbox) -> None:
 
 def test_many_are_checked_in_order(sandbox: Sandbox) -> None:
     programs = ["def f(x): return x", "def f(x): return 0", "import os; os._exit(0)", "while True: pass"] * 4
-    verdicts = check_all([Item(program, Asserts("assert f(1) == 1")) for program in programs], sandbox, 4, SHORT)
+    verdicts = check_all([Item(program, Asserts("assert f(1) == 1")) for program in programs], sandbox, 4, TIGHT)
     assert [verdict.outcome for verdict in verdicts] == ["passed", "failed", "failed", "timeout"] * 4
 
 
