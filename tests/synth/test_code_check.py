@@ -108,6 +108,16 @@ def test_why_it_did_not_pass(
     assert (verdict.outcome, message in verdict.message) == (outcome, True), verdict
 
 
+def test_a_program_has_two_pipes_and_no_way_to_report(sandbox: Sandbox) -> None:
+    program = "import os\ndef f():\n" + indent(
+        "found = []\nfor number in range(64):\n    try: found.append((number, os.fstat(number).st_mode >> 12))\n"
+        "    except OSError: pass\nreturn [kind for number, kind in found if number > 2]",
+        "    ",
+    )
+    verdict = check_code(program, Asserts("assert f() == [1, 1], f()"), sandbox, LIMITS)
+    assert verdict.has_passed, verdict
+
+
 def test_programs_that_read_and_write(sandbox: Sandbox) -> None:
     program = "n = int(input())\nprint(sum(map(int, input().split())), '')\nprint()"
     cases = Cases((Case("2\n1 2\n", "3\n"), Case("3\n1 2 3\n", "6")))

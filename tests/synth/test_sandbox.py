@@ -126,6 +126,22 @@ def test_what_is_harmless_runs(name: str, program: str, stdin: bytes, stdout: by
     assert (ran.outcome, ran.stdout, ran.stderr) == ("passed", stdout, b"")
 
 
+DESCRIPTORS = """
+import os
+def is_open(number):
+    try:
+        return bool(os.fstat(number))
+    except OSError:
+        return False
+print([number for number in range(64) if is_open(number)])
+"""
+
+
+def test_nothing_is_open_but_what_has_to_be(place: Place) -> None:
+    """An open folder would be a way out."""
+    assert place.sandbox.run(DESCRIPTORS, limits=LIMITS).stdout == b"[0, 1, 2]\n"
+
+
 def test_input_may_be_long(place: Place) -> None:
     ran = place.sandbox.run("import sys\nprint(len(sys.stdin.read()))", b"x" * 5_000_000)
     assert ran.stdout == b"5000000\n"
