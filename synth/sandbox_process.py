@@ -103,14 +103,18 @@ def run_bounded(
         pass_fds=[*passed, report[1].fileno()], start_new_session=True,
     ) as process:  # fmt: skip
         report[1].close()
-        watch = _Watch(process, report[0].fileno(), bounds)
+        try:
+            watch = _Watch(process, report[0].fileno(), bounds)
+        except BaseException:
+            process.kill()
+            raise
         try:
             watch.until_the_end()
         finally:
             watch.kill()
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
-        watch.drain()
+            watch.drain()
         ended = watch.ended
         ended.exit_code, ended.cpu_s = process.returncode, used.ru_utime + used.ru_stime
         return ended

@@ -283,6 +283,28 @@ def test_folders_in_use_are_not_swept(place: Place) -> None:
     assert (ran.outcome, swept) == ("passed", [0])
 
 
+def test_no_descriptor_is_left_open(place: Place) -> None:
+    def run() -> None:
+        for program in ("1", "while True: pass"):
+            place.sandbox.run(program, limits=Limits(time_s=0.2))
+
+    run()
+    before = sorted(path.name for path in Path("/proc/self/fd").iterdir())
+    run()
+    assert sorted(path.name for path in Path("/proc/self/fd").iterdir()) == before
+
+
+def test_what_cannot_be_watched_does_not_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    began_s = time.monotonic()
+    with pytest.raises(RunError, match=r"could not be set up \(.*Too many open files"):
+        place.sandbox.run("import time\ntime.sleep(100)", limits=Limits(time_s=100))
+    assert time.monotonic() - began_s < 20
+
+
 def test_the_setup_failing_is_told_and_nothing_runs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox_module, "_filter", lambda *_: b"no filter")
     with pytest.raises(RunError, match=rf"sandbox {place.sandbox.kind}: could not be set up.*seccomp"):
