@@ -1,0 +1,142 @@
+"""The value of an answer as it stands in a response: the number in its sentence, or the formula."""
+
+import re
+
+from synth.answer_text import plain, trimmed, variants, without_gloss
+from synth.compare import RIGHT, compare
+from synth.numerals import NUMBER_WORDS
+from synth.quantities import Quantity, Value, read
+from synth.units import UNIT, Unit, unit_named
+
+WORDS_MAX = 12
+_SCALE_WORDS = NUMBER_WORDS - {"second", "third", "thirds", "quarter", "quarters"}
+_START = re.compile(
+    r"(?:시속|분속|초속|영하|마이너스|minus|negative|오전|오후)?\s*(?<![\w.])[-]?\s*(?:US\$|[$₩€¥])?\s*-?(?:\d|[½⅓⅔¼¾])|"
+    r"(?<=[가-힣:(])\d"
+)
+_CHANGED = re.compile(
+    r"아니|않|못|루트|제곱|파이|로그|팩토리얼|배수|이상|이하|미만|초과|또는|혹은|사이|보다|까지|부터|~|∼|…|\.\.\.|[=<>≤≥≠^+*/\\{}]|"
+    r"\b(?:not|no|never|between|or|least|most|more|less|fewer|over|under|above|below|than|nearly|almost|if|wrong|"
+    r"incorrect|unless|minus|plus|sqrt|root|log|ln|sin|cos|tan|pi|squared|cubed|factorial|power|double|twice)\b|n't",
+    re.IGNORECASE,
+)
+"""Words and signs that make another answer of a number beside them."""
+_EQUATION = re.compile(r"(?:[^=<>]*=)*(?P<left>[^=<>]*)=(?P<right>[^=<>]*)")
+_MATH = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_ALLOWED = re.compile(r"[\x20-\x7eπ∞√×÷·≤≥∪∩±°]*")
+_LONG_NAMES = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_FUNCTIONS = frozenset("sqrt sin cos tan sec csc cot log ln pi exp arcsin arccos arctan inf infty max min gcd lcm".split())
+_ARITHMETIC = re.compile(r"(?:[\d\s+*/×÷·().,-]|\\times|\\cdot|\\div)+")
+_UNDONE = re.compile(r"\S\s*(?:[+×÷·*-]|\\times|\\cdot|\\div)\s*\S")
+FORMULA_CHARS_MAX = 500
+
+
+def value_of(text: str) -> Value | None:
+    """The value that an answer says; None where it says none, or may say several.
+
+    >>> value_of("**총 12,000원입니다.**").number, value_of("that she has 12 apples left.").number
+    (Fraction(12000, 1), Fraction(12, 1))
+    """
+    text = trimmed(plain(text))
+    if not text or len(text) > FORMULA_CHARS_MAX:
+        return None
+    if re.search(r"\.\.\.|…|\d\s*[~∼–]\s*\d", text):
+        return None
+    return _whole(text) or _glossed(text) or _equated(text) or _only(text)
+
+
+def _whole(text: str) -> Value | None:
+    """Where all of it is the value, in one reading."""
+    found = {value for one in variants(text) if (value := read(one)) is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def _glossed(text: str) -> Value | None:
+    body, glosses = without_gloss(text)
+    if not glosses:
+        return None
+    value = _whole(trimmed(body)) or _only(trimmed(body))
+    for gloss in glosses:
+        said = _whole(trimmed(gloss))
+        if value is None or (said is None and re.search(r"\d", gloss)):
+            return None
+        if said is not None and compare(value, said) != RIGHT:
+            return None
+    return value
+
+
+def _equated(text: str) -> Value | None:
+    """What stands behind the last `=`, where a name or plain arithmetic stands before it: 2x = 12 says nothing of x."""
+    match = _EQUATION.fullmatch(text)
+    if not match:
+        return None
+    left, right = match["left"].strip(), trimmed(match["right"])
+    is_name = not re.search(r"\d", left) and not re.search(r"[\\^+*/]", left)
+    return (_whole(right) or _only(right)) if is_name or _ARITHMETIC.fullmatch(left) else None
+
+
+def _only(text: str) -> Value | None:
+    """The value in a sentence that has one, and no word that changes it."""
+    start = _START.search(text)
+    if not start or re.search(r"\d", text[: start.start()]):
+        return None
+    before, rest = text[: start.start()], text[start.start() :].strip()
+    if _changes(before):
+        return None
+    ends = [match.start() for match in re.finditer(r"\s|$", rest)][:WORDS_MAX]
+    for end in reversed(ends):
+        value = _whole(trimmed(rest[:end]))
+        if value is not None:
+            behind = rest[end:]
+            return None if re.search(r"\d", behind) or _changes(behind) else value
+    return None
+
+
+def _changes(words: str) -> bool:
+    return bool(_CHANGED.search(words)) or bool(set(re.findall(r"[a-z]+", words.lower())) & _SCALE_WORDS)
+
+
+def formula_of(text: str) -> tuple[str, Unit | None] | None:
+    r"""The formula that an answer says, for Math-Verify, and its unit; None where it is none.
+
+    Only what looks like mathematics passes: Math-Verify reads `banana` as a product of letters.
+
+    >>> formula_of(r"the area is $2\\sqrt{3}$ cm.")
+    ('2\\\\sqrt{3}', Unit(dimension='length', factor=Fraction(1, 100)))
+    """
+    inside = [match for match in _MATH.finditer(text)]
+    if len(inside) == 1 and not re.search(r"\d", _MATH.sub("", text)):
+        behind = UNIT.match(plain(text[inside[0].end() :]))
+        found = _formula(next(group for group in inside[0].groups() if group))
+        return (found[0], found[1] or (unit_named(behind) if behind else None)) if found else None
+    for one in variants(trimmed(plain(text))):
+        if found := _formula(one):
+            return found
+    return None
+
+
+def _formula(text: str) -> tuple[str, Unit | None] | None:
+    text, unit = trimmed(plain(text)), None
+    for match in UNIT.finditer(text):
+        if match.end() == len(text) and match.start() and (text[match.start() - 1] in " %" or not match[0].isascii()):
+            text, unit = text[: match.start()].strip(), unit_named(match)
+            break
+    if not text or len(text) > FORMULA_CHARS_MAX or not _ALLOWED.fullmatch(text) or "%" in text or "$" in text:
+        return None
+    names = {name.lower() for name in _LONG_NAMES.findall(text)}
+    if any(name not in _FUNCTIONS and len(name) > 2 for name in names):
+        return None
+    return (text, unit) if re.search(r"[\dA-Za-z\\π∞]", text) else None
+
+
+def is_undone(formula: str) -> bool:
+    """Whether it is arithmetic that was not worked out (3 × 4), or a range (3-5)."""
+    return bool(_ARITHMETIC.fullmatch(formula) and _UNDONE.search(formula))
+
+
+def as_formula(value: Value) -> str | None:
+    """A plain number for Math-Verify."""
+    if not isinstance(value, Quantity) or value.number is None:
+        return None
+    number = value.number
+    return str(number) if number.denominator == 1 else rf"\frac{{{number.numerator}}}{{{number.denominator}}}"
