@@ -1,8 +1,9 @@
-r"""Where a response says its final answer, in Korean and English: `\boxed{}`, "따라서, 정답은: X", "The answer is X" ..."""
+r"""Where a response says its final answer: `\boxed{}`, "따라서, 정답은: X", "The answer is X", `#### X` ..."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,14 @@ BARE_CHARS_MAX = 60
 SPAN_CHARS_MAX = 300
 
 _BOX = re.compile(r"\\f?boxed\s*(\{|(?=[^\s{}\\]))")
-_BEHIND = re.compile(r"(?:[ \t$]|\\[)\],; ])*(\\?[%가-힣A-Za-z°℃]\S*)")
+_BEHIND = re.compile(r"(?:[ \t$]|\\[)\],; ])*(\\(?:text|mathrm)\{[^{}]*\}|\\?[%가-힣A-Za-z°℃]\S*)")
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(?!#)(.+)$", re.MULTILINE)
 _STARS = r"[*_`\s]*"
 _SENTENCE = re.compile(
-    rf"\b(?:(?:final|correct|right)\s+)?(?:answer|option|choice)\b(?:[^\n.:=!?]{{0,60}}?)[*_`]*\s*(?:\bis\b|\bwould\s+be\b|\bmust\s+be\b|:|=)[*_`]*[ \t:]*"
-    rf"|(?<![가-힣])(?:최종\s*|올바른\s*|맞는\s*)?(?:정답|해답|답변?|최종\s*답안)[*_`]*\s*(?:으로는|은|는|이|:|：|=)[*_`]*[ \t:：]*"
+    r"\b(?:(?:(?:final|correct|right|best)\s+)?answer|(?:correct|right|best)\s+(?:option|choice))\b(?:[^\n.:=!?]{0,60}?)"
+    r"[*_`]*\s*(?:\bis\b|\bwould\s+be\b|\bmust\s+be\b|:|=)[*_`]*[ \t:]*"
+    r"|(?<![가-힣])(?:최종\s*|올바른\s*|맞는\s*)?(?:정답|해답|답변?|최종\s*답안)[*_`]*\s*"
+    r"(?:으로는|은|는|이|:|：|=)[*_`]*[ \t:：]*"
     r"|(?<![가-힣])정답[*_`]*[ \t]+(?=[\d①-⑩(\\$-])",
     re.IGNORECASE,
 )
@@ -54,14 +57,19 @@ _REVERSED = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"(?<![ap]\.m)(?<!\bapprox)[.!?。](?=[\s*_\"'”’)]|$)|\n")
-_REASON = re.compile(r",?\s+(?:because|since|which|so|as|where|when)\s|,?\s*왜냐하면|[,，]?\s*(?:이유는|이는)\s", re.IGNORECASE)
+_REASON = re.compile(
+    r",?\s+(?:because|since|which|so|as|where|when)\s|,?\s*왜냐하면|[,，]?\s*(?:이유는|이는)\s", re.IGNORECASE
+)
 _SECOND_THOUGHTS = re.compile(
-    r"\b(?:wait|actually|correction|hold on|on second thought|let me (?:re-?check|re-?calculate|re-?consider|redo|correct)|"
-    r"i made (?:a|an) (?:mistake|error)|that(?:'s| is) (?:wrong|incorrect|not right)|should (?:actually )?be|scratch that)\b"
+    r"\b(?:wait|actually|correction|hold on|on second thought|let me (?:re-?(?:check|calculate|consider)|redo)|"
+    r"let me correct|i made (?:a|an) (?:mistake|error)|that(?:'s| is) (?:wrong|incorrect|not right)|should (?:actually )?be|"
+    r"scratch that)\b"
     r"|잠깐|아니[,.! ]|아니네|아닙니다|정정|다시\s*(?:계산|생각|확인|풀|검토|보)|실수|틀렸|잘못",
     re.IGNORECASE,
 )
-_CONCLUDES = re.compile(r"^\W*(?:따라서|그러므로|그래서|즉|결국|결론적으로|so|therefore|thus|hence|in total|altogether)\b", re.I)
+_CONCLUDES = re.compile(
+    r"^\W*(?:따라서|그러므로|그래서|즉|결국|결론적으로|so|therefore|thus|hence|in total|altogether)\b", re.I
+)
 _THINK = re.compile(r"</?(?:think|thinking|reasoning)>", re.IGNORECASE)
 
 
@@ -81,11 +89,7 @@ def find(response: str, is_stated_enough: bool = False) -> Marks:
     marks = [mark for mark in marks if mark.form != "cut"]
     if not marks and not is_cut:
         marks = [mark for mark in (_bare(text), _stated(text) if is_stated_enough else None) if mark][:1]
-    kept = [
-        mark
-        for mark, after in zip(marks, marks[1:], strict=False)
-        if not _SECOND_THOUGHTS.search(text, mark.end, after.start)
-    ]
+    kept = [mark for mark, after in pairwise(marks) if not _SECOND_THOUGHTS.search(text, mark.end, after.start)]
     is_taken_back = bool(marks) and bool(_SECOND_THOUGHTS.search(text, marks[-1].end))
     # One that is taken back takes back all before it.
     last_taken = max((at for at, mark in enumerate(marks[:-1]) if mark not in kept), default=-1)

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 _SPACES = re.compile(r"\\[,;:! ]|\\q?quad\b|~(?=\\)|[\u00a0\u2009\u202f\u3000]")
 _THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|\\,|\\!|\\:|[\u2009\u202f\u00a0])(?=\d{3}(?!\d))")
-_TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|textit|mbox|operatorname|bf|rm|boldsymbol|displaystyle|boxed)\s*\{([^{}]*)\}")
+_TEXT = re.compile(
+    r"\\(?:text|mathrm|textbf|mathbf|textit|mbox|operatorname|bf|rm|boldsymbol|displaystyle|boxed)\s*\{([^{}]*)\}"
+)
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _POWER = re.compile("(?<=[0-9A-Za-z)])([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
@@ -14,12 +16,13 @@ _CURRENCY = "\ue000"
 """Stands for `\\$` while `$` is taken away."""
 _QUOTES = "*_`\"'“”‘’「」『』<>"
 _COPULA = re.compile(
-    r"(?:이|가)?\s*(?:(?:으?로)?\s*(?:입니다|이었습니다|였습니다|이에요|이예요|예요|이다|이야|이고|이며|임|인\s*것입니다|"
-    r"다|야|가\s*됩니다|이\s*됩니다|됩니다|가\s*된다|이\s*된다|된다|되었습니다|돼요|나옵니다|나온다|나왔습니다|"
-    r"맞습니다|계산됩니다|구해집니다|할\s*수\s*있습니다|라고\s*할\s*수\s*있습니다|남습니다|있습니다|필요합니다|걸립니다))$"
+    r"\s*(?:입니다|이었습니다|였습니다|이에요|이예요|예요|이다|이야|이고|이며|임|인\s*것입니다|"
+    r"(?:이|가|으로|로|라고|이라고)?\s*(?:됩니다|된다|되었습니다|돼요|나옵니다|나온다|나왔습니다|맞습니다|계산됩니다|구해집니다|"
+    r"할\s*수\s*있습니다|남습니다|있습니다|필요합니다|걸립니다))$"
 )
 _SHORT_COPULA = re.compile(r"(?:다|야|고|며)$")
 _PARTICLE = re.compile(r"(?:이|가|을|를|은|는|로|으로|씩|만큼|정도|쯤|의\s*값)$")
+_EACH = re.compile(r"(?:씩|만큼|정도|쯤)$")
 _GLOSS = re.compile(r"\s*[(（]([^()（）]*)[)）]")
 _BEHIND = re.compile(r"(?:[.,;:?。\s]|(?<![\d)])!)+$")
 """`3!` is 6."""
@@ -35,7 +38,12 @@ def plain(text: str) -> str:
     text = text.replace("\\$", _CURRENCY).translate(_FULL_WIDTH)
     text = _THOUSANDS.sub(",", text).replace("−", "-").replace("﹣", "-").replace("\u2212", "-")
     text = _SPACES.sub(" ", text).replace("\\%", "%").replace("\\left", "").replace("\\right", "")
-    text = re.sub(r"\\[dtc]frac", r"\\frac", text).replace("^\\circ", "°").replace("^{\\circ}", "°").replace("\\degree", "°")
+    text = (
+        re.sub(r"\\[dtc]frac", r"\\frac", text)
+        .replace("^\\circ", "°")
+        .replace("^{\\circ}", "°")
+        .replace("\\degree", "°")
+    )
     text = text.replace("\\(", "").replace("\\)", "").replace("\\[", "").replace("\\]", "")
     for _ in range(3):
         text = _TEXT.sub(r" \1 " if "\\frac" not in text else r"\1", text)
@@ -61,19 +69,21 @@ def _unwrapped(text: str) -> str:
     return text
 
 
-def variants(text: str) -> Iterator[str]:
-    """What the answer may be once copulas and particles are taken away; the first is all of it.
+def readings(text: str) -> list[list[str]]:
+    """What the answer may be: all of it; else without its copula, in one or two ways; else without a particle.
 
-    Whoever reads them must find one value: 삼십이다 is 30 (삼십 + 이다) or 32 (삼십이 + 다).
+    Of two ways only one may have a value: 삼십이다 is 30 (삼십 + 이다) or 32 (삼십이 + 다).
     """
-    seen = {text}
-    yield text
-    for one in (_COPULA.sub("", text), _SHORT_COPULA.sub("", text)):
-        for two in (one, _PARTICLE.sub("", one)):
-            two = two.strip(" .,*")
-            if two and two not in seen:
-                seen.add(two)
-                yield two
+    without = {_COPULA.sub("", text), _SHORT_COPULA.sub("", text)} - {text}
+    further = {_PARTICLE.sub("", text), *(_EACH.sub("", one) for one in without)} - {text, *without}
+    groups = [[text], sorted(without), sorted(further)]
+    return [[one for one in (one.rstrip(" .,*") for one in group) if one] for group in groups]
+
+
+def variants(text: str) -> Iterator[str]:
+    """All of `readings`."""
+    for group in readings(text):
+        yield from group
 
 
 def without_gloss(text: str) -> tuple[str, list[str]]:

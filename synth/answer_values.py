@@ -2,7 +2,7 @@
 
 import re
 
-from synth.answer_text import plain, trimmed, variants, without_gloss
+from synth.answer_text import plain, readings, trimmed, variants, without_gloss
 from synth.compare import RIGHT, compare
 from synth.numerals import NUMBER_WORDS
 from synth.quantities import Quantity, Value, read
@@ -15,7 +15,7 @@ _START = re.compile(
     r"(?<=[가-힣:(])\d"
 )
 _CHANGED = re.compile(
-    r"아니|않|못|루트|제곱|파이|로그|팩토리얼|배수|이상|이하|미만|초과|또는|혹은|사이|보다|까지|부터|~|∼|…|\.\.\.|[=<>≤≥≠^+*/\\{}]|"
+    r"아니|아닙|아닌|아님|아닐|않|못|루트|제곱|파이|로그|팩토리얼|배수|이상|이하|미만|초과|또는|혹은|사이|보다|까지|부터|~|∼|…|\.\.\.|[=<>≤≥≠^+*/\\{}]|"
     r"\b(?:not|no|never|between|or|least|most|more|less|fewer|over|under|above|below|than|nearly|almost|if|wrong|"
     r"incorrect|unless|minus|plus|sqrt|root|log|ln|sin|cos|tan|pi|squared|cubed|factorial|power|double|twice)\b|n't",
     re.IGNORECASE,
@@ -25,9 +25,11 @@ _EQUATION = re.compile(r"(?:[^=<>]*=)*(?P<left>[^=<>]*)=(?P<right>[^=<>]*)")
 _MATH = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _ALLOWED = re.compile(r"[\x20-\x7eπ∞√×÷·≤≥∪∩±°]*")
 _LONG_NAMES = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
-_FUNCTIONS = frozenset("sqrt sin cos tan sec csc cot log ln pi exp arcsin arccos arctan inf infty max min gcd lcm".split())
+_FUNCTION_NAMES = "sqrt sin cos tan sec csc cot log ln pi exp arcsin arccos arctan inf infty max min gcd lcm"
+_SHORT_WORDS = "or and is to in of if no at by an as it"
+_FUNCTIONS, _PROSE = frozenset(_FUNCTION_NAMES.split()), frozenset(_SHORT_WORDS.split())
 _ARITHMETIC = re.compile(r"(?:[\d\s+*/×÷·().,-]|\\times|\\cdot|\\div)+")
-_UNDONE = re.compile(r"\S\s*(?:[+×÷·*-]|\\times|\\cdot|\\div)\s*\S")
+_UNDONE = re.compile(r"\S\s*(?:[+×÷·*(-]|\\times|\\cdot|\\div)\s*\S")
 FORMULA_CHARS_MAX = 500
 
 
@@ -47,8 +49,11 @@ def value_of(text: str) -> Value | None:
 
 def _whole(text: str) -> Value | None:
     """Where all of it is the value, in one reading."""
-    found = {value for one in variants(text) if (value := read(one)) is not None}
-    return found.pop() if len(found) == 1 else None
+    for group in readings(text):
+        found = {value for one in group if (value := read(one)) is not None}
+        if found:
+            return found.pop() if len(found) == 1 else None
+    return None
 
 
 def _glossed(text: str) -> Value | None:
@@ -66,13 +71,18 @@ def _glossed(text: str) -> Value | None:
 
 
 def _equated(text: str) -> Value | None:
-    """What stands behind the last `=`, where a name or plain arithmetic stands before it: 2x = 12 says nothing of x."""
+    """What stands behind the last `=`, where words or plain arithmetic stand before it: 2x = 12 says nothing of x."""
     match = _EQUATION.fullmatch(text)
     if not match:
         return None
     left, right = match["left"].strip(), trimmed(match["right"])
-    is_name = not re.search(r"\d", left) and not re.search(r"[\\^+*/]", left)
-    return (_whole(right) or _only(right)) if is_name or _ARITHMETIC.fullmatch(left) else None
+    words = re.match(r"[^\d(]*", left)
+    assert words
+    if re.search(r"[\\^+*/<>-]", words[0]) or not (
+        words.end() == len(left) or _ARITHMETIC.fullmatch(left[words.end() :])
+    ):
+        return None
+    return _whole(right) or _only(right)
 
 
 def _only(text: str) -> Value | None:
@@ -88,7 +98,8 @@ def _only(text: str) -> Value | None:
         value = _whole(trimmed(rest[:end]))
         if value is not None:
             behind = rest[end:]
-            return None if re.search(r"\d", behind) or _changes(behind) else value
+            next_words = set(re.findall(r"[a-z]+", behind.lower())[:1])
+            return None if re.search(r"\d", behind) or _changes(behind) or next_words & NUMBER_WORDS else value
     return None
 
 
@@ -104,7 +115,7 @@ def formula_of(text: str) -> tuple[str, Unit | None] | None:
     >>> formula_of(r"the area is $2\\sqrt{3}$ cm.")
     ('2\\\\sqrt{3}', Unit(dimension='length', factor=Fraction(1, 100)))
     """
-    inside = [match for match in _MATH.finditer(text)]
+    inside = list(_MATH.finditer(text))
     if len(inside) == 1 and not re.search(r"\d", _MATH.sub("", text)):
         behind = UNIT.match(plain(text[inside[0].end() :]))
         found = _formula(next(group for group in inside[0].groups() if group))
@@ -121,17 +132,19 @@ def _formula(text: str) -> tuple[str, Unit | None] | None:
         if match.end() == len(text) and match.start() and (text[match.start() - 1] in " %" or not match[0].isascii()):
             text, unit = text[: match.start()].strip(), unit_named(match)
             break
-    if not text or len(text) > FORMULA_CHARS_MAX or not _ALLOWED.fullmatch(text) or "%" in text or "$" in text:
+    if not text or len(text) > FORMULA_CHARS_MAX or not _ALLOWED.fullmatch(text) or re.search("[%$~]", text):
         return None
     names = {name.lower() for name in _LONG_NAMES.findall(text)}
-    if any(name not in _FUNCTIONS and len(name) > 2 for name in names):
+    if any(name in _PROSE or (len(name) > 2 and name not in _FUNCTIONS) for name in names):
         return None
     return (text, unit) if re.search(r"[\dA-Za-z\\π∞]", text) else None
 
 
-def is_undone(formula: str) -> bool:
-    """Whether it is arithmetic that was not worked out (3 × 4), or a range (3-5)."""
-    return bool(_ARITHMETIC.fullmatch(formula) and _UNDONE.search(formula))
+def is_one_number(formula: str) -> bool:
+    """Whether it may stand for a number: no list, equation or range (3-5), nor arithmetic that was not worked out."""
+    if re.search(r"[,=<>]|\\\\|\\[lg]eq?\b", formula):
+        return False
+    return not (_ARITHMETIC.fullmatch(formula) and _UNDONE.search(formula))
 
 
 def as_formula(value: Value) -> str | None:

@@ -17,11 +17,12 @@ _ONE = re.compile(
 _AND = re.compile(r"\s*(?:,\s*(?:and\s+)?|\band\b|&|와(?=\s)|과(?=\s)|및|·|/|그리고)\s*")
 _OR = re.compile(r"\bor\b|또는|혹은|이나\s|아니|\bnot\b|n't", re.IGNORECASE)
 
-YES = frozenset("yes true correct right 예 네 응 참 맞다 맞습니다 맞음 그렇다 그렇습니다 그래 옳다 옳습니다 가능하다 o ○".split())
-NO = frozenset(
-    "no false incorrect wrong 아니오 아니요 아니다 아닙니다 아뇨 거짓 틀리다 틀립니다 틀렸다 틀렸습니다 틀림 그렇지않다 "
-    "그렇지않습니다 옳지않다 옳지않습니다 맞지않다 맞지않습니다 x ×".split()
+_YES = "yes true correct right 예 네 응 참 맞다 맞습니다 맞음 그렇다 그렇습니다 옳다 옳습니다 o ○"
+_NO = (
+    "no false incorrect wrong 아니오 아니요 아니다 아닙니다 아뇨 거짓 틀리다 틀립니다 틀렸다 틀렸습니다 틀림 "
+    "그렇지않다 그렇지않습니다 옳지않다 옳지않습니다 맞지않다 맞지않습니다 x ×"
 )
+YES, NO = frozenset(_YES.split()), frozenset(_NO.split())
 
 
 @dataclass(frozen=True)

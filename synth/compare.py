@@ -2,12 +2,13 @@
 
 What is decided here, where there is a choice:
 
-- A unit may be missing on one side: 5 is 5시간. Where both have one, they are converted (300분 is 5시간), and units of
-  two dimensions are never equal. Counters (개, 명, apples) are not compared.
+- A unit may be missing on one side: 5 is 5시간. Where both have one, they are converted (300분 is 5시간), and units
+  of two dimensions are never equal. Counters (개, 명, apples) are not compared.
 - A gold answer without unit may mean any; but 12% is not 12, nor 3할, nor a dozen: that is `form`, unless the value
   is equal (0.12). A gold answer in percent may be answered by its number, or its value: 12%, 12, 0.12.
 - A value that is right in another unit than the gold answer leaves open is `form`: 300분 for a bare 5.
-- Numbers are equal exactly: 0.33 is not 1/3. An answer that is the gold answer rounded to two places or more is `form`.
+- Numbers are equal exactly: 0.33 is not 1/3. An answer that is the gold answer rounded to two places or more is
+  `form`.
   A gold answer of nine decimals or more is itself rounded, and answers are rounded as it is.
 """
 
@@ -130,9 +131,14 @@ def _hour(gold: Quantity, answer: Clock) -> Compared:
 
 
 def _clocks(gold: Clock, answer: Clock) -> Compared:
-    if gold.half and answer.half or not (gold.half or answer.half):
+    if bool(gold.half) == bool(answer.half):
         is_equal = (gold.hour, gold.minute) == (answer.hour, answer.minute)
-        if not is_equal and gold.is_bare and answer.is_bare and gold.minute * answer.hour == answer.minute * gold.hour:
+        if (
+            not is_equal
+            and gold.is_bare
+            and answer.is_bare
+            and gold.minute * answer.hour == answer.minute * gold.hour
+        ):
             return Compared("form", "equal as ratios, not as times of day")
         return RIGHT if is_equal else WRONG
     if gold.minute != answer.minute or gold.hour % 12 != answer.hour % 12:

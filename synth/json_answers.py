@@ -77,7 +77,7 @@ def _read(text: str, whole: str) -> Found:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equal as JSON: numbers by value (1 is 1.0), `true` is no number, order of keys does not count, that of items does.
+    """Equal as JSON: numbers by value (1 is 1.0), `true` is no number; the order of items counts, of keys not.
 
     Texts are equal in their normal form NFC.
     """

@@ -126,7 +126,9 @@ class _Worker:
             ready = self._line(START_S)
         except (EOFError, TimeoutError) as error:
             self.end()
-            raise RunError("the process that compares formulas does not start; see `python -m math_verify`") from error
+            raise RunError(
+                "the process that compares formulas does not start; see `python -m math_verify`"
+            ) from error
         if "fatal" in ready:
             self.end()
             raise RequestError(f"formulas are compared by Math-Verify: pip install 'onggi[synth]' ({ready['fatal']})")

@@ -9,29 +9,45 @@ CHARS_MAX, DIGITS_MAX, EXPONENT_MAX = 100, 60, 60
 SINO = {"영": 0, "일": 1, "이": 2, "삼": 3, "사": 4, "오": 5, "육": 6, "륙": 6, "칠": 7, "팔": 8, "구": 9}
 SMALL = {"십": 10, "백": 100, "천": 1000}
 BIG = {"경": 10**16, "조": 10**12, "억": 10**8, "만": 10**4}
-NATIVE_ONES = {
-    **{"하나": 1, "한": 1, "둘": 2, "두": 2, "셋": 3, "세": 3, "석": 3, "넷": 4, "네": 4, "넉": 4},
-    **{"다섯": 5, "여섯": 6, "일곱": 7, "여덟": 8, "아홉": 9},
+NATIVE_ONES = {"하나": 1, "한": 1, "둘": 2, "두": 2, "셋": 3, "세": 3, "석": 3, "넷": 4, "네": 4, "넉": 4} | {
+    "다섯": 5,
+    "여섯": 6,
+    "일곱": 7,
+    "여덟": 8,
+    "아홉": 9,
 }
-NATIVE_TENS = {
-    **{"열": 10, "스물": 20, "스무": 20, "서른": 30, "마흔": 40, "쉰": 50},
-    **{"예순": 60, "일흔": 70, "여든": 80, "아흔": 90},
+NATIVE_TENS = {"열": 10, "스물": 20, "스무": 20, "서른": 30, "마흔": 40, "쉰": 50} | {
+    "예순": 60,
+    "일흔": 70,
+    "여든": 80,
+    "아흔": 90,
 }
 
-ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
-ENGLISH = {word: number for number, word in enumerate([*ONES, "seventeen", "eighteen", "nineteen"])}
-TENS = dict(zip("twenty thirty forty fifty sixty seventy eighty ninety".split(), range(20, 100, 10), strict=True))
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+ENGLISH = {word: value for value, word in enumerate(_ONES.split())}
+TENS = {word: value for value, word in zip(range(20, 100, 10), _TENS.split(), strict=True)}
 SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-PARTS = {
-    **{"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4},
-    **{"fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8},
-    **{"ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10, "hundredth": 100, "hundredths": 100},
-}
+PARTS = (
+    {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4}
+    | {"fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8}
+    | {"ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10, "hundredth": 100, "hundredths": 100}
+)
 NUMBER_WORDS = frozenset([*ENGLISH, *TENS, *SCALES, *PARTS, "hundred", "dozen", "dozens"])
 VULGAR = {
-    **{"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5", "⅘": "4/5"},
-    **{"⅙": "1/6", "⅚": "5/6", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8"},
-}
+    "½": "1/2",
+    "⅓": "1/3",
+    "⅔": "2/3",
+    "¼": "1/4",
+    "¾": "3/4",
+    "⅕": "1/5",
+    "⅖": "2/5",
+    "⅗": "3/5",
+    "⅘": "4/5",
+} | {"⅙": "1/6", "⅚": "5/6", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8"}
 
 DECIMAL = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
 """Commas stand before every third digit, or nowhere: `12,5` may be two numbers, or a decimal of another country."""
@@ -45,9 +61,12 @@ _SCIENTIFIC = re.compile(
     rf"|({DECIMAL})[eE]([-+−]?\d{{1,3}})"
 )
 _KOREAN, _SINO, _DIGIT = re.compile("[가-힣]"), re.compile(f"[{''.join(SINO)}]"), re.compile(r"\d")
-_SECTIONS = re.compile("".join(rf"(?:([^만억조경]+){unit}\s*)?" for unit in BIG) + "([^만억조경]+)?|만")
+_SECTIONS = re.compile("".join(rf"(?:([^만억조경]+){unit}\s*)?" for unit in BIG) + "([^만억조경]+)?")
 _DECIMAL_UNIT = re.compile(rf"({DECIMAL})\s*([천백십])")
-_SECTION = re.compile("".join(rf"(?:([1-9일이삼사오육륙칠팔구]?\s*){unit}\s*)?" for unit in "천백십") + r"([1-9]\d{0,2}|[일이삼사오육륙칠팔구])?")
+_SECTION = re.compile(
+    "".join(rf"(?:([1-9일이삼사오육륙칠팔구]?\s*){unit}\s*)?" for unit in "천백십")
+    + r"([1-9]\d{0,2}|[일이삼사오육륙칠팔구])?"
+)
 _NATIVE = re.compile(rf"({'|'.join(NATIVE_TENS)})?({'|'.join(NATIVE_ONES)})?")
 _MINUS = re.compile(r"(?:[-−–﹣]|(?:minus|negative)\s|마이너스|음수)\s*")
 
@@ -129,11 +148,11 @@ def _korean(text: str) -> Fraction | None:
 
 
 def _sino(text: str) -> Fraction | None:
+    text = f"일{text}" if text.startswith("만") and not _DIGIT.search(text) else text  # 만 이천
     parts = _SECTIONS.fullmatch(text)
     if not parts or not _KOREAN.search(text) or (_SINO.search(text) and _DIGIT.search(text)):
         return None
     read = [(_section(part), unit) for part, unit in zip(parts.groups(), [*BIG.values(), 1], strict=True) if part]
-    read = [(Fraction(1), 10**4)] if text == "만" else read
     values = [value for value, _ in read if value is not None]
     is_whole = len(values) == 1 or all(value.denominator == 1 for value in values)
     if len(values) < len(read) or not is_whole or any(value >= 10**4 for value in values[1:]):
@@ -188,7 +207,9 @@ def _english(text: str) -> Fraction | None:
         if word == "and" and n_read:
             continue
         n_read += 1
-        if word in ENGLISH and (section % 100 == 0 or (section % 10 == 0 and section % 100 >= 20 and 0 < ENGLISH[word] < 10)):
+        if word in ENGLISH and (
+            section % 100 == 0 or (section % 10 == 0 and section % 100 >= 20 and 0 < ENGLISH[word] < 10)
+        ):
             section += ENGLISH[word]
         elif word in TENS and section % 100 == 0:
             section += TENS[word]

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from synth.numerals import DECIMAL, NUMBER_WORDS, VULGAR, number
 from synth.units import COUNT, DAYS, NAME, SPEEDS, UNIT, UNITS, Unit, unit_named
@@ -78,13 +79,16 @@ _CLOCK = re.compile(
 )
 _CLOCK_ENGLISH = re.compile(r"(\d{1,2})\s*([ap])\.?\s?m\.?|(\d{1,2})\s*o'?clock", re.IGNORECASE)
 _RATIO = re.compile(rf"({DECIMAL})((?:\s*(?::|∶|대|to)\s*(?:{DECIMAL}))+)")
-_AND = re.compile(r"\s*(?:,\s*and\s+|,\s+|;\s*|\s+and\s+|\s+or\s+|\s+또는\s+|\s*와\s+|\s*과\s+|\s*이고\s+|\s*,\s*그리고\s+)")
+_AND = re.compile(
+    r"\s*(?:,\s*and\s+|,\s+|;\s*|\s+and\s+|\s+or\s+|\s+또는\s+|\s*와\s+|\s*과\s+|\s*이고\s+|\s*,\s*그리고\s+)"
+)
 _PER = re.compile(rf"\s*(?:/|\bper\s+(?:an?\s+)?|\ban?\s+)\s*({NAME})$")
 _COMPOUND = re.compile(r"\s*(?:and|,|와|과|하고)?\s*")
-_BLOCKED = frozenset(
+_CHANGING = (
     "not no more less least most than over under above below between or to plus minus squared cubed if unless except "
-    "remainder per nearly almost wrong incorrect false pi sin cos tan log sqrt exp mod theta alpha beta".split()
+    "remainder per nearly almost wrong incorrect false pi sin cos tan log sqrt exp mod theta alpha beta"
 )
+_BLOCKED = frozenset(_CHANGING.split())
 """English words behind a number that change it."""
 _NOUNS = re.compile(r"[A-Za-z][A-Za-z'’.-]{2,}(?:\s+[A-Za-z(][A-Za-z'’.)-]*)*")
 
@@ -136,7 +140,9 @@ def _ratio(text: str) -> Ratio | None:
     if not match:
         return None
     parts = [number(part) for part in re.split(r"\s*(?::|∶|대|to)\s*", text)]
-    return Ratio(tuple(part for part in parts if part is not None)) if all(part is not None for part in parts) else None
+    return (
+        Ratio(tuple(part for part in parts if part is not None)) if all(part is not None for part in parts) else None
+    )
 
 
 def _several(text: str) -> Several | None:
@@ -209,7 +215,15 @@ def _unit_starts(text: str) -> list[int]:
 
 
 def _kind(char: str) -> str:
-    return "digit" if char.isdigit() or char in VULGAR else "word" if "가" <= char <= "힣" else "letter" if char.isalpha() else char
+    return (
+        "digit"
+        if char.isdigit() or char in VULGAR
+        else "word"
+        if "가" <= char <= "힣"
+        else "letter"
+        if char.isalpha()
+        else char
+    )
 
 
 def _unit(text: str) -> Unit | None:
@@ -244,8 +258,7 @@ def _compound(text: str) -> Quantity | None:
         rest = rest[_COMPOUND.match(rest, named.end()).end() :]  # type: ignore[union-attr]
     units = [unit for _, unit in parts]
     is_one = len({unit.dimension for unit in units}) == 1 and units[0].dimension not in (COUNT, "percent", "dozen")
-    is_falling = all(left.factor > right.factor for left, right in zip(units, units[1:], strict=False))
+    is_falling = all(left.factor > right.factor for left, right in pairwise(units))
     if len(parts) < 2 or not is_one or not (is_falling or rest == "반"):
         return None
     return Quantity(None, Unit(units[0].dimension), total=sum((v * u.factor for v, u in parts), Fraction(0)))
-

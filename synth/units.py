@@ -73,11 +73,12 @@ _TABLE: dict[str, dict[str, str]] = {
 }
 # Only those that stand behind a number in Korean word problems: an unknown word is not taken for a counter (`3할`).
 _COUNTERS = (
-    "개 명 마리 권 장 병 잔 컵 대 송이 그루 자루 켤레 쌍 벌 채 척 통 봉지 봉 상자 박스 묶음 줄 칸 층 쪽 페이지 번 회 "
-    "차례 배 살 세 점 점수 문제 문항 가지 종류 종 팀 반 조각 판 알 톨 포기 단 접시 그릇 사람 분단 모둠 곳 군데 바퀴 걸음 "
-    "보 자리 글자 단어 문장 편 곡 표 석 인 인분 가구 세대 호 동 방울 다발 꾸러미 무더기 개입 팩 캔 매 모 두름 손 포대 "
-    "자 자릿수 도막 토막 묶 번째 등 위 등분 뭉치 갑 세트 끼 학급 줄기 스푼 숟가락 큰술 작은술 타래 필 기 정거장 정류장 "
-    "라운드 골 승 패 무 좌석 칼로리 kcal 볼트 와트 포인트 스티커 카드"
+    "개 명 마리 권 장 병 잔 컵 대 송이 그루 자루 켤레 쌍 벌 채 척 통 봉지 봉 상자 박스 묶음 줄 칸 "
+    "층 쪽 페이지 번 회 차례 배 살 세 점 점수 문제 문항 가지 종류 종 팀 반 조각 판 알 톨 포기 단 "
+    "접시 그릇 사람 분단 모둠 곳 군데 바퀴 걸음 보 자리 글자 단어 문장 편 곡 표 석 인 인분 가구 세대 "
+    "호 동 방울 다발 꾸러미 무더기 개입 팩 캔 매 모 두름 손 포대 자 자릿수 도막 토막 묶 번째 등 위 "
+    "등분 뭉치 갑 세트 끼 학급 줄기 스푼 숟가락 큰술 작은술 타래 필 기 정거장 정류장 라운드 골 승 패 "
+    "무 좌석 칼로리 kcal 볼트 와트 포인트 스티커 카드"
 )
 UNITS = {
     name: Unit(dimension, Fraction(factor))
@@ -90,13 +91,11 @@ UNITS |= {"mph": Unit("length/time", Fraction(1397, 3125)), "kph": Unit("length/
 _HANGUL_UNITS = sorted((name for name in UNITS if not name[0].isascii() or name[0] == "%"), key=len, reverse=True)
 _ASCII_UNITS = sorted((name for name in UNITS if name[0].isascii() and name[0].isalpha()), key=len, reverse=True)
 _WORDS = r"square|cubic|sq\.?|cu\.?"
-NAME = (
-    rf"(?:(?:{'|'.join(map(re.escape, _ASCII_UNITS))})(?![A-Za-z])|{'|'.join(map(re.escape, _HANGUL_UNITS))}|\$)"
-)
+NAME = rf"(?:(?:{'|'.join(map(re.escape, _ASCII_UNITS))})(?![A-Za-z])|{'|'.join(map(re.escape, _HANGUL_UNITS))}|\$)"
 """A unit as a pattern; of several, the longest."""
 UNIT = re.compile(rf"(?:({_WORDS})\s+)?({NAME})(?:\s*(?:/|per\s+(?:a\s+)?|a\s+|an\s+)\s*({NAME}))?\.?")
-_DAYS = "하루 이틀 사흘 나흘 닷새 엿새 이레 여드레 아흐레 열흘".split()
-DAYS = {word: number for number, word in enumerate(_DAYS, 1)} | {"보름": 15}
+_DAYS = "하루 이틀 사흘 나흘 닷새 엿새 이레 여드레 아흐레 열흘"
+DAYS = {word: number for number, word in enumerate(_DAYS.split(), 1)} | {"보름": 15}
 """Days that have a word of their own."""
 
 
@@ -112,9 +111,13 @@ def unit_named(match: re.Match[str]) -> Unit:
 
 
 _SHORT = {
-    **{"centimeters": "cm", "centimeter": "cm", "meters": "m", "meter": "m", "kilometers": "km", "kilometer": "km"},
-    **{"feet": "ft", "foot": "ft", "inches": "in", "inch": "in", "metres": "m", "centimetres": "cm"},
-}
+    "centimeters": "cm",
+    "centimeter": "cm",
+    "meters": "m",
+    "meter": "m",
+    "kilometers": "km",
+    "kilometer": "km",
+} | {"feet": "ft", "foot": "ft", "inches": "in", "inch": "in", "metres": "m", "centimetres": "cm"}
 SPEEDS = {"시속": Unit("time", Fraction(3600)), "분속": Unit("time", Fraction(60)), "초속": Unit("time")}
 SAME_DIMENSION = {
     dimension: sorted({unit.factor for unit in UNITS.values() if unit.dimension == dimension}) for dimension in _TABLE

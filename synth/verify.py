@@ -1,7 +1,7 @@
 """Whether the final answer of a response is the gold answer: exactly, or not at all.
 
-A response is `right` only where it marks one final answer, that answer can be read in one way, and it equals the gold
-answer. All else that is not plainly `wrong` is `form`: no mark, several answers that differ, second thoughts behind the
+A response is `right` only where it marks one final answer, that can be read in one way, and equals the gold answer.
+All else that is not plainly `wrong` is `form`: no mark, several answers that differ, second thoughts behind the
 answer, a form that is not read. `cut` are those that end too early.
 """
 
@@ -18,7 +18,7 @@ from manifests.errors import RequestError
 from synth import choices, json_answers
 from synth.answer_forms import Mark, find, without_thoughts
 from synth.answer_text import plain, trimmed, variants
-from synth.answer_values import as_formula, formula_of, is_undone, value_of
+from synth.answer_values import as_formula, formula_of, is_one_number, value_of
 from synth.compare import RIGHT, Compared, Outcome, compare
 from synth.json_schema_check import check_schema, misfit, needs_a_limit
 from synth.math_workers import Job, MathWorkers, Reply
@@ -41,7 +41,7 @@ class Expected:
 
     kind: Kind
     gold: str
-    """A number or formula; a label (`B`, `3`, `ㄱ, ㄴ`); yes or no; a text; JSON, or empty where the schema is all."""
+    """A number or formula; a label (`B`, `3`, `ㄱ, ㄴ`); yes or no; a text; JSON, or empty where a schema is all."""
     unit: str = ""
     """Of a gold answer that is written without it: `%`, `시간`."""
     tolerance: str = "0"
@@ -119,6 +119,18 @@ def verify_all(cases: Iterable[Case], workers: MathWorkers | None = None) -> Ite
             yield answers if isinstance(answers, Verdict) else _settle(answers, replies)
 
 
+def final_answer(response: str, expected: Expected) -> str | None:
+    """What a response says in the end, whatever the gold answer; None where it is cut off, or marks none or several.
+
+    Several that are written differently are several here; they are compared only with a gold answer.
+    """
+    decided = _decide(Case(response, expected))
+    if isinstance(decided, Verdict):
+        return None
+    texts = {said for said, answered in decided}
+    return texts.pop() if len(texts) == 1 else None
+
+
 def _jobs(decided: "list[tuple[str, _Answered]] | Verdict") -> Iterator[Job]:
     if isinstance(decided, Verdict):
         return
@@ -180,7 +192,7 @@ class _MathGold:
 
 def _math_gold(expected: Expected) -> _MathGold:
     value, formula = value_of(expected.gold), formula_of(expected.gold)
-    if value is None and (formula is None or is_undone(formula[0])):
+    if value is None and formula is None:
         raise RequestError(f"gold answer `{expected.gold}`: is no number and no formula")
     tolerance = number(expected.tolerance)
     if tolerance is None or tolerance < 0:
@@ -207,7 +219,7 @@ def _math(expected: Expected, mark: Mark) -> _Answered:
     wanted = gold.formula if gold.value is None else _as_formula(gold.value)
     if said is None:
         return Compared("form", "is not read as one number or formula")
-    if wanted is None or (gold.value is not None and is_undone(said[0])):
+    if wanted is None or (isinstance(gold.value, Quantity) and not is_one_number(said[0])):
         return Compared("form", "is not worked out, or of another kind than the gold answer")
     if said[1] and (said[1].dimension == "percent" or (wanted[1] and said[1] != wanted[1])):
         return Compared("form", "a formula in another unit")
@@ -301,7 +313,7 @@ def _json_gold(expected: Expected) -> _JsonGold:
             schema = json_answers.tools_of(schema) if expected.schema else {}
     except ValueError as error:
         raise RequestError(f"gold answer or schema: {error}") from error
-    for name, one in schema.items() if expected.kind == "calls" else [("schema", schema)]:
+    for name, one in (schema or {}).items() if expected.kind == "calls" else [("schema", schema)]:
         if one is not None:
             check_schema(one, name)
     return _JsonGold(value, schema, needs_a_limit(schema))
@@ -350,9 +362,9 @@ def _dumped(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-_GOLDS = {
-    **{"math": _math_gold, "choice": _choice_gold, "yes_no": _yes_no_gold, "text": _text_gold},
-    **{"json": _json_gold, "calls": _json_gold},
+_GOLDS = {"math": _math_gold, "choice": _choice_gold, "yes_no": _yes_no_gold, "text": _text_gold} | {
+    "json": _json_gold,
+    "calls": _json_gold,
 }
 _ANSWERS = {"math": _math, "choice": _choice, "yes_no": _yes_no, "text": _text}
 
