@@ -32,13 +32,15 @@ class Marks:
     """After its last answer the response has second thoughts."""
 
 
-BARE_CHARS_MAX = 60
+MARKS_MAX = 50
+BARE_CHARS_MAX = REVERSED_CHARS_MAX = 60
 SPAN_CHARS_MAX = 300
 
 _BOX = re.compile(r"\\f?boxed\s*(\{|(?=[^\s{}\\]))")
-_BEHIND = re.compile(r"(?:[ \t$]|\\[)\],; ])*(\\(?:text|mathrm)\{[^{}]*\}|\\?[%가-힣A-Za-z°℃]\S*)")
+_BRACE = re.compile(r"\\[{}]|[{}]")
+_BEHIND = re.compile(r"(?:[ \t$(]|\\[)\],; ]|in\s)*(\\(?:text|mathrm)\{[^{}]*\}|\\?[%가-힣A-Za-z°℃]\S*)")
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(?!#)(.+)$", re.MULTILINE)
-_STARS = r"[*_`\s]*"
+_STARS = r"[*_` \t]*"
 _SENTENCE = re.compile(
     r"\b(?:(?:(?:final|correct|right|best)\s+)?answer|(?:correct|right|best)\s+(?:option|choice))\b(?:[^\n.:=!?]{0,60}?)"
     r"[*_`]*\s*(?:\bis\b|\bwould\s+be\b|\bmust\s+be\b|:|=)[*_`]*[ \t:]*"
@@ -48,22 +50,25 @@ _SENTENCE = re.compile(
     re.IGNORECASE,
 )
 _HEADING = re.compile(
-    rf"^[#*_>\s]*(?:(?:the\s+)?(?:final\s+)?answer|(?:최종\s*)?(?:정답|답)|최종\s*답안){_STARS}[:：]?{_STARS}$",
+    rf"^[#*_> \t]*(?:(?:the\s+)?(?:final\s+)?answer|(?:최종\s*)?(?:정답|답)|최종\s*답안){_STARS}[:：]?{_STARS}$",
     re.IGNORECASE | re.MULTILINE,
 )
 _REVERSED = re.compile(
-    r"(?P<ko>[^\n.!?:]{1,60}?)(?:번이|이|가)\s*(?:정답|답)(?:입니다|이다|이에요|예요|임|이\s*됩니다|이\s*된다|이\s*맞습니다)"
-    r"|(?P<en>[^\n.!?:]{1,40}?)\s+is\s+(?:the\s+)(?:final\s+|correct\s+|right\s+)?(?:answer|option|choice)\b(?!\s*(?:to|for|:|is))",
+    r"(?:번이|이|가)\s*(?:정답|답)(?:입니다|이다|이에요|예요|임|이\s*됩니다|이\s*된다|이\s*맞습니다)"
+    r"|\s{1,2}is\s+the\s+(?:final\s+|correct\s+|right\s+)?(?:answer|option|choice)\b(?!\s*(?:to|for|:|is))",
     re.IGNORECASE,
 )
+_BEFORE = re.compile(r"[^\n.!?:]*$")
 _SENTENCE_END = re.compile(r"(?<![ap]\.m)(?<!\bapprox)[.!?。](?=[\s*_\"'”’)]|$)|\n")
+_NOTHING, _LINE = re.compile(r"[\s*_`$]*"), re.compile(r"[\s*_`]*([^\n]+)")
+_DISPLAY = re.compile(r"\s*(\$\$|\\\[)")
 _REASON = re.compile(
     r",?\s+(?:because|since|which|so|as|where|when)\s|,?\s*왜냐하면|[,，]?\s*(?:이유는|이는)\s", re.IGNORECASE
 )
 _SECOND_THOUGHTS = re.compile(
     r"\b(?:wait|actually|correction|hold on|on second thought|let me (?:re-?(?:check|calculate|consider)|redo)|"
-    r"let me correct|i made (?:a|an) (?:mistake|error)|that(?:'s| is) (?:wrong|incorrect|not right)|should (?:actually )?be|"
-    r"scratch that)\b"
+    r"let me correct|i made (?:a|an) (?:mistake|error)|that(?:'s| is) (?:wrong|incorrect|not right)|"
+    r"should (?:actually )?be|scratch that)\b"
     r"|잠깐|아니[,.! ]|아니네|아닙니다|정정|다시\s*(?:계산|생각|확인|풀|검토|보)|실수|틀렸|잘못",
     re.IGNORECASE,
 )
@@ -84,7 +89,7 @@ def find(response: str, is_stated_enough: bool = False) -> Marks:
     text, is_open = without_thoughts(response)
     if is_open:
         return Marks((), is_cut=True)
-    marks = sorted(_marks(text), key=lambda mark: (mark.start, -mark.end))
+    marks = _marks(text)
     is_cut = any(mark.form == "cut" for mark in marks[-1:])
     marks = [mark for mark in marks if mark.form != "cut"]
     if not marks and not is_cut:
@@ -104,16 +109,17 @@ def without_thoughts(response: str) -> tuple[str, bool]:
     return response[tags[-1].end() :], not tags[-1][0].startswith("</")
 
 
-def _marks(text: str) -> Iterator[Mark]:
-    """All places; a sentence that holds a box is the box."""
-    boxes = list(_boxes(text))
-    yield from boxes
-    covered = [(box.start, box.end) for box in boxes]
-    for mark in (*_hashes(text), *_headings(text), *_sentences(text), *_reversed(text)):
-        if any(start < mark.end and mark.start < end for start, end in covered):
-            continue
-        covered.append((mark.start, mark.end))
-        yield mark
+def _marks(text: str) -> list[Mark]:
+    """All places in order; of two that overlap the stricter form, so that a sentence with a box is the box."""
+    found = [*_boxes(text), *_hashes(text), *_headings(text), *_sentences(text), *_reversed(text)]
+    ranks = {id(mark): rank for rank, mark in enumerate(found)}
+    kept: list[Mark] = []
+    for mark in sorted(found, key=lambda mark: (mark.start, ranks[id(mark)])):
+        while kept and mark.start < kept[-1].end and ranks[id(mark)] < ranks[id(kept[-1])]:
+            kept.pop()
+        if not kept or mark.start >= kept[-1].end:
+            kept.append(mark)
+    return kept[-MARKS_MAX:]
 
 
 def _boxes(text: str) -> Iterator[Mark]:
@@ -132,10 +138,10 @@ def _boxes(text: str) -> Iterator[Mark]:
 def _closing(text: str, start: int) -> int | None:
     """Where the brace that was opened before `start` is closed."""
     depth = 1
-    for match in re.finditer(r"\\[{}]|[{}]", text[start:]):
+    for match in _BRACE.finditer(text, start):
         depth += {"{": 1, "}": -1}.get(match[0], 0)
         if not depth:
-            return start + match.start()
+            return match.start()
     return None
 
 
@@ -148,7 +154,7 @@ def _hashes(text: str) -> Iterator[Mark]:
 def _headings(text: str) -> Iterator[Mark]:
     """An answer on the line below its heading."""
     for match in _HEADING.finditer(text):
-        line = re.compile(r"\s*([^\n]+)").match(text, match.end())
+        line = _LINE.match(text, match.end())
         if line:
             yield Mark(match.start(), line.end(), line[1], "sentence")
         else:
@@ -161,35 +167,37 @@ def _sentences(text: str) -> Iterator[Mark]:
         span = _REASON.split(text[match.end() : end], maxsplit=1)[0]
         if span.strip(" *_`$"):
             yield Mark(match.start(), end, span, "sentence")
-        elif not text[end:].strip(" \n*_`$"):
+        elif _NOTHING.match(text, end).end() == len(text):  # type: ignore[union-attr]
             yield Mark(match.start(), len(text), "", "cut")
         else:
-            below = re.compile(r"[\s*_`]*([^\n]+)").match(text, end)
+            below = _LINE.match(text, end)
             if below:
                 yield Mark(match.start(), below.end(), below[1], "sentence")
 
 
 def _span_end(text: str, start: int) -> int:
     """Where the sentence ends; a formula that stands on lines of its own ends with its bracket."""
-    opened = re.compile(r"\s*(\$\$|\\\[)").match(text, start)
+    opened = _DISPLAY.match(text, start)
     if opened:
-        closing = text.find("$$" if opened[1] == "$$" else "\\]", opened.end())
-        return closing + 2 if 0 <= closing < start + SPAN_CHARS_MAX else min(len(text), start + SPAN_CHARS_MAX)
-    match = _SENTENCE_END.search(text, start)
-    return min(match.start() if match else len(text), start + SPAN_CHARS_MAX)
+        closing = text.find("$$" if opened[1] == "$$" else "\\]", opened.end(), start + SPAN_CHARS_MAX)
+        return closing + 2 if closing >= 0 else min(len(text), start + SPAN_CHARS_MAX)
+    match = _SENTENCE_END.search(text, start, start + SPAN_CHARS_MAX)
+    return match.start() if match else min(len(text), start + SPAN_CHARS_MAX)
 
 
 def _reversed(text: str) -> Iterator[Mark]:
     """`B is the correct answer`; `12가 정답입니다`."""
     for match in _REVERSED.finditer(text):
-        yield Mark(match.start(), match.end(), match["ko"] or match["en"], "reversed")
+        before = _BEFORE.search(text[max(0, match.start() - REVERSED_CHARS_MAX) : match.start()])
+        if before and before[0].strip():
+            yield Mark(match.start() - len(before[0]), match.end(), before[0], "reversed")
 
 
 def _bare(text: str) -> Mark | None:
     """The response is the answer and nothing else."""
     stripped = text.strip()
-    is_one_line = 0 < len(stripped) <= BARE_CHARS_MAX and "\n" not in stripped
-    return Mark(0, len(text), stripped, "bare") if is_one_line else None
+    is_one_sentence = 0 < len(stripped) <= BARE_CHARS_MAX and not _SENTENCE_END.search(stripped[:-1])
+    return Mark(0, len(text), stripped, "bare") if is_one_sentence else None
 
 
 def _stated(text: str) -> Mark | None:

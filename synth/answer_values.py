@@ -14,13 +14,18 @@ _START = re.compile(
     r"(?:시속|분속|초속|영하|마이너스|minus|negative|오전|오후)?\s*(?<![\w.])[-]?\s*(?:US\$|[$₩€¥])?\s*-?(?:\d|[½⅓⅔¼¾])|"
     r"(?<=[가-힣:(])\d"
 )
-_CHANGED = re.compile(
-    r"아니|아닙|아닌|아님|아닐|않|못|루트|제곱|파이|로그|팩토리얼|배수|이상|이하|미만|초과|또는|혹은|사이|보다|까지|부터|~|∼|…|\.\.\.|[=<>≤≥≠^+*/\\{}]|"
+_CHANGING_WORDS = re.compile(
+    r"아니|아닙|아닌|아님|아닐|않|못|없|절반|분의|나머지|몫|[두세네] 배|배의|루트|제곱|파이|로그|팩토리얼|배수|"
+    r"이상|이하|미만|초과|또는|혹은|사이|보다|까지|부터|"
     r"\b(?:not|no|never|between|or|least|most|more|less|fewer|over|under|above|below|than|nearly|almost|if|wrong|"
-    r"incorrect|unless|minus|plus|sqrt|root|log|ln|sin|cos|tan|pi|squared|cubed|factorial|power|double|twice)\b|n't",
+    r"incorrect|unless|sqrt|root|log|ln|sin|cos|tan|pi|squared|cubed|factorial|power|doubled?|tripled?|halved|twice|"
+    r"thrice|reciprocal|inverse|opposite|square of|sum of|product of)\b|n't",
     re.IGNORECASE,
 )
-"""Words and signs that make another answer of a number beside them."""
+"""Words that make another answer of a number in their sentence."""
+_SIGNS = re.compile(r"~|∼|[=<>≤≥≠^+*/\\{}]|\b(?:minus|plus)\b|\d", re.IGNORECASE)
+"""What must not stand beside it."""
+_APART = re.compile(r"\s*,?\s*(?:measured\s+)?in\s+")
 _EQUATION = re.compile(r"(?:[^=<>]*=)*(?P<left>[^=<>]*)=(?P<right>[^=<>]*)")
 _MATH = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _ALLOWED = re.compile(r"[\x20-\x7eπ∞√×÷·≤≥∪∩±°]*")
@@ -44,7 +49,7 @@ def value_of(text: str) -> Value | None:
         return None
     if re.search(r"\.\.\.|…|\d\s*[~∼–]\s*\d", text):
         return None
-    return _whole(text) or _glossed(text) or _equated(text) or _only(text)
+    return _whole(text) or (_glossed(text) if _has_gloss(text) else _equated(text) or _only(text))
 
 
 def _whole(text: str) -> Value | None:
@@ -56,10 +61,14 @@ def _whole(text: str) -> Value | None:
     return None
 
 
-def _glossed(text: str) -> Value | None:
+def _has_gloss(text: str) -> bool:
     body, glosses = without_gloss(text)
-    if not glosses:
-        return None
+    return bool(glosses) and "=" not in body
+
+
+def _glossed(text: str) -> Value | None:
+    """12,000원 (만 이천 원): what stands in brackets must not be another value."""
+    body, glosses = without_gloss(text)
     value = _whole(trimmed(body)) or _only(trimmed(body))
     for gloss in glosses:
         said = _whole(trimmed(gloss))
@@ -67,7 +76,15 @@ def _glossed(text: str) -> Value | None:
             return None
         if said is not None and compare(value, said) != RIGHT:
             return None
+        value = _in_unit(value, UNIT.fullmatch(trimmed(gloss)))
     return value
+
+
+def _in_unit(value: Value, unit: re.Match[str] | None) -> Value:
+    """A number whose unit stands apart: `5 (minutes)`, `5, in minutes`."""
+    if unit is None or not isinstance(value, Quantity) or value.number is None or value.unit is not None:
+        return value
+    return Quantity(value.number, unit_named(unit), value.n_decimals)
 
 
 def _equated(text: str) -> Value | None:
@@ -88,7 +105,7 @@ def _equated(text: str) -> Value | None:
 def _only(text: str) -> Value | None:
     """The value in a sentence that has one, and no word that changes it."""
     start = _START.search(text)
-    if not start or re.search(r"\d", text[: start.start()]):
+    if not start or _CHANGING_WORDS.search(text):
         return None
     before, rest = text[: start.start()], text[start.start() :].strip()
     if _changes(before):
@@ -99,12 +116,15 @@ def _only(text: str) -> Value | None:
         if value is not None:
             behind = rest[end:]
             next_words = set(re.findall(r"[a-z]+", behind.lower())[:1])
-            return None if re.search(r"\d", behind) or _changes(behind) or next_words & NUMBER_WORDS else value
+            if _changes(behind) or next_words & NUMBER_WORDS:
+                return None
+            apart = _APART.match(behind)
+            return _in_unit(value, UNIT.match(behind, apart.end()) if apart else None)
     return None
 
 
 def _changes(words: str) -> bool:
-    return bool(_CHANGED.search(words)) or bool(set(re.findall(r"[a-z]+", words.lower())) & _SCALE_WORDS)
+    return bool(_SIGNS.search(words)) or bool(set(re.findall(r"[a-z]+", words.lower())) & _SCALE_WORDS)
 
 
 def formula_of(text: str) -> tuple[str, Unit | None] | None:
@@ -142,7 +162,7 @@ def _formula(text: str) -> tuple[str, Unit | None] | None:
 
 def is_one_number(formula: str) -> bool:
     """Whether it may stand for a number: no list, equation or range (3-5), nor arithmetic that was not worked out."""
-    if re.search(r"[,=<>]|\\\\|\\[lg]eq?\b", formula):
+    if re.search(r"\d\s+\d|[,=<>]|\\\\|\\[lg]eq?\b", formula):
         return False
     return not (_ARITHMETIC.fullmatch(formula) and _UNDONE.search(formula))
 

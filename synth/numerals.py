@@ -3,7 +3,7 @@
 import re
 from fractions import Fraction
 
-CHARS_MAX, DIGITS_MAX, EXPONENT_MAX = 100, 60, 60
+CHARS_MAX, DIGITS_MAX, EXPONENT_MAX = 150, 60, 60
 """Longer numbers are not read: no answer of a person has them, and their powers fill the memory."""
 
 SINO = {"영": 0, "일": 1, "이": 2, "삼": 3, "사": 4, "오": 5, "육": 6, "륙": 6, "칠": 7, "팔": 8, "구": 9}
@@ -193,7 +193,7 @@ def _native(text: str) -> Fraction | None:
 
 def _english(text: str) -> Fraction | None:
     words = text.lower().replace("-", " ").split()
-    if not words or len(words) > 12 or not (set(words) & NUMBER_WORDS):
+    if not words or len(words) > 20 or not (set(words) & NUMBER_WORDS):
         return None
     if words[-1] in PARTS:
         return _english_part(words)

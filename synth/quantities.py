@@ -84,9 +84,12 @@ _AND = re.compile(
 )
 _PER = re.compile(rf"\s*(?:/|\bper\s+(?:an?\s+)?|\ban?\s+)\s*({NAME})$")
 _COMPOUND = re.compile(r"\s*(?:and|,|와|과|하고)?\s*")
+_PART_WORDS = re.compile(r"배|반|분의|제곱|나머지|몫|합|차|곱")
+"""Of a number, these are other numbers: 12개의 두 배."""
 _CHANGING = (
     "not no more less least most than over under above below between or to plus minus squared cubed if unless except "
-    "remainder per nearly almost wrong incorrect false pi sin cos tan log sqrt exp mod theta alpha beta"
+    "remainder per nearly almost wrong incorrect false pi sin cos tan log sqrt exp mod theta alpha beta "
+    "doubled tripled halved twice"
 )
 _BLOCKED = frozenset(_CHANGING.split())
 """English words behind a number that change it."""
@@ -233,7 +236,8 @@ def _unit(text: str) -> Unit | None:
         return unit_named(match)
     match = UNIT.match(text)
     behind = text[match.end() :] if match else text
-    if match and unit_named(match).dimension == COUNT and re.fullmatch(r"의\s?[가-힣 ]{1,12}", behind):
+    is_of = re.fullmatch(r"의\s?[가-힣 ]{1,12}", behind) and not _PART_WORDS.search(behind)
+    if match and is_of and unit_named(match).dimension == COUNT:
         return unit_named(match)  # 12개의 사과
     words = _NOUNS.fullmatch(behind.strip())
     if not words or not (is_apart or match) or set(re.split(r"[\s-]+", words[0].lower())) & (_BLOCKED | NUMBER_WORDS):

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from manifests.errors import RequestError
-from synth.math_workers import MathWorkers
 from synth.verify import Case, Expected, Verdict, verify_all
 
 TABLE = Path(__file__).with_name("answer_forms.tsv")
