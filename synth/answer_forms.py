@@ -42,8 +42,9 @@ _BEHIND = re.compile(r"(?:[ \t$(]|\\[)\],; ]|in\s)*(\\(?:text|mathrm)\{[^{}]*\}|
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(?!#)(.+)$", re.MULTILINE)
 _STARS = r"[*_` \t]*"
 _SENTENCE = re.compile(
-    r"\b(?:(?:(?:final|correct|right|best)\s+)?answer|(?:correct|right|best)\s+(?:option|choice))\b(?:[^\n.:=!?]{0,60}?)"
-    r"[*_`]*\s*(?:\bis\b|\bwould\s+be\b|\bmust\s+be\b|:|=)[*_`]*[ \t:]*"
+    r"(?<!\bto )(?<!\bcan )(?<!\bnot )\b"
+    r"(?:(?:(?:final|correct|right|best)\s+)?answer|(?:correct|right|best)\s+(?:option|choice))\b"
+    r"(?:[*_`]*\s*[:=]|(?:[^\n.:=!?\d]{0,60}?)[*_`]*\s*(?:\bis\b|\bwould\s+be\b|\bmust\s+be\b|:))[*_`]*[ \t:]*"
     r"|(?<![가-힣])(?:최종\s*|올바른\s*|맞는\s*)?(?:정답|해답|답변?|최종\s*답안)[*_`]*\s*"
     r"(?:으로는|은|는|이|:|：|=)[*_`]*[ \t:：]*"
     r"|(?<![가-힣])정답[*_`]*[ \t]+(?=[\d①-⑩(\\$-])",
@@ -58,7 +59,7 @@ _REVERSED = re.compile(
     r"|\s{1,2}is\s+the\s+(?:final\s+|correct\s+|right\s+)?(?:answer|option|choice)\b(?!\s*(?:to|for|:|is))",
     re.IGNORECASE,
 )
-_BEFORE = re.compile(r"[^\n.!?:]*$")
+_BEFORE = re.compile(r"(?:[^\n.!?:]|[.:](?=\d))*$")
 _SENTENCE_END = re.compile(r"(?<![ap]\.m)(?<!\bapprox)[.!?。](?=[\s*_\"'”’)]|$)|\n")
 _NOTHING, _LINE = re.compile(r"[\s*_`$]*"), re.compile(r"[\s*_`]*([^\n]+)")
 _DISPLAY = re.compile(r"\s*(\$\$|\\\[)")
