@@ -219,8 +219,8 @@ def main() -> None:
     lines += worked(gsm8k)
     some = [one for every in (gsm8k, korean) for one in draw.sample(every, min(args.per_language, len(every)))]
     lines += [
-        "Responses made of real questions, one of each class for each question. Whoever made them also made the verifier:",
-        "recall says that the forms of `tests/synth/answer_forms.tsv` work at all values, not that there are no others.",
+        "Responses made of real questions, one of each class for each question. Who made them made the verifier too: recall",
+        "says that forms of `tests/synth/answer_forms.tsv` work at all values, not that there are no others.",
         "",
     ]
     lines += made(list(cases(some, draw)), args.show)
@@ -237,8 +237,8 @@ def worked(questions: list[Question]) -> list[str]:
     wrong = [Case(one.worked, Expected("math", plain(wrong_value(one.value, draw)))) for one in questions]
     found = [Counter(verdict.outcome for verdict in verify_all(some)) for some in (right, wrong)]
     return [
-        f"Of {len(questions):,} worked answers of GSM8K (`#### X`) {found[0]['right']:,} are right for their own gold",
-        f"answer, and {found[1]['right']:,} for another one ({found[1]['wrong']:,} wrong, {found[1]['form']:,} form).",
+        f"Of {len(questions):,} worked answers of GSM8K (`#### X`) {found[0]['right']:,} are right for their gold answer,",
+        f"and {found[1]['right']:,} for another one ({found[1]['wrong']:,} wrong, {found[1]['form']:,} form).",
         "",
     ]
 
@@ -288,8 +288,8 @@ def speed(questions: list[Question]) -> list[str]:
         assert outcomes["right"] >= 0.98 * len(some), outcomes
         measured.append(len(some) / (time.perf_counter() - started))
     return [
-        f"{measured[0]:,.0f} verifications a second of plain numbers in one process; {measured[1]:,.0f} of formulas, by "
-        "one process with limits (its start included)."
+        f"{measured[0]:,.0f} verifications a second of plain numbers in one process; {measured[1]:,.0f} of formulas, "
+        "by one process with limits (its start included)."
     ]
 
 

@@ -3,7 +3,7 @@ r"""Where a response says its final answer: `\boxed{}`, "따라서, 정답은: X
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ _REVERSED = re.compile(
 )
 _BEFORE = re.compile(r"(?:[^\n.!?:]|[.:](?=\d))*$")
 _SENTENCE_END = re.compile(r"(?<![ap]\.m)(?<!\bapprox)[.!?。](?=[\s*_\"'”’)]|$)|\n")
+_ARTICLE = re.compile(r"[\s*_]*(?:the|my|our|따라서,?|최종)?[\s*_]*", re.IGNORECASE)
 _NOTHING, _LINE = re.compile(r"[\s*_`$]*"), re.compile(r"[\s*_`]*([^\n]+)")
 _DISPLAY = re.compile(r"\s*(\$\$|\\\[)")
 _REASON = re.compile(
@@ -163,7 +164,10 @@ def _headings(text: str) -> Iterator[Mark]:
 
 
 def _sentences(text: str) -> Iterator[Mark]:
-    for match in _SENTENCE.finditer(text):
+    found = list(_SENTENCE.finditer(text))
+    for match, after in zip_longest(found, found[1:]):
+        if after and _ARTICLE.fullmatch(text, match.end(), after.start()):  # Final answer: The final answer is ...
+            continue
         end = _span_end(text, match.end())
         span = _REASON.split(text[match.end() : end], maxsplit=1)[0]
         if span.strip(" *_`$"):

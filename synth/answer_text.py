@@ -6,11 +6,13 @@ from collections.abc import Iterator
 _SPACES = re.compile(r"\\[,;:! ]|\\q?quad\b|~(?=\\)|[\u00a0\u2009\u202f\u3000]")
 _THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|\\,|\\!|\\:|[\u2009\u202f\u00a0])(?=\d{3}(?!\d))")
 _TEXT = re.compile(
-    r"\\(?:text|mathrm|textbf|mathbf|textit|mbox|operatorname|bf|rm|boldsymbol|displaystyle|boxed)\s*\{([^{}]*)\}"
+    r"\\(?:text|textnormal|mathrm|textbf|mathbf|textit|mbox|operatorname|bf|rm|boldsymbol|displaystyle|boxed)\s*\{([^{}]*)\}"
 )
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _POWER = re.compile("(?<=[0-9A-Za-z)])([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+_LATEX_COMMA = re.compile(r"\s?\{,\s?\}")
+_APART = re.compile(r"(?<=[A-Za-z])\s+\^")
 _PAIRED = re.compile(r"\$\$?([^$]*)\$\$?")
 _CURRENCY = "\ue000"
 """Stands for `\\$` while `$` is taken away."""
@@ -36,6 +38,8 @@ def plain(text: str) -> str:
     ('about  12,000 km', '12개')
     """
     text = text.replace("\\$", _CURRENCY).translate(_FULL_WIDTH)
+    text = text.replace(",\\!", ",").replace("{:}", ":")
+    text = _LATEX_COMMA.sub(",", text)
     text = _THOUSANDS.sub(",", text).replace("−", "-").replace("﹣", "-").replace("\u2212", "-")
     text = _SPACES.sub(" ", text).replace("\\%", "%").replace("\\left", "").replace("\\right", "")
     text = (
@@ -47,6 +51,7 @@ def plain(text: str) -> str:
     text = text.replace("\\(", "").replace("\\)", "").replace("\\[", "").replace("\\]", "")
     for _ in range(3):
         text = _TEXT.sub(r" \1 " if "\\frac" not in text else r"\1", text)
+    text = _APART.sub("^", text)
     if text.count("$") % 2 == 0:
         text = _PAIRED.sub(r"\1", text)
     text = _POWER.sub(lambda match: "^" + match[1].translate(_SUPERSCRIPT), text)

@@ -5,7 +5,7 @@ import re
 from synth.answer_text import plain, readings, trimmed, variants, without_gloss
 from synth.compare import RIGHT, compare
 from synth.numerals import NUMBER_WORDS
-from synth.quantities import Quantity, Value, read
+from synth.quantities import Quantity, Several, Value, read
 from synth.units import UNIT, Unit, unit_named
 
 WORDS_MAX = 12
@@ -29,6 +29,7 @@ _APART = re.compile(r"\s*,?\s*(?:measured\s+)?in\s+")
 _EQUATION = re.compile(r"(?:[^=<>]*=)*(?P<left>[^=<>]*)=(?P<right>[^=<>]*)")
 _MATH = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _ALLOWED = re.compile(r"[\x20-\x7eπ∞√×÷·≤≥∪∩±°]*")
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z]*matrix\}")
 _LONG_NAMES = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _FUNCTION_NAMES = "sqrt sin cos tan sec csc cot log ln pi exp arcsin arccos arctan inf infty max min gcd lcm"
 _SHORT_WORDS = "or and is to in of if no at by an as it"
@@ -154,7 +155,7 @@ def _formula(text: str) -> tuple[str, Unit | None] | None:
             break
     if not text or len(text) > FORMULA_CHARS_MAX or not _ALLOWED.fullmatch(text) or re.search("[%$~]", text):
         return None
-    names = {name.lower() for name in _LONG_NAMES.findall(text)}
+    names = {name.lower() for name in _LONG_NAMES.findall(_ENVIRONMENT.sub("", text))}
     if any(name in _PROSE or (len(name) > 2 and name not in _FUNCTIONS) for name in names):
         return None
     return (text, unit) if re.search(r"[\dA-Za-z\\π∞]", text) else None
@@ -168,7 +169,10 @@ def is_one_number(formula: str) -> bool:
 
 
 def as_formula(value: Value) -> str | None:
-    """A plain number for Math-Verify."""
+    """Plain numbers for Math-Verify."""
+    if isinstance(value, Several):
+        parts = [as_formula(part) for part in value.quantities if part.unit is None]
+        return ", ".join(map(str, parts)) if all(parts) and len(parts) == len(value.quantities) else None
     if not isinstance(value, Quantity) or value.number is None:
         return None
     number = value.number

@@ -53,6 +53,7 @@ DECIMAL = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+"
 """Commas stand before every third digit, or nowhere: `12,5` may be two numbers, or a decimal of another country."""
 _DECIMAL = re.compile(DECIMAL)
 _FRACTION = re.compile(rf"({DECIMAL})\s*/\s*({DECIMAL})")
+_REPEATING = re.compile(r"(\d*)\.(\d*)\\overline\{(\d+)\}")
 _LATEX_FRACTION = re.compile(r"\\frac\s*(?:\{([^{}]*)\}\s*\{([^{}]*)\}|(\d)\s*(\d))")
 _PART_OF = re.compile(r"(.+?)\s*분의\s*(.+)")
 _MIXED = re.compile(rf"({DECIMAL})\s*(?:과|와|and|\s|(?=\\frac))\s*(\S.*)")
@@ -110,6 +111,10 @@ def _fraction(text: str) -> Fraction | None:
         return Fraction(VULGAR[text])
     if match := _FRACTION.fullmatch(text):
         return _quotient(_decimal(match[1]), _decimal(match[2]))
+    if match := _REPEATING.fullmatch(text):
+        whole, rest, again = match.groups()
+        tail = Fraction(int(again), 10 ** len(again) - 1) + int(rest or "0")
+        return int(whole or "0") + tail / 10 ** len(rest)
     if match := _LATEX_FRACTION.fullmatch(text):
         return _quotient(number(match[1] or match[3]), number(match[2] or match[4]))
     if match := _PART_OF.fullmatch(text):

@@ -150,7 +150,8 @@ def _ratio(text: str) -> Ratio | None:
 
 def _several(text: str) -> Several | None:
     """`2, 3`, `2와 3`, `x = 2 or x = 3`. Without a space, `2,345` is one number."""
-    pieces = [_bare(piece) for piece in _AND.split(text.removeprefix("{").removesuffix("}"))]
+    inside = text.removeprefix("{").removesuffix("}").removeprefix("\\{").removesuffix("\\")
+    pieces = [_bare(piece) for piece in (inside.split(",") if inside.count(",") > 1 else _AND.split(inside))]
     if len(pieces) < 2 or not all(re.search(r"\d", piece) for piece in pieces):  # 사과 is an apple, no 4
         return None
     quantities = [value for piece in pieces if (value := quantity(piece)) is not None]

@@ -41,7 +41,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "1/10000": "cm^2 cm² ㎠ 제곱센티미터",
         "1": "m^2 m² ㎡ 제곱미터",
         "1000000": "km^2 km² ㎢ 제곱킬로미터",
-        "145161/156250000": "in^2",
+        "16129/25000000": "in^2",
         "145161/1562500": "ft^2",
     },
     "volume": {
@@ -62,7 +62,7 @@ _TABLE: dict[str, dict[str, str]] = {
     "EUR": {"1": "euro euros EUR € 유로"},
     "JPY": {"1": "yen JPY ¥ 엔"},
     "percent": {
-        "1/100": "% percent 퍼센트 프로 ％",
+        "1/100": "% percent percentage pct 퍼센트 프로 ％",
         "1/10": "할",
         "1/1000": "‰",
     },
@@ -93,7 +93,9 @@ _ASCII_UNITS = sorted((name for name in UNITS if name[0].isascii() and name[0].i
 _WORDS = r"square|cubic|sq\.?|cu\.?"
 NAME = rf"(?:(?:{'|'.join(map(re.escape, _ASCII_UNITS))})(?![A-Za-z])|{'|'.join(map(re.escape, _HANGUL_UNITS))}|\$)"
 """A unit as a pattern; of several, the longest."""
-UNIT = re.compile(rf"(?:({_WORDS})\s+)?({NAME})(?:\s*(?:/|per\s+(?:a\s+)?|a\s+|an\s+)\s*({NAME}))?\.?")
+UNIT = re.compile(
+    rf"(?:({_WORDS})\s+)?({NAME})(?:\^\{{?([23])\}}?)?(?:\s*(?:/|per\s+(?:a\s+)?|a\s+|an\s+)\s*({NAME}))?\.?"
+)
 _DAYS = "하루 이틀 사흘 나흘 닷새 엿새 이레 여드레 아흐레 열흘"
 DAYS = {word: number for number, word in enumerate(_DAYS.split(), 1)} | {"보름": 15}
 """Days that have a word of their own."""
@@ -101,12 +103,13 @@ DAYS = {word: number for number, word in enumerate(_DAYS.split(), 1)} | {"보름
 
 def unit_named(match: re.Match[str]) -> Unit:
     """What a match of `UNIT` means."""
-    power = match[1] and (2 if match[1].startswith("s") else 3)
-    name = f"{_SHORT.get(match[2], match[2])}^{power}" if power else match[2]
+    words, named, digit, per = match.groups()
+    power = int(digit) if digit else (2 if words.startswith("s") else 3) if words else 0
+    name = f"{_SHORT.get(named, named)}^{power}" if power else named
     above = UNITS.get(name, Unit(name))
-    if not match[3]:
+    if not per:
         return above
-    below = UNITS[match[3]]
+    below = UNITS[per]
     return Unit(f"{above.dimension}/{below.dimension}", above.factor / below.factor)
 
 

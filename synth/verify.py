@@ -377,6 +377,17 @@ def _gold(expected: Expected) -> Any:
     return _GOLDS[expected.kind](expected)
 
 
+def expected_of(gold: str, question: str = "") -> Expected:
+    """What to expect where only a gold answer is given: a number or formula where it is one, else a text.
+
+    Labels of options cannot be told from formulas (`B`), nor `0` from no: name the kind of those.
+    """
+    try:
+        return Expected("math", gold, unit="%" if asks_for_percent(question) else "")
+    except RequestError:
+        return Expected("text", gold)
+
+
 def asks_for_percent(question: str) -> bool:
     """Whether a question asks how many percent: then `unit="%"` for a gold answer that is only a number."""
     return bool(_PERCENT.search(question))
