@@ -20,8 +20,9 @@ from pathlib import Path
 import orjson
 import zstandard
 
+from synth.expected import Expected
 from synth.numerals import number
-from synth.verify import Case, Expected, asks_for_percent, verify_all
+from synth.verify import Case, asks_for_percent, verify_all
 from tests.synth.test_numerals import NATIVE_BEFORE_COUNTERS, in_english, in_mixed, in_native, in_sino
 
 RESULT = Path(__file__).parent / "results" / "verify.md"
@@ -219,8 +220,8 @@ def main() -> None:
     lines += worked(gsm8k)
     some = [one for every in (gsm8k, korean) for one in draw.sample(every, min(args.per_language, len(every)))]
     lines += [
-        "Responses made of real questions, one of each class for each question. Who made them made the verifier too: recall",
-        "says that forms of `tests/synth/answer_forms.tsv` work at all values, not that there are no others.",
+        "Responses made of real questions, one of each class for each question. Who made them made the verifier too:",
+        "recall says that forms of `tests/synth/answer_forms.tsv` work at all values, not that there are no others.",
         "",
     ]
     lines += made(list(cases(some, draw)), args.show)
@@ -237,8 +238,8 @@ def worked(questions: list[Question]) -> list[str]:
     wrong = [Case(one.worked, Expected("math", plain(wrong_value(one.value, draw)))) for one in questions]
     found = [Counter(verdict.outcome for verdict in verify_all(some)) for some in (right, wrong)]
     return [
-        f"Of {len(questions):,} worked answers of GSM8K (`#### X`) {found[0]['right']:,} are right for their gold answer,",
-        f"and {found[1]['right']:,} for another one ({found[1]['wrong']:,} wrong, {found[1]['form']:,} form).",
+        f"Of {len(questions):,} worked answers of GSM8K (`#### X`) {found[0]['right']:,} are right for their gold",
+        f"answer, and {found[1]['right']:,} for another ({found[1]['wrong']:,} wrong, {found[1]['form']:,} form).",
         "",
     ]
 

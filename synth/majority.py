@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from manifests.errors import RequestError
+from synth.expected import Expected, Kind
 from synth.math_workers import MathWorkers
-from synth.verify import Case, Expected, Kind, Verdict, final_answer, verify_all
+from synth.verify import Case, Verdict, final_answer, verify_all
 
 Difficulty = Literal["trivial", "easy", "medium", "hard", "unsolved"]
 EASY_FROM, MEDIUM_FROM = 0.75, 0.25
@@ -42,7 +43,7 @@ def majority(
         RequestError: see `verify_all`.
     """
     probe = Expected(kind, _PROBES[kind], options=options, is_stated_enough=is_stated_enough)
-    said = [answer for response in responses if (answer := final_answer(response, probe)) is not None]
+    said = [answer for response in responses if (answer := final_answer(response, probe, workers)) is not None]
     counts = {answer: said.count(answer) for answer in said}
     ordered = sorted(counts, key=lambda answer: (-counts[answer], len(answer), answer))
     classes: dict[str, int] = {}

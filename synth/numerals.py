@@ -113,8 +113,8 @@ def _fraction(text: str) -> Fraction | None:
         return _quotient(_decimal(match[1]), _decimal(match[2]))
     if match := _REPEATING.fullmatch(text):
         whole, rest, again = match.groups()
-        tail = Fraction(int(again), 10 ** len(again) - 1) + int(rest or "0")
-        return int(whole or "0") + tail / 10 ** len(rest)
+        behind = Fraction(int(again), 10 ** len(again) - 1) + int(rest or "0")
+        return int(whole or "0") + behind * Fraction(1, 10 ** len(rest))
     if match := _LATEX_FRACTION.fullmatch(text):
         return _quotient(number(match[1] or match[3]), number(match[2] or match[4]))
     if match := _PART_OF.fullmatch(text):

@@ -7,56 +7,19 @@ answer, a form that is not read. `cut` are those that end too early.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Literal
-
-import orjson
 
 from manifests.errors import RequestError
-from synth import choices, json_answers
+from synth import json_answers
 from synth.answer_forms import Mark, find, without_thoughts
-from synth.answer_text import plain, trimmed, variants
-from synth.answer_values import as_formula, formula_of, is_one_number, value_of
-from synth.compare import RIGHT, Compared, Outcome, compare
-from synth.json_schema_check import check_schema, misfit, needs_a_limit
+from synth.answer_text import plain, trimmed
+from synth.compare import RIGHT, Compared, Outcome
+from synth.expected import Answered, Expected, Open, with_unit, worth, worth_of_json
 from synth.math_workers import Job, MathWorkers, Reply
-from synth.numerals import number
-from synth.quantities import Clock, Quantity, Ratio, Value
-from synth.units import UNIT, Unit, unit_named
 
-Kind = Literal["math", "choice", "yes_no", "text", "json", "calls"]
 CASES_AT_ONCE = 1_000
 """So many are decided before their formulas are compared."""
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What the answer must be.
-
-    Raises:
-        RequestError: the gold answer is none of its kind.
-    """
-
-    kind: Kind
-    gold: str
-    """A number or formula; a label (`B`, `3`, `ㄱ, ㄴ`); yes or no; a text; JSON, or empty where a schema is all."""
-    unit: str = ""
-    """Of a gold answer that is written without it: `%`, `시간`."""
-    tolerance: str = "0"
-    """How far numbers may be apart, in the unit of the gold answer."""
-    options: tuple[str, ...] = ()
-    """Texts of the options in order."""
-    accepts: tuple[str, ...] = ()
-    """Other texts that are right."""
-    schema: str = ""
-    """JSON Schema of the answer; of `calls`, a list of functions with their parameters."""
-    is_stated_enough: bool = False
-    """See `answer_forms.find`."""
-
-    def __post_init__(self) -> None:
-        _gold(self)
 
 
 @dataclass(frozen=True)
@@ -77,16 +40,6 @@ class Case:
     expected: Expected
     finish_reason: str = "stop"
     """`length` where the teacher was cut off."""
-
-
-@dataclass(frozen=True)
-class _Open:
-    """What can only be said when questions are answered: `right` where all are so."""
-
-    jobs: tuple[Job, ...]
-
-
-_Answered = Compared | _Open
 
 
 def verify(response: str, expected: Expected, finish_reason: str = "stop") -> Verdict:
@@ -119,26 +72,29 @@ def verify_all(cases: Iterable[Case], workers: MathWorkers | None = None) -> Ite
             yield answers if isinstance(answers, Verdict) else _settle(answers, replies)
 
 
-def final_answer(response: str, expected: Expected) -> str | None:
-    """What a response says in the end, whatever the gold answer; None where it is cut off, or marks none or several.
-
-    Several that are written differently are several here; they are compared only with a gold answer.
-    """
+def final_answer(response: str, expected: Expected, workers: MathWorkers | None = None) -> str | None:
+    """What a response says in the end, whatever the gold answer; None where it is cut off or says none or several."""
     decided = _decide(Case(response, expected))
     if isinstance(decided, Verdict):
         return None
-    texts = {said for said, answered in decided}
-    return texts.pop() if len(texts) == 1 else None
+    last = decided[-1][0]
+    if all(said == last for said, _ in decided):
+        return last
+    try:  # `12` in a box, and then `12 apples`
+        case = Case(response, replace(expected, gold=last))
+    except RequestError:
+        return None
+    return last if next(verify_all([case], workers)).outcome == "right" else None
 
 
-def _jobs(decided: "list[tuple[str, _Answered]] | Verdict") -> Iterator[Job]:
+def _jobs(decided: "list[tuple[str, Answered]] | Verdict") -> Iterator[Job]:
     if isinstance(decided, Verdict):
         return
     for _, answered in decided:
-        yield from answered.jobs if isinstance(answered, _Open) else ()
+        yield from answered.jobs if isinstance(answered, Open) else ()
 
 
-def _decide(case: Case) -> list[tuple[str, _Answered]] | Verdict:
+def _decide(case: Case) -> list[tuple[str, Answered]] | Verdict:
     """Each final answer of a response and what it is worth, or at once the verdict."""
     if case.finish_reason == "length":
         return Verdict("cut", None, "the teacher was cut off")
@@ -151,10 +107,10 @@ def _decide(case: Case) -> list[tuple[str, _Answered]] | Verdict:
         return Verdict("form", None, "marks no final answer")
     if found.is_taken_back:
         return Verdict("form", found.marks[-1].text.strip(), "has second thoughts behind its answer")
-    return [(_said(mark), _ANSWERS[case.expected.kind](case.expected, mark)) for mark in found.marks]
+    return [(_said(mark), worth(case.expected, mark)) for mark in found.marks]
 
 
-def _settle(answers: list[tuple[str, _Answered]], replies: dict[Job, Reply]) -> Verdict:
+def _settle(answers: list[tuple[str, Answered]], replies: dict[Job, Reply]) -> Verdict:
     """The last answer counts, unless an earlier one is right where it is wrong, or the other way round."""
     compared = [(said, _compared(answered, replies)) for said, answered in answers]
     last, verdict = compared[-1]
@@ -166,7 +122,7 @@ def _settle(answers: list[tuple[str, _Answered]], replies: dict[Job, Reply]) -> 
     return Verdict(verdict.outcome, last, verdict.why)
 
 
-def _compared(answered: _Answered, replies: dict[Job, Reply]) -> Compared:
+def _compared(answered: Answered, replies: dict[Job, Reply]) -> Compared:
     if isinstance(answered, Compared):
         return answered
     for reply in (replies[job] for job in answered.jobs):
@@ -178,203 +134,17 @@ def _compared(answered: _Answered, replies: dict[Job, Reply]) -> Compared:
 
 
 def _said(mark: Mark) -> str:
-    return trimmed(plain(_with_unit(mark))) or mark.text.strip()
+    return trimmed(plain(with_unit(mark))) or mark.text.strip()
 
 
-# Numbers and formulas.
-
-
-@dataclass(frozen=True)
-class _MathGold:
-    value: Value | None
-    formula: tuple[str, Unit | None] | None
-
-
-def _math_gold(expected: Expected) -> _MathGold:
-    value, formula = value_of(expected.gold), formula_of(expected.gold)
-    if value is None and formula is None:
-        raise RequestError(f"gold answer `{expected.gold}`: is no number and no formula")
-    tolerance = number(expected.tolerance)
-    if tolerance is None or tolerance < 0:
-        raise RequestError(f"tolerance `{expected.tolerance}`: expected a number from 0")
-    if not expected.unit:
-        return _MathGold(value, formula)
-    match = UNIT.fullmatch(expected.unit)
-    if not match:
-        raise RequestError(f"unit `{expected.unit}`: is none that is known")
-    if isinstance(value, Quantity) and value.number is not None and value.unit is None:
-        value = Quantity(value.number, unit_named(match), value.n_decimals)
-    return _MathGold(value, formula and (formula[0], formula[1] or unit_named(match)))
-
-
-def _math(expected: Expected, mark: Mark) -> _Answered:
-    gold = _gold(expected)
-    text = _with_unit(mark)
-    value = value_of(text)
-    if value is not None and gold.value is not None:
-        tolerance = number(expected.tolerance)
-        assert tolerance is not None
-        return compare(gold.value, value, tolerance)
-    said = formula_of(text) if value is None else _as_formula(value)
-    wanted = gold.formula if gold.value is None else _as_formula(gold.value)
-    if said is None:
-        return Compared("form", "is not read as one number or formula")
-    if wanted is None or (isinstance(gold.value, Quantity) and not is_one_number(said[0])):
-        return Compared("form", "is not worked out, or of another kind than the gold answer")
-    if said[1] and (said[1].dimension == "percent" or (wanted[1] and said[1] != wanted[1])):
-        return Compared("form", "a formula in another unit")
-    return _Open((Job("equal", wanted[0], said[0]),))
-
-
-def _as_formula(value: Value) -> tuple[str, Unit | None] | None:
-    formula = None if isinstance(value, Clock | Ratio) else as_formula(value)
-    return (formula, value.unit) if formula and isinstance(value, Quantity) else None
-
-
-def _with_unit(mark: Mark) -> str:
-    r"""`\boxed{300}분` is 300분."""
-    behind = plain(mark.behind)
-    unit = UNIT.match(behind)
-    return f"{mark.text}{'' if behind[:1] == '%' else ' '}{unit[0]}" if unit else mark.text
-
-
-# Choices, yes or no, texts.
-
-
-def _choice_gold(expected: Expected) -> choices.Labels:
-    found = choices.labels(expected.gold)
-    if found is None:
-        raise RequestError(f"gold answer `{expected.gold}`: is no label such as B, 3, ③ or `ㄱ, ㄴ`")
-    return found
-
-
-def _choice(expected: Expected, mark: Mark) -> Compared:
-    gold = _gold(expected)
-    said = choices.labels(mark.text, expected.options)
-    if said is None:
-        place = choices.chosen_by_text(mark.text, expected.options)
-        if place is None:
-            return Compared("form", "names no option, or more than one reading")
-        return RIGHT if place == choices.place_of(gold) else Compared("wrong", "another option")
-    if said.system != gold.system:
-        return Compared("form", "names options in another way than the gold answer")
-    return RIGHT if said.chosen == gold.chosen else Compared("wrong", "another option")
-
-
-def _yes_no_gold(expected: Expected) -> bool:
-    found = choices.yes_or_no(expected.gold)
-    if found is None:
-        raise RequestError(f"gold answer `{expected.gold}`: is neither yes nor no")
-    return found
-
-
-def _yes_no(expected: Expected, mark: Mark) -> Compared:
-    said = choices.yes_or_no(mark.text)
-    if said is None:
-        return Compared("form", "is neither yes nor no")
-    return RIGHT if said == _gold(expected) else Compared("wrong", "the contrary")
-
-
-def _text_gold(expected: Expected) -> frozenset[str]:
-    texts = frozenset(choices.folded(text) for text in (expected.gold, *expected.accepts))
-    if not all(texts):
-        raise RequestError("gold answer: is empty")
-    return texts
-
-
-def _text(expected: Expected, mark: Mark) -> Compared:
-    gold = _gold(expected)
-    said = {choices.folded(one) for one in (mark.text, *variants(trimmed(plain(mark.text))))}
-    if said & gold:
-        return RIGHT
-    if any(one and (one in other or other in one) for one in said for other in gold):
-        return Compared("form", "says more or less than the gold answer")
-    return Compared("wrong", "another text")
-
-
-# JSON and calls.
-
-
-@dataclass(frozen=True)
-class _JsonGold:
-    value: Any
-    schema: Any
-    is_limited: bool
-
-
-def _json_gold(expected: Expected) -> _JsonGold:
-    if not expected.gold and not expected.schema:
-        raise RequestError("gold answer: is empty, and there is no schema")
-    try:
-        value = json_answers.parse(expected.gold) if expected.gold else None
-        schema = json_answers.parse(expected.schema) if expected.schema else None
-        if expected.kind == "calls":
-            value = json_answers.calls_of(value) if expected.gold else None
-            schema = json_answers.tools_of(schema) if expected.schema else {}
-    except ValueError as error:
-        raise RequestError(f"gold answer or schema: {error}") from error
-    for name, one in (schema or {}).items() if expected.kind == "calls" else [("schema", schema)]:
-        if one is not None:
-            check_schema(one, name)
-    return _JsonGold(value, schema, needs_a_limit(schema))
-
-
-def _decide_json(case: Case) -> list[tuple[str, _Answered]] | Verdict:
+def _decide_json(case: Case) -> list[tuple[str, Answered]] | Verdict:
     text, is_open = without_thoughts(case.response)
     found = json_answers.find(text, case.expected.kind == "calls")
     if is_open or found.is_cut:
         return Verdict("cut", None, "ends before its answer")
     if found.text is None:
         return Verdict("form", None, found.why)
-    answered = (_calls if case.expected.kind == "calls" else _json)(case.expected, found.value)
-    return [(found.text, answered)]
-
-
-def _json(expected: Expected, value: Any) -> _Answered:
-    gold = _gold(expected)
-    if expected.gold and not json_answers.same(gold.value, value):
-        return Compared("wrong", "another value")
-    return RIGHT if gold.schema is None else _fits([(gold.schema, value)], gold.is_limited)
-
-
-def _calls(expected: Expected, value: Any) -> _Answered:
-    gold = _gold(expected)
-    try:
-        said = json_answers.calls_of(value)
-    except ValueError as error:
-        return Compared("form", str(error))
-    unfit = next((why for call in said if (why := json_answers.unfit_call(call, gold.schema))), None)
-    if gold.schema and unfit:
-        return Compared("wrong", unfit)
-    if expected.gold and not json_answers.same_calls(gold.value, said, gold.schema):
-        return Compared("wrong", "other calls")
-    return _fits([(gold.schema[call.name], call.arguments) for call in said if gold.schema], gold.is_limited)
-
-
-def _fits(checks: list[tuple[Any, Any]], is_limited: bool) -> _Answered:
-    if is_limited:
-        return _Open(tuple(Job("fits", _dumped(schema), _dumped(value)) for schema, value in checks))
-    why = next((why for schema, value in checks if (why := misfit(schema, value))), None)
-    return Compared("wrong", why) if why else RIGHT
-
-
-def _dumped(value: Any) -> str:
-    return orjson.dumps(value).decode()
-
-
-_GOLDS = {"math": _math_gold, "choice": _choice_gold, "yes_no": _yes_no_gold, "text": _text_gold} | {
-    "json": _json_gold,
-    "calls": _json_gold,
-}
-_ANSWERS = {"math": _math, "choice": _choice, "yes_no": _yes_no, "text": _text}
-
-
-@lru_cache(maxsize=4_096)
-def _gold(expected: Expected) -> Any:
-    """The gold answer, read once for all its responses."""
-    if expected.kind not in _GOLDS:
-        raise RequestError(f"kind `{expected.kind}`: expected one of {', '.join(_GOLDS)}")
-    return _GOLDS[expected.kind](expected)
+    return [(found.text, worth_of_json(case.expected, found.value))]
 
 
 def expected_of(gold: str, question: str = "") -> Expected:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from manifests.errors import RequestError
 from synth import json_answers
+from synth.expected import Expected
 from synth.json_answers import same
-from synth.verify import Expected, verify
+from synth.verify import verify
 
 pytest.importorskip("jsonschema")
 

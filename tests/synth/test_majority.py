@@ -23,6 +23,12 @@ def test_answers_are_one_by_value_not_by_text() -> None:
     assert sorted(count for _, count in found.classes) == [1, 4]
 
 
+def test_one_sample_may_say_its_answer_twice() -> None:
+    assert majority(["\\boxed{12}. The answer is 12 apples.", "\\boxed{12} \\boxed{13}"]).classes == (
+        ("12 apples", 1),
+    )
+
+
 def test_order_changes_nothing() -> None:
     said = ["정답: 12", "정답: 12개", "정답: 열둘", "정답: 15", "정답: 15"]
     assert len({majority(list(order)) for order in permutations(said)}) == 1

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from synth.verify import Case, Expected, Verdict, verify_all
+from synth.expected import Expected
+from synth.verify import Case, Verdict, verify_all
 
 TABLE = Path(__file__).with_name("answer_forms.tsv")
 
