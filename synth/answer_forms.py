@@ -15,7 +15,7 @@ class Mark:
     text: str
     """The answer as it stands there, with what surrounds it in its sentence; see `answer_text.trimmed`."""
     form: str
-    """`boxed`, `hashes`, `sentence`, `reversed`, `bare` (the response is nothing else) or `stated`."""
+    """`boxed`, `tagged`, `hashes`, `sentence`, `reversed`, `bare` (the response is nothing else) or `stated`."""
     behind: str = ""
     """The word behind a box, which may be its unit."""
 
@@ -39,6 +39,7 @@ SPAN_CHARS_MAX = 300
 _BOX = re.compile(r"\\f?boxed\s*(\{|(?=[^\s{}\\]))")
 _BRACE = re.compile(r"\\[{}]|[{}]")
 _BEHIND = re.compile(r"(?:[ \t$(]|\\[)\],; ]|in\s)*(\\(?:text|mathrm)\{[^{}]*\}|\\?[%가-힣A-Za-z°℃]\S*)")
+_TAG = re.compile(rf"<answer>([^<]{{1,{SPAN_CHARS_MAX}}})</answer>", re.IGNORECASE)
 _HASHES = re.compile(r"^[ \t]*####[ \t]*(?!#)(.+)$", re.MULTILINE)
 _STARS = r"[*_` \t]*"
 _SENTENCE = re.compile(
@@ -46,7 +47,7 @@ _SENTENCE = re.compile(
     r"(?:(?:(?:final|correct|right|best)\s+)?answer|(?:correct|right|best)\s+(?:option|choice))\b"
     r"(?:[*_`]*\s*[:=]|(?:[^\n.:=!?\d]{0,60}?)[*_`]*\s*(?:\bis\b|\bwould\s+be\b|\bmust\s+be\b|:))[*_`]*[ \t:]*"
     r"|(?<![가-힣])(?:최종\s*|올바른\s*|맞는\s*)?(?:정답|해답|답변?|최종\s*답안)[*_`]*\s*"
-    r"(?:으로는|은|는|이|:|：|=)[*_`]*[ \t:：]*"
+    r"(?:으로는|은|는|이|:|：|=)[*_`]*[ \t:：]*(?:다음과\s*같(?:습니다|다|음)[.:]?)?"
     r"|(?<![가-힣])정답[*_`]*[ \t]+(?=[\d①-⑩(\\$-])",
     re.IGNORECASE,
 )
@@ -62,11 +63,9 @@ _REVERSED = re.compile(
 _BEFORE = re.compile(r"(?:[^\n.!?:]|[.:](?=\d))*$")
 _SENTENCE_END = re.compile(r"(?<![ap]\.m)(?<!\bapprox)[.!?。](?=[\s*_\"'”’)]|$)|\n")
 _ARTICLE = re.compile(r"[\s*_]*(?:the|my|our|따라서,?|최종)?[\s*_]*", re.IGNORECASE)
-_NOTHING, _LINE = re.compile(r"[\s*_`$]*"), re.compile(r"[\s*_`]*([^\n]+)")
+_NOTHING, _LINE = re.compile(r"[\s*_`$]*"), re.compile(r"[\s*_`]*(?:[-•]\s+)?([^\n]+)")
 _DISPLAY = re.compile(r"\s*(\$\$|\\\[)")
-_REASON = re.compile(
-    r",?\s+(?:because|since|which|so|as|where|when)\s|,?\s*왜냐하면|[,，]?\s*(?:이유는|이는)\s", re.IGNORECASE
-)
+_REASON = re.compile(r",?\s+(?:because|since|which|so)\s|,?\s*왜냐하면|[,，]?\s*(?:이유는|이는)\s", re.IGNORECASE)
 _SECOND_THOUGHTS = re.compile(
     r"\b(?:wait|actually|correction|hold on|on second thought|let me (?:re-?(?:check|calculate|consider)|redo)|"
     r"let me correct|i made (?:a|an) (?:mistake|error)|that(?:'s| is) (?:wrong|incorrect|not right)|"
@@ -113,7 +112,7 @@ def without_thoughts(response: str) -> tuple[str, bool]:
 
 def _marks(text: str) -> list[Mark]:
     """All places in order; of two that overlap the stricter form, so that a sentence with a box is the box."""
-    found = [*_boxes(text), *_hashes(text), *_headings(text), *_sentences(text), *_reversed(text)]
+    found = [*_boxes(text), *_tags(text), *_hashes(text), *_headings(text), *_sentences(text), *_reversed(text)]
     ranks = {id(mark): rank for rank, mark in enumerate(found)}
     kept: list[Mark] = []
     for mark in sorted(found, key=lambda mark: (mark.start, ranks[id(mark)])):
@@ -147,6 +146,11 @@ def _closing(text: str, start: int) -> int | None:
     return None
 
 
+def _tags(text: str) -> Iterator[Mark]:
+    for match in _TAG.finditer(text):
+        yield Mark(match.start(), match.end(), match[1], "tagged")
+
+
 def _hashes(text: str) -> Iterator[Mark]:
     for match in _HASHES.finditer(text):
         if not _SENTENCE.search(match[1]) and not _HEADING.match(match[0]):
@@ -169,6 +173,8 @@ def _sentences(text: str) -> Iterator[Mark]:
         if after and _ARTICLE.fullmatch(text, match.end(), after.start()):  # Final answer: The final answer is ...
             continue
         end = _span_end(text, match.end())
+        if text.startswith("?", end):  # is no statement
+            continue
         span = _REASON.split(text[match.end() : end], maxsplit=1)[0]
         if span.strip(" *_`$"):
             yield Mark(match.start(), end, span, "sentence")

@@ -3,6 +3,7 @@
 import re
 
 from synth.answer_text import plain, readings, trimmed, variants, without_gloss
+from synth.changing_words import change
 from synth.compare import RIGHT, compare
 from synth.numerals import NUMBER_WORDS
 from synth.quantities import Quantity, Several, Value, read
@@ -14,19 +15,11 @@ _START = re.compile(
     r"(?:시속|분속|초속|영하|마이너스|minus|negative|오전|오후)?\s*(?<![\w.])[-]?\s*(?:US\$|[$₩€¥])?\s*-?(?:\d|[½⅓⅔¼¾])|"
     r"(?<=[가-힣:(])\d"
 )
-_CHANGING_WORDS = re.compile(
-    r"아니|아닙|아닌|아님|아닐|않|못|없|절반|분의|나머지|몫|[두세네] 배|배의|루트|제곱|파이|로그|팩토리얼|배수|"
-    r"이상|이하|미만|초과|또는|혹은|사이|보다|까지|부터|"
-    r"\b(?:not|no|never|between|or|least|most|more|less|fewer|over|under|above|below|than|nearly|almost|if|wrong|"
-    r"incorrect|unless|sqrt|root|log|ln|sin|cos|tan|pi|squared|cubed|factorial|power|doubled?|tripled?|halved|twice|"
-    r"thrice|reciprocal|inverse|opposite|square of|sum of|product of)\b|n't",
-    re.IGNORECASE,
-)
-"""Words that make another answer of a number in their sentence."""
 _SIGNS = re.compile(r"~|∼|[=<>≤≥≠^+*/\\{}]|\b(?:minus|plus)\b|\d", re.IGNORECASE)
 """What must not stand beside it."""
 _APART = re.compile(r"\s*,?\s*(?:measured\s+)?in\s+")
 _EQUATION = re.compile(r"(?:[^=<>]*=)*(?P<left>[^=<>]*)=(?P<right>[^=<>]*)")
+_TIMES = re.compile(r"(?<=\d)\s*[xX]\s*(?=\d)")
 _MATH = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _ALLOWED = re.compile(r"[\x20-\x7eπ∞√×÷·≤≥∪∩±°]*")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z]*matrix\}")
@@ -35,6 +28,7 @@ _FUNCTION_NAMES = "sqrt sin cos tan sec csc cot log ln pi exp arcsin arccos arct
 _SHORT_WORDS = "or and is to in of if no at by an as it"
 _FUNCTIONS, _PROSE = frozenset(_FUNCTION_NAMES.split()), frozenset(_SHORT_WORDS.split())
 _ARITHMETIC = re.compile(r"(?:[\d\s+*/×÷·().,-]|\\times|\\cdot|\\div)+")
+_BASE = re.compile(r"(?<=\d)_\{?(\d+)")
 _UNDONE = re.compile(r"\S\s*(?:[+×÷·*(-]|\\times|\\cdot|\\div)\s*\S")
 FORMULA_CHARS_MAX = 500
 
@@ -72,8 +66,8 @@ def _glossed(text: str) -> Value | None:
     body, glosses = without_gloss(text)
     value = _whole(trimmed(body)) or _only(trimmed(body))
     for gloss in glosses:
-        said = _whole(trimmed(gloss))
-        if value is None or (said is None and re.search(r"\d", gloss)):
+        said = _whole(trimmed(gloss)) or _equated(trimmed(gloss))
+        if value is None or change(gloss) or (said is None and re.search(r"\d", gloss)):
             return None
         if said is not None and compare(value, said) != RIGHT:
             return None
@@ -93,20 +87,20 @@ def _equated(text: str) -> Value | None:
     match = _EQUATION.fullmatch(text)
     if not match:
         return None
-    left, right = match["left"].strip(), trimmed(match["right"])
+    left, right = _TIMES.sub("*", match["left"].strip()), trimmed(match["right"])
     words = re.match(r"[^\d(]*", left)
     assert words
     if re.search(r"[\\^+*/<>-]", words[0]) or not (
         words.end() == len(left) or _ARITHMETIC.fullmatch(left[words.end() :])
     ):
         return None
-    return _whole(right) or _only(right)
+    return _whole(right) or (_glossed(right) if _has_gloss(right) else _only(right))
 
 
 def _only(text: str) -> Value | None:
     """The value in a sentence that has one, and no word that changes it."""
     start = _START.search(text)
-    if not start or _CHANGING_WORDS.search(text):
+    if not start or change(text[: start.start()]) or change(text[start.end() :]):
         return None
     before, rest = text[: start.start()], text[start.start() :].strip()
     if _changes(before):
@@ -166,6 +160,21 @@ def is_one_number(formula: str) -> bool:
     if re.search(r"\d\s+\d|[,=<>]|\\\\|\\[lg]eq?\b", formula):
         return False
     return not (_ARITHMETIC.fullmatch(formula) and _UNDONE.search(formula))
+
+
+def are_comparable(gold: str, said: str) -> bool:
+    """Whether two formulas are of one base, case and order: Math-Verify takes 12_5 for 12, (4,3) for {3,4}."""
+    letters = [set(re.findall("[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", formula))) for formula in (gold, said)]
+    is_other_case = letters[0] != letters[1] and {c.lower() for c in letters[0]} == {c.lower() for c in letters[1]}
+    is_same_base = _BASE.findall(gold) == _BASE.findall(said)
+    return is_same_base and not is_other_case and {_order(gold), _order(said)} != {"point", "list"}
+
+
+def _order(formula: str) -> str | None:
+    """Of the numbers in it."""
+    if re.fullmatch(r"\([^()]*,[^()]*\)", formula):
+        return "point"
+    return "list" if "," in formula and formula[0] not in "([" and "\\in" not in formula else None
 
 
 def as_formula(value: Value) -> str | None:

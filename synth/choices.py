@@ -99,7 +99,9 @@ def place_of(gold: Labels) -> int | None:
 def yes_or_no(text: str) -> bool | None:
     """None where it is neither, or goes on."""
     text = trimmed(plain(text)).lower()
-    first, comma, _ = text.partition(",")
+    first, comma, rest = text.partition(",")
+    if (YES | NO) & set(re.findall(r"\w+", rest)):
+        return None
     for one in ([first] if comma else []) + list(variants(text)):
         word = re.sub(r"[\s.!]+", "", one)
         if word in YES or word in NO:

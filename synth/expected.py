@@ -10,7 +10,7 @@ from manifests.errors import RequestError
 from synth import choices, json_answers
 from synth.answer_forms import Mark
 from synth.answer_text import plain, trimmed, variants
-from synth.answer_values import as_formula, formula_of, is_one_number, value_of
+from synth.answer_values import are_comparable, as_formula, formula_of, is_one_number, value_of
 from synth.compare import RIGHT, Compared, compare
 from synth.json_schema_check import check_schema, misfit, needs_a_limit
 from synth.math_workers import Job
@@ -101,6 +101,8 @@ def _math(expected: Expected, mark: Mark) -> Answered:
         return Compared("form", "is not worked out, or of another kind than the gold answer")
     if said[1] and (said[1].dimension == "percent" or (wanted[1] and said[1] != wanted[1])):
         return Compared("form", "a formula in another unit")
+    if not are_comparable(wanted[0], said[0]):
+        return Compared("form", "in another base, or with letters of another case")
     return Open((Job("equal", wanted[0], said[0]),))
 
 

@@ -36,7 +36,11 @@ PARTS = (
     | {"fifth": 5, "fifths": 5, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7, "eighth": 8, "eighths": 8}
     | {"ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10, "hundredth": 100, "hundredths": 100}
 )
-NUMBER_WORDS = frozenset([*ENGLISH, *TENS, *SCALES, *PARTS, "hundred", "dozen", "dozens"])
+_RARE_PARTS = (
+    "eleventh elevenths twelfth twelfths thirteenth thirteenths fourteenth fourteenths fifteenth fifteenths "
+    "sixteenth sixteenths twentieth twentieths thousandth thousandths millionth millionths"
+)
+NUMBER_WORDS = frozenset([*ENGLISH, *TENS, *SCALES, *PARTS, *_RARE_PARTS.split(), "hundred", "dozen", "dozens"])
 VULGAR = {
     "½": "1/2",
     "⅓": "1/3",
@@ -68,7 +72,7 @@ _SECTION = re.compile(
     "".join(rf"(?:([1-9일이삼사오육륙칠팔구]?\s*){unit}\s*)?" for unit in "천백십")
     + r"([1-9]\d{0,2}|[일이삼사오육륙칠팔구])?"
 )
-_NATIVE = re.compile(rf"({'|'.join(NATIVE_TENS)})?({'|'.join(NATIVE_ONES)})?")
+_NATIVE = re.compile(rf"({'|'.join(NATIVE_TENS)})?\s?({'|'.join(NATIVE_ONES)})?")
 _MINUS = re.compile(r"(?:[-−–﹣]|(?:minus|negative)\s|마이너스|음수)\s*")
 
 

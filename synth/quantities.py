@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
+from synth.changing_words import ENGLISH, name_a_part
 from synth.numerals import DECIMAL, NUMBER_WORDS, VULGAR, number
 from synth.units import COUNT, DAYS, NAME, SPEEDS, UNIT, UNITS, Unit, unit_named
 
@@ -84,15 +85,6 @@ _AND = re.compile(
 )
 _PER = re.compile(rf"\s*(?:/|\bper\s+(?:an?\s+)?|\ban?\s+)\s*({NAME})$")
 _COMPOUND = re.compile(r"\s*(?:and|,|와|과|하고)?\s*")
-_PART_WORDS = re.compile(r"배|반|분의|제곱|나머지|몫|합|차|곱")
-"""Of a number, these are other numbers: 12개의 두 배."""
-_CHANGING = (
-    "not no more less least most than over under above below between or to plus minus squared cubed if unless except "
-    "remainder per nearly almost wrong incorrect false pi sin cos tan log sqrt exp mod theta alpha beta "
-    "doubled tripled halved twice"
-)
-_BLOCKED = frozenset(_CHANGING.split())
-"""English words behind a number that change it."""
 _NOUNS = re.compile(r"[A-Za-z][A-Za-z'’.-]{2,}(?:\s+[A-Za-z(][A-Za-z'’.)-]*)*")
 
 
@@ -237,11 +229,14 @@ def _unit(text: str) -> Unit | None:
         return unit_named(match)
     match = UNIT.match(text)
     behind = text[match.end() :] if match else text
-    is_of = re.fullmatch(r"의\s?[가-힣 ]{1,12}", behind) and not _PART_WORDS.search(behind)
+    is_of = re.fullmatch(r"의\s?[가-힣 ]{1,12}", behind) and not name_a_part(behind)
     if match and is_of and unit_named(match).dimension == COUNT:
         return unit_named(match)  # 12개의 사과
-    words = _NOUNS.fullmatch(behind.strip())
-    if not words or not (is_apart or match) or set(re.split(r"[\s-]+", words[0].lower())) & (_BLOCKED | NUMBER_WORDS):
+    nouns = _NOUNS.fullmatch(behind.strip())
+    if not nouns or not (is_apart or match):
+        return None
+    words = set(re.split(r"[\s-]+", nouns[0].lower()))
+    if words & (ENGLISH | NUMBER_WORDS) or any(len(word) == 1 and word != "a" for word in words):
         return None
     return unit_named(match) if match else Unit(COUNT)
 
