@@ -266,15 +266,20 @@ def made(known: list[tuple[str, str, Case]], n_shown: int) -> list[str]:
 
 
 def rates(known: list[tuple[str, str, Case]], ours: list[bool], by_alone: list[bool]) -> list[str]:
-    lines = ["| | precision | recall, usual forms | recall, unusual forms |", "|---|---|---|---|"]
+    lines = [
+        "| | precision | precision, `right` and `wrong` only | recall, usual forms | recall, unusual forms |",
+        "|---|---|---|---|---|",
+    ]
     for title, kept in (("Onggi", ours), ("Math-Verify alone", by_alone)):
         is_right = [CLASSES[name] == "right" for _, name, _ in known]
-        precision = sum(a and b for a, b in zip(kept, is_right, strict=True)) / max(sum(kept), 1)
+        n_right = sum(a and b for a, b in zip(kept, is_right, strict=True))
+        n_wrong = sum(one and name == "wrong" for one, (_, name, _) in zip(kept, known, strict=True))
         recalls = []
         for wanted in ("usual", "unusual"):
             those = [one for one, (_, name, _) in zip(kept, known, strict=True) if name == wanted]
             recalls.append(f"{sum(those) / len(those):.4f}")
-        lines.append(f"| {title} | {precision:.4f} | {recalls[0]} | {recalls[1]} |")
+        precisions = f"{n_right / sum(kept):.4f} | {n_right / (n_right + n_wrong):.4f}"
+        lines.append(f"| {title} | {precisions} | {recalls[0]} | {recalls[1]} |")
     return lines
 
 

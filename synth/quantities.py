@@ -6,7 +6,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from synth.changing_words import ENGLISH, name_a_part
-from synth.numerals import DECIMAL, NUMBER_WORDS, VULGAR, number
+from synth.numerals import DECIMAL, NUMBER_WORDS, SINO, VULGAR, number
 from synth.units import COUNT, DAYS, NAME, SPEEDS, UNIT, UNITS, Unit, unit_named
 
 
@@ -66,6 +66,12 @@ Value = Quantity | Clock | Ratio | Several
 
 _AMOUNT = re.compile(r"[$₩€¥]|US\$|USD|KRW|EUR|JPY")
 _NUMBER_START = re.compile(r"[\d.½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]")
+_BEGINS = re.compile(
+    rf"[-−–+(\d.{''.join(VULGAR)}{''.join(SINO)}십백천만한두세네하둘셋넷석넉다여아열스서마쉰예]|\\frac|음수|"
+    rf"(?:an?|minus|negative|{'|'.join(sorted(NUMBER_WORDS))})\b",
+    re.IGNORECASE,
+)
+"""Where a number may begin; most sentences do not."""
 _ABOUT = re.compile(
     r"(?:총|모두|전부|합계|각각|각|정확히|약|대략|거의 정확히|(?:a |the )?(?:grand )?total(?: of)?|exactly|just|"
     r"about|approximately|around|roughly|approx\.?|≈|~(?=\s*[\d$]))\s*",
@@ -193,6 +199,8 @@ def _with_sign_before(text: str) -> Quantity | None:
 
 
 def _with_unit_behind(text: str) -> Quantity | None:
+    if not _BEGINS.match(text):
+        return None
     for start in _unit_starts(text):
         value = number(text[:start])
         if value is None:

@@ -1,8 +1,11 @@
 """Values with units: what converts, what does not, and that no other number is ever right."""
 
+import json
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -110,3 +113,16 @@ def test_expected_of_a_gold_answer() -> None:
 def test_what_cannot_be_expected(kind: str, gold: str, more: dict[str, str]) -> None:
     with pytest.raises(RequestError):
         Expected(kind, gold, **more)  # type: ignore[arg-type]
+
+
+def test_gold_answers_stand_in_worked_answers(shared_data: Path) -> None:
+    """Of real questions: each is right for its own gold answer, and for no other."""
+    text = (
+        zstandard.ZstdDecompressor().stream_reader((shared_data / "seeds/gsm8k_train.jsonl.zst").read_bytes()).read()
+    )
+    worked = [json.loads(line)["output"] for line in text.splitlines()[:1_000]]
+    golds = [answer.rsplit("####", 1)[1].strip() for answer in worked]
+    golds = [gold.replace(",", "") for gold in golds]
+    for end, outcome in (("", "right"), ("1", "wrong")):
+        cases = [Case(answer, Expected("math", gold + end)) for answer, gold in zip(worked, golds, strict=True)]
+        assert {verdict.outcome for verdict in verify_all(cases)} == {outcome}
