@@ -95,9 +95,10 @@ def _to_bare(gold: Quantity, answer: Quantity, tolerance: Fraction) -> Compared:
         return _equal(gold.number, answer.number, tolerance, gold, answer)
     assert answer.dimension and answer.unit
     if answer.dimension in AMBIGUOUS:
-        if _equal(gold.number, answer.base, tolerance, gold, answer) == RIGHT:
+        is_equal = _equal(gold.number, answer.base, tolerance, gold, answer) == RIGHT
+        if is_equal and (gold.dimension is None or answer.dimension == "dozen"):  # 36 eggs are 3 dozen
             return RIGHT
-        is_number = answer.number == gold.number
+        is_number = is_equal or answer.number == gold.number
         return Compared("form", f"{answer.dimension}, where no unit was said") if is_number else WRONG
     if answer.number is not None and _equal(gold.number, answer.number, tolerance, gold, answer) == RIGHT:
         is_thing = gold.dimension == COUNT
