@@ -5,6 +5,7 @@ take all memory that there is. So it runs here, a question at a time: lines of J
 """
 
 import logging
+import math
 import os
 import resource
 import sys
@@ -48,8 +49,18 @@ def _answer(message: dict[str, Any]) -> dict[str, Any]:
     return {"is_so": is_so, "why": why[:WHY_CHARS]}
 
 
+def _limit_cpu(seconds: float) -> None:
+    """Let the system end this process where a question takes longer, even if nobody waits for it any more.
+
+    Time of the processor, in whole seconds: what is said of a question does not depend on what else the machine does.
+    """
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = math.ceil(used.ru_utime + used.ru_stime + seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
 def main() -> None:
-    """The process: its first argument is how much memory it may have."""
+    """The process: its arguments are how many bytes it may have, and how many seconds a question may take."""
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what libraries print is no answer
     logging.disable(logging.CRITICAL)
@@ -58,9 +69,10 @@ def main() -> None:
     except ImportError as error:
         replies.write(orjson.dumps({"fatal": str(error)}) + b"\n")
         return
-    limit_bytes = int(sys.argv[1])
+    limit_bytes, limit_s = int(sys.argv[1]), float(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
     sys.set_int_max_str_digits(10_000)
     replies.write(b"{}\n")
     for line in sys.stdin.buffer:
+        _limit_cpu(limit_s)
         replies.write(orjson.dumps(_answer(orjson.loads(line))) + b"\n")

@@ -2,6 +2,7 @@
 
 import contextlib
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from manifests.house import child_environment
 
 START_S = 120.0
 """For a process to import SymPy, on a machine that is busy."""
+WALL_PER_CPU = 10
+"""A process that sleeps, or waits for a busy machine, is killed after so many times its limit."""
 JOBS_PER_PROCESS = 2_000
 """Then it is replaced, since SymPy remembers what it computed."""
 
@@ -49,10 +52,9 @@ class MathWorkers:
 
         Args:
             n_workers: processes.
-            limit_s: how long a question may take; then its process is killed and another started.
+            limit_s: how long the processor may work on a question; then its process ends and another is started.
             memory_bytes: address space of each process.
         """
-        self._limit_s, self._memory_bytes = limit_s, memory_bytes
         self._threads = ThreadPoolExecutor(n_workers, thread_name_prefix="math")
         self._workers: SimpleQueue[_Worker] = SimpleQueue()
         for _ in range(n_workers):
@@ -90,7 +92,7 @@ class _Worker:
     """One process, or none: it is started for a question, and after it was killed."""
 
     def __init__(self, limit_s: float, memory_bytes: int) -> None:
-        self._limit_s, self._memory_bytes = limit_s, memory_bytes
+        self._limit_s, self._limits = limit_s, (str(memory_bytes), str(limit_s))
         self._process: subprocess.Popen[bytes] | None = None
         self._n_jobs = 0
 
@@ -103,18 +105,23 @@ class _Worker:
         try:
             process.stdin.write(orjson.dumps(job) + b"\n")
             process.stdin.flush()
-            value = self._line(self._limit_s)
+            value = self._line(self._limit_s * WALL_PER_CPU)
         except (BrokenPipeError, EOFError):
+            is_late = process.wait() == -signal.SIGXCPU
             self.end()
-            return Reply(None, "ended the process that compares")
+            return Reply(None, self._late if is_late else "ended the process that compares")
         except TimeoutError:
             self.end()
-            return Reply(None, f"took longer than {self._limit_s:g} s")
+            return Reply(None, self._late)
         return Reply(value["is_so"], value["why"])
+
+    @property
+    def _late(self) -> str:
+        return f"took longer than {self._limit_s:g} s"
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from synth.math_worker import main; main()", str(self._memory_bytes)],
+            [sys.executable, "-c", "from synth.math_worker import main; main()", *self._limits],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,7 +1,9 @@
 """Processes with limits: what hangs or takes too much is said of that question, and of no other."""
 
+import signal
 import time
 
+import orjson
 import pytest
 
 from synth.expected import Expected
@@ -41,6 +43,16 @@ def _processes(workers: MathWorkers):  # type: ignore[no-untyped-def]
     worker = workers._workers.get()
     workers._workers.put(worker)
     yield worker._process
+
+
+def test_a_question_ends_though_nobody_waits_for_it() -> None:
+    """As after kill -9 of the one that asked: the process itself may not go on for ever."""
+    with MathWorkers(1, limit_s=1) as workers:
+        assert workers.ask([equal("2", "2")])[0].is_so
+        process = next(iter(_processes(workers)))
+        process.stdin.write(orjson.dumps(HANGS) + b"\n")
+        process.stdin.flush()
+        assert process.wait(timeout=60) == -signal.SIGXCPU
 
 
 def test_memory_is_bounded() -> None:
