@@ -28,7 +28,7 @@ Offsets = npt.NDArray[np.int64]
 LIBRARIES = {"json": "tokenizers", "sentencepiece": "sentencepiece", "tiktoken": "tiktoken"}
 TEXTS_AT_ONCE = 2048
 """As many Python strings as are held at once."""
-RENEW_BYTES, CACHE_BYTES = 64 << 20, 96 << 20
+RENEW_BYTES, CACHE_BYTES = 64 << 20, 128 << 20
 """See GigatokenEngine."""
 
 
