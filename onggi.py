@@ -800,7 +800,7 @@ def _fraction(option: str, text: str) -> float:
     except ArithmeticError:
         value = 0.0
     if not 0 < value <= 1:
-        raise RequestError(f"{option} {text}: write a share such as 1% or 0.01")
+        raise RequestError(f"{option} {text}: write a share such as 1% or 0.01, above 0 and at most 100%")
     return value
 
 
@@ -842,7 +842,7 @@ _NUMBERS: tuple[str, ...] = (
     "tokens",
     "taken",
 )
-_NUMBERS += ("tokens there", "asked", "missing", "bytes per token", "characters per token", "at")
+_NUMBERS += ("tokens there", "asked", "missing", "bytes per token", "characters per token", "now", "at")
 """Columns of tables that are aligned to the right."""
 _WHOLE = ("id", "document")
 """Columns that are not broken, so that they can be copied."""

@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
+from fsspec.core import has_magic
 
 from manifests.errors import RequestError, RunError
 
@@ -34,6 +35,8 @@ def input_files(path: str) -> list[str]:
     pattern = f"{inner.rstrip('/')}/*" if filesystem.isdir(inner) else inner
     found = sorted(name for name in filesystem.glob(pattern) if filesystem.isfile(name))
     chosen = [name for name in found if name.lower().endswith(ENDINGS)]
+    if not chosen and not found and not has_magic(inner) and not filesystem.exists(inner):
+        raise RequestError(f"{path}: there is no such file or folder")
     if not chosen:
         raise RequestError(f"{path}: no file there ends in one of {', '.join(ENDINGS)}")
     return [filesystem.unstrip_protocol(name) if "://" in path else name for name in chosen]

@@ -244,22 +244,22 @@ def check_columns(
         RequestError: there is no such column; the message names those that are near.
     """
     names = [_dotted(column) for column in tree.find_all(exp.Column)]
-    for column, name in zip(tree.find_all(exp.Column), names, strict=True):
+    for name in names:
         if name not in columns:
-            hint = _hint(name, columns, quoted=bool(column.this.quoted))
+            hint = _hint(name, columns)
             raise RequestError(f"{grammar.kind} `{sql}`: unknown column {name}{hint}")
     return names
 
 
-def _hint(name: str, columns: Mapping[str, pa.DataType], *, quoted: bool) -> str:
+def _hint(name: str, columns: Mapping[str, pa.DataType]) -> str:
     """What may have been meant by a column that is not there."""
     by_last_part = [known for known in columns if known.split(".")[-1] == name.split(".")[-1]]
     near = by_last_part or difflib.get_close_matches(name, columns, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else f"; there are: {', '.join(sorted(columns))}"
     if name.startswith("signals.") and not any(known.startswith("signals.") for known in columns):
         hint = "; signals are not measured: set `measure: {signals: true}`"
-    if quoted and not near:
-        hint += f" (text is written in single quotes: '{name}')"
+    if not near and "." not in name:
+        hint = f" (text is written in single quotes: '{name}'){hint}"
     return hint
 
 

@@ -65,7 +65,7 @@ def test_extend_and_resize(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "nowhere", "-o", "new"], "no file there ends in one of"),
+        (["train", "nowhere", "-o", "new"], "nowhere: there is no such file or folder"),
         (["train", "texts.parquet", "-o", "new", "--bytes", "many"], "--bytes: expected a number of bytes, such as"),
         (["train", "texts.parquet", "-o", "new", "--korean", "half"], "--korean half: write a share such as"),
         (["extend", "nowhere", "texts.parquet", "-o", "new"], "nowhere: there is no tokenizer"),

@@ -205,7 +205,8 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         value = orjson.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise RequestError(f"{path}: cannot be read: {error}") from error
+        said = getattr(error, "strerror", None) or error
+        raise RequestError(f"{path}: cannot be read: {said}") from error
     if not isinstance(value, dict):
         raise RequestError(f"{path}: expected a JSON object")
     return value

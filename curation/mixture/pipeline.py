@@ -48,7 +48,6 @@ def mix(job: MixJob, progress: Progress = silent) -> MixtureRecord:
     if record := _finished(run, job):
         run.remove(WORK)
         return record
-    set_aside(run)
     watch = Stopwatch()
     with PeakMemory() as memory, open_engine(job.workers) as engine:
         engine.share(run, [slices[0].path for slices in job.slices if slices])
@@ -56,6 +55,7 @@ def mix(job: MixJob, progress: Progress = silent) -> MixtureRecord:
             surveyed = survey(job, engine, progress)
         with watch("plan"):
             layout = lay_out(job, surveyed, progress)
+        set_aside(run)  # not before: what cannot be had takes nothing from the mixture that is there
         with watch("write"):
             written = {
                 table: _write(job, surveyed, layout, table, engine, progress) for table in (TOKENS, VALIDATION)

@@ -58,3 +58,5 @@ def test_files_of_a_path(tmp_path: Path) -> None:
     assert [Path(path).name for path in input_files(f"{tmp_path}/b*")] == ["b.parquet"]
     with pytest.raises(RequestError, match=r"no file there ends in one of \.parquet"):
         input_files(f"{tmp_path}/*.txt")
+    with pytest.raises(RequestError, match=r"c\.parquet: there is no such file or folder"):
+        input_files(f"{tmp_path}/c.parquet")

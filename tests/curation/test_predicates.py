@@ -150,6 +150,7 @@ def test_columns_and_comparisons() -> None:
         ("signals.wordcount >= 5", "unknown column signals.wordcount; did you mean signals.word_count"),
         ("word_count >= 5", "did you mean signals.word_count?"),
         ('language = "ko"', "text is written in single quotes: 'ko'"),
+        ("language = ko", "text is written in single quotes: 'ko'"),
         ("score > (select 1)", r"`\(SELECT 1\)` \(Subquery\) is not allowed"),
         ("score > 1; drop table x", "is not allowed"),
         ("count(score) > 1", r"`COUNT\(score\)` \(Count\) is not allowed"),

@@ -146,6 +146,14 @@ def test_a_finished_mixture_is_not_made_again(finished: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in (finished / "out").rglob("*")} == before
 
 
+def test_what_cannot_be_had_leaves_the_mixture_that_is_there(finished: Path) -> None:
+    before = {path: path.read_bytes() for path in (finished / "out").rglob("*.*")}
+    with pytest.raises(RequestError, match="are missing"):
+        small.mixed(finished / "mix.yaml", None, HERE, "stages.one.tokens=900M")
+    small.mixed(finished / "mix.yaml")
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_changed_weights_tokenise_nothing(finished: Path) -> None:
     before = small.stored(finished / "out/store")
     stages = [{**STAGES[0], "weights": {"ko": 50, "en": 50}}, *STAGES[1:]]

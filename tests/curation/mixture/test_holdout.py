@@ -43,7 +43,7 @@ def test_no_validation(tmp_path: Path) -> None:
 
 def test_all_of_it_leaves_nothing_to_train_on(tmp_path: Path) -> None:
     path = small.lay_out(tmp_path, validation={"frac": 1})
-    with pytest.raises(RequestError, match="no documents"):
+    with pytest.raises(RequestError, match="no document may be used"):
         small.mixed(path)
 
 
