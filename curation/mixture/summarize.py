@@ -250,12 +250,10 @@ def _licenses(job: MixJob, surveyed: Surveyed, record: MixtureRecord) -> tuple[L
 
 def _why(name: str, policy: Licenses) -> str:
     """What leaves documents of a licence out."""
-    if name == UNKNOWN:
-        return "unknown: deny"
     for pattern in policy.deny:
         if not is_allowed(name, Licenses(deny=[pattern])):
             return f"deny: {pattern}"
-    return "not in allow"
+    return "not in allow" if is_allowed(name, Licenses(unknown=policy.unknown)) else "unknown: deny"
 
 
 def _validation(job: MixJob, layout: Layout, record: MixtureRecord) -> tuple[HeldOut, ...]:
