@@ -19,7 +19,8 @@ from fsspec.core import has_magic
 from manifests.errors import RequestError, RunError
 
 ENDINGS = (".parquet", ".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".ndjson.gz", ".ndjson.zst")
-ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE, BYTES_AT_ONCE = 4096, 8 << 20
+"""A batch ends with whichever is reached first (bytes: of lines)."""
 ZSTD_WINDOW_BYTES = 1 << 31
 """The largest window that a file may ask for (`zstd --long=31`)."""
 PARQUET, GZIP, ZSTD = b"PAR1", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -82,13 +83,13 @@ def _check_columns(path: str, columns: Sequence[str], found: Sequence[str]) -> N
 Rows = tuple[list[int], list[bytes], list[dict[str, Any]]]
 
 
-def json_rows(file: BinaryIO, path: str) -> Iterator[Rows]:
+def json_rows(file: BinaryIO, path: str, bytes_at_once: int = BYTES_AT_ONCE) -> Iterator[Rows]:
     """(their numbers, themselves, their objects) of each batch of lines that are not blank.
 
     Raises:
         RunError: a line is no JSON object, or the file cannot be decompressed to its end.
     """
-    numbers, written, rows = list[int](), list[bytes](), list[dict[str, Any]]()
+    numbers, written, rows, n_bytes = list[int](), list[bytes](), list[dict[str, Any]](), 0
     with decoded(file) as content:
         for number, line in enumerate(_lines(content, path), 1):
             if not line.strip():
@@ -102,9 +103,10 @@ def json_rows(file: BinaryIO, path: str) -> Iterator[Rows]:
             numbers.append(number)
             written.append(line.strip())
             rows.append(row)
-            if len(rows) == ROWS_AT_ONCE:
+            n_bytes += len(line)
+            if len(rows) == ROWS_AT_ONCE or n_bytes >= bytes_at_once:
                 yield numbers, written, rows
-                numbers, written, rows = [], [], []
+                numbers, written, rows, n_bytes = [], [], [], 0
     if rows:
         yield numbers, written, rows
 

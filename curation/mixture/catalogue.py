@@ -205,7 +205,7 @@ def catalogue(task: CatalogueTask) -> Catalogue:
     tokenizer = load_tokenizer(task.tokenizer, task.base)
     folder = Folder(task.store)
     name = catalogue_key(task, tokenizer)
-    if folder.exists(f"{name}.json"):
+    if folder.exists(f"{name}.json") and folder.exists(f"{name}.npy"):
         found = _from_note(name, folder.read_json(f"{name}.json"))
         if all(folder.exists(ids_file(part, token_type(tokenizer.vocab_size))) for part in found.parts):
             return found

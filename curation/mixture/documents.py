@@ -211,7 +211,7 @@ def _column_bytes(metadata: pq.FileMetaData, groups: Sequence[int], columns: Seq
 
 def _jsonl(file: object, piece: Slice, columns: Sequence[str], batch_bytes: int) -> Iterator[pl.DataFrame]:
     row, kinds = 0, dict[str, tuple[str, pl.DataType]]()
-    for _, _, objects in json_rows(file, piece.path):  # type: ignore[arg-type]
+    for _, _, objects in json_rows(file, piece.path, batch_bytes):  # type: ignore[arg-type]
         found = [
             _column(name, [item.get(name) for item in objects], kinds, f"{piece.path}: row {row}") for name in columns
         ]
@@ -231,6 +231,8 @@ def _column(name: str, values: list[object], kinds: dict[str, tuple[str, pl.Data
         both = " and ".join(sorted(there | ({before[0]} if before else set())))
         raise RunError(f"{where} and on: the column {name!r} holds {both}; expected values of one kind")
     series = pl.Series(name, values, strict=False)
+    if before and series.dtype == pl.Null:  # functions of texts take no column of unknown kind
+        series = series.cast(before[1])
     if before and before[0] == "objects" and series.dtype != before[1]:
         series = _with_fields(series, before[1])
     if there:
@@ -244,8 +246,6 @@ _KINDS = {bool: "true or false", int: "numbers", float: "numbers", dict: "object
 
 def _with_fields(series: pl.Series, kind: pl.DataType) -> pl.Series:
     """Objects with the fields too that those of the first rows have, which predicates may name."""
-    if series.dtype == pl.Null:
-        return series.cast(kind)
     frame, fields = series.struct.unnest(), kind.fields if isinstance(kind, pl.Struct) else []
     missing = [pl.lit(None, field.dtype).alias(field.name) for field in fields if field.name not in frame.columns]
     return frame.with_columns(missing).to_struct(series.name)

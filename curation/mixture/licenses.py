@@ -6,11 +6,8 @@ of several licences all must be allowed unless an `OR` offers a choice.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from manifests.schema_mixture import Licenses
@@ -32,16 +29,6 @@ _CHOICE = re.compile(r"\sOR\s")  # in capitals, as in SPDX: `GPL-3.0 or later` i
 _TOGETHER = re.compile(r"\s(?:AND|and|And)\s|\s?&\s?|(?<![:/])/(?!/)")
 
 
-@dataclass(frozen=True)
-class LeftOut:
-    """What a policy leaves out under one licence."""
-
-    license: str | None
-    """As the documents write it; null where they have none."""
-    n_documents: int
-    n_tokens: int | None = None
-
-
 def allowed(licenses: pl.Series | Sequence[str | None], policy: Licenses) -> pl.Series:
     """Whether each document may be used, booleans without nulls (n_docs,); see `is_allowed`."""
     written = pl.Series("license", licenses, pl.String).fill_null("")
@@ -49,18 +36,6 @@ def allowed(licenses: pl.Series | Sequence[str | None], policy: Licenses) -> pl.
     verdicts = pl.Series("allowed", [is_allowed(license, policy) for license in distinct], pl.Boolean)
     judged = pl.DataFrame([distinct, verdicts])
     return pl.DataFrame([written]).join(judged, on="license", maintain_order="left")["allowed"]
-
-
-def left_out(
-    licenses: pl.Series | Sequence[str | None], policy: Licenses, n_tokens: npt.NDArray[np.int64] | None = None
-) -> list[LeftOut]:
-    """What the policy leaves out, by licence, most documents first; in tokens too, given those of each document."""
-    written = pl.Series("license", licenses, pl.String)
-    tokens = pl.Series("n_tokens", n_tokens if n_tokens is not None else [None] * len(written), pl.Int64)
-    frame = pl.DataFrame([written, tokens]).filter(~allowed(written, policy))
-    sums = frame.group_by("license").agg(n_documents=pl.len(), n_tokens=pl.col("n_tokens").sum())
-    ordered = sums.sort(["n_documents", "license"], descending=[True, False])
-    return [LeftOut(name, n, tokens if n_tokens is not None else None) for name, n, tokens in ordered.rows()]
 
 
 def is_allowed(license: str | None, policy: Licenses) -> bool:

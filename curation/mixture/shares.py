@@ -1,6 +1,6 @@
 """What each stage asks of each source: shares from weights and amounts, how they change, and what is missing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -259,11 +259,3 @@ def _poured(demand: Shares, left: Shares, stage: Asked, manifest: MixtureManifes
             )
         taken = np.minimum(taken + missing * free / free.sum(), left)
     return taken
-
-
-def by_category(manifest: MixtureManifest, values: Shares) -> Mapping[str, float]:
-    """Numbers of sources added up by category, in the order of the manifest."""
-    sums = dict[str, float]()
-    for source, value in zip(manifest.sources, values.tolist(), strict=True):
-        sums[source.category] = sums.get(source.category, 0.0) + value
-    return sums

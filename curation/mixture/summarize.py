@@ -72,7 +72,7 @@ def summarize(job: MixJob, surveyed: Surveyed, layout: Layout, record: MixtureRe
         repeated=(),
         overlaps=_overlaps(job, surveyed),
         licenses=_licenses(job, surveyed, record),
-        validation=_validation(layout, record),
+        validation=_validation(job, layout, record),
         samples=tuple(samples),
     )
 
@@ -250,21 +250,24 @@ def _licenses(job: MixJob, surveyed: Surveyed, record: MixtureRecord) -> tuple[L
 
 def _why(name: str, policy: Licenses) -> str:
     """What leaves documents of a licence out."""
-    if name == UNKNOWN:
-        return "unknown: deny"
     for pattern in policy.deny:
         if not is_allowed(name, Licenses(deny=[pattern])):
             return f"deny: {pattern}"
-    return "not in allow"
+    return "not in allow" if is_allowed(name, Licenses(unknown=policy.unknown)) else "unknown: deny"
 
 
-def _validation(layout: Layout, record: MixtureRecord) -> tuple[HeldOut, ...]:
+def _validation(job: MixJob, layout: Layout, record: MixtureRecord) -> tuple[HeldOut, ...]:
+    n_sequences = Counter[str]()
+    for number in layout.numbers(validation=True):
+        block = read_block(Folder(layout.folder), number, VALIDATION)
+        category = job.manifest.sources[int(block.spans["source"][0])].category  # each is packed by itself
+        n_sequences[category] += len(block.n_tokens)
     return tuple(
         HeldOut(
             category=name,
             n_documents=of["documents"],
             n_tokens=of["tokens"],
-            n_sequences=-(-of["tokens"] // record.sequence_length),
+            n_sequences=n_sequences[name],
         )
         for name, of in record.validation.items()
     )

@@ -13,7 +13,6 @@ from curation.summary_models import Model
 
 N_COURSE_BINS = 200
 """Bins of the course of training, about."""
-N_REPEATED = 20
 N_SAMPLES = 8
 N_SAMPLE_SPANS = 12
 SPAN_CHARS = 240

@@ -255,7 +255,8 @@ def _clean_store(mixture: Mixture, ids: set[str]) -> list[str] | None:
     store = mixture.store
     if store.fs.isdir(store.root):
         return remove_from_store(store, ids)
-    remember_removed(store, ids)  # the next mixture makes it again
+    if not mixture.record["manifest"]["output"].get("store"):  # its own, which the next mixture makes again
+        remember_removed(store, ids)
     return None
 
 

@@ -20,7 +20,6 @@ from curation.tokens.tokenizer import Tokenizer
 
 FIRST_LETTER = 0x10000
 """Old tokens as letters: each id is one code point from here on, where no white space is."""
-WORDS_AT_ONCE = 4096
 REPEATS_AT_ONCE = 1 << 12
 
 Merge = tuple[str, str]

@@ -125,6 +125,8 @@ def test_a_note_is_read_as_it_was_written(tmp_path: Path, tokenizer: TokenizerSe
     made = catalogue(of)
     assert made.available == first.available  # tokenised again
     assert (documents(of, made) == documents(of, first)).all()
+    (Path(of.store) / f"{made.name}.npy").unlink()
+    assert len(documents(of, catalogue(of))) == first.n_documents
 
 
 def test_a_changed_predicate_tokenises_what_it_adds(tmp_path: Path, tokenizer: TokenizerSettings) -> None:

@@ -149,3 +149,17 @@ def test_a_slice_is_known_by_what_it_holds(tmp_path: Path) -> None:
     assert [piece.key for piece in slices(first)] == [piece.key for piece in slices(second)]
     other = parquet(tmp_path / "c.parquet", rows(30, "e"))
     assert slices(first)[0].key != slices(other)[0].key
+
+
+def test_batches_of_jsonl_are_bounded_and_of_one_kind(tmp_path: Path) -> None:
+    of: list[dict[str, object]] = [
+        {"text": "x" * 1000, "tag": "ab" if number < 10 else None, "about": {"n": 1} if number < 10 else None}
+        for number in range(40)
+    ]
+    [piece] = slices(jsonl(tmp_path / "d.jsonl", of))
+    batches = list(read_columns(piece, ["text", "tag", "about"], 5000))
+    assert max(len(batch) for batch in batches) == 5
+    assert sum(len(batch) for batch in batches) == 40
+    assert {batch["tag"].dtype for batch in batches} == {pl.String}  # also where it is null in all of a batch
+    assert {batch["about"].dtype for batch in batches} == {pl.Struct({"n": pl.Int64})}
+    assert pl.concat(batches)["tag"].to_list() == [row["tag"] for row in of]

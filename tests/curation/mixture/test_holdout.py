@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import orjson
+import pyarrow.parquet as pq
 import pytest
 
 from curation.mixture.holdout import HeldOut, hold_out
@@ -78,3 +80,13 @@ def test_a_text_in_two_sources_is_held_out_of_both(tmp_path: Path) -> None:
 def test_nothing_is_chosen_of_nothing() -> None:
     nothing: list[Any] = []
     assert hold_out(nothing, Validation(frac=0.5), 8).pieces == {}
+
+
+def test_the_summary_counts_the_sequences_that_are_there(tmp_path: Path) -> None:
+    path = small.lay_out(tmp_path, validation={"frac": "30%"})
+    record = small.mixed(path)
+    summary = orjson.loads((tmp_path / "out/summary.json").read_bytes())
+    n_sequences = {held["category"]: held["n_sequences"] for held in summary["validation"]}
+    rows = pq.read_table(tmp_path / "out/validation", columns=["source_of_span"])["source_of_span"].to_pylist()
+    assert n_sequences == {name: sum(spans[0] == name for spans in rows) for name in ("ko", "en")}
+    assert n_sequences["ko"] > record.validation["ko"]["tokens"] / 64 + 1

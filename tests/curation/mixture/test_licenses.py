@@ -1,12 +1,11 @@
 """Licence policies: what is written in many ways, and what several licences together allow."""
 
-import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.mixture.licenses import LeftOut, allowed, is_allowed, left_out, normal
+from curation.mixture.licenses import allowed, is_allowed, normal
 from manifests.schema_mixture import Licenses
 
 NO_NC = Licenses(deny=["*-NC-*", "*-ND-*"])
@@ -137,13 +136,3 @@ def test_series_agree_with_one_by_one(licenses: list[str | None]) -> None:
     assert found.dtype == pl.Boolean
     assert found.to_list() == [is_allowed(license, OPEN) for license in licenses]
     assert allowed(licenses, OPEN).to_list() == found.to_list()
-
-
-def test_left_out_counts_documents_and_tokens() -> None:
-    licenses = ["MIT", None, "CC-BY-NC-4.0", "GPL-3.0", "CC-BY-NC-4.0", "CC-BY-4.0"]
-    tokens = np.array([1, 10, 100, 1000, 10_000, 7])
-    assert left_out(licenses, OPEN, tokens) == [
-        LeftOut("CC-BY-NC-4.0", 2, 10_100), LeftOut(None, 1, 10), LeftOut("GPL-3.0", 1, 1000)
-    ]  # fmt: skip
-    assert left_out(licenses, OPEN)[0] == LeftOut("CC-BY-NC-4.0", 2)
-    assert left_out(["MIT"], OPEN) == []

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.mixture.shares import Asked, Has, asked, by_category, demanded
+from curation.mixture.shares import Asked, Has, asked, demanded
 from manifests.errors import RequestError
 from manifests.schema_mixture import MixtureManifest
 
@@ -180,10 +180,6 @@ def test_filling_stages_one_after_another() -> None:
     found = asked(manifest(stages=stages, when_short="fill"), has(300, 300, 5000))
     assert np.allclose(found[0].demand, [250, 250, 500])
     assert np.allclose(found[1].demand, [50, 50, 900])
-
-
-def test_sums_by_category() -> None:
-    assert by_category(manifest(), np.array([1.0, 2, 4])) == {"ko": 3, "english": 4}
 
 
 @given(

@@ -325,3 +325,16 @@ def test_the_ledger_is_one_that_others_read(
         assert run.fs.exists(run.file(f"ledger/{name}"))
         assert (run / "ledger").parquet_extra(name, "token_ledger")["onggi.table"] == "token_ledger"
         assert pq.read_table(run.file(f"ledger/{name}")).schema.names == TOKEN_LEDGER.names
+
+
+def test_a_store_elsewhere_that_is_gone_is_not_made(
+    mixed: tuple[Folder, list[str], dict[str, list[Any]]], tmp_path: Path
+) -> None:
+    run, ids, spans = mixed
+    record = run.read_json("run.json")
+    record["manifest"]["output"]["store"] = str(tmp_path / "elsewhere/store")
+    run.write_json("run.json", record)
+    (part,) = remove([run.path], request_of(tmp_path, ids=[ids[5]]))["runs"]
+    assert part["store"] is None
+    assert not (tmp_path / "elsewhere").exists()
+    check_whole(run, {ids[5]}, spans)
