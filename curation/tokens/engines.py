@@ -28,7 +28,7 @@ Offsets = npt.NDArray[np.int64]
 LIBRARIES = {"json": "tokenizers", "sentencepiece": "sentencepiece", "tiktoken": "tiktoken"}
 TEXTS_AT_ONCE = 2048
 """As many Python strings as are held at once."""
-RENEW_BYTES, CACHE_BYTES = 64 << 20, 128 << 20
+RENEW_BYTES, GROWN_BYTES = 64 << 20, 288 << 20
 """See GigatokenEngine."""
 
 
@@ -103,8 +103,8 @@ class GigatokenEngine:
     """Encodes Arrow's buffers as they are, on the calling thread.
 
     Gigatoken remembers each word that it has seen, up to ten bytes for a byte of new words, and never forgets; so it
-    is loaded anew, in half a second or so, where encoding RENEW_BYTES of text or more has made the process grow by
-    CACHE_BYTES, ids not counted. (200 MB of Korean and English text make it grow by about 100.)
+    is loaded anew, in half a second or so, where the process is larger by GROWN_BYTES than when it was loaded first,
+    at most every RENEW_BYTES of text. (What 200 MB of Korean and English text leave in a mixture's process is less.)
     """
 
     name = "gigatoken"
@@ -113,26 +113,24 @@ class GigatokenEngine:
         self._load = load
         self._lock = threading.Lock()
         self._tokenizer = load()
-        self._n_bytes = self._grown_bytes = 0
+        self._n_bytes, self._loaded_bytes = 0, _process_bytes()
 
     def encode(self, texts: pa.LargeStringArray) -> tuple[Ids, Offsets]:
         """See Engine."""
         if not len(texts):
             return np.empty(0, np.uint32), np.zeros(1, np.int64)
-        tokenizer, before = self._current(texts), _process_bytes()
+        tokenizer = self._current(texts)
         found = tokenizer.encode_batch(_awkward(texts), parallel=False).layout
         offsets, ids = np.asarray(found.offsets.data, np.int64), np.asarray(found.content.data, np.uint32)
-        with self._lock:
-            self._grown_bytes += max(0, _process_bytes() - before - ids.nbytes)
         return ids[offsets[0] : offsets[-1]], offsets - offsets[0]
 
     def _current(self, texts: pa.LargeStringArray) -> Any:
         """The tokenizer, which has not grown too large."""
         with self._lock:
-            if self._n_bytes >= RENEW_BYTES and self._grown_bytes >= CACHE_BYTES:
+            if self._n_bytes >= RENEW_BYTES and _process_bytes() - self._loaded_bytes >= GROWN_BYTES:
                 self._tokenizer = None  # so that its memory is there for the next
                 give_memory_back()
-                self._tokenizer, self._n_bytes, self._grown_bytes = self._load(), 0, 0
+                self._tokenizer, self._n_bytes = self._load(), 0
             self._n_bytes += text_bytes(texts)
             return self._tokenizer
 

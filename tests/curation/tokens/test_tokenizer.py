@@ -102,7 +102,7 @@ def test_threads_share_a_tokenizer(loaded: dict[str, Tokenizer]) -> None:
 
 def test_memory_of_words_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "RENEW_BYTES", 1000)
-    monkeypatch.setattr(engines, "CACHE_BYTES", 0)
+    monkeypatch.setattr(engines, "GROWN_BYTES", 0)
     monkeypatch.setattr(engines, "_process_bytes", lambda: 0)
     tokenizer = load_tokenizer(settings(byte_level(tmp_path)), "/")
     first, right = tokenizer._engine._tokenizer, tokenizer.encode(large(SENTENCES))[0]  # type: ignore[attr-defined]
