@@ -109,7 +109,7 @@ def _check_own(run: Folder) -> None:
         if kind != "mixture":
             raise RequestError(f"{run.path} holds a run of `kind: {kind}`; give another folder for the mixture")
         return
-    theirs = [name for name in (TOKENS, VALIDATION, LEDGER) if run.exists(name)]
+    theirs = [name for name in (TOKENS, VALIDATION, LEDGER, SUMMARY, REPORT) if run.exists(name)]
     if theirs and not run.exists(WORK):
         raise RequestError(
             f"{run.path} holds {', '.join(theirs)}, which a mixture would replace, and no mixture; give another "

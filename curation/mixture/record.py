@@ -84,7 +84,10 @@ def read_mixture(folder: Folder) -> MixtureRecord:
     if not folder.exists(RECORD):
         state = "is not complete: run the same command again" if folder.exists("work") else "holds no mixture"
         raise RequestError(f"{folder.path}: {state} (no {RECORD})")
-    found = folder.read_json(RECORD)
+    try:
+        found = folder.read_json(RECORD)
+    except ValueError as error:
+        raise RequestError(f"{folder.url(RECORD)}: is damaged: {error}") from None
     if not isinstance(found, dict) or found.get("kind") != "mixture":
         kind = found.get("kind") if isinstance(found, dict) else None
         raise RequestError(f"{folder.path}: is a run of `kind: {kind}`; expected one of `kind: mixture`")

@@ -69,7 +69,6 @@ def summarize(job: MixJob, surveyed: Surveyed, layout: Layout, record: MixtureRe
         languages=_languages(surveyed, record),
         spans_per_sequence=added(course.spans_per_sequence),
         tokens_per_document=_lengths(surveyed),
-        repeated=(),
         overlaps=_overlaps(job, surveyed),
         licenses=_licenses(job, surveyed, record),
         validation=_validation(job, layout, record),
@@ -310,7 +309,6 @@ def _span(job: MixJob, span: np.void, ids: Sequence[int]) -> SampleSpan:
     text = job.tokenizer.decode(ids[: min(length, DECODED_TOKENS)]).decode("utf-8", "replace")
     return SampleSpan(
         source=job.manifest.sources[int(span["source"])].name,
-        language=None,
         id=f"{int(span['id_high']):016x}{int(span['id_low']):016x}",
         offset=int(span["offset"]),
         n_tokens=length,

@@ -106,18 +106,6 @@ class LanguageSummary(Model):
     """Of text (UTF-8) that these tokens stand for."""
 
 
-class Repeated(Model):
-    """A document that was taken more often than most."""
-
-    source: str
-    id: str
-    url: str | None
-    n_times: int
-    n_tokens: int
-    """Of one copy."""
-    snippet: str
-
-
 class Overlap(Model):
     """Documents of a source that stand in another one, too."""
 
@@ -158,7 +146,6 @@ class SampleSpan(Model):
     """A stretch of a document in a sequence to look at."""
 
     source: str
-    language: str | None
     id: str
     offset: int
     """Which token of its document it begins with."""
@@ -202,7 +189,6 @@ class MixtureSummary(Model):
     """Sequences by how many spans they hold, as `by_powers_of_two` counts."""
     tokens_per_document: tuple[int, ...]
     """Documents that may be taken by their length in tokens, as `by_powers_of_two` counts."""
-    repeated: tuple[Repeated, ...]
     overlaps: tuple[Overlap, ...]
     licenses: tuple[LicenseSummary, ...]
     validation: tuple[HeldOut, ...]

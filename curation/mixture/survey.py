@@ -135,7 +135,13 @@ def survey(job: MixJob, engine: Engine, progress: Progress) -> Surveyed:
     """Catalogue every slice, tokenising what is not in the store yet; choose what is held out."""
     checks = _checked_engines(job)
     name = "gigatoken" if checks and all(check["equal"] for check in checks.values()) else job.tokenizer.engine
-    if any(not check["equal"] for check in checks.values()):
+    if differ := [source for source, check in checks.items() if not check["equal"]]:
+        if job.manifest.tokenizer.engine == "gigatoken":
+            first = checks[differ[0]]["first_difference"]
+            raise RequestError(
+                f"tokenizer.engine: Gigatoken does not give the library's ids on {', '.join(differ)}: {first}; take "
+                "`engine: auto`"
+            )
         name = "library"
     catalogues = _catalogues(job, name, engine, progress)
     available = tuple(total(parts) for parts in catalogues)

@@ -72,13 +72,6 @@ def made_up(**changes: object) -> MixtureSummary:
         ],
         "spans_per_sequence": by_powers_of_two(rng.geometric(0.2, n_sequences)).tolist(),
         "tokens_per_document": by_powers_of_two(rng.lognormal(6, 1.3, 20_000).astype(int) + 1).tolist(),
-        "repeated": [
-            {
-                "source": "법령", "id": "ab" * 16, "url": "https://law.example/1?<b>", "n_times": 4, "n_tokens": 812,
-                "snippet": HOSTILE,
-            },
-            {"source": "법령", "id": "cd" * 16, "url": "javascript:x", "n_times": 4, "n_tokens": 1, "snippet": ""},
-        ],
         "overlaps": [
             {"source": "edu", "other": "en_web", "n_equal": 812, "frac": 0.0712, "n_near": 1_402},
             {"source": "en_web", "other": "edu", "n_equal": 790, "frac": 0.0091, "n_near": None},
@@ -100,11 +93,11 @@ def made_up(**changes: object) -> MixtureSummary:
                 "sequence": 17, "stage": "1단계", "n_tokens": LENGTH, "is_cross": True, "n_spans": 9,
                 "spans": [
                     {
-                        "source": "한국어 위키", "language": "ko", "id": "ef" * 16, "offset": 0, "n_tokens": 700,
+                        "source": "한국어 위키", "id": "ef" * 16, "offset": 0, "n_tokens": 700,
                         "text": "옹기는 질그릇과 오지그릇을 통틀어 이르는 말이다. 숨을 쉬는 그릇으로 알려져 있다.",
                     },
                     {
-                        "source": "en_web", "language": "en\" onclick=x", "id": "01" * 16, "offset": 2048,
+                        "source": "en_web", "id": "01" * 16, "offset": 2048,
                         "n_tokens": 1348, "text": HOSTILE,
                     },
                 ],

@@ -137,7 +137,7 @@ def test_little_is_known() -> None:
     absent = {
         name: []
         for name in (
-            "courses", "course_edges", "languages", "spans_per_sequence", "tokens_per_document", "repeated",
+            "courses", "course_edges", "languages", "spans_per_sequence", "tokens_per_document",
             "overlaps", "licenses", "validation", "samples", "stages", "sources",
         )
     }  # fmt: skip
