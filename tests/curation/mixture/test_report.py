@@ -67,7 +67,7 @@ def test_all_that_is_known_is_shown(page: str) -> None:
     for text in (
         "20,682,400", "10,100 sequences of 2,048", "3.44 / 4.46", "0.003", "2,400 of 20,684,800 places",
         "12 documents were cut", "151,669 ids", "gigatoken", "&lt;|endoftext|&gt;", "-1,000", "2,048,000", "19.5%",
-        "4 ×", "1,402", "deny: *-NC-*", "not known", "40,100", "across languages", "1,348 tokens from 2,048 on",
+        "1,402", "deny: *-NC-*", "not known", "40,100", "across languages", "1,348 tokens from 2,048 on",
         "7 more.", "옹기는 질그릇과", "2026-11-30 19:30 UTC",
     ):  # fmt: skip
         assert text in page, text
@@ -80,7 +80,7 @@ def test_everything_shown_is_escaped(page: str) -> None:
     for tag in ("<script", "<img", "<b>20M", "<mix>", "<i>", "<2>", "\x1b", "\u202e", 'lang="en&', 'lang="en\\"'):
         assert tag not in page, tag
     assert "&lt;/p&gt;&lt;/style&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    assert "javascript:x</span>" in page and 'href="javascript' not in page
+    assert 'href="javascript' not in page
     tags = re.findall(r"<[a-z][^>]*>", page)
     assert not [tag for tag in tags if re.search(r"\s(src|style|on\w+)=|url\(", tag)]
     assert [tag for tag in tags if tag.startswith("<link")] == ['<link rel="icon" href="data:,">']
