@@ -8,18 +8,23 @@ import time
 from pathlib import Path
 from textwrap import indent
 
-import psutil
 import pytest
 
 from manifests.errors import RequestError
 from synth.code_check import Asserts, Case, Cases, CodeVerdict, Item, check_all, check_code
 from synth.sandbox import Sandbox, choose_sandbox
 from synth.sandbox_limits import Limits
+from tests.synth.children import remember, started
 from tests.synth.programs import CHEATS, RIGHT, TESTS
 
 LIMITS = Limits(time_s=20, memory_bytes=256 << 20)
 TIGHT = Limits(time_s=2, memory_bytes=256 << 20)
 SHORT = Limits(time_s=0.5, memory_bytes=256 << 20)
+
+
+@pytest.fixture(autouse=True)
+def processes() -> None:
+    remember()
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +159,7 @@ def test_nothing_is_lost_where_processes_are_killed(sandbox: Sandbox) -> None:
 
     def kill() -> None:
         while not is_over.wait(0.2):
-            for child in psutil.Process().children():
+            for child in started(recursive=False):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child.pid, signal.SIGKILL)
                     n_killed[0] += 1
@@ -170,7 +175,7 @@ def test_nothing_is_lost_where_processes_are_killed(sandbox: Sandbox) -> None:
         thread.join()
     assert len(verdicts) == 6 and n_killed[0]
     assert {verdict.outcome for verdict in verdicts} <= {"passed", "killed", "failed"}
-    assert psutil.Process().children(recursive=True) == []
+    assert started() == []
 
 
 def test_the_tests_leave_no_process_and_no_file(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -180,4 +185,4 @@ def test_the_tests_leave_no_process_and_no_file(tmp_path: Path, sandbox: Sandbox
     assert verdict == CodeVerdict("timeout", "it took too long", verdict.seconds)
     assert time.monotonic() - began_s < 5
     assert list(tmp_path.iterdir()) == []
-    assert psutil.Process().children(recursive=True) == []
+    assert started() == []

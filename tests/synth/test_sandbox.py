@@ -24,6 +24,7 @@ from synth.sandbox import Sandbox, choose_sandbox, why_not
 from synth.sandbox_inside import FIRST_ID
 from synth.sandbox_limits import Limits
 from tests.synth.attacks import ATTACKS, HARMLESS, NATIVE, Attack
+from tests.synth.children import remember, started
 
 LIMITS = Limits(time_s=20, memory_bytes=256 << 20, output_bytes=1 << 18, file_bytes=8 << 20)
 KINDS = ["bubblewrap", "landlock"]
@@ -53,6 +54,11 @@ def numbers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(sandbox_module.secrets, "randbelow", randbelow)
     return found
+
+
+@pytest.fixture(autouse=True)
+def processes() -> None:
+    remember()
 
 
 @pytest.fixture(params=KINDS)
@@ -86,7 +92,7 @@ def place(
 def left_over(numbers: list[int]) -> list[psutil.Process]:
     """Processes of sandboxes that are still there: our children, and those of the users that programs were."""
     users = {FIRST_ID + number for number in numbers}
-    found = psutil.Process().children(recursive=True)
+    found = started()
     for process in psutil.process_iter(["uids"]):
         if process.info["uids"] and users & set(process.info["uids"]):
             found.append(process)
