@@ -28,7 +28,7 @@ Offsets = npt.NDArray[np.int64]
 LIBRARIES = {"json": "tokenizers", "sentencepiece": "sentencepiece", "tiktoken": "tiktoken"}
 TEXTS_AT_ONCE = 2048
 """As many Python strings as are held at once."""
-RENEW_BYTES, GROWN_BYTES = 64 << 20, 288 << 20
+RENEW_BYTES, GROWN_BYTES = 64 << 20, 272 << 20
 """See GigatokenEngine."""
 
 
@@ -127,12 +127,18 @@ class GigatokenEngine:
     def _current(self, texts: pa.LargeStringArray) -> Any:
         """The tokenizer, which has not grown too large."""
         with self._lock:
-            if self._n_bytes >= RENEW_BYTES and _process_bytes() - self._loaded_bytes >= GROWN_BYTES:
-                self._tokenizer = None  # so that its memory is there for the next
-                give_memory_back()
-                self._tokenizer, self._n_bytes = self._load(), 0
+            if self._n_bytes >= RENEW_BYTES and self._has_grown():
+                self._n_bytes = 0
+                give_memory_back()  # that of others first, which may be enough
+                if self._has_grown():
+                    self._tokenizer = None  # so that its memory is there for the next
+                    give_memory_back()
+                    self._tokenizer = self._load()
             self._n_bytes += text_bytes(texts)
             return self._tokenizer
+
+    def _has_grown(self) -> bool:
+        return _process_bytes() - self._loaded_bytes >= GROWN_BYTES
 
     def decode(self, ids: Sequence[int]) -> bytes:
         """See Engine."""
