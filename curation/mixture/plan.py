@@ -3,7 +3,7 @@
 A stage is cut into blocks of some hundred sequences. A block takes from each source's order the pieces that bring
 what the stage has taken of it nearest to what it should have by then, so at every block's end each source is right to
 within a piece. The pieces of a block are packed together. Those of its worst filled sequence wait for the next block,
-so that padding is left at the end of a stage only.
+so that padding is left at the end of a stage, and at the middle of a transition, only.
 """
 
 from collections.abc import Iterator, Sequence
@@ -144,7 +144,8 @@ def stage_blocks(
         pieces = np.concatenate([carried, *taken])
         if len(pieces):
             packed = _pack(pieces, packing, sequence_length, groups, last)
-            block, carried = _block(packed, pieces, stage.name, first_sequence, sequence_length, end == ends[-1])
+            is_exact = end in (stage.transition / 2, ends[-1])
+            block, carried = _block(packed, pieces, stage.name, first_sequence, sequence_length, is_whole=is_exact)
             first_sequence += len(block.n_tokens)
             yield block
 
@@ -228,11 +229,11 @@ def _pack(
 
 
 def _block(
-    packed: Packed, pieces: Pieces, stage: str, first_sequence: int, sequence_length: int, is_last: bool
+    packed: Packed, pieces: Pieces, stage: str, first_sequence: int, sequence_length: int, *, is_whole: bool
 ) -> tuple[Block, Pieces]:
-    """A block, and the pieces of its last sequence where that is not full and another block follows."""
+    """A block, and the pieces of its last sequence where that is not full and may wait for another block."""
     n_sequences, carried = len(packed.n_tokens), pieces[:0]
-    if not is_last and n_sequences > 1 and packed.n_tokens[-1] < sequence_length:
+    if not is_whole and n_sequences > 1 and packed.n_tokens[-1] < sequence_length:
         n_sequences -= 1
         carried = _entries(packed, pieces, packed.bins[n_sequences], packed.bins[-1])
     spans = np.zeros(packed.bins[n_sequences], SPAN)
@@ -259,7 +260,7 @@ def held_out_blocks(pieces: Pieces, stage: str, sequence_length: int, first_sequ
         taken_before = int(ends[start - 1]) if start else 0
         end = max(start + 1, int(np.searchsorted(ends, taken_before + BLOCK_TOKENS)))
         packed = _pack(pieces[start:end], Packing(), sequence_length, None, None)
-        block, _ = _block(packed, pieces[start:end], stage, first_sequence, sequence_length, is_last=True)
+        block, _ = _block(packed, pieces[start:end], stage, first_sequence, sequence_length, is_whole=True)
         first_sequence += len(block.n_tokens)
         yield block
         start = end
