@@ -64,9 +64,10 @@ def lay_out(job: MixJob, surveyed: Surveyed, progress: Progress = silent) -> Lay
 def _blocks(job: MixJob, surveyed: Surveyed, stages: Sequence[Asked]) -> Iterator[Block]:
     """The blocks of all stages, then those of what is held out."""
     takers, first, length = surveyed.takers(), 0, job.manifest.sequence_length
+    categories = [source.category for source in job.manifest.sources]
     groups = _languages(surveyed) if job.manifest.packing.cross_lingual else None
     for stage in stages:
-        for block in stage_blocks(stage, takers, job.manifest.packing, length, first, groups):
+        for block in stage_blocks(stage, takers, job.manifest.packing, length, first, groups, categories):
             first += len(block.n_tokens)
             yield block
     first = 0

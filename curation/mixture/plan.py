@@ -1,9 +1,10 @@
 """Which piece goes into which sequence: stages in blocks, what each takes of each source, and how it is packed.
 
 A stage is cut into blocks of some hundred sequences. A block takes from each source's order the pieces that bring
-what the stage has taken of it nearest to what it should have by then, so at every block's end each source is right to
-within a piece. The pieces of a block are packed together. Those of its worst filled sequence wait for the next block,
-so that padding is left at the end of a stage, and at the middle of a transition, only.
+what the stage has taken of it nearest to what it should have by then, and what one source of a category has too much
+or too little, the next one makes up for: at every block's end each category is right to within a piece. The pieces of
+a block are packed together. Those of its worst filled sequence wait for the next block, so that padding is left at
+the end of a stage, and at the middle of a transition, only.
 """
 
 from collections.abc import Iterator, Sequence
@@ -76,6 +77,10 @@ class Taker:
                 break
         return np.concatenate(found) if found else np.zeros(0, PIECE)
 
+    def mean_length(self) -> float:
+        """Tokens of a piece, on average over the lot in hand."""
+        return float(self._pieces["length"].mean()) if self._has_more() else 0.0
+
     def next_length(self) -> int:
         """Tokens of the next piece; 0 where there is none."""
         return int(self._pieces["length"][self._at]) if self._has_more() else 0
@@ -122,6 +127,7 @@ def stage_blocks(
     sequence_length: int,
     first_sequence: int,
     groups: NDArray[np.int8] | None = None,
+    categories: Sequence[str] | None = None,
 ) -> Iterator[Block]:
     """The blocks of a stage, in their order; the takers go on where it ends.
 
@@ -132,14 +138,18 @@ def stage_blocks(
         sequence_length: tokens per sequence.
         first_sequence: number of the stage's first sequence in the mixture.
         groups: of each source, for packing across languages: 0 Korean, 1 English, -1 else.
+        categories: of each source, which are balanced first; without them each source by itself.
     """
+    category = _numbered(categories or [str(number) for number in range(len(takers))])
+    turns = sorted(range(len(takers)), key=lambda number: -takers[number].mean_length())
     before, carried = np.array([taker.n_taken for taker in takers]), np.zeros(0, PIECE)
     ends = block_ends(stage, sequence_length)
     for end in ends:
         targets, last = before + stage.targets(end), None
-        taken = [taker.take(target) for taker, target in zip(takers, targets.tolist(), strict=True)]
+        taken = _take(takers, targets, stage.demand > 0, category, turns)
         if end == ends[-1]:
-            last = _close(takers, targets, stage.demand > 0, int(before.sum()) + stage.n_tokens, taken)
+            total = int(before.sum()) + stage.n_tokens
+            last = _close(takers, targets, stage.demand > 0, category, total, taken)
             last = None if last is None else last + len(carried)
         pieces = np.concatenate([carried, *taken])
         if len(pieces):
@@ -148,6 +158,30 @@ def stage_blocks(
             block, carried = _block(packed, pieces, stage.name, first_sequence, sequence_length, is_whole=is_exact)
             first_sequence += len(block.n_tokens)
             yield block
+
+
+def _numbered(names: Sequence[str]) -> I64:
+    """Numbers that are equal where names are."""
+    return np.unique(np.array(names), return_inverse=True)[1].astype(np.int64)
+
+
+def _take(
+    takers: Sequence[Taker],
+    targets: NDArray[np.float64],
+    is_asked: NDArray[np.bool_],
+    category: I64,
+    turns: Sequence[int],
+) -> list[Pieces]:
+    """The next pieces of each source, in the order of `turns`: long ones first, since what a category has too much or
+    too little by one source, the next one makes up for."""
+    taken = [np.zeros(0, PIECE) for _ in takers]
+    owed = np.zeros(len(takers))
+    for number in turns:
+        if is_asked[number]:
+            target = targets[number] + owed[category[number]]
+            taken[number] = takers[number].take(target)
+            owed[category[number]] = target - takers[number].n_taken
+    return taken
 
 
 def block_ends(stage: Asked, sequence_length: int) -> list[float]:
@@ -174,10 +208,12 @@ def _close(
     takers: Sequence[Taker],
     targets: NDArray[np.float64],
     is_asked: NDArray[np.bool_],
+    category: I64,
     total: int,
     taken: list[Pieces],
 ) -> int | None:
-    """Bring what all have taken to `total` or just above, by those that the stage asks; changes `taken`.
+    """Bring what all have taken to `total` or just above, by those that the stage asks, where it brings a category
+    nearest to its target; changes `taken`.
 
     Returns:
         Number, among all that is taken, of a piece without which it would be less. The last sequence is to hold it,
@@ -186,27 +222,29 @@ def _close(
     numbers = range(len(takers))
     n_taken = np.array([taker.n_taken for taker in takers], np.float64)
     while n_taken.sum() < total:
+        missing = np.bincount(category, targets - n_taken)[category]
         gains = [
-            (float(targets[number] - n_taken[number]) - length / 2, number)
+            (float(missing[number]) - length / 2, float(targets[number] - n_taken[number]), number)
             for number in numbers
             if is_asked[number] and (length := takers[number].next_length())
         ]
         if not gains:
             break
-        number = max(gains)[1]
+        number = max(gains)[-1]
         taken[number] = np.concatenate([taken[number], takers[number].take_one()])
         n_taken[number] = takers[number].n_taken
     while True:
         surplus = n_taken.sum() - total
         lengths = [takers[number].last_length() if len(taken[number]) else 0 for number in numbers]
+        too_much = np.bincount(category, n_taken - targets)[category]
         spare = [
-            (float(n_taken[number] - targets[number]) - lengths[number] / 2, number)
+            (float(too_much[number]) - lengths[number] / 2, float(n_taken[number] - targets[number]), number)
             for number in numbers
             if 0 < lengths[number] <= surplus
         ]
         if not spare or (max(spare)[0] <= 0 and max(lengths) > surplus):
             break
-        number = max(spare)[1]
+        number = max(spare)[-1]
         takers[number].give_back()
         taken[number] = taken[number][:-1]
         n_taken[number] = takers[number].n_taken
