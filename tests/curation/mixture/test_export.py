@@ -336,19 +336,19 @@ def test_to_and_from_another_filesystem(mixture: Mixture, tmp_path: Path) -> Non
     import fsspec
 
     memory = fsspec.filesystem("memory")
-    memory.put(f"{mixture.path}/", "memory://bucket/mixture/", recursive=True)
+    memory.put(f"{mixture.path}/", "memory://exported/mixture/", recursive=True)
     for format_ in FORMATS:
         run(mixture, tmp_path / "here", format_)
         for _ in range(2):  # and in the place of an earlier one
-            export(Export("memory://bucket/mixture", format_, "memory://bucket/there"))
+            export(Export("memory://exported/mixture", format_, "memory://exported/there"))
         there = {
-            path.rsplit("/", 1)[1]: memory.cat(path) for path in memory.ls("memory://bucket/there", detail=False)
+            path.rsplit("/", 1)[1]: memory.cat(path) for path in memory.ls("memory://exported/there", detail=False)
         }
         assert there == {path.name: path.read_bytes() for path in (tmp_path / "here").iterdir()}
-    assert sorted(memory.ls("memory://bucket", detail=False)) == ["/bucket/mixture", "/bucket/there"]
+    assert sorted(memory.ls("memory://exported", detail=False)) == ["/exported/mixture", "/exported/there"]
     with pytest.raises(RequestError, match="name a folder in it"):
-        export(Export(str(mixture.path), "mds", "memory://bucket"))
-    memory.rm("memory://bucket", recursive=True)
+        export(Export(str(mixture.path), "mds", "memory://exported"))
+    memory.rm("memory://exported", recursive=True)
 
 
 def test_another_export_replaces_what_was_there(mixture: Mixture, tmp_path: Path) -> None:
