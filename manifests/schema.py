@@ -484,7 +484,8 @@ class Output(Model):
     """Text per file of `documents`, about. Files are cut by ranges of the id: the same value gives the same files."""
 
 
-def _short_output(value: Any) -> Any:
+def path_alone(value: Any) -> Any:
+    """What is written as its path alone, as a mapping."""
     return {"path": value} if isinstance(value, str) else value
 
 
@@ -512,7 +513,7 @@ class CorpusManifest(Model):
     that of the kept documents only."""
     limits: Limits = Limits()
     """Bounds on memory."""
-    output: Annotated[Output, BeforeValidator(_short_output, json_schema_input_type=str | Output)]
+    output: Annotated[Output, BeforeValidator(path_alone, json_schema_input_type=str | Output)]
     """Folder of the run, or {path, shard_bytes}."""
 
     @model_validator(mode="after")

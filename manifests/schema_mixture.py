@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from manifests.errors import FieldError
-from manifests.schema import MIB, Model, Name
+from manifests.schema import MIB, Model, Name, path_alone
 
 MULTIPLES = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 
@@ -68,10 +68,6 @@ class Tokenizer(Model):
     ..."""
     engine: Literal["auto", "gigatoken", "library"] = "auto"
     """`auto` uses Gigatoken where its ids equal those of the tokenizer's own library on a sample of each source."""
-
-
-def _short_tokenizer(value: Any) -> Any:
-    return {"path": value} if isinstance(value, str) else value
 
 
 class Source(Model):
@@ -179,10 +175,6 @@ class MixtureOutput(Model):
     """Folder of the tokenised documents, which mixtures may share; by default `store` in the output folder."""
 
 
-def _short_output(value: Any) -> Any:
-    return {"path": value} if isinstance(value, str) else value
-
-
 class MixtureLimits(Model):
     """Bounds on what one piece of work may take."""
 
@@ -198,7 +190,7 @@ class MixtureManifest(Model):
     """What this manifest declares."""
     name: Name
     """Name of the mixture."""
-    tokenizer: Annotated[Tokenizer, BeforeValidator(_short_tokenizer, json_schema_input_type=str | Tokenizer)]
+    tokenizer: Annotated[Tokenizer, BeforeValidator(path_alone, json_schema_input_type=str | Tokenizer)]
     """What turns texts into ids: a path, or {path, eod, bos}."""
     sequence_length: int = Field(ge=8, le=1 << 24)
     """Tokens per sequence."""
@@ -221,7 +213,7 @@ class MixtureManifest(Model):
     """How documents become sequences."""
     limits: MixtureLimits = MixtureLimits()
     """Bounds on memory."""
-    output: Annotated[MixtureOutput, BeforeValidator(_short_output, json_schema_input_type=str | MixtureOutput)]
+    output: Annotated[MixtureOutput, BeforeValidator(path_alone, json_schema_input_type=str | MixtureOutput)]
     """Folder of the mixture, or {path, shard_bytes, store}."""
 
     @model_validator(mode="after")

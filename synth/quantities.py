@@ -65,7 +65,6 @@ class Several:
 Value = Quantity | Clock | Ratio | Several
 
 _AMOUNT = re.compile(r"[$₩€¥]|US\$|USD|KRW|EUR|JPY")
-_NUMBER_START = re.compile(r"[\d.½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]")
 _BEGINS = re.compile(
     rf"[-−–+(\d.{''.join(VULGAR)}{''.join(SINO)}십백천만한두세네하둘셋넷석넉다여아열스서마쉰예]|\\frac|음수|"
     rf"(?:an?|minus|negative|{'|'.join(sorted(NUMBER_WORDS))})\b",

@@ -134,7 +134,7 @@ def prepare(manifest: MixtureManifest, base: str, output: str | None = None, wor
 def survey(job: MixJob, engine: Engine, progress: Progress) -> Surveyed:
     """Catalogue every slice, tokenising what is not in the store yet; choose what is held out."""
     checks = _checked_engines(job)
-    name = "gigatoken" if checks and all(check["equal"] for check in checks.values()) else job.tokenizer.engine
+    name = job.tokenizer.engine
     if differ := [source for source, check in checks.items() if not check["equal"]]:
         if job.manifest.tokenizer.engine == "gigatoken":
             first = checks[differ[0]]["first_difference"]
