@@ -264,7 +264,7 @@ def report(run: Run) -> None:
     folder = Folder(resolve(run, _here()))
     record = read_record(folder, kind=None)
     if record.kind == "classifier":
-        from synth.classifier_run import write_classifier_report
+        from synth.annotations.classifier_run import write_classifier_report
 
         out.print(write_classifier_report(folder, record), soft_wrap=True)
         return
@@ -292,7 +292,7 @@ def classifier(
     from manifests.load import load_kind
     from manifests.schema_classifier import ClassifierManifest
     from manifests.store import resolve
-    from synth.classifier_run import run_classifier
+    from synth.annotations.classifier_run import run_classifier
 
     path, base = _found(manifest)
     chosen = load_kind(ClassifierManifest, path, overrides or [])

@@ -18,8 +18,8 @@ import polars as pl
 
 from classifiers.evaluate import spearman
 from manifests.schema_teacher import Teacher as Settings
-from synth.agreement import Agreement, agreement
-from synth.annotate import Annotation, Document, annotate
+from synth.annotations.agreement import Agreement, agreement
+from synth.annotations.annotate import Annotation, Document, annotate
 from synth.teacher import Teacher, Usage
 
 HERE = Path(__file__).parent

@@ -20,10 +20,10 @@ from pathlib import Path
 import orjson
 import zstandard
 
-from synth.expected import Expected
-from synth.numerals import number
+from synth.final_answers.expected import Expected
+from synth.final_answers.numerals import number
 from synth.verify import Case, asks_for_percent, verify_all
-from tests.synth.test_numerals import NATIVE_BEFORE_COUNTERS, in_english, in_mixed, in_native, in_sino
+from tests.synth.final_answers.test_numerals import NATIVE_BEFORE_COUNTERS, in_english, in_mixed, in_native, in_sino
 
 RESULT = Path(__file__).parent / "results" / "verify.md"
 CLASSES = {"usual": "right", "unusual": "right", "wrong": "wrong", "form": "form", "cut": "cut"}

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from manifests.errors import RequestError
-from synth.expected import Expected, Kind
-from synth.math_workers import MathWorkers
+from synth.final_answers.expected import Expected, Kind
+from synth.final_answers.math_workers import MathWorkers
 from synth.verify import Case, Verdict, final_answer, verify_all
 
 Difficulty = Literal["trivial", "easy", "medium", "hard", "unsolved"]

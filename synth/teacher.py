@@ -1,7 +1,8 @@
 """The one client of a teacher: requests go in, answers come out, and none is paid twice.
 
 An answer is looked up by what was asked (model, revision, messages, sampling, schema) before anybody is asked. Who
-asks is a process of its own (synth/courier.py): what is on its way when this one is killed is still taken and kept.
+asks is a process of its own (synth/teachers/courier.py): what is on its way when this one is killed is still taken
+and kept.
 """
 
 import contextlib
@@ -26,8 +27,8 @@ from manifests.house import child_environment
 from manifests.schema_teacher import Sampling
 from manifests.schema_teacher import Teacher as Settings
 from manifests.store import resolve
-from synth.answers import Answer, AnswerStore, Request, read_recorded
-from synth.courier import BACKOFF_S
+from synth.teachers.answers import Answer, AnswerStore, Request, read_recorded
+from synth.teachers.courier import BACKOFF_S
 
 LOOKED_UP = 256
 """Requests that are looked up at once."""
@@ -246,7 +247,7 @@ class _Courier:
 
     def __init__(self, settings: Settings, answers: Path, lock: int) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from synth.courier import main; main()"],
+            [sys.executable, "-c", "from synth.teachers.courier import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=child_environment(),

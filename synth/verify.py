@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from manifests.errors import RequestError
-from synth import json_answers
-from synth.answer_forms import Mark, find, without_thoughts
-from synth.answer_text import plain, trimmed
-from synth.compare import RIGHT, Compared, Outcome
-from synth.expected import Answered, Expected, Open, with_unit, worth, worth_of_json
-from synth.math_workers import Job, MathWorkers, Reply
+from synth.final_answers import json_answers
+from synth.final_answers.answer_forms import Mark, find, without_thoughts
+from synth.final_answers.answer_text import plain, trimmed
+from synth.final_answers.compare import RIGHT, Compared, Outcome
+from synth.final_answers.expected import Answered, Expected, Open, with_unit, worth, worth_of_json
+from synth.final_answers.math_workers import Job, MathWorkers, Reply
 
 CASES_AT_ONCE = 1_000
 """So many are decided before their formulas are compared."""

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from manifests.house import HOME, PACKAGES, check_packages
 
 HEAVY = {"torch", "transformers", "dask", "distributed", "vllm", "datatrove", "datasets", "trafilatura", "pandas"}
-BEHIND_EXTRAS = {"curation.datatrove_steps": "datatrove", "synth.teacher_http": "httpx2"}
+BEHIND_EXTRAS = {"curation.datatrove_steps": "datatrove", "synth.teachers.teacher_http": "httpx2"}
 """Modules that nothing of the core imports, since they begin with the import of an extra."""
 PART_OF = {"markupsafe": "jinja2", "pydantic-core": "pydantic"}
 

@@ -25,10 +25,10 @@ import pytest
 
 from classifiers.evaluate import spearman
 from manifests.schema_teacher import Teacher as Settings
-from synth.agreement import agreement
-from synth.annotate import Annotation, annotate
-from synth.answers import AnswerStore
+from synth.annotations.agreement import agreement
+from synth.annotations.annotate import Annotation, annotate
 from synth.teacher import Teacher
+from synth.teachers.answers import AnswerStore
 from tests.conftest import REPOSITORY
 from tests.synth.judged import documents, judged_windows, loop_manifest
 from tests.synth.test_recorded_judge import PER_SCORE, RECORDED, SAMPLING
@@ -166,7 +166,7 @@ def test_what_is_cut_off_is_no_label(judge: Judge, tmp_path: Path) -> None:
 ANNOTATE = """
 import sys
 from manifests.schema_teacher import Teacher as Settings
-from synth.annotate import annotate
+from synth.annotations.annotate import annotate
 from synth.teacher import Teacher
 from tests.synth.judged import documents, judged_windows, loop_manifest
 settings = Settings.model_validate_json(sys.argv[1])

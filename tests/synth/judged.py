@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from synth.annotate import Document
+from synth.annotations.annotate import Document
 from tests.conftest import REPOSITORY
 
 WINDOWS = REPOSITORY / "benchmarks" / "data" / "edu_windows" / "windows.parquet"

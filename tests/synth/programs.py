@@ -266,28 +266,28 @@ CHEATS = [
     (
         "patches the wire",
         "import sys\n"
-        "w = sys.modules['synth.code_wire']\n"
+        "w = sys.modules['synth.sandboxes.code_wire']\n"
         "w.Peer.encode = lambda self, v: ['yours', 0]\n"
         "def f(x): return 0",
     ),
     (
         "answers with what equals anything",
         "import sys\n"
-        "w = sys.modules['synth.code_wire']\n"
+        "w = sys.modules['synth.sandboxes.code_wire']\n"
         "w.Peer.encode = lambda self, v: ['imported', 'unittest.mock', 'ANY'] if v == 0 else self.refer(v)\n"
         "def f(x): return 0",
     ),
     (
         "defines what equals anything",
         "import sys\n"
-        "w = sys.modules['synth.code_program']\n"
+        "w = sys.modules['synth.sandboxes.code_program']\n"
         "w._definitions = lambda peer, found: [['f', ['imported', 'unittest.mock', 'ANY']], ['f', peer.refer(f)]]\n"
         "def f(x): return 0",
     ),
     (
         "defines all builtins",
         "import sys\n"
-        "w = sys.modules['synth.code_program']\n"
+        "w = sys.modules['synth.sandboxes.code_program']\n"
         "yes = lambda *a, **k: 0\n"
         "w._definitions = lambda peer, found: [['f', peer.refer(f)], ['__builtins__', ['dict', [[n, peer.refer(yes)] "
         "for n in ('abs', 'len', 'sorted', 'round', '__import__', '__build_class__')]]], "

@@ -9,8 +9,8 @@ from manifests.engine import Workers
 from manifests.load import load_kind
 from manifests.schema_classifier import ClassifierManifest
 from manifests.schema_teacher import Teacher as Settings
-from synth.annotate import annotate
-from synth.classifier_run import run_classifier
+from synth.annotations.annotate import annotate
+from synth.annotations.classifier_run import run_classifier
 from synth.teacher import Teacher
 from tests.conftest import REPOSITORY
 from tests.synth.judged import documents, judged_windows, loop_manifest

@@ -16,8 +16,8 @@ import pytest
 from manifests.errors import RequestError, RunError
 from manifests.schema_teacher import Teacher as Settings
 from synth import teacher as module
-from synth.answers import Answer, AnswerStore
 from synth.teacher import Failure, Teacher, Usage, request_of
+from synth.teachers.answers import Answer, AnswerStore
 from tests.conftest import REPOSITORY
 from tests.synth.chat_server import ChatServer
 
@@ -245,7 +245,7 @@ def test_a_courier_that_dies_ends_the_run(tmp_path: Path) -> None:
         with Teacher(settings, "/", str(tmp_path)) as teacher:
             for child in psutil.Process().children():
                 with contextlib.suppress(psutil.ZombieProcess):  # of another test
-                    if "synth.courier" in " ".join(child.cmdline()):
+                    if "synth.teachers.courier" in " ".join(child.cmdline()):
                         child.kill()
             with pytest.raises(RunError, match=r"the process that asks the teacher ended \(-9\); .* run the same"):
                 list(teacher.ask(questions(3, settings)))

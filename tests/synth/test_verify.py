@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from synth.expected import Expected
+from synth.final_answers.expected import Expected
 from synth.verify import Case, Verdict, verify_all
 
 TABLE = Path(__file__).with_name("answer_forms.tsv")

@@ -1,0 +1,1 @@
+"""How final answers are found, read and compared: what `synth.verify` stands on."""

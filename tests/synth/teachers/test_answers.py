@@ -1,0 +1,59 @@
+"""Answers on disk."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests.errors import RequestError
+from synth.teachers.answers import Answer, AnswerStore, Request, read_recorded
+
+ASKED = Request((("user", "왜? 🙂"),), "{}", None)
+
+
+def test_answers_come_back_as_they_were(tmp_path: Path) -> None:
+    answer = Answer("그래서 \u0000 🙂", "stop", None, "생각", 3, 4)
+    with AnswerStore(tmp_path / "a.sqlite") as store:
+        store.put("k", "judge", "r", ASKED, answer)
+        store.put("k", "judge", "r", ASKED, Answer("another", "stop"))
+        assert store.get(["k", "none"]) == {"k": answer}
+    with AnswerStore(tmp_path / "a.sqlite") as store:
+        assert len(store) == 1
+        (tmp_path / "a.jsonl").write_bytes(b"".join(store.lines()))
+    assert read_recorded(tmp_path / "a.jsonl") == {"k": answer}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["system", "user"]), st.text()), min_size=1, max_size=3), st.text())
+def test_a_key_depends_on_everything_that_is_asked(messages: list[tuple[str, str]], word: str) -> None:
+    request = Request(tuple(messages), '{"seed":0}', None)
+    others = [
+        Request((*messages, ("user", word)), request.sampling, None),
+        Request(request.messages, '{"seed":1}', None),
+        Request(request.messages, request.sampling, "{}"),
+        Request(tuple((role, f"{content}."[::1]) for role, content in messages), request.sampling, None),
+    ]
+    keys = {request.key("m", "r"), request.key("m", ""), request.key("n", "r"), *(o.key("m", "r") for o in others)}
+    assert len(keys) == 3 + len(others)
+    assert request.key("m", "r") == Request(tuple(messages), '{"seed":0}', None).key("m", "r")
+
+
+def test_the_key_is_pinned() -> None:
+    """Answers that were paid for years ago are found under it."""
+    assert ASKED.key("judge", "r") == "f8327c4fd1e96b746f3901ec7f120b04"
+
+
+def test_a_file_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "a.sqlite").write_bytes(b"no database " * 100)
+    with pytest.raises(RequestError, match=r"a\.sqlite: is no file of answers"):
+        AnswerStore(tmp_path / "a.sqlite")
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"key": "k"}', '{"key": "k", "answer": {"words": 1}}'])
+def test_a_line_that_is_no_answer(tmp_path: Path, line: str) -> None:
+    good = '{"key": "k", "answer": {"text": "a", "finish_reason": "stop"}}\n'
+    (tmp_path / "a.jsonl").write_text(good + line)
+    with pytest.raises(RequestError, match=r"a\.jsonl:2: is no recorded answer"):
+        read_recorded(tmp_path / "a.jsonl")
+    with pytest.raises(RequestError, match=r"none\.jsonl: recorded answers cannot be read: No such file"):
+        read_recorded(tmp_path / "none.jsonl")
