@@ -16,17 +16,24 @@ from manifests.overrides import override
 from manifests.schema import CorpusManifest
 from manifests.schema_classifier import ClassifierManifest
 from manifests.schema_mixture import MixtureManifest
+from manifests.schema_synthesis import SynthesisManifest
 from manifests.yaml_tree import Mistake, Node, parse_tree
 
-Manifest = CorpusManifest | ClassifierManifest | MixtureManifest
-Kind = TypeVar("Kind", CorpusManifest, ClassifierManifest, MixtureManifest)
+Manifest = CorpusManifest | ClassifierManifest | MixtureManifest | SynthesisManifest
+Kind = TypeVar("Kind", CorpusManifest, ClassifierManifest, MixtureManifest, SynthesisManifest)
 
 KINDS: Mapping[str, type[Manifest]] = {
     "corpus": CorpusManifest,
     "classifier": ClassifierManifest,
     "mixture": MixtureManifest,
+    "synthesis": SynthesisManifest,
 }
-COMMANDS = {"corpus": "onggi curate", "classifier": "onggi classifier", "mixture": "onggi mix"}
+COMMANDS = {
+    "corpus": "onggi curate",
+    "classifier": "onggi classifier",
+    "mixture": "onggi mix",
+    "synthesis": "onggi synth",
+}
 MANIFEST_BYTES_MAX = 1 << 20
 MISTAKES_SHOWN_MAX = 50
 FOUND_CHARS_MAX = 60

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import orjson
 import xxhash
@@ -25,11 +25,13 @@ class Request:
     """Fields of the request that say how the answer is drawn, as canonical JSON."""
     schema: str | None = None
     """JSON Schema of the answer, as canonical JSON."""
+    kind: Literal["chat", "text", "reward"] = "chat"
+    """`text`: the one message is a raw prompt to be gone on with; `reward`: the messages are to be scored."""
 
     @property
     def parts(self) -> list[Any]:
         """As JSON; see `of`."""
-        return [self.messages, self.sampling, self.schema]
+        return [self.messages, self.sampling, self.schema, *([self.kind] if self.kind != "chat" else [])]
 
     @staticmethod
     def of(parts: list[Any]) -> "Request":
@@ -52,6 +54,8 @@ class Answer:
     reasoning: str | None = None
     n_prompt_tokens: int = 0
     n_output_tokens: int = 0
+    score: float | None = None
+    """What a reward model gave."""
 
 
 class AnswerStore:

@@ -1,0 +1,1 @@
+"""What each sample has to pass before it is written."""
