@@ -25,7 +25,7 @@ from synth.teachers.answers import Answer
 T = TypeVar("T")
 Steps = Generator[Sequence[Ask], Sequence[Answer], T]
 """Yields questions that may be asked at once, gets their answers in order, and returns. Where a question has no
-answer, because the server is gone or will not have it, the coroutine is closed, and the seed rejected (`no_answer`)."""
+answer, because the server is gone or will not have it, the coroutine is closed, the seed rejected as `no_answer`."""
 
 ATTEMPTS_MAX = 20
 DETAIL_CHARS = 200
