@@ -21,7 +21,8 @@ _SENTENCE = re.compile(
     rf"[.!?…]+[{_CLOSING}]*(\s+|(?<=[다요죠까]\.)(?=[가-힣]))|[。！？]+[{_CLOSING}]*(\s*)"  # 했다.그러나 is two, too
 )
 _LAST_WORD = re.compile(r"\S+$")
-_ABBREVIATIONS = frozenset("mr mrs ms dr prof st vs etc e.g i.e cf no fig vol pp jr sr inc ltd co u.s u.k a.m p.m".split())
+_TITLES = frozenset(["mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "inc", "ltd", "co"])
+_ABBREVIATIONS = frozenset(["vs", "etc", "e.g", "i.e", "cf", "no", "fig", "vol", "pp", "u.s", "u.k", "a.m", "p.m"])
 _LEFT_BACK = 20
 """Characters before a stop that are looked at for an abbreviation."""
 
@@ -113,7 +114,7 @@ def _ends_sentence(match: re.Match[str]) -> bool:
     last = word[0].lstrip("(\"'“‘[") if word else ""
     is_initial = len(last) == 1 and "A" <= last <= "Z" and last != "I"
     is_numeral = last.isdigit() and before.removesuffix(last).rstrip(" \t")[-1:] in ("", "\n")
-    return not (is_initial or is_numeral or last.casefold() in _ABBREVIATIONS)
+    return not (is_initial or is_numeral or last.casefold() in _TITLES | _ABBREVIATIONS)
 
 
 _LEVELS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], bool]], ...] = (

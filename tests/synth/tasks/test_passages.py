@@ -10,7 +10,21 @@ from synth.tasks.passages import SENTENCES, chunks, cut, parts
 
 TEXTS = st.lists(
     st.sampled_from(
-        ["그는 집에 갔다.", "비가 왔다.그래서 쉬었다.", "Dr. Kim left.", "정말?", "말했다.”", "ㅋㅋㅋ", "👨‍👩‍👧", "각", "\n", "\n\n", " ", "。", "…"]
+        [
+            "그는 집에 갔다.",
+            "비가 왔다.그래서 쉬었다.",
+            "Dr. Kim left.",
+            "정말?",
+            "말했다.”",
+            "ㅋㅋㅋ",
+            "👨‍👩‍👧",
+            "각",
+            "\n",
+            "\n\n",
+            " ",
+            "。",
+            "…",
+        ]
     )
     | st.text(max_size=12),
     max_size=40,
@@ -41,7 +55,9 @@ def test_a_cut_text_is_its_beginning_and_fits(text: str, max_chars: int) -> None
 def test_no_two_neighbours_would_fit_in_one_chunk_of_words(text: str, max_words: int) -> None:
     """Where there is only one kind of break, chunks are as full as can be."""
     words = text.split()
-    found = chunks(" ".join(word.translate(dict.fromkeys(map(ord, ".!?…。！？"))) or "x" for word in words), max_words)
+    found = chunks(
+        " ".join(word.translate(dict.fromkeys(map(ord, ".!?…。！？"))) or "x" for word in words), max_words
+    )
     assert len(found) == -(-len(words) // max_words)
 
 
@@ -54,11 +70,14 @@ def test_no_two_neighbours_would_fit_in_one_chunk_of_words(text: str, max_words:
         ("정말요? 네! 그렇군요… 알겠습니다.", ["정말요?", "네!", "그렇군요…", "알겠습니다."]),
         ("값은 3.5다. 끝.", ["값은 3.5다.", "끝."]),
         ("Dr. Kim met J. Park at 3 p.m. today. They left.", ["Dr. Kim met J. Park at 3 p.m. today.", "They left."]),
-        ("Fruit, e.g. Apples, is good (see Fig. 3). Eat it.", ["Fruit, e.g. Apples, is good (see Fig. 3).", "Eat it."]),
+        (
+            "Fruit, e.g. Apples, is good (see Fig. 3). Eat it.",
+            ["Fruit, e.g. Apples, is good (see Fig. 3).", "Eat it."],
+        ),
         ("So did I. Then it rained.", ["So did I.", "Then it rained."]),
         ("1. 물을 끓인다. 2. 면을 넣는다.", ["1. 물을 끓인다.", "2.", "면을 넣는다."]),
         ("これは本です。次です。", ["これは本です。", "次です。"]),
-        ("He said \"No.\" She left.", ["He said \"No.\"", "She left."]),
+        ('He said "No." She left.', ['He said "No."', "She left."]),
     ],
 )
 def test_sentences(text: str, sentences: list[str]) -> None:
