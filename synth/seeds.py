@@ -28,6 +28,8 @@ from synth.samples import Item
 
 Row = dict[str, Any]
 SHOWN_CHARS = 60
+COLUMNS = ("text", "input", "answer", "choices", "tests", "tools", "quality", "id", "language", "license", "source")
+"""Fields of `seeds` that name a column."""
 
 
 @dataclass
@@ -101,8 +103,9 @@ def _limited(entry: Seeds, base: str, counts: SeedCounts) -> Iterator[Item]:
 
 
 def _items(entry: Seeds, base: str, counts: SeedCounts) -> Iterator[Item]:
+    columns = {column for name in COLUMNS if (column := getattr(entry, name))} | set(_where(entry)[1])
     for path in input_files(resolve(entry.path, base)):
-        for numbers, rows in _rows(path):
+        for numbers, rows in _rows(path, columns):
             if numbers[0] == 1:
                 _check_columns(entry, path, {name for row in rows for name in row})
             for number, row in _chosen(entry, path, numbers, rows):
@@ -113,8 +116,8 @@ def _items(entry: Seeds, base: str, counts: SeedCounts) -> Iterator[Item]:
                     yield item
 
 
-def _rows(path: str) -> Iterator[tuple[list[int], list[Row]]]:
-    """Rows with their numbers, from 1."""
+def _rows(path: str, columns: set[str]) -> Iterator[tuple[list[int], list[Row]]]:
+    """Rows with their numbers, from 1; of Parquet files these columns only."""
     with fsspec.open(path, "rb") as file:
         is_parquet = file.read(4) == PARQUET
         file.seek(0)
@@ -125,34 +128,42 @@ def _rows(path: str) -> Iterator[tuple[list[int], list[Row]]]:
             source, first = pq.ParquetFile(file), 1
         except pa.ArrowException as error:
             raise RequestError(f"{path}: is no Parquet file that can be read: {error}") from error
-        for batch in source.iter_batches(batch_size=ROWS_AT_ONCE):
+        there = [name for name in source.schema_arrow.names if name in columns]
+        for batch in source.iter_batches(batch_size=ROWS_AT_ONCE, columns=there):
             yield list(range(first, first + len(batch))), batch.to_pylist()
             first += len(batch)
 
 
 def _check_columns(entry: Seeds, path: str, found: set[str]) -> None:
-    named = {
-        name: getattr(entry, name) for name in ("text", "input", "answer", "choices", "tests", "tools", "quality")
-    }
-    named |= {name: getattr(entry, name) for name in ("id", "language", "license", "source")}
-    for name, column in named.items():
+    for name in COLUMNS:
+        column = getattr(entry, name)
         if column is not None and column not in found:
             raise RequestError(f"{path}: has no column `{column}` (seeds.{name}); found: {', '.join(sorted(found))}")
 
 
 def _chosen(entry: Seeds, path: str, numbers: Sequence[int], rows: Sequence[Row]) -> Iterator[tuple[int, Row]]:
     """The rows for which `where` is true."""
-    if entry.where is None:
+    where, columns = _where(entry)
+    if where is None:
         yield from zip(numbers, rows, strict=True)
         return
     try:
-        where = pl.sql_expr(entry.where)
-        columns = where.meta.root_names()
         frame = pl.DataFrame({name: pl.Series([row.get(name) for row in rows], strict=False) for name in columns})
         is_true = frame.select(where.alias("is_true"))["is_true"].to_list()
     except PolarsError as error:
         raise RequestError(f"{path}: seeds.where: {entry.where}: {error}") from error
     yield from ((number, row) for number, row, chosen in zip(numbers, rows, is_true, strict=True) if chosen is True)
+
+
+def _where(entry: Seeds) -> tuple[pl.Expr | None, list[str]]:
+    """The predicate, and the columns that it needs."""
+    if entry.where is None:
+        return None, []
+    try:
+        where = pl.sql_expr(entry.where)
+        return where, where.meta.root_names()
+    except PolarsError as error:
+        raise RequestError(f"{entry.path}: seeds.where: {entry.where}: {error}") from error
 
 
 def _item(entry: Seeds, path: str, number: int, row: Row) -> Item | None:
