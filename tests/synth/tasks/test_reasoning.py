@@ -99,8 +99,9 @@ def test_the_majority_may_be_a_word_or_an_option(math: MathWorkers) -> None:
     found = played(math, city, ["따라서, 정답은: 서울", "수도이므로 정답은: 서울", "따라서, 정답은: 부산"], keep=2)
     assert (len(found.kept), found.reasons) == (2, ["verify:wrong_majority"])
     optional = Item("s5", "Which is a mammal?", "en", choices=("trout", "whale"))
-    found = played(math, optional, ["Therefore, the answer is: B", "B is the answer.", "The answer is: A"])
-    assert found.reasons == ["verify:duplicate", "verify:wrong_majority"] or len(found.kept) == 1
+    said = ["Trout are fish.\nThe answer is: A", "Whales suckle.\nThe answer is: B", "B is the answer."]
+    found = played(math, optional, said, keep=3)
+    assert (len(found.kept), found.reasons) == (2, ["verify:wrong_majority"])
 
 
 def test_answers_that_are_given_are_forgotten_where_the_majority_is_to_decide(math: MathWorkers) -> None:
@@ -114,7 +115,7 @@ def test_options_are_laid_out_for_teacher_and_student(math: MathWorkers) -> None
     assert "1. 송어\n2. 고래\n3. 참새" in found.kept[0].prompt_text
     assert "1. 송어\n2. 고래\n3. 참새" in found.asks[0].request.messages[-1][1]
     assert "정답은" not in found.kept[0].prompt_text
-    assert found.reasons == ["verify:surplus", "verify:wrong"] or "verify:wrong" in found.reasons
+    assert found.reasons == ["verify:surplus", "verify:wrong"]
 
 
 def test_a_gold_answer_that_is_none_costs_nothing(math: MathWorkers) -> None:
@@ -183,8 +184,9 @@ def test_every_prompt_says_how_to_think_and_how_to_answer(kind: str, language: s
 # Programs.
 
 
-@pytest.mark.skipif(why_not("landlock") is not None and why_not("bubblewrap") is not None, reason="no sandbox")
 def test_programs_are_run(math: MathWorkers) -> None:
+    if why_not("landlock") and why_not("bubblewrap"):
+        pytest.skip("no sandbox works here")
     item = Item(
         "s8", "Write a function that doubles.", "en", tests=("assert double(3) == 6", "assert double(0) == 0")
     )
@@ -198,3 +200,21 @@ def test_programs_are_run(math: MathWorkers) -> None:
     assert found.reasons == ["verify:wrong", "verify:form"]
     assert "assert double(3) == 6" in found.kept[0].prompt_text
     assert "double(0)" not in found.kept[0].prompt_text
+
+
+def test_the_beginning_of_a_function_is_a_question_too(math: MathWorkers) -> None:
+    if why_not("landlock") and why_not("bubblewrap"):
+        pytest.skip("no sandbox works here")
+    item = Item("s9", "def twice(x):\n    # doubles", "en", tests=("def check(candidate):\n    assert candidate(2) == 4",))
+    said = ["```python\ndef twice(x):\n    return 2 * x\n```", "```python\ndef other(x):\n    return 2 * x\n```"]
+    found = played(math, item, said)
+    assert (len(found.kept), found.reasons) == (1, ["verify:form"])
+    assert found.kept[0].prompt_text == item.text
+
+
+@pytest.mark.parametrize(("tests", "why"), [((), "has none"), (("assert (",), "no Python")])
+def test_tests_that_are_none_cost_nothing(math: MathWorkers, tests: tuple[str, ...], why: str) -> None:
+    found = played(math, Item("s10", "Double.", "en", tests=tests), ["```python\nx = 1\n```"], answer="code")
+    (only,) = found.samples
+    assert only.rejection and only.rejection.reason == "bad_gold" and why in only.rejection.detail
+    assert found.asks == []
