@@ -1,6 +1,7 @@
 """Thoughts before an answer: `<think>...</think>`, and whether they mix two languages."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from synth.final_answers.answer_forms import without_thoughts
@@ -49,18 +50,23 @@ def trace_of(answer: Answer, with_thoughts: bool) -> Trace:
         UnfitError: see `text_of`; `cut` too where tags are open, `no_thoughts`, and `form` where tags are not one
             pair at the beginning.
     """
-    text = text_of(answer)
+    text = _nfc(text_of(answer))
     rest, is_open = without_thoughts(text)
     if is_open:
         raise UnfitError("cut", "thoughts do not end")
     if not with_thoughts or answer.reasoning:
-        return _whole((answer.reasoning or "").strip() if with_thoughts else "", rest.strip())
+        return _whole(_nfc(answer.reasoning or "").strip() if with_thoughts else "", rest.strip())
     found = _TAGGED.match(text)
     if not found or not found["thoughts"].strip():
         raise UnfitError("no_thoughts", text)
     if _TAG.search(found["thoughts"]) or _TAG.search(found["said"]):
         raise UnfitError("form", "tags of thoughts stand in several places")
     return _whole(found["thoughts"].strip(), found["said"].strip())
+
+
+def _nfc(text: str) -> str:
+    """Letters of Hangul as one: some models write jamo."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _whole(thoughts: str, said: str) -> Trace:

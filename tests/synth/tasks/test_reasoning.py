@@ -205,7 +205,9 @@ def test_programs_are_run(math: MathWorkers) -> None:
 def test_the_beginning_of_a_function_is_a_question_too(math: MathWorkers) -> None:
     if why_not("landlock") and why_not("bubblewrap"):
         pytest.skip("no sandbox works here")
-    item = Item("s9", "def twice(x):\n    # doubles", "en", tests=("def check(candidate):\n    assert candidate(2) == 4",))
+    item = Item(
+        "s9", "def twice(x):\n    # doubles", "en", tests=("def check(candidate):\n    assert candidate(2) == 4",)
+    )
     said = ["```python\ndef twice(x):\n    return 2 * x\n```", "```python\ndef other(x):\n    return 2 * x\n```"]
     found = played(math, item, said)
     assert (len(found.kept), found.reasons) == (1, ["verify:form"])
