@@ -1,4 +1,4 @@
-"""The recipes of synthetic data, small: their seeds, and what is changed so that a weak teacher on a CPU can run them."""
+"""The recipes of synthetic data, small: their seeds, and what is set so that a weak teacher on a CPU can run them."""
 
 from pathlib import Path
 
