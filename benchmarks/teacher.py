@@ -36,7 +36,9 @@ SAID = "먼저 주어진 조건을 정리하면 다음과 같습니다. Therefor
 # The server.
 
 
-async def answer_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pause_s: tuple[float, float]) -> None:
+async def answer_one(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pause_s: tuple[float, float]
+) -> None:
     """Requests of one connection, until it closes."""
     value = {
         "id": "chatcmpl-1",
@@ -157,8 +159,8 @@ def main() -> None:
     for name, pause_s in (("0.1 to 0.3 s", (0.1, 0.3)), ("at once", (0.0, 0.0))):
         rows += compare(name, pause_s, options.requests, options.concurrency, options.pairs)
     head = [
-        f"{options.requests:,} requests, {options.concurrency} in flight; requests per second. Ratio: ours to the bare "
-        "client's.",
+        f"{options.requests:,} requests, {options.concurrency} in flight; requests per second. Ratio: ours to the "
+        "bare client's.",
         "",
         "| server answers | bare client | ours | ours with its start | ratio | ratio with its start |",
         "|---|---|---|---|---|---|",
