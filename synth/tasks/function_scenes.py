@@ -19,7 +19,11 @@ _ASKS = re.compile(
 _TIME_SAID = re.compile(
     r"\d\s*시(?!\s*간)|[한두세네]\s?시|정오|자정|\d:\d\d|o'clock|noon|midnight|\d\s*[ap]\.?m", re.IGNORECASE
 )
-_DATE_SAID = re.compile(r"\d+\s*일(?!\s*(?:동안|간))|\d{4}-\d\d|\b\d{1,2}/\d{1,2}\b")
+_DATE_SAID = re.compile(
+    r"\d+\s*일(?!\s*(?:동안|간))|\d{4}-\d\d|(?<!\d)\d{1,2}/\d{1,2}(?!\d)"
+    r"|\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\.? \d{1,2}(?!\d)",
+    re.IGNORECASE,
+)
 _CLOCK = re.compile(r"\d\d:\d\d")
 
 _WEEKDAYS = ("월요일", "화요일", "수요일", "목요일", "금요일", "토요일", "일요일")
