@@ -47,9 +47,7 @@ def check(found: Annotation, ids: list[str]) -> None:
 def gained(server: RealServer, before: dict[str, int]) -> dict[str, int]:
     """Requests that the server finished since then, by reason."""
     return {
-        reason: n - before.get(reason, 0)
-        for reason, n in server.n_answered().items()
-        if n > before.get(reason, 0)
+        reason: n - before.get(reason, 0) for reason, n in server.n_answered().items() if n > before.get(reason, 0)
     }
 
 
