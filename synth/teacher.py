@@ -29,6 +29,7 @@ from manifests.schema_teacher import Teacher as Settings
 from manifests.store import resolve
 from synth.teachers.answers import Answer, AnswerStore, Request, read_recorded
 from synth.teachers.courier import BACKOFF_S
+from synth.teachers.engine import located
 
 LOOKED_UP = 256
 """Requests that are looked up at once."""
@@ -126,7 +127,7 @@ class Teacher:
             self._asker: _Asker = (
                 _Recorded(resolve(settings.replay, base), settings)
                 if settings.replay
-                else unless_it_fails.enter_context(_Courier(settings, self._store.path, lock))
+                else unless_it_fails.enter_context(_Courier(located(settings, base), self._store.path, folder, lock))
             )
             self._stack = unless_it_fails.pop_all()
 
@@ -245,7 +246,7 @@ def _try_lock(descriptor: int) -> bool:
 class _Courier:
     """The process that asks: started here, in a session of its own, so that what ends this process spares it."""
 
-    def __init__(self, settings: Settings, answers: Path, lock: int) -> None:
+    def __init__(self, settings: Settings, answers: Path, folder: str, lock: int) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from synth.teachers.courier import main; main()"],
             stdin=subprocess.PIPE,
@@ -255,7 +256,8 @@ class _Courier:
             start_new_session=True,
         )
         self._requests, self._replies = self._process.stdin, self._process.stdout
-        self._send({"settings": settings.model_dump(), "answers": str(answers), "backoff_s": BACKOFF_S})
+        paths = {"answers": str(answers), "log": f"{folder}/server.log"}
+        self._send({"settings": settings.model_dump(), "backoff_s": BACKOFF_S, **paths})
 
     def __enter__(self) -> Self:
         return self

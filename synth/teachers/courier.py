@@ -9,6 +9,7 @@ import asyncio
 import random
 import sqlite3
 import sys
+from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
@@ -101,16 +102,16 @@ def _tell(**message: Any) -> None:
 
 
 async def _main() -> None:
-    from synth.teachers.teacher_http import Server
+    from synth.teachers.backends import backend_of
 
     reader = asyncio.StreamReader(limit=LINE_BYTES_MAX)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     value = orjson.loads(await reader.readline())
     settings = Settings.model_validate(value["settings"])
     try:
-        async with Server(settings) as server:
+        async with backend_of(settings, Path(value["log"])) as backend:
             with AnswerStore(value["answers"]) as store:
-                await Courier(settings, store, server, value["backoff_s"]).run(reader)
+                await Courier(settings, store, backend, value["backoff_s"]).run(reader)
     except OnggiError as error:
         _tell(fatal=str(error), exit_code=error.exit_code)
 
