@@ -10,7 +10,7 @@ _AFTER_ALL_LINES = 1 << 62
 def override(root: Node, assignment: str) -> list[Mistake]:
     """Put the YAML value of `PATH=VALUE` into the tree; the mistakes that prevented it, if any.
 
-    A step into a list is a number or what the item calls itself (its name, source or ruleset), so
+    A step into a list is a number or what the item calls itself (its name, source, ruleset or gate), so
     `inputs.crawl.path=...` and `inputs[0].path=...` may mean the same. Mappings that are missing are made.
     """
     where = Where(_AFTER_ALL_LINES, f"--set {assignment}")
@@ -57,7 +57,7 @@ def _child(holder: Node, key: str | int, where: Where) -> Node:
 def _own_names(item: Node) -> list[str]:
     if not isinstance(item.value, dict):
         return []
-    return [item.value[key].written for key in ("name", "source", "ruleset") if key in item.value]
+    return [item.value[key].written for key in ("name", "source", "ruleset", "gate") if key in item.value]
 
 
 def _choices(holder: Node) -> str:

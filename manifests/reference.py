@@ -48,7 +48,7 @@ and checks while you write; it is the path or URL of the schema of the kind, whi
 {", ".join(f"[{kind}.schema.json]({kind}.schema.json)" for kind in KINDS)}.
 
 `onggi plan MANIFEST` checks a manifest and shows it with what it will take. `--set inputs.crawl.path=other.warc.gz`
-changes one field from the command line; a step into a list is a number, or the item's name, source or ruleset.
+changes one field from the command line; a step into a list is a number, or the item's name, source, ruleset or gate.
 Predicates are SQL over the columns of the [documents](data.md#documents) and their [signals](data.md#signals).
 """
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -58,6 +58,24 @@ class Answer:
     """What a reward model gave."""
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A request without an answer. It is not kept: another run asks again."""
+
+    message: str
+    is_rejected: bool = False
+    """Whether the server is there and will not have this request, as one that is too long."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An answer with what it answers."""
+
+    key: str
+    request: Request
+    answer: Answer
+
+
 class AnswerStore:
     """A SQLite file of answers; what was put into it survives `kill -9` and power cuts.
 
@@ -78,7 +96,8 @@ class AnswerStore:
             raise RequestError(f"{self.path}: is no file of answers: {error}") from error
 
     def _open(self) -> None:
-        self._db = sqlite3.connect(self.path, isolation_level=None)
+        # A thread of the courier puts, so that the one that asks does not wait for the disk.
+        self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         (found,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -110,10 +129,30 @@ class AnswerStore:
             found |= {key: Answer(**orjson.loads(answer)) for key, answer in rows}
         return found
 
-    def put(self, key: str, model: str, revision: str, request: Request, answer: Answer) -> None:
-        """Keep an answer; on return it is on disk."""
-        row = (key, model, revision, orjson.dumps(request.parts).decode(), orjson.dumps(asdict(answer)).decode())
-        self._db.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)", row)
+    def put(self, entries: Sequence[Entry], model: str, revision: str) -> None:
+        """Keep answers of a model, all or none; on return they are on disk.
+
+        Raises:
+            sqlite3.Error: they cannot be kept, as on a full disk.
+        """
+        rows = [
+            (
+                entry.key,
+                model,
+                revision,
+                orjson.dumps(entry.request.parts).decode(),
+                orjson.dumps(entry.answer).decode(),
+            )
+            for entry in entries
+        ]
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)", rows)
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
 
     def lines(self) -> Iterator[bytes]:
         """Every answer as a line of JSON, ordered by key: what `replay` reads."""
