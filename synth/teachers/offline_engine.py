@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 LINE_BYTES_MAX = 1 << 30
@@ -172,5 +173,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    del sys.path[0]  # this folder: its modules' names are not for others to find
+    if sys.path[0] == str(Path(__file__).parent):  # its modules' names are not for others to find
+        del sys.path[0]
     main()
