@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +14,8 @@ from synth.teachers import engine
 from synth.teachers.answers import Answer, Request
 from synth.teachers.courier import Rejected
 from synth.teachers.engine import TO_GO_ON
+from synth.teachers.responses import answer_of
+from synth.teachers.tokens import PROBE, check_ids, probe_ids, tokenizer_digest
 
 PROGRAM = Path(__file__).with_name("offline_engine.py")
 
@@ -28,7 +31,8 @@ class Offline:
             log: where the engine's output goes.
         """
         assert settings.offline
-        self._own, self._log = settings.offline, log
+        self._own, self._log, self._logprobs = settings.offline, log, settings.logprobs
+        self._tokenizer = tokenizer_digest(settings.logprobs.tokenizer) if settings.logprobs else None
         self._start: asyncio.Task[engine.Running] | None = None
         self._running: engine.Running | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -57,19 +61,21 @@ class Offline:
         running = await asyncio.shield(self._start)
         if self._ended:
             raise self._ended
-        reply = await self._asked(running, request)
+        said = {"messages": request.messages, "sampling": orjson.Fragment(request.sampling), "kind": request.kind}
+        schema = orjson.Fragment(request.schema) if request.schema else None
+        reply = await self._asked(running, {**said, "schema": schema})
         if "rejected" in reply:
             raise Rejected(reply["rejected"])
-        return Answer(**reply["answer"])
+        top = self._logprobs.top if self._logprobs else 0
+        return answer_of(replace(request, kind="chat"), reply["answer"], self._tokenizer, top)
 
-    async def _asked(self, running: engine.Running, request: Request) -> dict[str, Any]:
+    async def _asked(self, running: engine.Running, value: dict[str, Any]) -> dict[str, Any]:
+        """The reply to a line."""
         self._n_asked += 1
         number = self._n_asked
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
-        schema = orjson.Fragment(request.schema) if request.schema else None
-        value = {"id": number, "messages": request.messages, "sampling": orjson.Fragment(request.sampling)}
-        line = orjson.dumps({**value, "schema": schema, "kind": request.kind})
+        line = orjson.dumps({"id": number, **value})
         with contextlib.suppress(ConnectionError):  # it ended: the future says so
             running.process.stdin.write(line + b"\n")  # type: ignore[union-attr]
             await running.process.stdin.drain()  # type: ignore[union-attr]
@@ -92,6 +98,10 @@ class Offline:
             await running.process.wait()
             raise running.failed("teacher.offline: the engine did not start")
         self._listening = asyncio.create_task(self._listen(running))
+        if self._logprobs:
+            folder = self._logprobs.tokenizer
+            own = await asyncio.to_thread(probe_ids, folder)
+            check_ids(own, (await self._asked(running, {"kind": "tokenize", "text": PROBE}))["ids"], folder)
         return running
 
     async def _listen(self, running: engine.Running) -> None:

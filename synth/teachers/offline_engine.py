@@ -2,7 +2,8 @@
 
 It is run by its path, with an interpreter that has vLLM and nothing of Onggi's; its arguments are vLLM's flags. In
 come {id, messages, sampling, schema, kind}, as `synth.teachers.answers.Request` has them, with JSON in place of its
-text. Out go {id, answer}, {id, rejected: why} and once {ready: true}. What others print goes to the standard error.
+text, and {id, text, kind: tokenize}. Out go {id, answer}, an answer being what vLLM's server says of a chat;
+{id, rejected: why}; {id, ids}; and first {ready: true}. What others print goes to the standard error.
 """
 
 import asyncio
@@ -16,6 +17,15 @@ LINE_BYTES_MAX = 1 << 30
 
 OF_THE_PROMPT = ("add_generation_prompt", "continue_final_message")
 """Fields of a request that say how a chat becomes a prompt, beside chat_template_kwargs."""
+
+OF_THE_RESPONSE = ("return_token_ids", "return_tokens_as_token_ids")
+"""Fields that say what the server is to tell, which is told here anyway."""
+
+NOT_FOR_REQUESTS = {"n", "output_kind", "structured_outputs"}
+"""Parameters of vLLM that are not for a request to set: it has one answer, and a schema where it wants one."""
+
+LOGPROB_MIN = -9999.0
+"""What JSON has in place of minus infinity, in the server as well."""
 
 WHERE_THE_MODEL_SAYS = ("repetition_penalty", "temperature", "top_p", "top_k", "min_p", "stop_token_ids")
 """Fields whose default is what the model's generation_config.json says, as in the server."""
@@ -67,7 +77,7 @@ def params_of(fields: dict[str, Any], schema: Any, room: int, defaults: dict[str
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-    if unknown := sorted(set(fields) - set(SamplingParams.__struct_fields__)):
+    if unknown := sorted(set(fields) - set(SamplingParams.__struct_fields__) | set(fields) & NOT_FOR_REQUESTS):
         raise Rejected(f"this engine knows no {', '.join(unknown)}: remove it from teacher.sampling.extra")
     said = {name: value for name, value in defaults.items() if name in WHERE_THE_MODEL_SAYS} | fields
     said["max_tokens"] = min(said.get("max_tokens") or room, room)
@@ -79,9 +89,20 @@ def params_of(fields: dict[str, Any], schema: Any, room: int, defaults: dict[str
         raise Rejected(f"the engine does not take the sampling: {error}") from error
 
 
+def n_logprobs(fields: dict[str, Any]) -> int | None:
+    """How many tokens are to be given with their logprobs at each place; takes out of `fields` what says so."""
+    wanted, top = fields.pop("logprobs", None), fields.pop("top_logprobs", None)
+    for name in OF_THE_RESPONSE:
+        fields.pop(name, None)
+    if wanted is None or wanted is False:
+        return None
+    return int(top or 0) if wanted is True else int(wanted)
+
+
 async def answer_of(engine: Any, request: dict[str, Any]) -> dict[str, Any]:
-    """The answer to one request, as the fields of `synth.teachers.answers.Answer`."""
+    """The answer to one request."""
     sampling = dict(request["sampling"])
+    sampling["logprobs"] = n_logprobs(sampling)
     ids = prompt_ids(engine.get_tokenizer(), request, sampling)
     room = engine.model_config.max_model_len - len(ids)
     if room < 1:
@@ -95,12 +116,21 @@ async def answer_of(engine: Any, request: dict[str, Any]) -> dict[str, Any]:
     except ValueError as error:  # what it says of a schema that it does not know
         raise Rejected(f"the engine does not take the request: {error}") from error
     (output,) = last.outputs
+    output_ids = list(output.token_ids)
+    steps = [
+        {**_token(token, found), "top_logprobs": [_token(other, found) for other in found]}
+        for token, found in zip(output_ids, output.logprobs or [], strict=False)
+    ]
+    choice = {"message": {"content": output.text}, "finish_reason": output.finish_reason, "token_ids": output_ids}
     return {
-        "text": output.text,
-        "finish_reason": output.finish_reason or "",
-        "n_prompt_tokens": len(ids),
-        "n_output_tokens": len(output.token_ids),
+        "choices": [{**choice, "logprobs": {"content": steps} if output.logprobs is not None else None}],
+        "prompt_token_ids": ids,
+        "usage": {"prompt_tokens": len(ids), "completion_tokens": len(output_ids)},
     }
+
+
+def _token(token: int, found: dict[int, Any]) -> dict[str, Any]:
+    return {"token": f"token_id:{token}", "logprob": max(found[token].logprob, LOGPROB_MIN)}
 
 
 class Replies:
@@ -142,6 +172,9 @@ class Serving:
             task.add_done_callback(self._done)
 
     async def _answer(self, request: dict[str, Any]) -> None:
+        if request["kind"] == "tokenize":
+            ids = self._engine.get_tokenizer().encode(request["text"], add_special_tokens=False)
+            return self._replies.send({"id": request["id"], "ids": list(ids)})
         try:
             self._replies.send({"id": request["id"], "answer": await answer_of(self._engine, request)})
         except Rejected as error:

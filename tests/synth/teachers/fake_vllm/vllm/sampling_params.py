@@ -26,6 +26,7 @@ class SamplingParams:
     structured_outputs: StructuredOutputsParams | None = None
     output_kind: RequestOutputKind | None = None
     repetition_penalty: float = 1.0
+    n: int = 1
 
     __struct_fields__: ClassVar[tuple[str, ...]] = ()
 

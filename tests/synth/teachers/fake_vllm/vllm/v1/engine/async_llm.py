@@ -56,10 +56,11 @@ class AsyncLLM:
         if "break" in said:
             raise RuntimeError("the engine is dead")
         await asyncio.sleep(0.05 if "slow" in said else 0)
-        told = {name: value for name, value in asdict(params).items() if name != "output_kind"}
+        told = {name: value for name, value in asdict(params).items() if name not in ("output_kind", "n")}
         text = json.dumps({"prompt": said, **told})
         steps = [{ord("a"): _Logprob(-0.5), ord("b"): _Logprob(-1.0), ord("c"): _Logprob(-2.0)}]
-        output = SimpleNamespace(text=text, finish_reason="stop", token_ids=[ord("a")], logprobs=steps)
+        output = SimpleNamespace(text=text, finish_reason="stop", token_ids=[ord("a")])
+        output.logprobs = steps if params.logprobs is not None else None
         yield SimpleNamespace(outputs=[output], prompt_token_ids=ids)
 
     def shutdown(self) -> None:
