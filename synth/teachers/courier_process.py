@@ -17,6 +17,7 @@ from manifests.schema_teacher import Teacher as Settings
 from synth.teachers.answers import Answer, Failure, Request
 from synth.teachers.courier import BACKOFF_S
 
+PROGRAM = "from synth.teachers.courier import main; main()"
 READ_BYTES = 1 << 20
 
 
@@ -35,7 +36,7 @@ class CourierProcess:
 
     def __init__(self, settings: Settings, answers: Path, folder: str, lock: int) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from synth.teachers.courier import main; main()"],
+            [sys.executable, "-c", PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=child_environment(),
