@@ -34,7 +34,7 @@ class Told:
 class CourierProcess:
     """Started here, in a session of its own, so that what ends this process spares it."""
 
-    def __init__(self, settings: Settings, answers: Path, lock: int) -> None:
+    def __init__(self, settings: Settings, answers: Path, folder: str, lock: int) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM],
             stdin=subprocess.PIPE,
@@ -45,7 +45,8 @@ class CourierProcess:
         )
         assert self._process.stdin and self._process.stdout
         self._requests, self._replies, self._rest = self._process.stdin, self._process.stdout, b""
-        self._write([{"settings": settings.model_dump(), "answers": str(answers), "backoff_s": BACKOFF_S}])
+        paths = {"answers": str(answers), "log": f"{folder}/server.log"}
+        self._write([{"settings": settings.model_dump(), "backoff_s": BACKOFF_S, **paths}])
 
     def __enter__(self) -> Self:
         return self
