@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import orjson
+
 from synth.final_answers.json_answers import parse
 from synth.teachers.answers import Request
 
@@ -146,8 +148,14 @@ def as_json(message: Message) -> dict[str, Any]:
 
 
 def _object(arguments: str) -> Any:
-    """The text itself where it is no JSON, as in a sample that is rejected for it."""
+    """The text itself where it is no JSON, as in a sample that is rejected for it.
+
+    Numbers past 64 bits become floats: `datasets` cannot read longer ones.
+    """
     try:
-        return parse(arguments)
-    except ValueError:
+        parse(arguments)
+        value = orjson.loads(arguments)
+        orjson.dumps(value)  # which may be nested too deep
+    except (ValueError, TypeError):
         return arguments
+    return value

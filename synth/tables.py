@@ -1,6 +1,5 @@
 """The tables of a run: its samples in TRL's columns, with where each came from; and those that were not kept."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -76,8 +75,7 @@ def equal_samples(drafts: Drafts, task: str) -> Iterator[Rejection | None]:
 
 
 def _json(messages: tuple[Message, ...]) -> list[str]:
-    """By Python's own writer, which writes whole numbers of any length."""
-    return [json.dumps(as_json(message), ensure_ascii=False, separators=(",", ":")) for message in messages]
+    return [orjson.dumps(as_json(message)).decode() for message in messages]
 
 
 # Samples as rows.
@@ -353,5 +351,5 @@ def read_table(run: Folder, name: str) -> Iterator[dict[str, Any]]:
             as_json_text = [field.name for field in source.schema_arrow if field.type == MESSAGES_WITH_TOOLS]
             for group in range(source.num_row_groups):
                 for row in source.read_row_group(group).to_pylist():
-                    read = {key: [json.loads(text) for text in row[key]] for key in as_json_text if row[key]}
+                    read = {key: [orjson.loads(text) for text in row[key]] for key in as_json_text if row[key]}
                     yield row | read

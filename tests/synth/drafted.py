@@ -12,7 +12,11 @@ from synth.samples import Ask, Call, Item, Message, Rejection, Sample
 from synth.teacher import request_of
 
 ARGUMENTS = '{"city": "서울", "days": 3, "exact": 12345678901234567890123}'
-TOOL = '{"type": "function", "function": {"name": "forecast", "parameters": {"type": "object"}}}'
+TOOL = (
+    '{"type": "function", "function": {"name": "forecast", "description": "날씨를 알려 준다.", "parameters": '
+    '{"type": "object", "properties": {"city": {"type": "string", "description": "도시"}, "days": {"type": '
+    '"integer", "description": "날수"}}, "required": ["city"]}}}'
+)
 
 
 def item(number: int = 0, **fields: Any) -> Item:

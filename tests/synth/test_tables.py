@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,7 +20,7 @@ from synth.drafts import Drafts
 from synth.samples import Item, Rejection, Sample
 from synth.tables import Written, as_table, equal_samples, id_of, read_table, write_tables
 from tests.curation.removal.requests_of import request_of
-from tests.synth.drafted import ARGUMENTS, TOOL, ask, chat, document, drafts_of, item, pair, with_tools
+from tests.synth.drafted import TOOL, ask, chat, document, drafts_of, item, pair, with_tools
 from tests.synth.scripted import manifest
 from tests.synth.test_drafts import Passed
 
@@ -97,7 +96,7 @@ def test_messages_with_tools(tmp_path: Path) -> None:
     schema = pq.read_schema(tmp_path / "messages/part-00000.parquet")
     assert schema.field("messages").type == MESSAGES_WITH_TOOLS
     first, second = rows(tmp_path, "messages")
-    call = {"name": "forecast", "arguments": json.loads(ARGUMENTS)}
+    call = {"name": "forecast", "arguments": {"city": "서울", "days": 3, "exact": 12345678901234567890123.0}}
     assert first["messages"] == [
         {"role": "user", "content": "서울 날씨 알려 줘."},
         {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": call}]},
@@ -109,21 +108,22 @@ def test_messages_with_tools(tmp_path: Path) -> None:
     assert second["tools"] is None
 
 
-def test_arguments_stay_to_the_digit(tmp_path: Path) -> None:
+def test_numbers_that_datasets_cannot_read(tmp_path: Path) -> None:
     write(tmp_path, with_tools())
-    texts = pl.read_parquet(tmp_path / "messages/part-00000.parquet", columns=["tools"])
-    assert texts["tools"][0] == f"[{TOOL}]"
     stored = pq.read_table(tmp_path / "messages").column("messages")[0].as_py()
-    assert "12345678901234567890123" in stored[1]
+    assert '"exact":1.2345678901234568e22' in stored[1].replace("e+22", "e22")
 
 
-def test_calls_that_are_no_json_are_text(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "arguments", ['{"city": ', '{"a": 1, "a": 2}', '{"a": NaN}', "[" * 300 + "]" * 300, "[" * 99_999], ids=range(5)
+)
+def test_calls_that_are_no_json_are_text(tmp_path: Path, arguments: str) -> None:
     broken = with_tools()
-    call = replace(broken.answer[0].calls[0], arguments='{"city": ')
+    call = replace(broken.answer[0].calls[0], arguments=arguments)
     answer = (replace(broken.answer[0], calls=(call,)),)
     write(tmp_path, replace(broken, answer=answer, rejection=Rejection("task", "not_json")))
     (row,) = rows(tmp_path, "rejected")
-    assert row["messages"][1]["tool_calls"][0]["function"]["arguments"] == '{"city": '
+    assert row["messages"][1]["tool_calls"][0]["function"]["arguments"] == arguments
 
 
 def test_pairs_and_texts(tmp_path: Path) -> None:
