@@ -29,3 +29,8 @@ def test_verdicts_are_in_the_order_of_the_texts(sandbox: Sandbox) -> None:
 
 def test_no_texts_have_no_verdicts(sandbox: Sandbox) -> None:
     assert verify_programs([], TESTS, sandbox, limit_s=1.0) == []
+
+
+def test_tests_that_prove_nothing_prove_nothing_wrong(sandbox: Sandbox) -> None:
+    (found,) = verify_programs([RIGHT], Asserts("assert 1 == 1"), sandbox, limit_s=2.0)
+    assert (found.outcome, found.found) == ("form", "no_tests")
