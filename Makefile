@@ -11,7 +11,7 @@ SUITS   := import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])
 PYTHON  ?= $(firstword $(shell for python in python3 python3.12 python3.11; do \
              $$python -c '$(SUITS)' 2>/dev/null && echo $$python; done) python3)
 
-.PHONY: help demo test test-slow judge readers docs lock
+.PHONY: help demo test test-slow judge readers trainers docs lock
 .DELETE_ON_ERROR:
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo 'make test-slow  the tests that take minutes'
 	@echo 'make judge      build .venv-judge: vLLM for CPUs with a small real model, for the slow tests (2.5 GB)'
 	@echo 'make readers    build .venv-readers: Megatron, MosaicML, datatrove, OLMo-core for the slow tests (1.5 GB)'
+	@echo 'make trainers   build .venv-trainers: TRL, for the slow tests (1.5 GB)'
 	@echo 'make docs       write docs/reference anew from the schemas'
 	@echo 'make lock       resolve the newest versions that fit pyproject.toml into requirements.lock'
 
@@ -39,6 +40,8 @@ test-slow: $(VENV)/test.stamp
 judge: .venv-judge/judge.stamp
 
 readers: .venv-readers/readers.stamp
+
+trainers: .venv-trainers/trainers.stamp
 
 docs: $(VENV)/core.stamp
 	$(BIN)/python -m manifests.reference
@@ -83,4 +86,10 @@ $(VENV)/test.stamp: pyproject.toml requirements.lock | $(BIN)/python
 .venv-readers/readers.stamp: benchmarks/requirements-readers.txt
 	$(PYTHON) -m venv --clear .venv-readers
 	.venv-readers/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $<
+	@touch $@
+
+# torch's build for CPUs, as above.
+.venv-trainers/trainers.stamp: benchmarks/requirements-trainers.txt
+	$(PYTHON) -m venv --clear .venv-trainers
+	.venv-trainers/bin/python -m pip --disable-pip-version-check install --quiet --no-deps -r $<
 	@touch $@

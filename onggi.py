@@ -23,7 +23,7 @@ from rich.text import Text
 try:
     import manifests
     from manifests.code import version
-    from manifests.errors import OnggiError, RequestError
+    from manifests.errors import OnggiError, RequestError, RunError
     from manifests.house import check_packages
 except ImportError as error:  # another package of this name comes first
     found = getattr(sys.modules.get("manifests"), "__file__", None) or ""
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from manifests.record import RunRecord
     from manifests.schema import CorpusManifest
     from manifests.store import Folder
+    from synth.record import SynthesisRecord
 
 app = typer.Typer(
     help=__doc__,
@@ -274,6 +275,12 @@ def report(run: Run) -> None:
 
         out.print(write_mixture_report(folder, read_mixture(folder)), soft_wrap=True)
         return
+    if record.kind == "synthesis":
+        from synth.pipeline import write_synthesis_report
+        from synth.record import read_synthesis
+
+        out.print(write_synthesis_report(folder, read_synthesis(folder)), soft_wrap=True)
+        return
     out.print(write_report(folder, record, Summary.model_validate(folder.read_json(SUMMARY))), soft_wrap=True)
 
 
@@ -367,6 +374,37 @@ def _plan_mixture(job: "MixJob", exact: bool, as_json: bool) -> None:
         _print_outlook(found, job.workers.n_workers, free_bytes(job.output))
     if found.problem:
         raise RequestError(found.problem)
+
+
+@app.command()
+def synth(
+    manifest: Manifest,
+    output: Output = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as seeds.0.limit=20.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make synthetic data: a teacher writes, what it wrote is verified and passes gates. A killed run goes on, and no
+    answer is paid twice."""
+    from manifests.load import load_kind
+    from manifests.schema_synthesis import SynthesisManifest
+    from manifests.store import resolve
+    from synth.pipeline import synthesize
+
+    path, base = _found(manifest)
+    chosen = load_kind(SynthesisManifest, path, overrides or [])
+    with _progress() as progress:
+        record, folder = synthesize(chosen, base, resolve(output, _here()) if output else None, progress)
+    if as_json:
+        _print_json(record.model_dump(mode="json"))
+    else:
+        _print_synthesis(record, folder)
+    if record.n_unanswered:
+        raise RunError(
+            f"{record.n_unanswered:,} samples have no answer: the teacher was gone; they are in {folder}/rejected as "
+            "`teacher: no_answer`; run the same command again to ask for them"
+        )
 
 
 @app.command()
@@ -955,6 +993,26 @@ def _print_mixture(record: "MixtureRecord", folder: str) -> None:
         soft_wrap=True,
         highlight=False,
     )
+
+
+def _print_synthesis(record: "SynthesisRecord", folder: str) -> None:
+    """What became of the samples, and what it took."""
+    counts = record.counts
+    out.print(f"{counts['items']:,} items, {counts['samples']:,} samples, [bold]{counts['kept']:,} kept[/]")
+    stages = list(record.rejected.items())
+    rows = [(stage, reason.replace("_", " "), n) for stage, of in stages for reason, n in sorted(of.items())]
+    if rows:
+        out.print(_table(["rejected by", "because", "samples"], rows))
+    for role, usage in record.usage.items():
+        cost = f", {record.cost[role]:,.2f} spent" if record.cost.get(role) else ""
+        out.print(
+            f"{role}: {usage['n_requests']:,} requests, {usage['n_kept']:,} answered already, {usage['n_paid']:,} "
+            f"asked, {usage['n_prompt_tokens']:,} tokens in, {usage['n_output_tokens']:,} out{cost}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    tables = ", ".join(f"{folder}/{name}" for name in record.digests if name != "rejected") or "none"
+    out.print(f"Samples: {tables}\nReport:  {folder}/report.html", soft_wrap=True, highlight=False)
 
 
 def _print_outlook(found: "Outlook", n_workers: int, free: int | None) -> None:

@@ -134,6 +134,8 @@ def _column_hashes(column: pa.Array, name: str) -> U64:
         _fold_column(out, column, name)
         return out
     valid = np.asarray(column.is_valid()) if column.null_count else np.ones(len(column), np.bool_)
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
     if pa.types.is_struct(column.type):
         out[:] = seed
         for field, child in zip(column.type, column.flatten(), strict=True):

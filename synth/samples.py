@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import orjson
+
+from synth.final_answers.json_answers import parse
 from synth.teachers.answers import Request
 
 Role = Literal["teacher", "judge", "reward"]
@@ -134,11 +137,25 @@ def _words(message: Message) -> str:
 
 
 def as_json(message: Message) -> dict[str, Any]:
-    """A message as TRL and chat templates read it."""
+    """A message as TRL and chat templates read it: arguments of calls are objects, which templates write as JSON."""
     value: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.calls:
         value["tool_calls"] = [
-            {"type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            {"type": "function", "function": {"name": call.name, "arguments": _object(call.arguments)}}
             for call in message.calls
         ]
     return value | ({"name": message.name} if message.name else {})
+
+
+def _object(arguments: str) -> Any:
+    """The text itself where it is no JSON, as in a sample that is rejected for it.
+
+    Numbers past 64 bits become floats: `datasets` cannot read longer ones.
+    """
+    try:
+        parse(arguments)
+        value = orjson.loads(arguments)
+        orjson.dumps(value)  # which may be nested too deep
+    except (ValueError, TypeError):
+        return arguments
+    return value

@@ -5,51 +5,39 @@ asks is a process of its own (synth/teachers/courier.py): what is on its way whe
 and kept.
 """
 
-import contextlib
-import fcntl
 import os
-import subprocess
-import sys
-import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self, TypeVar, cast
 
 import orjson
-import psutil
 
 from manifests.errors import RequestError, RunError
-from manifests.house import child_environment
 from manifests.schema_teacher import Sampling
 from manifests.schema_teacher import Teacher as Settings
 from manifests.store import resolve
 from synth.teachers.answers import Answer, AnswerStore, Request, read_recorded
-from synth.teachers.courier import BACKOFF_S
+from synth.teachers.answers import Failure as Failure
+from synth.teachers.answers_lock import locked
+from synth.teachers.courier_process import CourierProcess, Told
+from synth.teachers.tokens import tokenizer_digest
 
 LOOKED_UP = 256
 """Requests that are looked up at once."""
 
+AHEAD = 3
+"""Tickets that may be open, in multiples of the concurrency: the courier always has something to ask next, and no
+more than that is in memory."""
+
 HOPELESS = 20
 """Requests that may fail in a row until the run ends: the server is gone, or nothing is as the manifest says."""
 
-POLL_S = 0.1
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A request without an answer. It is not kept: another run asks again."""
-
-    message: str
-    is_rejected: bool = False
-    """Whether the server is there and will not have this request, as one that is too long."""
-
-
-Reply = tuple[str, Answer | Failure]
-"""The key of a request, and what came of it."""
+T = TypeVar("T")
+Reply = tuple[int, Answer | Failure]
+"""A ticket, and what came of its request."""
 
 
 @dataclass
@@ -84,22 +72,21 @@ def request_of(
     return Request(tuple(messages), _canonical(fields), _canonical(schema) if schema else None)
 
 
+def with_tokens(request: Request, top: int) -> Request:
+    """The request that asks for its answer's tokens, too, in the fields of vLLM's server."""
+    fields: dict[str, Any] = orjson.loads(request.sampling)
+    fields |= {"logprobs": top} if request.kind == "text" else {"logprobs": True, "top_logprobs": top}
+    # Else tokens come as text, which is not one to one: parts of Hangul syllables all read as the same \ufffd.
+    fields |= {"return_token_ids": True, "return_tokens_as_token_ids": True}
+    return replace(request, sampling=_canonical(fields))
+
+
 def _canonical(value: dict[str, Any]) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
-class _Asker(Protocol):
-    """Who takes requests and brings replies."""
-
-    def submit(self, key: str, request: Request) -> None:
-        """Ask."""
-
-    def receive(self) -> tuple[Reply, int]:
-        """The next reply, and how often it was asked for in vain; waits for it."""
-
-
 class Teacher:
-    """A teacher with its answers: `for request, answer in teacher.ask(requests)`."""
+    """A teacher with its answers: `for request, answer in teacher.ask(requests)`, or `submit` and `receive`."""
 
     def __init__(self, settings: Settings, base: str, folder: str) -> None:
         """Open the answers.
@@ -114,19 +101,29 @@ class Teacher:
         """
         if settings.api_key and not os.environ.get(settings.api_key):
             raise RequestError(f"teacher.api_key: the environment has no {settings.api_key}")
+        if settings.logprobs:
+            tokenizer = resolve(settings.logprobs.tokenizer, base)
+            tokenizer_digest(tokenizer)  # so that it fails here and not at the first request
+            logprobs = settings.logprobs.model_copy(update={"tokenizer": tokenizer})
+            settings = settings.model_copy(update={"logprobs": logprobs})
         self.settings = settings
         self.usage = Usage()
+        self.n_open = 0
+        """Tickets without a reply."""
+        self._new: list[tuple[int, Request]] = []
+        self._asked: dict[str, list[int]] = {}
+        self._replies: list[Reply] = []
         self._n_failed_in_row = 0
         path = resolve(settings.answers, base) if settings.answers else f"{folder}/answers.sqlite"
         if "://" in path:
             raise RequestError(f"{path}: answers are kept on local disk; name a path in teacher.answers")
         with ExitStack() as unless_it_fails:
-            lock = unless_it_fails.enter_context(_locked(Path(path), settings.timeout_s))
+            lock = unless_it_fails.enter_context(locked(Path(path), settings.timeout_s))
             self._store = unless_it_fails.enter_context(AnswerStore(path))
-            self._asker: _Asker = (
-                _Recorded(resolve(settings.replay, base), settings)
+            self._asker: CourierProcess | _Recorded = (
+                _Recorded(resolve(settings.replay, base), settings.model)
                 if settings.replay
-                else unless_it_fails.enter_context(_Courier(settings, self._store.path, lock))
+                else unless_it_fails.enter_context(CourierProcess(settings, self._store.path, lock))
             )
             self._stack = unless_it_fails.pop_all()
 
@@ -141,61 +138,93 @@ class Teacher:
         """All answers."""
         return self._store
 
-    def ask(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer | Failure]]:
-        """Every request with its answer or why it has none, as answers come; equal requests are asked once.
+    @property
+    def wants_more(self) -> bool:
+        """Whether there is room for more."""
+        return self.n_open < AHEAD * self.settings.concurrency
+
+    def submit(self, ticket: int, request: Request) -> None:
+        """Have a request answered; `receive` brings what came of it. Equal requests on their way are asked once.
 
         Raises:
-            RequestError: the server does not know the model or the key.
+            RequestError: there are recorded answers, and none to this.
+        """
+        self.n_open += 1
+        self._new.append((ticket, request))
+        if len(self._new) >= LOOKED_UP:
+            self.look_up()
+
+    def receive(self) -> list[Reply]:
+        """Wait until at least one ticket has its reply; nothing where no ticket is open.
+
+        Raises:
+            RequestError: the server does not know the model or the key, or as in `submit`.
             RunError: many requests in a row failed, or the process that asks ended.
         """
-        asked: dict[str, list[Request]] = {}
-        queue: deque[str] = deque()
-        source, n_running, exhausted = iter(requests), 0, False
-        while queue or n_running or not exhausted:
-            if len(queue) < self.settings.concurrency and not exhausted:
-                some = list(islice(source, LOOKED_UP))
-                exhausted = len(some) < LOOKED_UP
-                for request, key, kept in self._looked_up(some):
-                    if kept:
-                        yield request, kept
-                    elif key in asked:
-                        asked[key].append(request)
-                    else:
-                        asked[key] = [request]
-                        queue.append(key)
-            while queue and n_running < self.settings.concurrency:
-                key = queue.popleft()
-                self._asker.submit(key, asked[key][0])
-                n_running += 1
-            if n_running:
-                key, answer = self._received()
-                n_running -= 1
-                for request in asked.pop(key):
-                    yield request, answer
+        return received([self])
 
-    def _looked_up(self, requests: Sequence[Request]) -> Iterator[tuple[Request, str, Answer | None]]:
-        """(request, its key, its answer where there is one)."""
-        keys = [request.key(self.settings.model, self.settings.revision) for request in requests]
-        there = self._store.get(keys)
-        self.usage.n_requests += len(requests)
-        self.usage.n_kept += sum(key in there for key in keys)
-        return ((request, key, there.get(key)) for request, key in zip(requests, keys, strict=True))
+    def ask(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Answer | Failure]]:
+        """Every request with its answer or why it has none, as answers come; raises as `receive` does."""
+        return streamed(self, self.submit, ((request, request) for request in requests))
 
-    def _received(self) -> Reply:
-        (key, answer), n_retries = self._asker.receive()
-        self.usage.n_retries += n_retries
+    def as_asked(self, request: Request) -> Request:
+        """The request as it is sent and kept: with the tokens, where the settings want them."""
+        logprobs = self.settings.logprobs
+        return with_tokens(request, logprobs.top) if logprobs and request.kind != "reward" else request
+
+    # What `received` waits with.
+
+    def look_up(self) -> None:
+        """Look for the answers to what was submitted, and ask for those that are not there."""
+        new, self._new = [(ticket, self.as_asked(request)) for ticket, request in self._new], []
+        keys = [request.key(self.settings.model, self.settings.revision) for _, request in new]
+        there, to_ask = self._store.get(keys), list[tuple[str, Request]]()
+        self.usage.n_requests += len(new)
+        for (ticket, request), key in zip(new, keys, strict=True):
+            if key in there:
+                self.usage.n_kept += 1
+                self._replies.append((ticket, there[key]))
+            elif key in self._asked:
+                self._asked[key].append(ticket)
+            else:
+                self._asked[key] = [ticket]
+                to_ask.append((key, request))
+        if isinstance(self._asker, _Recorded):
+            for key, request in to_ask:
+                self._take(self._asker.told(key, request))
+        elif to_ask:
+            self._asker.send(to_ask)
+
+    @property
+    def pipe(self) -> int | None:
+        """What is readable when the courier comes back, where it was sent for something."""
+        return self._asker.fileno() if self._asked and isinstance(self._asker, CourierProcess) else None
+
+    def fetch(self) -> None:
+        """Take what the courier brings; waits for it."""
+        assert isinstance(self._asker, CourierProcess)
+        for told in self._asker.receive():
+            self._take(told)
+
+    def replies(self) -> list[Reply]:
+        """What came since the last time."""
+        replies, self._replies = self._replies, []
+        self.n_open -= len(replies)
+        return replies
+
+    def _take(self, told: Told) -> None:
+        self._replies += [(ticket, told.answer) for ticket in self._asked.pop(told.key)]
+        self.usage.n_retries += told.n_retries
         if self.settings.replay:
             self.usage.n_kept += 1
-            return key, answer
-        if isinstance(answer, Answer):
+        elif isinstance(told.answer, Failure):
+            self.usage.n_failed += 1
+            self._give_up_if_hopeless(told.answer)
+        else:
             self._n_failed_in_row = 0
             self.usage.n_paid += 1
-            self.usage.n_prompt_tokens += answer.n_prompt_tokens
-            self.usage.n_output_tokens += answer.n_output_tokens
-            return key, answer
-        self.usage.n_failed += 1
-        self._give_up_if_hopeless(answer)
-        return key, answer
+            self.usage.n_prompt_tokens += told.answer.n_prompt_tokens
+            self.usage.n_output_tokens += told.answer.n_output_tokens
 
     def _give_up_if_hopeless(self, failure: Failure) -> None:
         """End the run rather than let all that is left fail one by one: what counts as failed is not asked again."""
@@ -208,110 +237,72 @@ class Teacher:
             )
 
 
-@contextlib.contextmanager
-def _locked(path: Path, patience_s: float) -> Iterator[int]:
-    """The descriptor of a lock on the answers, which goes when all processes that have it end.
+def received(teachers: Sequence[Teacher]) -> list[Reply]:
+    """Wait until at least one ticket of these teachers has its reply; nothing where none is open.
 
-    A run that was killed may have a courier on its way, which has the lock: it is waited for.
+    Raises:
+        RequestError, RunError: see `Teacher.receive`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    until = time.monotonic() + patience_s
-    try:
-        while not _try_lock(descriptor):
-            holder = os.pread(descriptor, 20, 0).decode()
-            is_alive = holder.isdigit() and int(holder) != os.getpid() and psutil.pid_exists(int(holder))
-            if is_alive or time.monotonic() > until:
-                raise RequestError(
-                    f"{path}: the process {holder} is asking a teacher with these answers; wait for it, or name "
-                    "another file in teacher.answers"
-                )
-            time.sleep(POLL_S)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    for teacher in teachers:
+        teacher.look_up()
+    replies = [reply for teacher in teachers for reply in teacher.replies()]
+    while pipes := {teacher.pipe: teacher for teacher in teachers if teacher.pipe is not None}:
+        for pipe in wait(list(pipes), 0 if replies else None):
+            teacher = pipes[cast(int, pipe)]
+            teacher.fetch()
+            replies += teacher.replies()
+        if replies:
+            break
+    return replies
 
 
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+class Desk(Protocol):
+    """Where tickets are handed in: a teacher, or a panel of them."""
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether there is room."""
+
+    def receive(self) -> list[Reply]:
+        """What came of tickets; waits for it."""
 
 
-class _Courier:
-    """The process that asks: started here, in a session of its own, so that what ends this process spares it."""
-
-    def __init__(self, settings: Settings, answers: Path, lock: int) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", "from synth.teachers.courier import main; main()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=child_environment(),
-            pass_fds=[lock],
-            start_new_session=True,
-        )
-        self._requests, self._replies = self._process.stdin, self._process.stdout
-        self._send({"settings": settings.model_dump(), "answers": str(answers), "backoff_s": BACKOFF_S})
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Send no more, and wait for what is on its way; after Ctrl-C, let the courier take it alone."""
-        with contextlib.suppress(BrokenPipeError):
-            self._requests.close()  # type: ignore[union-attr]
-        if kind is None or not issubclass(kind, KeyboardInterrupt):
-            self._replies.read()  # type: ignore[union-attr]
-            self._process.wait()
-        self._replies.close()  # type: ignore[union-attr]
-
-    def _send(self, value: Any) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it ended: `receive` says so
-            self._requests.write(orjson.dumps(value) + b"\n")  # type: ignore[union-attr]
-            self._requests.flush()  # type: ignore[union-attr]
-
-    def submit(self, key: str, request: Request) -> None:
-        """See `_Asker`."""
-        self._send({"key": key, "request": request.parts})
-
-    def receive(self) -> tuple[Reply, int]:
-        """See `_Asker`."""
-        line = self._replies.readline()  # type: ignore[union-attr]
-        if not line:
-            raise RunError(
-                f"the process that asks the teacher ended ({self._process.wait()}); what was answered is kept: run "
-                "the same command again to go on"
-            )
-        value = orjson.loads(line)
-        if "fatal" in value:
-            raise (RequestError if value["exit_code"] == RequestError.exit_code else RunError)(value["fatal"])
-        answer = Answer(**value["answer"]) if "answer" in value else Failure(value["failure"], value["is_rejected"])
-        return (value["key"], answer), value["n_retries"]
+def streamed(
+    desk: Desk, submit: Callable[[int, Request], None], pairs: Iterable[tuple[T, Request]]
+) -> Iterator[tuple[T, Answer | Failure]]:
+    """Every request with its answer or why it has none, as answers come, and no more requests read than there is
+    room for; what a request is paired with comes back with its answer."""
+    open_: dict[int, T] = {}
+    source, is_over = enumerate(pairs), False
+    while open_ or not is_over:
+        while desk.wants_more and not is_over:
+            number, pair = next(source, (0, None))
+            if pair is None:
+                is_over = True
+            else:
+                open_[number] = pair[0]
+                submit(number, pair[1])
+        for number, answer in desk.receive():
+            yield open_.pop(number), answer
 
 
 class _Recorded:
     """Answers of a file; a request that is not among them is an error, since nobody is asked."""
 
-    def __init__(self, path: str, settings: Settings) -> None:
-        self._path, self._settings = path, settings
+    def __init__(self, path: str, model: str) -> None:
+        self._path, self._model = path, model
         self._answers = read_recorded(path)
-        self._asked: deque[tuple[str, Request]] = deque()
 
-    def submit(self, key: str, request: Request) -> None:
-        """See `_Asker`."""
-        self._asked.append((key, request))
+    def told(self, key: str, request: Request) -> Told:
+        """What was said to a request.
 
-    def receive(self) -> tuple[Reply, int]:
-        """See `_Asker`."""
-        key, request = self._asked.popleft()
+        Raises:
+            RequestError: nothing was.
+        """
         if key not in self._answers:
             start = " ".join(request.messages[-1][1].split())[:80]
             raise RequestError(
-                f"{self._path}: holds no answer of {self._settings.model} to the request {key} (`{start}...`): "
+                f"{self._path}: holds no answer of {self._model} to the request {key} (`{start}...`): "
                 "model, revision, prompts, sampling and schema must be as recorded; or ask a server, with teacher.url"
             )
-        return (key, self._answers[key]), 0
+        return Told(key, self._answers[key], 0)

@@ -127,12 +127,13 @@ def prompt(document: Document, max_chars: int, sampling: Sampling, attempt: int 
     korean = document.language == "ko"
     extract = document.text[:max_chars]
     user = f"글:\n<<<\n{extract}\n>>>" if korean else f"Extract:\n<<<\n{extract}\n>>>"
-    messages: list[tuple[Literal["system", "user"], str]] = [("system", _rubric("ko" if korean else "en"))]
+    messages: list[tuple[Literal["system", "user"], str]] = [("system", rubric("ko" if korean else "en"))]
     return request_of([*messages, ("user", user)], sampling, SCHEMA, attempt)
 
 
 @cache
-def _rubric(language: str) -> str:
+def rubric(language: str) -> str:
+    """What the teacher judges by, in `ko` or `en`."""
     return (files("synth") / "prompts" / f"edu_{language}.txt").read_text("utf-8").strip()
 
 

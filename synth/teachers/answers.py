@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -10,8 +10,10 @@ import orjson
 import xxhash
 
 from manifests.errors import RequestError
+from synth.teachers.tokens import Tokens
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added the tokens of answers; files of version 1 are read, and are of version 2 from then on."""
 KEYS_PER_QUERY = 500
 
 
@@ -56,6 +58,36 @@ class Answer:
     n_output_tokens: int = 0
     score: float | None = None
     """What a reward model gave."""
+    tokens: Tokens | None = None
+    """Where `teacher.logprobs` asks for them."""
+
+    @staticmethod
+    def of(value: dict[str, Any]) -> "Answer":
+        """The answer that was written as this JSON.
+
+        Raises:
+            TypeError: it is no answer.
+        """
+        tokens = value.get("tokens")
+        return Answer(**{**value, "tokens": Tokens(**tokens) if tokens else None})
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A request without an answer. It is not kept: another run asks again."""
+
+    message: str
+    is_rejected: bool = False
+    """Whether the server is there and will not have this request, as one that is too long."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An answer with what it answers."""
+
+    key: str
+    request: Request
+    answer: Answer
 
 
 class AnswerStore:
@@ -78,13 +110,14 @@ class AnswerStore:
             raise RequestError(f"{self.path}: is no file of answers: {error}") from error
 
     def _open(self) -> None:
-        self._db = sqlite3.connect(self.path, isolation_level=None)
+        # A thread of the courier puts, so that the one that asks does not wait for the disk.
+        self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         (found,) = self._db.execute("PRAGMA user_version").fetchone()
-        if found not in (0, SCHEMA_VERSION):
+        if found > SCHEMA_VERSION:
             self._db.close()
-            raise sqlite3.DatabaseError(f"its version is {found}, and this Onggi reads {SCHEMA_VERSION}")
+            raise sqlite3.DatabaseError(f"its version is {found}, and this Onggi reads those up to {SCHEMA_VERSION}")
         self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, model TEXT NOT NULL, revision TEXT NOT NULL, "
@@ -107,13 +140,33 @@ class AnswerStore:
             some = keys[start : start + KEYS_PER_QUERY]
             marks = ", ".join("?" * len(some))
             rows = self._db.execute(f"SELECT key, answer FROM answers WHERE key IN ({marks})", some)
-            found |= {key: Answer(**orjson.loads(answer)) for key, answer in rows}
+            found |= {key: Answer.of(orjson.loads(answer)) for key, answer in rows}
         return found
 
-    def put(self, key: str, model: str, revision: str, request: Request, answer: Answer) -> None:
-        """Keep an answer; on return it is on disk."""
-        row = (key, model, revision, orjson.dumps(request.parts).decode(), orjson.dumps(asdict(answer)).decode())
-        self._db.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)", row)
+    def put(self, entries: Sequence[Entry], model: str, revision: str) -> None:
+        """Keep answers of a model, all or none; on return they are on disk.
+
+        Raises:
+            sqlite3.Error: they cannot be kept, as on a full disk.
+        """
+        rows = [
+            (
+                entry.key,
+                model,
+                revision,
+                orjson.dumps(entry.request.parts).decode(),
+                orjson.dumps(entry.answer).decode(),
+            )
+            for entry in entries
+        ]
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.executemany("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)", rows)
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
 
     def lines(self) -> Iterator[bytes]:
         """Every answer as a line of JSON, ordered by key: what `replay` reads."""
@@ -138,7 +191,7 @@ def read_recorded(path: str | Path) -> dict[str, Answer]:
     for number, line in enumerate(content.splitlines(), 1):
         try:
             value = orjson.loads(line)
-            answers[value["key"]] = Answer(**value["answer"])
+            answers[value["key"]] = Answer.of(value["answer"])
         except (ValueError, KeyError, TypeError) as error:
             raise RequestError(
                 f"{path}:{number}: is no recorded answer ({error}); expected key, model, revision, request, answer"

@@ -15,8 +15,8 @@ import pytest
 
 from manifests.errors import RequestError, RunError
 from manifests.schema_teacher import Teacher as Settings
-from synth import teacher as module
-from synth.teacher import Failure, Teacher, Usage, request_of
+from synth.teacher import HOPELESS, Failure, Teacher, Usage, request_of
+from synth.teachers import courier_process
 from synth.teachers.answers import Answer, AnswerStore
 from tests.conftest import REPOSITORY
 from tests.synth.chat_server import ChatServer
@@ -91,7 +91,7 @@ def test_the_request_is_what_servers_expect(tmp_path: Path, monkeypatch: pytest.
 def test_trouble_that_passes_is_waited_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: tuple[Any, ...]
 ) -> None:
-    monkeypatch.setattr(module, "BACKOFF_S", 0.001)
+    monkeypatch.setattr(courier_process, "BACKOFF_S", 0.001)
     with ChatServer(lambda body, n_before: trouble if n_before < 2 else echo(body, n_before)) as server:
         settings = settings_for(server)
         with Teacher(settings, "/", str(tmp_path)) as teacher:
@@ -100,7 +100,7 @@ def test_trouble_that_passes_is_waited_out(
 
 
 def test_a_server_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BACKOFF_S", 0.001)
+    monkeypatch.setattr(courier_process, "BACKOFF_S", 0.001)
     with ChatServer(echo) as server:
         settings = settings_for(server, retries=2)
     with Teacher(settings, "/", str(tmp_path)) as teacher:
@@ -140,7 +140,7 @@ def test_a_request_that_is_too_long_fails_alone(tmp_path: Path) -> None:
 
 def test_a_server_that_breaks_in_the_middle_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The documents that are left are not failures for good: the next run asks for them, and only for them."""
-    monkeypatch.setattr(module, "BACKOFF_S", 0.001)
+    monkeypatch.setattr(courier_process, "BACKOFF_S", 0.001)
     is_broken = False
 
     def say(body: dict[str, Any], n_before: int) -> Any:
@@ -164,11 +164,11 @@ def test_a_server_that_breaks_in_the_middle_ends_the_run(tmp_path: Path, monkeyp
 
 def test_requests_that_are_rejected_in_every_run_end_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all others were answered by an earlier run; a server that is gone ends the run all the same."""
-    monkeypatch.setattr(module, "BACKOFF_S", 0.001)
+    monkeypatch.setattr(courier_process, "BACKOFF_S", 0.001)
 
     def say(body: dict[str, Any], n_before: int) -> Any:
         n = int(body["messages"][-1]["content"].split()[1])
-        return (400, {"message": "too long"}) if n < module.HOPELESS + 5 else echo(body, n_before)
+        return (400, {"message": "too long"}) if n < HOPELESS + 5 else echo(body, n_before)
 
     with ChatServer(say) as server:
         settings = settings_for(server, retries=1)

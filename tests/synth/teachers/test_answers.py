@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.errors import RequestError
-from synth.teachers.answers import Answer, AnswerStore, Request, read_recorded
+from synth.teachers.answers import Answer, AnswerStore, Entry, Request, read_recorded
 
 ASKED = Request((("user", "왜? 🙂"),), "{}", None)
 
@@ -15,8 +15,8 @@ ASKED = Request((("user", "왜? 🙂"),), "{}", None)
 def test_answers_come_back_as_they_were(tmp_path: Path) -> None:
     answer = Answer("그래서 \u0000 🙂", "stop", None, "생각", 3, 4)
     with AnswerStore(tmp_path / "a.sqlite") as store:
-        store.put("k", "judge", "r", ASKED, answer)
-        store.put("k", "judge", "r", ASKED, Answer("another", "stop"))
+        store.put([Entry("k", ASKED, answer)], "judge", "r")
+        store.put([Entry("k", ASKED, Answer("another", "stop"))], "judge", "r")
         assert store.get(["k", "none"]) == {"k": answer}
     with AnswerStore(tmp_path / "a.sqlite") as store:
         assert len(store) == 1

@@ -1,0 +1,248 @@
+"""`onggi synth`: from seeds and a teacher to samples, past gates, into tables, a report and a card.
+
+The only state between runs is the answers of teachers, which are kept by what was asked. A run that was killed, or
+whose task, gates or code changed, is run again over them: it asks for what it has no answer to, and for nothing else.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import orjson
+import xxhash
+
+from manifests import schema_synthesis as schema
+from manifests.code import code_digest, version
+from manifests.engine import PeakMemory, Progress, Stopwatch, silent
+from manifests.errors import RequestError
+from manifests.record import RECORD, write_record
+from manifests.store import Folder, resolve
+from synth.card import dataset_card
+from synth.drafts import Drafts, DraftWriter
+from synth.drive import drive
+from synth.final_answers.math_workers import MathWorkers
+from synth.gates.choose import gates_of
+from synth.gates.gate import Verdict
+from synth.panel import Panel
+from synth.prompts import Prompts
+from synth.record import SynthesisRecord, read_synthesis, record_of
+from synth.report import render
+from synth.samples import Item, Role
+from synth.sandboxes.sandbox import choose_sandbox
+from synth.seeds import SeedCounts, read_seeds, seed_files
+from synth.shares import STAGE as SHARE
+from synth.shares import check_runs, over_the_share
+from synth.summary import summarize
+from synth.summary_models import SynthesisSummary
+from synth.tables import Written, equal_samples, write_tables
+from synth.tasks.choose import task_class
+from synth.tasks.task import Setting, Task
+from synth.teacher import Usage
+
+DRAFTS, SUMMARY, REPORT, CARD = "drafts", "summary.json", "report.html", "README.md"
+OURS = ("messages", "preference", "text", "rejected", SUMMARY, REPORT, CARD)
+"""What a run writes beside its record and the answers."""
+
+CODE = ("synth/**/*.py", "synth/prompts/**/*", "classifiers/language.py", "curation/*.py", "curation/kernels/*.py")
+"""What samples depend on beside the manifest, its seeds, and answers."""
+
+HOW = ("url", "replay", "api_key", "concurrency", "timeout_s", "retries", "answers", "price_input", "price_output")
+"""Of a teacher: how, how fast and at what price it is reached; its answers do not depend on that."""
+
+PROGRESS_SAMPLES = 100
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a run made."""
+
+    drafts: Drafts
+    written: list[Written]
+    summary: SynthesisSummary
+    usage: dict[Role, Usage]
+    counts: SeedCounts
+    n_items: int
+    """What was worked on: seeds, parts of them, or a task's own."""
+
+
+def synthesize(
+    manifest: schema.SynthesisManifest, base: str, output: str | None = None, progress: Progress = silent
+) -> tuple[SynthesisRecord, str]:
+    """Run a manifest; a killed run goes on, a finished one is not made again.
+
+    Returns:
+        Its record, and the folder of the run.
+
+    Raises:
+        RequestError: the manifest asks for what is not there.
+        RunError: the teacher cannot be asked any more; what was answered is kept.
+    """
+    folder = resolve(output or manifest.output.path, base)
+    if "://" in folder:
+        raise RequestError(f"{folder}: synthetic data is made on local disk; name a path in `output`")
+    run, job, watch = Folder(folder), _Job(manifest, base, folder, progress), Stopwatch()
+    _check_own(run)
+    if record := _finished(run, job.fingerprint):
+        return record, folder
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    run.remove(RECORD)
+    with PeakMemory() as memory:
+        made = job.run(run, watch)
+    record = record_of(manifest, base, job.fingerprint, job.inputs, made, watch.seconds, memory.peak_bytes)
+    run.write_bytes(SUMMARY, made.summary.model_dump_json().encode())
+    write_synthesis_report(run, record)
+    write_record(run, record)
+    run.remove(DRAFTS)
+    return record, folder
+
+
+def write_synthesis_report(run: Folder, record: SynthesisRecord) -> str:
+    """Write the report of a run and its card; returns the report's path."""
+    summary = SynthesisSummary.model_validate(run.read_json(SUMMARY))
+    manifest = schema.SynthesisManifest.model_validate(record.manifest)
+    run.write_bytes(REPORT, render(summary, record.model_dump(mode="json")).encode())
+    run.write_bytes(CARD, dataset_card(summary, manifest, record.created, version()).encode())
+    return run.url(REPORT)
+
+
+def _check_own(run: Folder) -> None:
+    """Refuse a folder in which a run would replace what no run wrote.
+
+    Raises:
+        RequestError: names what is there.
+    """
+    if run.exists(RECORD):
+        read_synthesis(run)
+        return
+    theirs = [name for name in OURS if run.exists(name)]
+    if theirs and not run.exists("answers.sqlite") and not run.exists(DRAFTS):
+        raise RequestError(
+            f"{run.path} holds {', '.join(theirs)}, which a run would replace, and no run; give another folder, or "
+            "remove them"
+        )
+
+
+def _finished(run: Folder, fingerprint: str) -> SynthesisRecord | None:
+    """The record of this very run, if it is there and nothing in it is open."""
+    if not run.exists(RECORD):
+        return None
+    record = read_synthesis(run)
+    return record if record.fingerprint == fingerprint and not record.n_unanswered else None
+
+
+class _Job:
+    """A manifest with its seeds."""
+
+    def __init__(self, manifest: schema.SynthesisManifest, base: str, folder: str, progress: Progress) -> None:
+        self.manifest, self.base, self.folder, self.progress = manifest, base, folder, progress
+        self.inputs = seed_files(manifest.seeds, base)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with all that the result depends on; not with how teachers are reached."""
+        asked = self.manifest.model_dump(mode="json")
+        for role in ("teacher", "judge", "reward"):
+            asked[role] = {name: value for name, value in (asked[role] or {}).items() if name not in HOW}
+        asked["output"].pop("path")
+        inputs = [(entry.digest, entry.size_bytes) for entry in self.inputs]
+        prompts = self.manifest.task.prompts
+        own = _digest_of_prompts(Path(resolve(prompts, self.base))) if prompts else ""
+        parts = [asked, inputs, own, code_digest(*CODE)]
+        return xxhash.xxh3_64_hexdigest(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS))
+
+    def seeds(self) -> Iterator[Item]:
+        """All seeds, anew."""
+        return read_seeds(self.manifest.seeds, self.base)
+
+    def run(self, run: Folder, watch: Stopwatch) -> Made:
+        """Everything up to the tables."""
+        has_share = check_runs(self.manifest, self.base)
+        with Panel(self.manifest, self.base, self.folder) as panel, MathWorkers() as math:
+            task = self._task(math)
+            gates = gates_of(self.manifest, self.base, panel, self.seeds)
+            counts = SeedCounts()
+            n_items = sum(1 for _ in task.items(read_seeds(self.manifest.seeds, self.base, counts)))
+            with watch("ask"):
+                drafts = self._ask(task, panel, run, n_items)
+            with watch("gates"):
+                for settings, gate in zip(self.manifest.gates, gates, strict=True):
+                    verdicts = self._shown(gate.name, len(drafts), gate.judge(drafts))
+                    drafts.settle(gate.name, verdicts, _threshold(settings))
+                drafts.settle("duplicate", equal_samples(drafts, self.manifest.task.kind))
+                if has_share:
+                    drafts.settle(SHARE, over_the_share(self.manifest, self.base, drafts))
+            usage = panel.usage
+        with watch("write"):
+            written = write_tables(run, drafts, self.manifest)
+        with watch("summarize"):
+            summary = summarize(
+                drafts.all(),
+                self.manifest,
+                gates=[*(gate.name for gate in gates), "duplicate", *([SHARE] if has_share else [])],
+                n_seeds=counts.n_items,
+                n_items=n_items,
+                usage=usage,
+                written=written,
+            )
+        return Made(drafts, written, summary, usage, counts, n_items)
+
+    def _task(self, math: MathWorkers) -> Task:
+        manifest = self.manifest
+        chosen, prompts = task_class(manifest.task.kind), manifest.task.prompts
+        setting = Setting(
+            manifest,
+            self.base,
+            Prompts(resolve(prompts, self.base) if prompts else None),
+            math,
+            cache(lambda: choose_sandbox(manifest.sandbox)),
+            tuple(self.seeds()) if chosen.needs_all_seeds else (),
+        )
+        return chosen(setting)
+
+    def _ask(self, task: Task, panel: Panel, run: Folder, n_items: int) -> Drafts:
+        """Run the task over all items."""
+        self.progress("ask", 0, n_items)
+        with DraftWriter(run / DRAFTS) as writer:
+            for number, (_, samples) in enumerate(drive(task, task.items(self.seeds()), panel), 1):
+                for sample in samples:
+                    writer.add(sample)
+                self.progress("ask", number, n_items, _note(panel))
+        return writer.drafts()
+
+    def _shown(self, name: str, n: int, verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+        """Verdicts as they are, with progress."""
+        self.progress(name, 0, n)
+        for number, verdict in enumerate(verdicts, 1):
+            yield verdict
+            if number % PROGRESS_SAMPLES == 0 or number == n:
+                self.progress(name, number, n)
+
+
+def _digest_of_prompts(folder: Path) -> str:
+    digest = xxhash.xxh3_64()
+    for path in sorted(folder.rglob("*.jinja")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _threshold(gate: schema.Gate) -> float | None:
+    """What a gate compares its one number with."""
+    match gate:
+        case schema.NearGate():
+            return gate.jaccard
+        case schema.DecontaminateGate():
+            return gate.score
+        case schema.ScoreGate():
+            return gate.min
+        case schema.DiversityGate():
+            return gate.max_cosine
+    return None
+
+
+def _note(panel: Panel) -> str:
+    usage = panel.usage.values()
+    n_paid, n_kept = sum(one.n_paid for one in usage), sum(one.n_kept for one in usage)
+    note = f"{n_paid:,} asked, {n_kept:,} kept, {sum(one.n_output_tokens for one in usage):,} tokens"
+    n_failed = sum(one.n_failed for one in usage)
+    return f"{note}, {n_failed:,} failed" if n_failed else note
