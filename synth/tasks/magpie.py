@@ -15,6 +15,7 @@ from manifests.schema_synthesis import Magpie as Settings
 from manifests.store import resolve
 from synth.prompts import Prompt
 from synth.samples import Ask, Item, Message, Sample
+from synth.tasks.chat import chat_prompt
 from synth.tasks.chat_template import ChatTemplate, Turn
 from synth.tasks.instructions import unfit_instruction
 from synth.tasks.task import ATTEMPTS_MAX, Setting, Steps, Task, UnfitError, draw, rejected, text_of
@@ -82,7 +83,7 @@ class Magpie(Task):
         except UnfitError as error:
             return [rejected(item, language, "task", error.reason, error.detail, made_by=(ask,))]
         item = replace(item, text=instruction)
-        prompt = self.setting.prompts("instruction/answer", language, instruction=instruction)
+        prompt = chat_prompt(self.setting.prompts, language, [Message("user", instruction)])
         answer = yield from self.one(prompt, text_of)
         conversation = (Message("user", instruction),), (Message("assistant", answer.value),)
         return [Sample(item, "messages", language, *conversation, made_by=(answer.ask, ask))]
