@@ -21,6 +21,17 @@ class Sampling(Model):
     ignore what they do not know."""
 
 
+class Logprobs(Model):
+    """The tokens of each answer with their probabilities, to distil from. Of vLLM's server; where another ignores it,
+    the run ends."""
+
+    top: int = Field(20, ge=0, le=1024)
+    """How many of the likeliest tokens are kept at each place. vLLM gives up to 20, or `--max-logprobs`."""
+    tokenizer: str = Field(min_length=1)
+    """Folder with the teacher's tokenizer.json, whose hash is kept with the ids; it is compared with the server's.
+    Relative paths start at the manifest's folder."""
+
+
 class Teacher(Model):
     """A model behind an OpenAI-compatible server (vLLM and others), or answers that were recorded."""
 
@@ -37,8 +48,11 @@ class Teacher(Model):
     """Name of the environment variable that holds the key; the key itself is written nowhere."""
     sampling: Sampling = Sampling()
     """How answers are drawn."""
-    concurrency: int = Field(16, ge=1, le=4096)
-    """Requests in flight."""
+    concurrency: int = Field(64, ge=1, le=4096)
+    """Most requests in flight. Of a server that tells of its queue, as vLLM's does at /metrics, no more are used than
+    it works on at once and a tenth that waits; of one that answers 429, fewer for a while."""
+    logprobs: Logprobs | None = None
+    """Keep the tokens of answers and their probabilities."""
     timeout_s: float = Field(300.0, gt=0)
     """How long one answer may take."""
     retries: int = Field(6, ge=0, le=100)

@@ -8,7 +8,7 @@ and kept.
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, TypeVar, cast
@@ -23,6 +23,7 @@ from synth.teachers.answers import Answer, AnswerStore, Request, read_recorded
 from synth.teachers.answers import Failure as Failure
 from synth.teachers.answers_lock import locked
 from synth.teachers.courier_process import CourierProcess, Told
+from synth.teachers.tokens import tokenizer_digest
 
 LOOKED_UP = 256
 """Requests that are looked up at once."""
@@ -71,6 +72,15 @@ def request_of(
     return Request(tuple(messages), _canonical(fields), _canonical(schema) if schema else None)
 
 
+def with_tokens(request: Request, top: int) -> Request:
+    """The request that asks for its answer's tokens, too, in the fields of vLLM's server."""
+    fields: dict[str, Any] = orjson.loads(request.sampling)
+    fields |= {"logprobs": top} if request.kind == "text" else {"logprobs": True, "top_logprobs": top}
+    # Else tokens come as text, which is not one to one: parts of Hangul syllables all read as the same \ufffd.
+    fields |= {"return_token_ids": True, "return_tokens_as_token_ids": True}
+    return replace(request, sampling=_canonical(fields))
+
+
 def _canonical(value: dict[str, Any]) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
@@ -91,6 +101,11 @@ class Teacher:
         """
         if settings.api_key and not os.environ.get(settings.api_key):
             raise RequestError(f"teacher.api_key: the environment has no {settings.api_key}")
+        if settings.logprobs:
+            tokenizer = resolve(settings.logprobs.tokenizer, base)
+            tokenizer_digest(tokenizer)  # so that it fails here and not at the first request
+            logprobs = settings.logprobs.model_copy(update={"tokenizer": tokenizer})
+            settings = settings.model_copy(update={"logprobs": logprobs})
         self.settings = settings
         self.usage = Usage()
         self.n_open = 0
@@ -152,11 +167,16 @@ class Teacher:
         """Every request with its answer or why it has none, as answers come; raises as `receive` does."""
         return streamed(self, self.submit, ((request, request) for request in requests))
 
+    def as_asked(self, request: Request) -> Request:
+        """The request as it is sent and kept: with the tokens, where the settings want them."""
+        logprobs = self.settings.logprobs
+        return with_tokens(request, logprobs.top) if logprobs and request.kind != "reward" else request
+
     # What `received` waits with.
 
     def look_up(self) -> None:
         """Look for the answers to what was submitted, and ask for those that are not there."""
-        new, self._new = self._new, []
+        new, self._new = [(ticket, self.as_asked(request)) for ticket, request in self._new], []
         keys = [request.key(self.settings.model, self.settings.revision) for _, request in new]
         there, to_ask = self._store.get(keys), list[tuple[str, Request]]()
         self.usage.n_requests += len(new)

@@ -28,7 +28,8 @@ _FUNCTION_NAMES = "sqrt sin cos tan sec csc cot log ln pi exp arcsin arccos arct
 _SHORT_WORDS = "or and is to in of if no at by an as it"
 _FUNCTIONS, _PROSE = frozenset(_FUNCTION_NAMES.split()), frozenset(_SHORT_WORDS.split())
 _ARITHMETIC = re.compile(r"(?:[\d\s+*/×÷·().,-]|\\times|\\cdot|\\div)+")
-_BASE = re.compile(r"(?<=\d)_\{?(\d+)")
+_BASE = re.compile(r"(?<=\d)_\{?(\d+)|(?<![\dA-Za-z.])(0[xXbBoO][0-9A-Fa-f]+)")
+_ROMAN, _INTEGER = re.compile(r"[IVXLCDM]+"), re.compile(r"-?\d+")
 _UNDONE = re.compile(r"\S\s*(?:[+×÷·*(-]|\\times|\\cdot|\\div)\s*\S")
 FORMULA_CHARS_MAX = 500
 
@@ -163,7 +164,12 @@ def is_one_number(formula: str) -> bool:
 
 
 def are_comparable(gold: str, said: str) -> bool:
-    """Whether two formulas are of one base, case and order: Math-Verify takes 12_5 for 12, (4,3) for {3,4}."""
+    """Whether two formulas are of one base, case and order: Math-Verify takes 12_5 for 12, (4,3) for {3,4}.
+
+    It takes 0x1F for 0; and VI may be 6, or a product.
+    """
+    if _ROMAN.fullmatch(said) and _INTEGER.fullmatch(gold):
+        return False
     letters = [set(re.findall("[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", formula))) for formula in (gold, said)]
     is_other_case = letters[0] != letters[1] and {c.lower() for c in letters[0]} == {c.lower() for c in letters[1]}
     is_same_base = _BASE.findall(gold) == _BASE.findall(said)

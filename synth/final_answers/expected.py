@@ -102,7 +102,7 @@ def _math(expected: Expected, mark: Mark) -> Answered:
     if said[1] and (said[1].dimension == "percent" or (wanted[1] and said[1] != wanted[1])):
         return Compared("form", "a formula in another unit")
     if not are_comparable(wanted[0], said[0]):
-        return Compared("form", "in another base, or with letters of another case")
+        return Compared("form", "in other digits, or with letters of another case")
     return Open((Job("equal", wanted[0], said[0]),))
 
 

@@ -10,8 +10,10 @@ import orjson
 import xxhash
 
 from manifests.errors import RequestError
+from synth.teachers.tokens import Tokens
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added the tokens of answers; files of version 1 are read, and are of version 2 from then on."""
 KEYS_PER_QUERY = 500
 
 
@@ -56,6 +58,18 @@ class Answer:
     n_output_tokens: int = 0
     score: float | None = None
     """What a reward model gave."""
+    tokens: Tokens | None = None
+    """Where `teacher.logprobs` asks for them."""
+
+    @staticmethod
+    def of(value: dict[str, Any]) -> "Answer":
+        """The answer that was written as this JSON.
+
+        Raises:
+            TypeError: it is no answer.
+        """
+        tokens = value.get("tokens")
+        return Answer(**{**value, "tokens": Tokens(**tokens) if tokens else None})
 
 
 @dataclass(frozen=True)
@@ -101,9 +115,9 @@ class AnswerStore:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         (found,) = self._db.execute("PRAGMA user_version").fetchone()
-        if found not in (0, SCHEMA_VERSION):
+        if found > SCHEMA_VERSION:
             self._db.close()
-            raise sqlite3.DatabaseError(f"its version is {found}, and this Onggi reads {SCHEMA_VERSION}")
+            raise sqlite3.DatabaseError(f"its version is {found}, and this Onggi reads those up to {SCHEMA_VERSION}")
         self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, model TEXT NOT NULL, revision TEXT NOT NULL, "
@@ -126,7 +140,7 @@ class AnswerStore:
             some = keys[start : start + KEYS_PER_QUERY]
             marks = ", ".join("?" * len(some))
             rows = self._db.execute(f"SELECT key, answer FROM answers WHERE key IN ({marks})", some)
-            found |= {key: Answer(**orjson.loads(answer)) for key, answer in rows}
+            found |= {key: Answer.of(orjson.loads(answer)) for key, answer in rows}
         return found
 
     def put(self, entries: Sequence[Entry], model: str, revision: str) -> None:
@@ -177,7 +191,7 @@ def read_recorded(path: str | Path) -> dict[str, Answer]:
     for number, line in enumerate(content.splitlines(), 1):
         try:
             value = orjson.loads(line)
-            answers[value["key"]] = Answer(**value["answer"])
+            answers[value["key"]] = Answer.of(value["answer"])
         except (ValueError, KeyError, TypeError) as error:
             raise RequestError(
                 f"{path}:{number}: is no recorded answer ({error}); expected key, model, revision, request, answer"

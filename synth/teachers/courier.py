@@ -13,16 +13,20 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import orjson
 
 from manifests.errors import OnggiError
 from manifests.schema_teacher import Teacher as Settings
 from synth.teachers.answers import Answer, AnswerStore, Entry, Request
+from synth.teachers.throttle import Queue, Throttle
 
 BACKOFF_S, BACKOFF_MAX_S = 0.5, 60.0
 LINE_BYTES_MAX = 1 << 30
+WATCH_S = 1.0
+"""Between two looks at the server's queue."""
+
 GROUP_S = 0.02
 """How long answers are gathered that go to disk at once: a commit waits for the disk, however little it writes."""
 
@@ -30,10 +34,12 @@ GROUP_S = 0.02
 class Busy(Exception):
     """The server may answer later."""
 
-    def __init__(self, message: str, after_s: float | None = None) -> None:
+    def __init__(self, message: str, after_s: float | None = None, *, asks_for_less: bool = False) -> None:
         super().__init__(message)
         self.after_s = after_s
         """How long it asks to wait."""
+        self.asks_for_less = asks_for_less
+        """Whether it says that it is asked for too much."""
 
 
 class Rejected(Exception):
@@ -51,6 +57,14 @@ class Backend(Protocol):
             Rejected: this request will have no answer.
             RequestError: no request will.
         """
+
+
+@runtime_checkable
+class Queued(Protocol):
+    """A backend that tells how many requests there are."""
+
+    async def queue(self) -> Queue | None:
+        """The requests that it has; None where it does not know."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,7 @@ class Courier:
     ) -> None:
         self._settings, self._store, self._backend, self._backoff_s = settings, store, backend, backoff_s
         self._tell = tell
+        self._throttle, self._n_in_flight = Throttle(settings.concurrency), 0
         self._queue: deque[tuple[str, Request]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_alone = asyncio.Event()
@@ -87,7 +102,7 @@ class Courier:
         Requests end when nobody is there to read answers, so what waits for its turn is dropped.
         """
         with ThreadPoolExecutor(1) as disk:
-            keeping = asyncio.create_task(self._keep(disk))
+            keeping, watching = asyncio.create_task(self._keep(disk)), asyncio.create_task(self._watch())
             while line := await requests.readline():
                 value = orjson.loads(line)
                 self._queue.append((value["key"], Request.of(value["request"])))
@@ -97,9 +112,10 @@ class Courier:
             await asyncio.gather(*self._tasks)
             await self._outbox.join()
             keeping.cancel()
+            watching.cancel()
 
     def _ask_next(self) -> None:
-        while self._queue and len(self._tasks) < self._settings.concurrency:
+        while self._queue and len(self._tasks) < self._throttle.limit:
             task = asyncio.create_task(self._serve(*self._queue.popleft()))
             self._tasks.add(task)
             task.add_done_callback(self._done)
@@ -115,13 +131,15 @@ class Courier:
         n_retries = 0
         while True:
             try:
-                answer = await self._backend.complete(request)
+                answer = await self._complete(request)
                 return Outcome({"key": key, "answer": answer, "n_retries": n_retries}, Entry(key, request, answer))
             except Rejected as error:
                 return Outcome({"key": key, "failure": str(error), "is_rejected": True, "n_retries": n_retries})
             except OnggiError as error:
                 return Outcome({"key": key, "fatal": str(error), "exit_code": error.exit_code})
             except Busy as error:
+                if error.asks_for_less:
+                    self._throttle.pushed_back()
                 if n_retries < self._settings.retries:
                     await self._pause(n_retries, error.after_s)
                 if n_retries == self._settings.retries or self._is_alone.is_set():
@@ -130,6 +148,25 @@ class Courier:
                 n_retries += 1
             except Exception as error:
                 return Outcome({"key": key, "fatal": f"asking the teacher failed: {error!r}", "exit_code": 1})
+
+    async def _complete(self, request: Request) -> Answer:
+        self._n_in_flight += 1
+        try:
+            answer = await self._backend.complete(request)
+        finally:
+            self._n_in_flight -= 1
+        self._throttle.answered()
+        return answer
+
+    async def _watch(self) -> None:
+        """Follow the queue of a server that tells of it."""
+        while isinstance(self._backend, Queued):
+            await asyncio.sleep(WATCH_S)
+            n_before = self._n_in_flight
+            if self._n_in_flight and (queue := await self._backend.queue()):
+                # What was in flight at the time that the server speaks of: between asking and being told.
+                self._throttle.see(queue, max(n_before, self._n_in_flight))
+                self._ask_next()
 
     async def _pause(self, n_retries: int, after_s: float | None) -> None:
         """Before the next try; over at once when nobody is there any more to read its answer."""

@@ -92,5 +92,5 @@ class CourierProcess:
 def _told(value: dict[str, Any]) -> Told:
     if "fatal" in value:
         raise (RequestError if value["exit_code"] == RequestError.exit_code else RunError)(value["fatal"])
-    answer = Answer(**value["answer"]) if "answer" in value else Failure(value["failure"], value["is_rejected"])
+    answer = Answer.of(value["answer"]) if "answer" in value else Failure(value["failure"], value["is_rejected"])
     return Told(value["key"], answer, value["n_retries"])
