@@ -275,6 +275,12 @@ def report(run: Run) -> None:
 
         out.print(write_mixture_report(folder, read_mixture(folder)), soft_wrap=True)
         return
+    if record.kind == "synthesis":
+        from synth.pipeline import write_synthesis_report
+        from synth.record import read_synthesis
+
+        out.print(write_synthesis_report(folder, read_synthesis(folder)), soft_wrap=True)
+        return
     out.print(write_report(folder, record, Summary.model_validate(folder.read_json(SUMMARY))), soft_wrap=True)
 
 

@@ -13,11 +13,12 @@ import orjson
 import xxhash
 
 from manifests import schema_synthesis as schema
-from manifests.code import code_digest
+from manifests.code import code_digest, version
 from manifests.engine import PeakMemory, Progress, Stopwatch, silent
 from manifests.errors import RequestError
 from manifests.record import RECORD, write_record
 from manifests.store import Folder, resolve
+from synth.card import dataset_card
 from synth.drafts import Drafts, DraftWriter
 from synth.drive import drive
 from synth.final_answers.math_workers import MathWorkers
@@ -26,19 +27,22 @@ from synth.gates.gate import Verdict
 from synth.panel import Panel
 from synth.prompts import Prompts
 from synth.record import SynthesisRecord, read_synthesis, record_of
+from synth.report import render
 from synth.samples import Item, Role
 from synth.sandboxes.sandbox import choose_sandbox
 from synth.seeds import SeedCounts, read_seeds, seed_files
 from synth.shares import STAGE as SHARE
 from synth.shares import check_runs, over_the_share
+from synth.summary import summarize
+from synth.summary_models import SynthesisSummary
 from synth.tables import Written, equal_samples, write_tables
 from synth.tasks.choose import task_class
 from synth.tasks.task import Setting, Task
 from synth.teacher import Usage
 
-DRAFTS = "drafts"
-OURS = ("messages", "preference", "text", "rejected")
-"""Tables that a run may write beside its record and the answers."""
+DRAFTS, SUMMARY, REPORT, CARD = "drafts", "summary.json", "report.html", "README.md"
+OURS = ("messages", "preference", "text", "rejected", SUMMARY, REPORT, CARD)
+"""What a run writes beside its record and the answers."""
 
 CODE = ("synth/**/*.py", "synth/prompts/**/*", "classifiers/language.py", "curation/*.py", "curation/kernels/*.py")
 """What samples depend on beside the manifest, its seeds, and answers."""
@@ -55,8 +59,7 @@ class Made:
 
     drafts: Drafts
     written: list[Written]
-    gates: list[str]
-    """Names, in order; those that every run has, too."""
+    summary: SynthesisSummary
     usage: dict[Role, Usage]
     counts: SeedCounts
     n_items: int
@@ -87,9 +90,20 @@ def synthesize(
     with PeakMemory() as memory:
         made = job.run(run, watch)
     record = record_of(manifest, base, job.fingerprint, job.inputs, made, watch.seconds, memory.peak_bytes)
+    run.write_bytes(SUMMARY, made.summary.model_dump_json().encode())
+    write_synthesis_report(run, record)
     write_record(run, record)
     run.remove(DRAFTS)
     return record, folder
+
+
+def write_synthesis_report(run: Folder, record: SynthesisRecord) -> str:
+    """Write the report of a run and its card; returns the report's path."""
+    summary = SynthesisSummary.model_validate(run.read_json(SUMMARY))
+    manifest = schema.SynthesisManifest.model_validate(record.manifest)
+    run.write_bytes(REPORT, render(summary, record.model_dump(mode="json")).encode())
+    run.write_bytes(CARD, dataset_card(summary, manifest, record.created, version()).encode())
+    return run.url(REPORT)
 
 
 def _check_own(run: Folder) -> None:
@@ -161,8 +175,17 @@ class _Job:
             usage = panel.usage
         with watch("write"):
             written = write_tables(run, drafts, self.manifest)
-        names = [*(gate.name for gate in gates), "duplicate", *([SHARE] if has_share else [])]
-        return Made(drafts, written, names, usage, counts, n_items)
+        with watch("summarize"):
+            summary = summarize(
+                drafts.all(),
+                self.manifest,
+                gates=[*(gate.name for gate in gates), "duplicate", *([SHARE] if has_share else [])],
+                n_seeds=counts.n_items,
+                n_items=n_items,
+                usage=usage,
+                written=written,
+            )
+        return Made(drafts, written, summary, usage, counts, n_items)
 
     def _task(self, math: MathWorkers) -> Task:
         manifest = self.manifest

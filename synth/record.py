@@ -1,6 +1,5 @@
 """The record of a run of synthetic data, `run.json`."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -40,17 +39,12 @@ def record_of(
     peak_bytes: int,
 ) -> SynthesisRecord:
     """The record of what was made."""
-    rejected: dict[str, Counter[str]] = {}
-    licenses: Counter[str] = Counter()
-    for draft in made.drafts.all():
-        rejection = draft.sample.rejection
-        if rejection is None:
-            licenses[draft.sample.item.license or ""] += 1
-        else:
-            rejected.setdefault(rejection.stage, Counter())[rejection.reason] += 1
-    roles = {"teacher": manifest.teacher, "judge": manifest.judge, "reward": manifest.reward}
-    costs = {role: usage.cost(settings) for role, usage in made.usage.items() if (settings := roles[role])}
-    n_rows = {table.name: table.n_rows for table in made.written}
+    summary = made.summary
+    rejected = {
+        stage.name: {reason.reason: reason.n_samples for reason in stage.reasons}
+        for stage in summary.stages
+        if stage.reasons
+    }
     return SynthesisRecord(
         name=manifest.name,
         kind=KIND,
@@ -65,12 +59,12 @@ def record_of(
         counts={
             "seeds": made.counts.n_items,
             "items": made.n_items,
-            "samples": sum(n_rows.values()),
-            "kept": sum(n for name, n in n_rows.items() if name != "rejected"),
-            "rejected": n_rows.get("rejected", 0),
+            "samples": summary.n_samples,
+            "kept": summary.n_kept,
+            "rejected": summary.n_samples - summary.n_kept,
         },
         skipped={"blank": made.counts.n_blank, "repeated": made.counts.n_repeated},
-        licenses=dict(licenses),
+        licenses={split.name: split.n_kept for split in summary.licenses},
         shards={},
         digests={table.name: table.digest for table in made.written},
         timings=seconds,
@@ -78,9 +72,9 @@ def record_of(
         peak_memory_bytes=peak_bytes,
         n_workers=1,
         usage={role: asdict(usage) for role, usage in made.usage.items()},
-        cost=costs,
-        rejected={stage: dict(counts) for stage, counts in rejected.items()},
-        n_unanswered=rejected.get("teacher", Counter())["no_answer"],
+        cost={role: spent.cost for role, spent in summary.spent.items()},
+        rejected=rejected,
+        n_unanswered=rejected.get("teacher", {}).get("no_answer", 0),
     )
 
 

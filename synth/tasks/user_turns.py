@@ -26,7 +26,8 @@ _OTHER_LABEL = re.compile(
 )
 _OPENINGS = re.compile(
     r"(?:sure|certainly|of course|absolutely)[!,.]\s+(?:here|let me|i)\b|certainly!|great question"
-    r"|here(?:['’]s| is| are) (?:the|an?)\b|you['’]re welcome|i['’]d be happy to|i['’]m (?:happy|glad) (?:to help|that)"
+    r"|here(?:['’]s| is| are) (?:the|an?)\b|you['’]re welcome|i['’]d be happy to"
+    r"|i['’]m (?:happy|glad) (?:to help|that)"
     r"|물론(?:입니다|이죠|이에요)|좋은 질문입니다|천만에요|네[,.!]? (?:알려|설명해|도와) ?드[리릴려]",
     re.IGNORECASE,
 )

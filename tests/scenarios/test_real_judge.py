@@ -7,20 +7,13 @@ the answers are written to tests/synth/recorded, where the fast tests have them 
 
 import json
 import os
-import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-import psutil
 import pytest
 
 from classifiers.evaluate import spearman
@@ -30,83 +23,16 @@ from synth.annotations.annotate import Annotation, annotate
 from synth.teacher import Teacher
 from synth.teachers.answers import AnswerStore
 from tests.conftest import REPOSITORY
+from tests.scenarios.real_server import MODEL, RealServer
 from tests.synth.judged import documents, judged_windows, loop_manifest
 from tests.synth.test_recorded_judge import PER_SCORE, RECORDED, SAMPLING
 
 pytestmark = pytest.mark.slow
 
-PYTHON = Path(os.environ.get("ONGGI_JUDGE_PYTHON", REPOSITORY / ".venv-judge" / "bin" / "python"))
-START_S = 600
-"""The server is up in half a minute where it has a core of its own."""
 
-
-@dataclass(frozen=True)
-class Judge:
-    """A server that is up."""
-
-    port: int
-
-    def settings(self, **more: object) -> Settings:
-        fields = {"model": "smollm2-135m-instruct", "url": f"http://127.0.0.1:{self.port}/v1", "sampling": SAMPLING}
-        return Settings.model_validate({**fields, "timeout_s": 900, **more})
-
-    def get(self, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as response:
-            return str(response.read().decode())
-
-    def n_answered(self) -> dict[str, int]:
-        """Requests that the server finished since it started, by the reason for which it ended."""
-        found = re.findall(
-            r'^vllm:request_success_total\{.*finished_reason="(\w+)".*\} (\S+)$', self.get("/metrics"), re.M
-        )
-        return {reason: int(float(count)) for reason, count in found if float(count)}
-
-
-@pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
-    """The server, on a free port of the loopback."""
-    if port_in_use := os.environ.get("ONGGI_JUDGE_PORT"):
-        yield Judge(int(port_in_use))
-        return
-    if not PYTHON.exists():
-        pytest.skip(
-            f"no judge is installed at {PYTHON}: `make judge` builds it, or ONGGI_JUDGE_PYTHON says where it is"
-        )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("judge") / "server.log"
-    command = [PYTHON, "benchmarks/judge_server.py", "--port", str(port)]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=REPOSITORY, stdout=out, stderr=out, start_new_session=True)
-    try:
-        wait_until_up(Judge(port), process, log)
-        yield Judge(port)
-    finally:
-        stop(process)
-
-
-def wait_until_up(judge: Judge, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + START_S
-    while True:
-        try:
-            judge.get("/health")
-            return
-        except (urllib.error.URLError, OSError):
-            last = "\n".join(log.read_text(errors="replace").splitlines()[-30:])
-            assert process.poll() is None, f"the server ended:\n{last}"
-            assert time.monotonic() < until, f"the server is not up after {START_S} s:\n{last}"
-            time.sleep(1)
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server with the engine that it started."""
-    everything = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    process.terminate()
-    _, alive = psutil.wait_procs(everything, timeout=30)
-    for one in alive:
-        one.kill()
-    process.wait()
+def teacher_settings(server: RealServer, **more: object) -> Settings:
+    fields = {"model": MODEL, "url": server.url, "sampling": SAMPLING, "timeout_s": 900}
+    return Settings.model_validate({**fields, **more})
 
 
 def check(found: Annotation, ids: list[str]) -> None:
@@ -118,24 +44,24 @@ def check(found: Annotation, ids: list[str]) -> None:
     assert set(found.scores.values()) <= set(range(6))
 
 
-def gained(judge: Judge, before: dict[str, int]) -> dict[str, int]:
+def gained(server: RealServer, before: dict[str, int]) -> dict[str, int]:
     """Requests that the server finished since then, by reason."""
     return {
-        reason: n - before.get(reason, 0) for reason, n in judge.n_answered().items() if n > before.get(reason, 0)
+        reason: n - before.get(reason, 0) for reason, n in server.n_answered().items() if n > before.get(reason, 0)
     }
 
 
-def test_labels_by_a_real_model(judge: Judge, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    windows, before = judged_windows(PER_SCORE), judge.n_answered()
+def test_labels_by_a_real_model(real_server: RealServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    windows, before = judged_windows(PER_SCORE), real_server.n_answered()
     asked, started = documents(windows), time.monotonic()
-    with Teacher(judge.settings(), "/", str(tmp_path)) as teacher:
+    with Teacher(teacher_settings(real_server), "/", str(tmp_path)) as teacher:
         found = annotate(asked, teacher)
         seconds, usage = time.monotonic() - started, teacher.usage
         check(found, windows["id"].to_list())
         assert usage.n_failed == usage.n_retries == 0
-        assert len(teacher.kept) == usage.n_paid == sum(gained(judge, before).values()) >= len(asked)
+        assert len(teacher.kept) == usage.n_paid == sum(gained(real_server, before).values()) >= len(asked)
         lines = b"".join(teacher.kept.lines())
-    with Teacher(judge.settings(), "/", str(tmp_path)) as teacher:
+    with Teacher(teacher_settings(real_server), "/", str(tmp_path)) as teacher:
         assert annotate(asked, teacher) == found
         assert (teacher.usage.n_paid, teacher.usage.n_kept) == (0, usage.n_paid)
     assert found.outcomes["labelled"], found.labels
@@ -152,15 +78,15 @@ def test_labels_by_a_real_model(judge: Judge, tmp_path: Path, capsys: pytest.Cap
         RECORDED.write_bytes(lines)
 
 
-def test_what_is_cut_off_is_no_label(judge: Judge, tmp_path: Path) -> None:
-    windows, before = judged_windows(1), judge.n_answered()
-    settings = judge.settings(sampling={"max_tokens": 8})
+def test_what_is_cut_off_is_no_label(real_server: RealServer, tmp_path: Path) -> None:
+    windows, before = judged_windows(1), real_server.n_answered()
+    settings = teacher_settings(real_server, sampling={"max_tokens": 8})
     with Teacher(settings, "/", str(tmp_path)) as teacher:
         found = annotate(documents(windows), teacher, attempts=1)
         check(found, windows["id"].to_list())
     assert found.outcomes == {"truncated": len(windows)}
     assert not found.scores
-    assert gained(judge, before) == {"length": len(windows)}
+    assert gained(real_server, before) == {"length": len(windows)}
 
 
 ANNOTATE = """
@@ -175,17 +101,20 @@ with Teacher(settings, "/", sys.argv[2]) as teacher:
 """
 
 
-def test_killed_in_the_middle_and_nothing_is_paid_twice(judge: Judge, tmp_path: Path) -> None:
+def test_killed_in_the_middle_and_nothing_is_paid_twice(real_server: RealServer, tmp_path: Path) -> None:
     # Another seed than above: the answers are drawn anew, and none is kept yet.
-    settings, before = judge.settings(sampling={**SAMPLING, "seed": 7}, concurrency=3), judge.n_answered()
+    settings, before = (
+        teacher_settings(real_server, sampling={**SAMPLING, "seed": 7}, concurrency=3),
+        real_server.n_answered(),
+    )
     command = [sys.executable, "-c", ANNOTATE, settings.model_dump_json(), str(tmp_path)]
     process = subprocess.Popen(command, cwd=REPOSITORY)
-    while sum(gained(judge, before).values()) < 4:
+    while sum(gained(real_server, before).values()) < 4:
         assert process.poll() is None
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    n_sold = sum(gained(judge, before).values())
+    n_sold = sum(gained(real_server, before).values())
     asked = documents(judged_windows(4))
     assert n_sold < len(asked), "the kill came too late to show anything"
     with Teacher(settings, "/", str(tmp_path)) as teacher:  # waits for what was on its way
@@ -194,21 +123,24 @@ def test_killed_in_the_middle_and_nothing_is_paid_twice(judge: Judge, tmp_path: 
         n_answers = len(teacher.kept)
     check(found, [document.id for document in asked])
     assert n_sold <= n_kept_of_killed <= n_sold + settings.concurrency
-    ended = gained(judge, before)
+    ended = gained(real_server, before)
     assert set(ended) <= {"stop", "length"}, "a request was given up on its way"
     assert sum(ended.values()) == n_answers
     with AnswerStore(tmp_path / "answers.sqlite") as store:
         assert len(store) == n_answers
 
 
-def test_the_loop_of_a_classifier(judge: Judge, tmp_path: Path) -> None:
+def test_the_loop_of_a_classifier(real_server: RealServer, tmp_path: Path) -> None:
     """Killed while candidates are labelled, and given again; and again, when all is done."""
     # A seed of its own, so that nothing that the tests above asked for is in the server's mind or our answers.
-    settings, before = judge.settings(sampling={**SAMPLING, "seed": 11}, concurrency=2), judge.n_answered()
+    settings, before = (
+        teacher_settings(real_server, sampling={**SAMPLING, "seed": 11}, concurrency=2),
+        real_server.n_answered(),
+    )
     manifest = loop_manifest(tmp_path, settings.model_dump(exclude_none=True), rounds=2, per_round=8)
     command = [sys.executable, "-m", "onggi", "classifier", str(manifest), "--json"]
     process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL)
-    while sum(gained(judge, before).values()) < 3:
+    while sum(gained(real_server, before).values()) < 3:
         assert process.poll() is None
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
@@ -217,8 +149,8 @@ def test_the_loop_of_a_classifier(judge: Judge, tmp_path: Path) -> None:
         json.loads(subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True).stdout) for _ in range(2)
     )
     with AnswerStore(tmp_path / "out" / "answers.sqlite") as store:
-        assert sum(gained(judge, before).values()) == len(store) >= 16
-    assert set(gained(judge, before)) <= {"stop", "length"}
+        assert sum(gained(real_server, before).values()) == len(store) >= 16
+    assert set(gained(real_server, before)) <= {"stop", "length"}
     spent = first["summary"]["spent"][0]
     assert spent["n_kept"] >= 3, "what was answered before the kill"
     assert spent["n_kept"] + spent["n_paid"] == spent["n_requests"]
