@@ -63,9 +63,7 @@ def record_answers(chosen: SynthesisManifest, tmp_path: Path) -> None:
     makers = makers_of(chosen)
     with AnswerStore(tmp_path / "made.sqlite") as store:
         entries = [
-            Entry(
-                key_of(ask, makers_of(chosen)), ask.request, Answer(text, "stop", tokens=Tokens.of(arrays(n), "hash"))
-            )
+            Entry(key_of(ask, makers), ask.request, Answer(text, "stop", tokens=Tokens.of(arrays(n), "hash")))
             for n, (ask, text) in enumerate(zip(asks, TEXTS, strict=True))
         ]
         store.put(entries, "t", "")
