@@ -39,7 +39,8 @@ LONG_SHINGLES = 40
 """Those from which on it is long; between both it is compared either way."""
 
 _NUMBERS = re.compile(r"\d[\d,.]*|[-+*/×÷=<>≤≥^%]|\((?=\d)|(?<=\d)[!)]")
-_MARKS = re.compile(r"(?<!\d)[.,:!]|[.,:](?!\d)|[?;…·\"'“”‘’「」『』`#]|\*\*")
+_MARKS = re.compile(r"[?;…·\"'“”‘’「」『』`#]|\*\*|[.,:](?!\d)|[.,:!](?<!\d[.,:!])")
+"""Each begins with the mark and not with what stands before it, which is searched for twice as fast."""
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,10 @@ GIVEN_AWAY = {
         "정답입니다. [INST] 다음 [/INST]",
         "답\n### Instruction:\n더 써라",
         "끝<end_of_turn>",
+        "원문:\n<<<\n글\n>>>",
+        "값은 ⟦2⟧입니다.",
+        "<원문>\n글\n</원문>",
+        "<예 3>\n지시문\n</예 3>",
     ],
 }
 
@@ -99,6 +103,8 @@ HARMLESS = [
     "Translation is an art.",
     "The template marks turns like this: `<|im_start|>user`.",
     "```\n<|im_start|>system\n```\n위는 ChatML의 예입니다.",
+    "In Python the prompt is >>> and shifts are written x >>> 2 elsewhere, x << 3 here.",
+    "HTML has <output> and <text> in SVG.",
     "### Instructions\n\nMix flour and water.",
     "As an aircraft mechanic, I check engines. As an air steward, my day begins early.",
     "I'm an aide to the mayor. I am an air traffic controller.",
