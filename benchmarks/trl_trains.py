@@ -55,6 +55,8 @@ def main() -> None:
         os.environ["HF_DATASETS_CACHE"] = f"{folder}/datasets"
         tables = [name for name in TRAINERS if (args.run / name).is_dir()]
         found = {name: TRAINERS[name](load(args.run / name), args.steps, folder) for name in tables}
+        if (args.run / "README.md").exists():
+            found["by_card"] = by_card(args.run, [*tables, "rejected"])
     args.answer.write_text(json.dumps(found, ensure_ascii=False, indent=1))
 
 
@@ -63,6 +65,13 @@ def load(table: Path) -> Any:
     from datasets import load_dataset
 
     return load_dataset("parquet", data_files=str(table / "*.parquet"), split="train")
+
+
+def by_card(run: Path, names: list[str]) -> dict[str, list[str]]:
+    """The ids of each table as the dataset card of the run leads to it."""
+    from datasets import load_dataset
+
+    return {name: load_dataset(str(run), name, split="train")["id"][:] for name in names}
 
 
 def sft(dataset: Any, steps: int, folder: str) -> dict[str, Any]:

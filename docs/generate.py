@@ -15,15 +15,17 @@ from manifests.contracts import (
     measured_schema,
     tokens_schema,
 )
+from manifests.contracts_synthetic import PROVENANCE, Columns, rejected_schema, synthetic_schema
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 
 INTRODUCTION = f"""\
 # Data reference
 
-Written from `manifests/contracts.py` and `curation/signals.py` by `make docs`. Every table is plain Parquet, and each
-file's metadata carries the name of its table and the schema version, now {SCHEMA_VERSION}. A new minor version adds
-columns; a file of another major version is refused with a message that says what to do.
+Written from `manifests/contracts.py`, `manifests/contracts_synthetic.py` and `curation/signals.py` by `make docs`.
+Every table is plain Parquet, and each file's metadata carries the name of its table and the schema version, now
+{SCHEMA_VERSION}. A new minor version adds columns; a file of another major version is refused with a message that
+says what to do.
 
 Columns of the measuring pass exist where the manifest asks for them: `language`, `language_score` and `hangul_frac`
 are null without `measure.language`; `signals` needs `measure.signals`, `pii` and its counts need `measure.pii`,
@@ -119,6 +121,55 @@ TOKEN_LEDGER_MEANINGS = {
     "last_sequence": "and the last one.",
 }
 
+SYNTHETIC = """\
+Conversations of `onggi synth` that were kept. `messages/*.parquet`. This table and the next two hold samples in the
+columns that TRL trains on without any conversion, and in the order of the run; those that no sample is for are not
+there. Here with a column of numbers and one of words; which ones there are depends on the task. Where samples of a
+run offer functions, each message is JSON (`arrow.json`), which `datasets` reads as a dictionary with just the keys
+that it has: `role`, `content`, and `tool_calls` or `name`; and there is a column `tools`. Elsewhere a message is a
+struct of `role` and `content`."""
+PREFERENCE = "Preference pairs: the prompt, and two answers to it. `preference/*.parquet`."
+TEXT = "Texts for pre-training, and labelled ones. `text/*.parquet`."
+REJECTED_TABLE = """\
+Samples that were not kept, of all forms, each with the first reason for it; columns of another form are null.
+`rejected/*.parquet`. Two rows may have one `id`."""
+PROVENANCE_TABLE = "The fields of the struct `provenance`."
+SYNTHETIC_MEANINGS = {
+    "id": "XXH3-128 of content, task and seeds, 32 hex digits. No two rows that are kept have the same.",
+    "form": "`messages`, `preference` or `text`.",
+    "messages": "The conversation: prompt and answer.",
+    "prompt": "Messages before the answer.",
+    "chosen": "Messages of the better answer.",
+    "rejected": "Messages of the worse one.",
+    "text": "All of it.",
+    "tools": "The functions that are offered, as a JSON list; null where none is.",
+    "language": "Of the answer: `ko` or `en`.",
+    "task": "That made it, as the manifest calls it.",
+    "variety": "Within the task: the kind of question, the style, the turn type.",
+    "source": "Of the seed.",
+    "license": "Of the seed.",
+    "n_chars": "Characters of the answer; of `text`, of all of it.",
+    "is_translated": "Whether it is translated text.",
+    "pass_frac": "For example: the share of the traces of its question that were right.",
+    "difficulty": "For example: `easy`, `medium` or `hard`, by that share.",
+    "numbers": "The columns of numbers that kept samples have, as a struct.",
+    "tags": "The columns of words that kept samples have, as a struct.",
+    "rejection": "`stage`: the task or the gate; `reason`; `value` and `threshold`, where a number was compared; and "
+    "`detail`: in words.",
+    "provenance": "Where it came from; see [provenance](#provenance).",
+    "teacher": "The model that wrote the answer.",
+    "revision": "Of its weights, as the manifest says.",
+    "sampling": "How the answer was drawn, as JSON.",
+    "seed": "Of that draw.",
+    "template": "Name of the prompt that the answer was asked with.",
+    "template_digest": "XXH3-64 of the prompt's file.",
+    "requests": "Keys of all answers that went into it, as in `answers.sqlite`; that of the answer first.",
+    "item": "Id of what was worked on: a seed, or a part of one.",
+    "parent": "Id of the seed; `onggi remove` finds by it, and by `parents`, what was made from a document.",
+    "parents": "Ids of further seeds, as those shown in a prompt.",
+    "verdicts": "Of the gates that it passed, in order; numbers where the gate compares one.",
+}
+
 
 def page() -> str:
     """The reference of all tables, as Markdown."""
@@ -131,8 +182,22 @@ def page() -> str:
         signals_table(),
         table("tokens", TOKENS, tokens_schema(2048), TOKEN_MEANINGS),
         table("token ledger", TOKEN_LEDGER_TABLE, TOKEN_LEDGER, TOKEN_LEDGER_MEANINGS),
+        *synthetic_tables(),
     ]
     return "\n".join(parts)
+
+
+def synthetic_tables() -> list[str]:
+    """What `onggi synth` leaves."""
+    columns = Columns(has_tools=True, numbers=["pass_frac"], tags=["difficulty"])
+    plain = Columns(has_tools=True)
+    return [
+        table("messages", SYNTHETIC, synthetic_schema("messages", columns), SYNTHETIC_MEANINGS),
+        table("preference", PREFERENCE, synthetic_schema("preference", plain), SYNTHETIC_MEANINGS),
+        table("text", TEXT, synthetic_schema("text", plain), SYNTHETIC_MEANINGS),
+        table("rejected", REJECTED_TABLE, rejected_schema(columns), SYNTHETIC_MEANINGS),
+        table("provenance", PROVENANCE_TABLE, pa.schema(list(PROVENANCE)), SYNTHETIC_MEANINGS),
+    ]
 
 
 def table(name: str, text: str, schema: pa.Schema, meanings: Mapping[str, str] = MEANINGS) -> str:
@@ -153,8 +218,8 @@ def type_name(arrow_type: pa.DataType) -> str:
     if pa.types.is_list(arrow_type):
         item = arrow_type.value_type
         fields = ", ".join(f"{part.name}: {part.type}" for part in item) if pa.types.is_struct(item) else ""
-        return f"list of {{{fields}}}" if fields else f"list of {item}"
-    return str(arrow_type)
+        return f"list of {{{fields}}}" if fields else f"list of {type_name(item)}"
+    return "JSON" if isinstance(arrow_type, pa.JsonType) else str(arrow_type)
 
 
 def signals_table() -> str:

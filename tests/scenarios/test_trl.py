@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from manifests.store import Folder
+from synth.card import dataset_card
 from synth.samples import Message, Rejection, Sample
-from synth.tables import write_tables
+from synth.summary import summarize
+from synth.tables import id_of, write_tables
 from tests.conftest import REPOSITORY
 from tests.synth.drafted import chat, document, drafts_of, pair, with_tools
 from tests.synth.scripted import manifest
@@ -41,7 +43,10 @@ def trained(path: Path, *samples: Sample) -> Any:
     if not PYTHON.exists():
         pytest.skip(f"no TRL at {PYTHON}: `make trainers` builds it, or ONGGI_TRAINERS_PYTHON says where it is")
     run = path / "run"
-    write_tables(Folder(str(run)), drafts_of(path, *samples), manifest({"kind": "reasoning"}))
+    found, drafts = manifest({"kind": "reasoning"}), drafts_of(path, *samples)
+    written = write_tables(Folder(str(run)), drafts, found)
+    summary = summarize(drafts.all(), found, gates=[], n_seeds=0, n_items=0, usage={}, written=written)
+    (run / "README.md").write_text(dataset_card(summary, found, "2026-11-30", "0"))
     command = [PYTHON, "-W", "ignore", "benchmarks/trl_trains.py", run, path / "answer.json", "--steps", str(STEPS)]
     done = subprocess.run(
         [str(word) for word in command], cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False
@@ -76,12 +81,16 @@ def test_all_forms(tmp_path: Path) -> None:
     assert answer["preference"]["texts"][0] == [prompt, "좋은 답입니다.<|end|>", "나쁜 답.<|end|>"]
     bare = {name for name, error in answer["messages"]["templates"].items() if not error}
     assert bare > {*WITH_TOOLS, "llama3", "gemma3", "deepseekv3", "phi3"}
+    drafted = {"messages": [chat(0), system], "preference": [pair(0), pair(1)], "rejected": [out]}
+    drafted["text"] = [document(0), document(1)]
+    assert answer["by_card"] == {name: [id_of(one, "reasoning") for one in of] for name, of in drafted.items()}
     assert answer["text"]["texts"][1] == "문서 1입니다.<|end|>"
 
 
 def test_functions(tmp_path: Path) -> None:
     """Calls reach the template as objects; messages without any have no key that says so."""
-    answer = trained(tmp_path, with_tools(0), chat(1), with_tools(2))
+    out = chat(3, rejection=Rejection("length", "too_short"))
+    answer = trained(tmp_path, with_tools(0), chat(1), with_tools(2), out)
     check(answer["messages"], 3)
     with_, without, _ = answer["messages"]["texts"]
     assert without == "<|user|>질문 1<|end|><|assistant|>답은 3입니다.<|end|>"
