@@ -240,8 +240,8 @@ class Watch:
 def test_requests_follow_the_queue_and_a_run_goes_on_when_its_server_was_killed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = settings("serve", args={"max_num_seqs": 4}, sampling={"max_tokens": 24}, concurrency=64)
-    n_requests = 100
+    given = settings("serve", args={"max_num_seqs": 4}, sampling={"max_tokens": 16}, concurrency=32)
+    n_requests = 70
     with pytest.raises(RunError) as error, Teacher(given, "/", str(tmp_path)) as teacher:
         with Watch(tmp_path / "server.log") as watch:
             assert len(list(teacher.ask(questions(n_requests, given)))) == n_requests
