@@ -6,6 +6,9 @@ from fractions import Fraction
 
 from synth.final_answers.numerals import NATIVE_ONES, NATIVE_TENS, NUMBER_WORDS, PARTS, VULGAR, number
 
+WORDS_MAX = 12
+"""Longer runs of number words are no number."""
+
 _THOUSANDS = re.compile(r"(\d)[kK](?![A-Za-z\d])")
 _TIMES = re.compile(r"(?<=\d)\s?[x×*]\s?(?=\d)")
 _FULL_HOUR = re.compile(r"(?<=\d):00(?![\d:])")
@@ -151,9 +154,9 @@ def _english_words(text: str) -> set[Fraction]:
         if set(word.split("-")) & NUMBER_WORDS or (word == "and" and run):
             run.append(word)
             continue
-        for start in range(len(run)):
-            values = [number(" ".join(run[start:end])) for end in range(start + 1, len(run) + 1)]
-            found |= {value for value in values if value is not None}
+        ends = [(start, end) for start in range(len(run)) for end in range(start + 1, start + WORDS_MAX + 1)]
+        spoken = {" ".join(run[start:end]) for start, end in ends}
+        found |= {value for text in spoken if (value := number(text)) is not None}
         run = []
     return found
 
