@@ -72,7 +72,7 @@ class OwnServer(OfflineEngine):
 
 
 class Logprobs(Model):
-    """The tokens of each answer with their probabilities, to distil from. Of vLLM's server; where another ignores it,
+    """The tokens of each answer with their probabilities, to distil from. Of vLLM; where another server ignores it,
     the run ends."""
 
     top: int = Field(20, ge=0, le=1024)
@@ -125,5 +125,9 @@ class Teacher(Model):
             raise ValueError(
                 "name exactly one of `url`, a server's address; `serve`, a server to start; `offline`, an engine to "
                 "start; and `replay`, a file of recorded answers"
+            )
+        if self.offline and "reasoning_parser" in self.offline.args:
+            raise FieldError(
+                "is for `serve`: an engine leaves thoughts in the text", "offline", "args", "reasoning_parser"
             )
         return self

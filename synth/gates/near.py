@@ -7,6 +7,7 @@ A sample is rejected where one before it that stays is nearly the same. What is 
 - `both`: prompt and answer together, of samples whose prompts differ. Samples of one prompt are compared by their
   answers alone: several traces of a question are alike in their long prompt, and are no duplicates for that.
 
+Samples of different forms are not compared: a preference pair has the prompt and the chosen answer of another sample.
 With the seeds are compared answers, and prompts that were written; a prompt that holds its own seed was not. Where
 answers are made of the text of their seeds by design, they are not compared.
 """
@@ -61,13 +62,14 @@ class Near:
     def _pairs(self, drafts: Drafts) -> list[Similar]:
         """What is alike within the set."""
         jaccard, of = self._settings.jaccard, self._settings.of
+        forms = _keys(drafts, lambda sample: digest(sample.form))
         if of != "both":
             what = _prompt if of == "prompt" else _answer
-            return [similar(_each(drafts, what), jaccard, _all)]
-        keys = _prompt_keys(drafts)
+            return [similar(_each(drafts, what), jaccard, _all, forms)]
+        prompts = _keys(drafts, lambda sample: digest(sample.prompt_text))
         return [
-            similar(_each(drafts, _answer), jaccard, _all, keys),
-            similar(_each(drafts, _both), jaccard, lambda left, right: keys[left] != keys[right]),
+            similar(_each(drafts, _answer), jaccard, _all, prompts ^ (forms << np.uint64(1))),
+            similar(_each(drafts, _both), jaccard, lambda left, right: prompts[left] != prompts[right], forms),
         ]
 
     def _seed_copies(self, drafts: Drafts) -> dict[int, tuple[str, float]]:
@@ -124,10 +126,9 @@ def _both(sample: Sample) -> str:
     return f"{sample.prompt_text}\n{sample.answer_text}"
 
 
-def _prompt_keys(drafts: Drafts) -> Hashes:
-    """The digest of each sample's prompt."""
-    digests = (digest(sample.prompt_text) for batch in drafts for sample in batch)
-    return np.fromiter(digests, np.uint64, len(drafts))
+def _keys(drafts: Drafts, key: Callable[[Sample], int]) -> Hashes:
+    """A number for each sample."""
+    return np.fromiter((key(sample) for batch in drafts for sample in batch), np.uint64, len(drafts))
 
 
 def _all(left: Nodes, right: Nodes) -> npt.NDArray[np.bool_]:

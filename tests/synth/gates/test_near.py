@@ -2,8 +2,10 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +48,13 @@ def test_traces_of_a_question_are_no_duplicates_for_their_prompt() -> None:
     assert reasons(near(), *samples) == ["", "", ""]
     assert reasons(near(), *samples, samples[1]) == ["", "", "", "near_duplicate"]
     assert reasons(near(of="prompt"), *samples) == ["", "near_duplicate", "near_duplicate"]
+
+
+@pytest.mark.parametrize("of", ["prompt", "answer", "both"])
+def test_a_preference_pair_is_no_duplicate_of_the_sample_whose_answer_it_has(of: str) -> None:
+    sample = said(long(1), "질문")
+    pair = replace(sample, form="preference", worse=(Message("assistant", "나쁜 답"),))
+    assert reasons(near(of=of), sample, pair, pair) == ["", "", "near_duplicate"]
 
 
 def test_short_equal_answers_of_different_questions_stay() -> None:
