@@ -96,6 +96,9 @@ class Reasoning(_Task):
     """`plain`: the trace is the answer. `tags`: thoughts stand in <think>...</think> before the answer, the model's
     own where the server parses them. `mixed`: language-mixed thoughts in tags (English reasoning that keeps Korean
     terms of the question), and a Korean answer."""
+    evolve: int = Field(0, ge=0, le=16)
+    """Harder variants that the teacher makes of each question which has no options and no tests. Their answers are
+    numbers or formulas that nobody knows: the majority decides."""
     code_timeout_s: float = Field(10.0, gt=0, le=600)
     """How long a program may run under its tests."""
 
@@ -107,6 +110,8 @@ class Reasoning(_Task):
             raise ValueError("pass_frac: the first is the lower end")
         if self.think == "mixed" and self.language == "en":
             raise ValueError("think: `mixed` is for Korean answers")
+        if self.evolve and self.answer not in ("auto", "none", "math", "text"):
+            raise ValueError(f"evolve: variants are answered by a number or a formula, and answer is `{self.answer}`")
         return self
 
 

@@ -23,6 +23,7 @@ from synth.teachers.answers import Answer, AnswerStore, Request, read_recorded
 from synth.teachers.answers import Failure as Failure
 from synth.teachers.answers_lock import locked
 from synth.teachers.courier_process import CourierProcess, Told
+from synth.teachers.engine import located
 from synth.teachers.tokens import tokenizer_digest
 
 LOOKED_UP = 256
@@ -123,7 +124,9 @@ class Teacher:
             self._asker: CourierProcess | _Recorded = (
                 _Recorded(resolve(settings.replay, base), settings.model)
                 if settings.replay
-                else unless_it_fails.enter_context(CourierProcess(settings, self._store.path, lock))
+                else unless_it_fails.enter_context(
+                    CourierProcess(located(settings, base), self._store.path, folder, lock)
+                )
             )
             self._stack = unless_it_fails.pop_all()
 

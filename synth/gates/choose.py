@@ -1,10 +1,22 @@
 """The gates that a manifest names, ready to judge."""
 
+from typing import assert_never
+
 from manifests import schema_synthesis as schema
-from manifests.errors import RequestError
+from manifests.store import resolve
+from synth.gates.decontaminate import Decontaminate
+from synth.gates.diversity import Diversity
 from synth.gates.gate import Gate, Panel, Seeds
 from synth.gates.language import Language
 from synth.gates.length import Length
+from synth.gates.near import Near
+from synth.gates.refusal import Refusal
+from synth.gates.repetition import Repetition
+from synth.gates.score import AskedScore, ClassifierScore, judge_request, read_judge, read_reward, reward_request
+from synth.prompts import Prompts
+
+ANSWERS_ARE_SEEDS = ("annotations", "backtranslation")
+"""Tasks whose samples hold the text of their seed by design."""
 
 
 def gates_of(manifest: schema.SynthesisManifest, base: str, panel: Panel, seeds: Seeds) -> list[Gate]:
@@ -28,4 +40,27 @@ def _gate(settings: schema.Gate, manifest: schema.SynthesisManifest, base: str, 
             return Language(settings)
         case schema.LengthGate():
             return Length(settings)
-    raise RequestError(f"gates: `{settings.gate}` is not there yet")
+        case schema.RepetitionGate():
+            return Repetition(settings)
+        case schema.RefusalGate():
+            return Refusal(settings)
+        case schema.NearGate():
+            return Near(settings, seeds, manifest.task.kind in ANSWERS_ARE_SEEDS)
+        case schema.DecontaminateGate():
+            return Decontaminate(settings, base)
+        case schema.ScoreGate():
+            return _score(settings, manifest, base, panel)
+        case schema.DiversityGate():
+            return Diversity(settings, base)
+    assert_never(settings)
+
+
+def _score(settings: schema.ScoreGate, manifest: schema.SynthesisManifest, base: str, panel: Panel) -> Gate:
+    if settings.by == "classifier":
+        return ClassifierScore(settings, base)
+    if settings.by == "reward":
+        return AskedScore(settings.min, panel, "reward", reward_request, read_reward, attempts=1)
+    task = manifest.task
+    prompts = Prompts(resolve(task.prompts, base) if task.prompts else None)
+    sampling = manifest.judge.sampling if manifest.judge else manifest.judge_sampling
+    return AskedScore(settings.min, panel, "judge", judge_request(prompts, sampling), read_judge, task.attempts)

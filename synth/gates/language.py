@@ -18,7 +18,7 @@ from synth.gates.prose import parted, prose, spoken
 from synth.samples import Rejection, Sample
 
 LETTERS_MIN = 20
-"""Letters of a text from which on its language is identified; a Hangul syllable counts as several."""
+"""Latin letters from which on the language of a text is identified; a letter of another script counts as several."""
 
 SHOWN_CHARS = 20
 """Of foreign characters, what a rejection shows."""
@@ -64,15 +64,16 @@ class Language(BatchGate):
             found.score.to_pylist(),
             shares.latin_frac.tolist(),
             shares.hangul_frac.tolist(),
-            (shares.n_letters * (1 + (LATIN_LETTERS_PER_SYLLABLE - 1) * shares.hangul_frac)).tolist(),
+            (shares.n_letters * (1 + (LATIN_LETTERS_PER_SYLLABLE - 1) * (1 - shares.latin_frac))).tolist(),
             strict=True,
         )
         for sample, thought, answer, language, score, latin_frac, hangul_frac, n_letters in rows:
             is_long = n_letters >= LETTERS_MIN
+            is_prose = is_long and language != "zxx"
             yield (
                 (self._wrong_language(sample, language, score) if is_long else None)
                 or self._foreign(sample, f"{thought}\n{answer}")
-                or (self._latin(latin_frac, hangul_frac) if is_long and sample.language == "ko" else None)
+                or (self._latin(latin_frac, hangul_frac) if is_prose and sample.language == "ko" else None)
                 or Passed(score)
             )
 

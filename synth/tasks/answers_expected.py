@@ -41,7 +41,7 @@ def known_of(item: Item, kind: AnswerKind) -> Known:
     """
     if kind == "code" or (kind == "auto" and item.tests):
         return _known_tests(item)
-    asked = _asked(item)
+    asked = asked_of(item)
     if kind == "choice" or (kind in ("auto", "none") and item.choices):
         return _known_choice(item, asked, is_answered=kind != "none" and item.answer is not None)
     if kind == "none" or item.answer is None:
@@ -54,7 +54,8 @@ def known_of(item: Item, kind: AnswerKind) -> Known:
     return Known(cast(AskedKind, expected.kind), asked, expected)
 
 
-def _asked(item: Item) -> str:
+def asked_of(item: Item) -> str:
+    """A question with its passage."""
     return f"{item.text}\n\n{item.input}" if item.input else item.text
 
 
@@ -100,7 +101,7 @@ def _known_tests(item: Item) -> Known:
         statements = ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise RequestError(f"tests: are no Python: {error}") from error
-    asked, defined = _asked(item), _DEFINED.findall(item.text)
+    asked, defined = asked_of(item), _DEFINED.findall(item.text)
     # Tests of HumanEval call their argument `candidate`: the function whose beginning is the question.
     entry_point = defined[-1] if defined and "candidate" in source else None
     example = next((ast.get_source_segment(source, one) for one in statements if isinstance(one, ast.Assert)), None)

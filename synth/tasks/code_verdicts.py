@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 
+from synth.final_answers.compare import Outcome
 from synth.sandboxes.code_blocks import extract_code
 from synth.sandboxes.code_check import Asserts, CodeVerdict, Item, check_all
 from synth.sandboxes.sandbox import Sandbox
@@ -31,4 +32,6 @@ _NO_PROGRAM = Verdict("form", None, "holds no program")
 def _verdict(found: CodeVerdict) -> Verdict:
     if found.has_passed:
         return Verdict("right", found.outcome, "all tests pass")
-    return Verdict("wrong", found.outcome, found.message or found.outcome)
+    # Tests that prove nothing do not make a program wrong.
+    outcome: Outcome = "form" if found.outcome == "no_tests" else "wrong"
+    return Verdict(outcome, found.outcome, found.message or found.outcome)

@@ -14,15 +14,16 @@ _UNITS = (
     "km/h|m/s|kWh|kW|MW|GW|kHz|MHz|GHz|Hz|kcal|kJ|MJ|hPa|kPa|Pa|mAh|mol|km²|m²|cm²|m³|km2|m2|km|cm|mm|nm|µm|μm|m"
     "|kg|mg|µg|g|mL|ml|L|[KMGTP]i?B/s|[KMGTP]i?B|[KMG]bps|bps|dpi|fps|px|dB|ms|ns|°C|°F|℃|℉|°|V|W|A|K|Ω"
 )
+# Each has a greatest length: otherwise openers that nothing closes take quadratic time.
 _SHAPES = (
-    r"(?P<fence>^[ \t]*(?P<ticks>`{3,}|~{3,})[^\n]*\n(?:.*?\n)??[ \t]*(?P=ticks)[ \t]*$)",
-    r"(?P<code>(?<!`)(?P<tick>`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)(?P=tick)(?!`))",
-    r"\\begin\{(?P<env>[A-Za-z]+\*?)\}.*?\\end\{(?P=env)\}",
-    r"\\\[.+?\\\]",
-    r"\\\(.+?\\\)",
-    r"(?<!\\)\$\$.+?(?<!\\)\$\$",
+    r"(?P<fence>^[ \t]*(?P<ticks>`{3,20}|~{3,20})[^\n]*\n(?:.{0,20000}?\n)??[ \t]*(?P=ticks)[ \t]*$)",
+    r"(?P<code>(?<!`)(?P<tick>`{1,20})(?!`)(?:(?!\n\s*\n).){1,1000}?(?<!`)(?P=tick)(?!`))",
+    r"\\begin\{(?P<env>[A-Za-z]+\*?)\}.{0,4000}?\\end\{(?P=env)\}",
+    r"\\\[.{1,2000}?\\\]",
+    r"\\\(.{1,2000}?\\\)",
+    r"(?<!\\)\$\$.{1,2000}?(?<!\\)\$\$",
     # As Pandoc tells formulas from money: no space inside the signs, no digit behind. `$5 million, not 6$` is money.
-    r"(?<![\\$])\$(?!\d[\d.,]*\s+[A-Za-z]{2})(?=[^\s$])(?:[^$\\\n]|\\.|\n(?!\s*\n))*?(?<=[^\s\\])\$(?![\d$])",
+    r"(?<![\\$])\$(?!\d[\d.,]*\s+[A-Za-z]{2})(?=[^\s$])(?:[^$\\\n]|\\.|\n(?!\s*\n)){1,1000}?(?<=[^\s\\])\$(?![\d$])",
     r"https?://[^\s<>\"'⟦⟧가-힣]*[^\s<>\"'⟦⟧가-힣.,;:!?)\]}*_]",
     r"(?<![\w.+-])www\.[\w-]+(?:\.[\w-]+)+(?:/[^\s<>\"']*[^\s<>\"'.,;:!?)\]}])?",
     r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}",

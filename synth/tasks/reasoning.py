@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from manifests.errors import RequestError
+from manifests.schema_synthesis import AnswerKind
 from manifests.schema_synthesis import Reasoning as Settings
 from synth.final_answers.expected import Expected, Kind
 from synth.majority import difficulty, majority, pass_frac
@@ -15,6 +16,7 @@ from synth.samples import Ask, Item, Message, Rejection, Sample
 from synth.tasks.answers_expected import Known, known_of
 from synth.tasks.code_verdicts import verify_programs
 from synth.tasks.distinct import JACCARD_MAX, choose
+from synth.tasks.harder import harder
 from synth.tasks.task import DETAIL_CHARS, Setting, Steps, Task, UnfitError, rejected
 from synth.tasks.thoughts import Trace, trace_of, why_not_mixed
 from synth.teachers.answers import Answer
@@ -62,17 +64,27 @@ class Reasoning(Task):
         return "ko" if self.settings.think == "mixed" else super().language(item)
 
     def run(self, item: Item) -> Steps[list[Sample]]:
+        """The traces of a question, and of harder ones that are made of it."""
+        samples = yield from self._solve(item, self.settings.answer)
+        if not self.settings.evolve or item.choices or item.tests:
+            return samples
+        variants, unfit = yield from harder(self, item, self.settings.evolve)
+        for variant in variants:
+            samples += yield from self._solve(variant, "math")
+        return [*samples, *unfit]
+
+    def _solve(self, item: Item, kind: AnswerKind) -> Steps[list[Sample]]:
         """Ask for all samples of a question, verify them, and keep some of those that are right."""
         language = self.language(item)
         try:
-            known = known_of(item, self.settings.answer)
+            known = known_of(item, kind)
         except RequestError as error:  # nothing is asked
             return [rejected(item, language, "verify", "bad_gold", str(error))]
         values = {"question": known.question, "think": self.settings.think}
         prompt = self.setting.prompts(f"reasoning/{known.kind}", language, **values)
         asks = [self.ask(prompt, number=number) for number in range(self.settings.samples)]
         answers = yield asks
-        judged = self._judged(known, asks, answers)
+        judged = self._judged(known, asks, answers, may_be_text=kind in ("auto", "none"))
         reasons = self._reasons(judged)
         return [
             self._sample(item, language, judged, attempt, reason)
@@ -81,14 +93,14 @@ class Reasoning(Task):
 
     # Verification.
 
-    def _judged(self, known: Known, asks: Sequence[Ask], answers: Sequence[Answer]) -> _Judged:
+    def _judged(self, known: Known, asks: Sequence[Ask], answers: Sequence[Answer], *, may_be_text: bool) -> _Judged:
         attempts = [self._attempt(ask, answer) for ask, answer in zip(asks, answers, strict=True)]
         texts = ["" if attempt.rejection else attempt.trace.text for attempt in attempts]
         if known.tests:
             sandbox, limit_s = self.setting.sandbox(), self.settings.code_timeout_s
             return _decided(known, attempts, verify_programs(texts, known.tests, sandbox, limit_s))
         if known.expected is None:
-            return self._by_majority(known, attempts, texts)
+            return self._by_majority(known, attempts, texts, may_be_text=may_be_text)
         cases = [Case(text, known.expected) for text in texts]
         return _decided(known, attempts, list(verify_all(cases, self.setting.math)))
 
@@ -101,11 +113,13 @@ class Reasoning(Task):
             return _Attempt(ask, Trace("", answer.text), verdict, rejection)
         return _Attempt(ask, trace, Verdict("form", None, ""))
 
-    def _by_majority(self, known: Known, attempts: Sequence[_Attempt], texts: Sequence[str]) -> _Judged:
+    def _by_majority(
+        self, known: Known, attempts: Sequence[_Attempt], texts: Sequence[str], *, may_be_text: bool
+    ) -> _Judged:
         """Samples that could not be read count in the share, and for no answer."""
         kinds: list[Kind] = [known.kind]  # type: ignore[list-item] # code has tests
-        if known.kind == "math" and self.settings.answer != "math":
-            kinds.append("text")  # nobody said that it is a number
+        if known.kind == "math" and may_be_text:
+            kinds.append("text")
         for kind in kinds:
             found = majority(texts, kind, known.options, self.setting.math)
             if found.classes:

@@ -6,6 +6,7 @@ from typing import Any
 from manifests.errors import RequestError
 from manifests.schema_synthesis import SelfInstruct as Settings
 from synth.samples import Ask, Item, Message, Sample
+from synth.tasks.chat import chat_prompt, opening
 from synth.tasks.instructions import copied_from, unfit_instruction
 from synth.tasks.task import Read, Setting, Steps, Task, UnfitError, draw, json_of, rejected, text_of
 
@@ -38,7 +39,7 @@ class SelfInstruct(Task):
             shown = self._shown(number)
             first = shown[0]
             name = f"{draw(self.setting.manifest.seed, 'self_instruct', number):016x}"
-            text = "\n\n".join(_instruction(seed) for seed in shown)
+            text = "\n\n".join(opening(seed).content for seed in shown)
             yield Item(
                 name,
                 text,
@@ -72,7 +73,7 @@ class SelfInstruct(Task):
         return samples
 
     def _seeds_of(self, item: Item) -> list[str]:
-        return [_instruction(seed) for seed in self._shown(item.number)]
+        return [opening(seed).content for seed in self._shown(item.number)]
 
     def _propose(self, item: Item, language: str, shown: list[str]) -> Steps[Read[list[str]]]:
         n = self.settings.per_request
@@ -108,7 +109,7 @@ class SelfInstruct(Task):
         return kept, bad
 
     def _answered(self, item: Item, language: str, texts: list[str], ask: Ask) -> Steps[list[Sample]]:
-        prompts = [self.setting.prompts("instruction/answer", language, instruction=text) for text in texts]
+        prompts = [chat_prompt(self.setting.prompts, language, [Message("user", text)]) for text in texts]
         answers = yield from self.each(prompts, text_of)
         samples = []
         for text, answer in zip(texts, answers, strict=True):
@@ -121,10 +122,6 @@ class SelfInstruct(Task):
             sample = Sample(item, "messages", language, prompt, said, made_by=made_by, parents=item.parents)
             samples.append(sample)
         return samples
-
-
-def _instruction(seed: Item) -> str:
-    return f"{seed.text}\n\n{seed.input}" if seed.input else seed.text
 
 
 def _unfit(

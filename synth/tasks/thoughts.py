@@ -59,8 +59,6 @@ def trace_of(answer: Answer, with_thoughts: bool) -> Trace:
     found = _TAGGED.match(text)
     if not found or not found["thoughts"].strip():
         raise UnfitError("no_thoughts", text)
-    if _TAG.search(found["thoughts"]) or _TAG.search(found["said"]):
-        raise UnfitError("form", "tags of thoughts stand in several places")
     return _whole(found["thoughts"].strip(), found["said"].strip())
 
 
@@ -72,6 +70,8 @@ def _nfc(text: str) -> str:
 def _whole(thoughts: str, said: str) -> Trace:
     if not said:
         raise UnfitError("cut", "thoughts, and no answer behind them")
+    if _TAG.search(thoughts) or _TAG.search(said):
+        raise UnfitError("form", "tags of thoughts stand in several places")
     return Trace(thoughts, said)
 
 

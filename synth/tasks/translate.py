@@ -16,6 +16,7 @@ from typing import Any
 from manifests.errors import RequestError
 from manifests.schema_synthesis import Translate as Settings
 from synth.samples import Ask, Form, Item, Message, Rejection, Sample
+from synth.tasks.chat import opening
 from synth.tasks.chrf import chrf
 from synth.tasks.kept_apart import Masked, PlaceholderError, mask, outside, unmask
 from synth.tasks.kept_numbers import changed_number
@@ -91,7 +92,7 @@ class Translate(Task):
         """Placeholders are numbered through, so that none of one part passes for one of another."""
         found: list[Part] = []
         named = (("instruction", item.text), ("input", item.input), ("output", item.answer or ""))
-        for name, text in named if item.answer else (("document", _whole(item)),):
+        for name, text in named if item.answer else (("document", opening(item).content),):
             if text.strip():
                 first = 1 + sum(len(part.masked.spans) for part in found)
                 found.append(Part(name, text.strip(), mask(text.strip(), self.settings.keep_names, first)))
@@ -162,10 +163,6 @@ def _with(sample: Sample, why: Rejection | None, numbers: dict[str, float], asks
 
 def _form(item: Item) -> Form:
     return "messages" if item.answer else "text"
-
-
-def _whole(item: Item) -> str:
-    return f"{item.text}\n\n{item.input}" if item.input else item.text
 
 
 def _schema(names: list[str]) -> dict[str, Any]:

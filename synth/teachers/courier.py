@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
 import orjson
@@ -224,7 +225,7 @@ class _Pipe(asyncio.BaseProtocol):
 
 
 async def _main() -> None:
-    from synth.teachers.teacher_http import Server
+    from synth.teachers.backends import backend_of
 
     loop, reader = asyncio.get_running_loop(), asyncio.StreamReader(limit=LINE_BYTES_MAX)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -232,9 +233,9 @@ async def _main() -> None:
     value = orjson.loads(await reader.readline())
     settings = Settings.model_validate(value["settings"])
     try:
-        async with Server(settings) as server:
+        async with backend_of(settings, Path(value["log"])) as backend:
             with AnswerStore(value["answers"]) as store:
-                await Courier(settings, store, server, value["backoff_s"], pipe.write).run(reader)
+                await Courier(settings, store, backend, value["backoff_s"], pipe.write).run(reader)
     except OnggiError as error:
         pipe.write(orjson.dumps({"fatal": str(error), "exit_code": error.exit_code}) + b"\n")
     await pipe.close()

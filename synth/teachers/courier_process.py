@@ -17,6 +17,7 @@ from manifests.schema_teacher import Teacher as Settings
 from synth.teachers.answers import Answer, Failure, Request
 from synth.teachers.courier import BACKOFF_S
 
+PROGRAM = "from synth.teachers.courier import main; main()"
 READ_BYTES = 1 << 20
 
 
@@ -33,9 +34,9 @@ class Told:
 class CourierProcess:
     """Started here, in a session of its own, so that what ends this process spares it."""
 
-    def __init__(self, settings: Settings, answers: Path, lock: int) -> None:
+    def __init__(self, settings: Settings, answers: Path, folder: str, lock: int) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from synth.teachers.courier import main; main()"],
+            [sys.executable, "-c", PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=child_environment(),
@@ -44,7 +45,8 @@ class CourierProcess:
         )
         assert self._process.stdin and self._process.stdout
         self._requests, self._replies, self._rest = self._process.stdin, self._process.stdout, b""
-        self._write([{"settings": settings.model_dump(), "answers": str(answers), "backoff_s": BACKOFF_S}])
+        paths = {"answers": str(answers), "log": f"{folder}/server.log"}
+        self._write([{"settings": settings.model_dump(), "backoff_s": BACKOFF_S, **paths}])
 
     def __enter__(self) -> Self:
         return self

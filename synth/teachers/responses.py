@@ -18,7 +18,7 @@ _DATED = re.compile(r"[-@:](\d{4}-\d\d-\d\d|\d{8}|\d{4})")
 
 _TOKEN_ID = re.compile(r"token_id:(\d+)")
 
-MISSING = (KeyError, TypeError, IndexError, AttributeError, ValueError)
+MISSING = (KeyError, TypeError, IndexError, AttributeError, ValueError, OverflowError)
 
 
 class MalformedError(Exception):

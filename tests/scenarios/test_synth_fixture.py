@@ -11,6 +11,8 @@ from tests.synth.chat_server import ChatServer
 from tests.synth.fixture_teacher import BENCHMARKS, N_SAMPLES, FixtureTeacher, Key
 from tests.synth.scripted import manifest
 
+pytestmark = pytest.mark.slow
+
 PRECISION, RECALL = 1.0, 0.98
 
 

@@ -47,7 +47,7 @@ def write_manifest(folder: Path, url: str) -> Path:
         "task": {"kind": "reasoning", "samples": N_SAMPLES, "keep": 2, "language": "en"},
         "seeds": [{"path": "seeds.jsonl", "text": "q", "answer": "a", "set": {"language": "en"}}],
         "teacher": {"model": "judge-1", "url": url, "concurrency": CONCURRENCY, "sampling": {"temperature": 0.8}},
-        "gates": ["language", "length"],
+        "gates": ["language", "repetition", "near"],
         "output": "out",
     }
     path = folder / "sums.yaml"

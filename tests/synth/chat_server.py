@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import socket
 import threading
 import time
 from collections import Counter
@@ -18,6 +19,18 @@ of the connection instead."""
 class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+
+    def __init__(self, *of: Any) -> None:
+        super().__init__(*of)
+        self.connections: set[socket.socket] = set()
+
+    def process_request(self, request: Any, address: Any) -> None:
+        self.connections.add(request)
+        super().process_request(request, address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.connections.discard(request)
+        super().shutdown_request(request)
 
     def handle_error(self, *_: object) -> None:
         """A client that was killed."""
@@ -103,6 +116,14 @@ class ChatServer:
     def __exit__(self, *_: object) -> None:
         self._http.shutdown()
         self._http.server_close()
+
+    def die(self) -> None:
+        """Stop listening, and break off all connections."""
+        self._http.shutdown()
+        self._http.server_close()
+        for connection in list(self._http.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def answer(self, handler: Any, body: dict[str, Any]) -> None:
         """One request."""

@@ -19,7 +19,7 @@ import zstandard
 
 from synth.tasks.task import ATTEMPTS_MAX, draw
 from synth.teachers.answers import Answer
-from tests.synth.fixture_words import CHINESE, WORDS
+from tests.synth.fixture_words import CHINESE, WORDS, Words
 
 Label = Literal["right", "unusual", "unreadable", "wrong", "cut", "language", "duplicate", "contaminated"]
 
@@ -245,7 +245,7 @@ class FixtureTeacher:
         if label == "unreadable":
             return _stopped(label, body, _one(words.unreadable, *key).format(n=number, m=other))
         if label == "wrong":
-            return _stopped(label, body, _one((*words.endings, *words.said), *key).format(n=other))
+            return _stopped(label, body, _wrong(words, number, other, key))
         if label == "cut":
             return _cut(key, body, _one(words.endings, *key).format(n=number))
         if label == "language":
@@ -296,6 +296,13 @@ def _one(choices: Sequence[str], *key: object) -> str:
 
 def _stopped(label: Label, body: str, ending: str) -> Said:
     return Said(label, Answer(f"{body}\n\n{ending}", "stop"))
+
+
+def _wrong(words: Words, number: str, other: str, key: Key) -> str:
+    """Another number in an ordinary form; in every third case with the right one beside it."""
+    if draw("tempting", *key) % 3 == 0:
+        return _one(words.tempting, *key).format(n=number, m=other)
+    return _one((*words.endings, *words.said), *key).format(n=other)
 
 
 def _other(question: Question, key: Key) -> str:

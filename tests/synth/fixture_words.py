@@ -12,7 +12,7 @@ Written = Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class Words:
-    """Of one language. `{n}` is the answer, `{x}` a piece of the question."""
+    """Of one language. `{n}` is the answer, `{m}` another number, `{x}` a piece of the question."""
 
     openers: Sequence[str]
     steps: Sequence[str]
@@ -22,6 +22,8 @@ class Words:
     said: Sequence[str]
     """Around a number in an unusual form."""
     unusual: Sequence[Written]
+    tempting: Sequence[str]
+    """Endings that answer {m}, and hold {n} as well."""
     unreadable: Sequence[str]
     """Endings that hold the right number and do not answer with it, and only with it."""
     copied: Sequence[str]
@@ -116,6 +118,15 @@ ENGLISH = Words(
     ],
     said=["The answer is {n}.", "\\boxed{{{n}}}", "Final answer: {n}", "Therefore, the answer is: {n}"],
     unusual=[*UNUSUAL, _whole(in_english, 10**6), _whole(lambda value: in_english(value, "-"), 100)],
+    tempting=[
+        "It is tempting to say {n}, but the answer is {m}.",
+        "The answer is not {n} but {m}.",
+        "Some find {n}. That counts one thing twice, so \\boxed{{{m}}}.",
+        "The answer is {m}, not {n}.",
+        "<think>The answer is {n}.</think>The answer is {m}.",
+        "The answer is {n}. Wait, I made a mistake. The answer is {m}.",
+        "#### {m}\n(of {n})",
+    ],
     unreadable=[
         "The answer is {n} or {m}, depending on how one reads it.",
         "The answer is between {m} and {n}.",
@@ -182,6 +193,15 @@ KOREAN = Words(
         _whole(lambda value: in_native(value, NATIVE_ONES), 100),
         _whole(lambda value: in_mixed(value, " ", True)),
         _whole(lambda value: f"{value}개"),
+    ],
+    tempting=[
+        "{n}이라고 생각하기 쉽지만, 정답은 {m}입니다.",
+        "정답은 {n}이 아니라 {m}입니다.",
+        "{n}에서 하나를 두 번 세었으므로 \\boxed{{{m}}}입니다.",
+        "따라서, 정답은: {m} ({n}은 중간 값입니다)",
+        "<think>정답은 {n}입니다.</think>정답은 {m}입니다.",
+        "정답은 {n}입니다. 잠깐, 실수했습니다. 정답은 {m}입니다.",
+        "#### {m}\n({n} 중에서)",
     ],
     unreadable=[
         "정답은 {n} 또는 {m}입니다.",

@@ -56,7 +56,7 @@ def test_what_verification_alone_decides_is_decided_right(
     assert set(reasons["cut"]) <= {"cut", "form"}
     assert set(reasons["unusual"]) == {"kept", "form"}
     assert reasons["unusual"]["kept"] >= 0.7 * reasons["unusual"].total(), reasons
-    assert reasons["wrong"]["wrong"] >= 0.9 * reasons["wrong"].total(), reasons
+    assert reasons["wrong"]["wrong"] >= 0.7 * reasons["wrong"].total(), reasons
     assert reasons["duplicate"]["duplicate"] >= 5, reasons
     assert set(reasons["duplicate"]) == {"kept", "duplicate"}  # those of other questions are for a gate
 

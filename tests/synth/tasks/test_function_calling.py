@@ -9,7 +9,7 @@ import pytest
 from manifests.errors import RequestError
 from synth.final_answers.json_schema_check import misfit
 from synth.final_answers.math_workers import MathWorkers
-from synth.samples import Ask, Item, as_json
+from synth.samples import Ask, Call, Item
 from synth.tasks.function_calling import FunctionCalling
 from synth.tasks.functions import name_of, own_functions, parameters_of
 from tests.synth.scripted import Played, manifest, play, setting
@@ -69,9 +69,7 @@ def test_call() -> None:
     assert [message.role for message in sample.prompt] == ["system", "user"]
     assert sample.prompt[0].content.startswith("오늘은 202")
     (answer,) = sample.answer
-    assert as_json(answer)["tool_calls"] == [
-        {"type": "function", "function": {"name": "call_taxi", "arguments": '{"pickup":"강남역","people":3}'}}
-    ]
+    assert answer.calls == (Call("call_taxi", '{"pickup":"강남역","people":3}'),)
     assert [orjson.loads(tool) for tool in sample.tools] == [{"type": "function", "function": TAXI}]
     assert (sample.variety, sample.tags, sample.item.parents, sample.item.license) == (
         "call",

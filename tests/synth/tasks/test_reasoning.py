@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synth.final_answers.math_workers import MathWorkers
 from synth.samples import Item
@@ -122,6 +124,24 @@ def test_a_gold_answer_that_is_none_costs_nothing(math: MathWorkers) -> None:
     item = Item("s7", "Which?", "en", answer="Z", choices=("trout", "whale"))
     found = played(math, item, ["The answer is: A"])
     assert (found.asks, found.reasons) == ([], ["verify:bad_gold"])
+
+
+SAID = {"right": "\\boxed{72}", "wrong": "\\boxed{71}", "form": "No end.\nAt all.", "cut": "The answer is"}
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(SAID)), st.integers(0, 40)), min_size=1, max_size=8), st.data())
+def test_every_sample_is_accounted_for(
+    math: MathWorkers, outcomes: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    keep = data.draw(st.integers(1, len(outcomes)))
+    said = [f"{'가나다라 마바사 ' * n}.\n{SAID[outcome]}" for outcome, n in outcomes]
+    found = played(math, CLIPS, said, keep=keep)
+    n_right = sum(outcome == "right" for outcome, _ in outcomes)
+    assert [sample.answer_text for sample in found.samples] == said
+    assert [sample.tags["outcome"] for sample in found.samples] == [outcome for outcome, _ in outcomes]
+    assert {sample.numbers["pass_frac"] for sample in found.samples} == {n_right / len(said)}
+    assert min(1, n_right) <= len(found.kept) <= min(keep, n_right)
+    assert all(sample.tags["outcome"] == "right" for sample in found.kept)
 
 
 # Thoughts.

@@ -111,6 +111,10 @@ def test_what_is_rejected(style: str, said: Any, reason: str) -> None:
         assert sample.rejection is not None and sample.rejection.detail in ("7", "1592", "5만")
 
 
+def test_only_texts_that_shorten_are_held_to_the_numbers_of_their_source() -> None:
+    assert played(ANEW + " 1592년부터 그랬다.", default="low").reasons == []
+
+
 def test_shortened_texts_may_copy_sentences() -> None:
     assert played(SOURCE, styles={"high": ["distill"]}).reasons == []
     numbered = "\n".join(f"{n}. {line}." for n, line in enumerate(ANEW.split(". "), 1))

@@ -38,7 +38,7 @@ def test_each_new_one_is_answered() -> None:
     assert [sample.prompt[0].content for sample in found.kept] == NEW
     for sample in found.kept:
         assert sample.answer[0].content == "답입니다."
-        assert [ask.template for ask in sample.made_by] == ["instruction/answer_ko", "self_instruct/propose_ko"]
+        assert [ask.template for ask in sample.made_by] == ["chat/answer_ko", "self_instruct/propose_ko"]
         assert len(set(sample.parents)) == 3
         assert sample.item.license == "MIT"
     shown = found.asks[0].request.messages[-1][1]

@@ -44,6 +44,11 @@ def test_tags_that_are_not_one_pair_at_the_beginning(text: str, reason: str) -> 
     assert found.value.reason == reason
 
 
+def test_the_models_own_thoughts_hold_no_tags() -> None:
+    with pytest.raises(UnfitError, match="form"):
+        trace_of(Answer("7", "stop", reasoning="Hm </think> 7"), with_thoughts=True)
+
+
 SAID = "모두 더하면 7개입니다."
 
 

