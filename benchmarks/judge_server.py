@@ -49,6 +49,8 @@ def serve(folder: Path, port: int) -> None:
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
     command += ["--served-model-name", MODEL, "--host", "127.0.0.1", "--port", str(port), "--enforce-eager"]
     command += ["--dtype", "float32", "--max-model-len", str(CONTEXT_TOKENS), "--max-num-seqs", "16"]
+    # The engine dies where a prompt with a seed of its own is read in pieces: its generator for CPUs cannot go back.
+    command += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", str(2 * CONTEXT_TOKENS)]
     # Despite its name it is of the machine's memory, and the default of .92 refuses to start beside anything else.
     command += ["--gpu-memory-utilization", "0.2", "--structured-outputs-config", json.dumps(STRUCTURED)]
     os.execv(command[0], command)

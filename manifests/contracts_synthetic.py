@@ -45,6 +45,21 @@ PROVENANCE = pa.struct(
     ]
 )
 
+LOGPROBS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),  # of the sample
+        pa.field("request", pa.string(), nullable=False),  # key of the answer that it is, as in its provenance
+        pa.field("tokenizer", pa.string(), nullable=False),  # XXH3-128 of the tokenizer.json that the ids are of
+        pa.field("prompt_ids", pa.list_(pa.field("element", pa.int32())), nullable=False),  # as the teacher was asked
+        pa.field("output_ids", pa.list_(pa.field("element", pa.int32())), nullable=False),  # n tokens of the answer
+        pa.field("logprobs", pa.list_(pa.field("element", pa.float32())), nullable=False),  # (n,) natural logarithms
+        pa.field("top", pa.int32(), nullable=False),  # k likeliest tokens at each place
+        pa.field("top_ids", pa.list_(pa.field("element", pa.int32())), nullable=False),  # (n * k,), row by row
+        pa.field("top_logprobs", pa.list_(pa.field("element", pa.float32())), nullable=False),  # (n * k,)
+    ]
+)
+"""Tokens of the teacher's answers with their probabilities, of the samples that were kept."""
+
 REJECTION = pa.struct(
     [
         ("stage", pa.string()),  # the task, or the gate

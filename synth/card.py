@@ -37,7 +37,7 @@ def dataset_card(summary: SynthesisSummary, manifest: SynthesisManifest, created
         created: when, in ISO 8601.
         version: of Onggi.
     """
-    shown = [table.name for table in summary.tables if table.name != REJECTED]
+    shown = [table.name for table in summary.tables if table.name in FORMS]
     parts = [
         "---",
         yaml.safe_dump(_front(summary, manifest, shown), allow_unicode=True, sort_keys=False).rstrip(),

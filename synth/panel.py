@@ -1,6 +1,6 @@
 """The teachers of a run by their role: who writes, who judges, who scores; asked at once, waited for together."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, Self, TypeVar
 
@@ -73,6 +73,10 @@ class Panel:
             RequestError, RunError: see `Teacher.receive`.
         """
         return received(list(self._teachers.values()))
+
+    def answers(self, role: Role, keys: Sequence[str]) -> dict[str, Answer]:
+        """What there is of these answers of a role, by key; see `tables.key_of`."""
+        return self._teacher(role).answers(keys)
 
     def ask(self, role: Role, pairs: Iterable[tuple[T, Request]]) -> Iterator[tuple[T, Answer | Failure]]:
         """Ask one role for many things while no other tickets are open; see `streamed`."""

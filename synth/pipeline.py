@@ -39,9 +39,10 @@ from synth.tables import Written, equal_samples, write_tables
 from synth.tasks.choose import task_class
 from synth.tasks.task import Setting, Task
 from synth.teacher import Usage
+from synth.token_table import write_logprobs
 
 DRAFTS, SUMMARY, REPORT, CARD = "drafts", "summary.json", "report.html", "README.md"
-OURS = ("messages", "preference", "text", "rejected", SUMMARY, REPORT, CARD)
+OURS = ("messages", "preference", "text", "rejected", "logprobs", SUMMARY, REPORT, CARD)
 """What a run writes beside its record and the answers."""
 
 CODE = ("synth/**/*.py", "synth/prompts/**/*", "classifiers/language.py", "curation/*.py", "curation/kernels/*.py")
@@ -172,9 +173,10 @@ class _Job:
                 drafts.settle("duplicate", equal_samples(drafts, self.manifest.task.kind))
                 if has_share:
                     drafts.settle(SHARE, over_the_share(self.manifest, self.base, drafts))
+            with watch("write"):
+                tokens = write_logprobs(run, drafts, self.manifest, panel)
+                written = [*write_tables(run, drafts, self.manifest), *([tokens] if tokens else [])]
             usage = panel.usage
-        with watch("write"):
-            written = write_tables(run, drafts, self.manifest)
         with watch("summarize"):
             summary = summarize(
                 drafts.all(),

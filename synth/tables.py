@@ -23,9 +23,11 @@ from manifests.digest import TableDigest
 from manifests.errors import RunError
 from manifests.record import Entry
 from manifests.schema_synthesis import SynthesisManifest
+from manifests.schema_teacher import Teacher
 from manifests.store import Folder, TableWriter
 from synth.drafts import Draft, Drafts
-from synth.samples import Message, Rejection, Role, Sample, as_json
+from synth.samples import Ask, Message, Rejection, Role, Sample, as_json
+from synth.teacher import as_asked
 
 GROUP_ROWS = 1000
 GROUP_BYTES = 32 * 1024**2
@@ -34,20 +36,16 @@ GROUP_BYTES = 32 * 1024**2
 STRINGS = pa.list_(pa.field("element", pa.string()))
 
 
-@dataclass(frozen=True)
-class Maker:
-    """A model that answers."""
-
-    model: str
-    revision: str
-
-
-def makers_of(manifest: SynthesisManifest) -> dict[Role, Maker]:
+def makers_of(manifest: SynthesisManifest) -> dict[Role, Teacher]:
     """Who answers in each role: where the manifest names no judge, the teacher is."""
     teacher = manifest.teacher
-    judge, reward = manifest.judge or teacher, manifest.reward or teacher
-    roles: dict[Role, Any] = {"teacher": teacher, "judge": judge, "reward": reward}
-    return {role: Maker(found.model, found.revision) for role, found in roles.items()}
+    return {"teacher": teacher, "judge": manifest.judge or teacher, "reward": manifest.reward or teacher}
+
+
+def key_of(ask: Ask, makers: Mapping[Role, Teacher]) -> str:
+    """What the answer to a question is kept by."""
+    maker = makers[ask.role]
+    return as_asked(ask.request, maker).key(maker.model, maker.revision)
 
 
 # What a sample is known by.
@@ -86,7 +84,7 @@ class Rows:
     """How the samples of a run become rows."""
 
     task: str
-    makers: Mapping[Role, Maker]
+    makers: Mapping[Role, Teacher]
     has_tools: bool
     """Of the run: messages of all its tables are written in the same way."""
 
@@ -157,21 +155,18 @@ class Rows:
             "item": item.id,
             "parent": seeds[0],
             "parents": seeds[1:],
-            "requests": [ask.request.key(*self._maker(ask.role)) for ask in sample.made_by],
+            "requests": [key_of(ask, self.makers) for ask in sample.made_by],
             "verdicts": [
                 {"gate": verdict.gate, "value": verdict.value, "threshold": verdict.threshold}
                 for verdict in draft.verdicts
             ],
         }
         for ask in sample.made_by[:1]:
-            found["teacher"], found["revision"] = self._maker(ask.role)
+            maker = self.makers[ask.role]
+            found |= {"teacher": maker.model, "revision": maker.revision}
             found |= {"sampling": ask.request.sampling, "seed": orjson.loads(ask.request.sampling).get("seed")}
             found |= {"template": ask.template, "template_digest": ask.template_digest}
         return found
-
-    def _maker(self, role: Role) -> tuple[str, str]:
-        maker = self.makers[role]
-        return maker.model, maker.revision
 
 
 # Tables.

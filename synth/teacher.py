@@ -82,6 +82,12 @@ def with_tokens(request: Request, top: int) -> Request:
     return replace(request, sampling=_canonical(fields))
 
 
+def as_asked(request: Request, settings: Settings) -> Request:
+    """A request as it is sent and kept: with its tokens, where the settings want them."""
+    logprobs = settings.logprobs
+    return with_tokens(request, logprobs.top) if logprobs and request.kind != "reward" else request
+
+
 def _canonical(value: dict[str, Any]) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
@@ -141,6 +147,11 @@ class Teacher:
         """All answers."""
         return self._store
 
+    def answers(self, keys: Sequence[str]) -> dict[str, Answer]:
+        """What there is of these answers, kept or recorded, by key."""
+        recorded = self._asker.answers if isinstance(self._asker, _Recorded) else {}
+        return self._store.get(keys) | {key: recorded[key] for key in keys if key in recorded}
+
     @property
     def wants_more(self) -> bool:
         """Whether there is room for more."""
@@ -170,16 +181,11 @@ class Teacher:
         """Every request with its answer or why it has none, as answers come; raises as `receive` does."""
         return streamed(self, self.submit, ((request, request) for request in requests))
 
-    def as_asked(self, request: Request) -> Request:
-        """The request as it is sent and kept: with the tokens, where the settings want them."""
-        logprobs = self.settings.logprobs
-        return with_tokens(request, logprobs.top) if logprobs and request.kind != "reward" else request
-
     # What `received` waits with.
 
     def look_up(self) -> None:
         """Look for the answers to what was submitted, and ask for those that are not there."""
-        new, self._new = [(ticket, self.as_asked(request)) for ticket, request in self._new], []
+        new, self._new = [(ticket, as_asked(request, self.settings)) for ticket, request in self._new], []
         keys = [request.key(self.settings.model, self.settings.revision) for _, request in new]
         there, to_ask = self._store.get(keys), list[tuple[str, Request]]()
         self.usage.n_requests += len(new)
@@ -294,7 +300,7 @@ class _Recorded:
 
     def __init__(self, path: str, model: str) -> None:
         self._path, self._model = path, model
-        self._answers = read_recorded(path)
+        self.answers = read_recorded(path)
 
     def told(self, key: str, request: Request) -> Told:
         """What was said to a request.
@@ -302,10 +308,10 @@ class _Recorded:
         Raises:
             RequestError: nothing was.
         """
-        if key not in self._answers:
+        if key not in self.answers:
             start = " ".join(request.messages[-1][1].split())[:80]
             raise RequestError(
                 f"{self._path}: holds no answer of {self._model} to the request {key} (`{start}...`): "
                 "model, revision, prompts, sampling and schema must be as recorded; or ask a server, with teacher.url"
             )
-        return Told(key, self._answers[key], 0)
+        return Told(key, self.answers[key], 0)
