@@ -27,6 +27,7 @@ from manifests.schema_teacher import Teacher as Settings
 from synth.teacher import Failure, Teacher, request_of
 from synth.teachers.answers import Answer, Request
 from synth.teachers.throttle import QUEUE_FRAC, Queue, queue_of
+from synth.teachers.token_arrays import unpack
 from tests.conftest import REPOSITORY
 from tests.scenarios.real_server import MODEL, PYTHON
 from tests.synth.teachers.fake_engine import all_end
@@ -126,7 +127,7 @@ def test_server_and_engine_say_the_same(served: Asked, offline: Asked) -> None:
         other = offline.answers[name]
         assert replace(one, tokens=None) == replace(other, tokens=None), name
         assert one.tokens and other.tokens
-        a, b = one.tokens.unpacked(), other.tokens.unpacked()
+        a, b = unpack(one.tokens), unpack(other.tokens)
         assert a.prompt_ids.tolist() == b.prompt_ids.tolist(), name
         assert a.output_ids.tolist() == b.output_ids.tolist(), name
         assert a.logprobs == pytest.approx(b.logprobs, abs=1e-3), name
@@ -152,7 +153,7 @@ def test_logprobs_are_of_the_tokens_of_the_text(either: Asked) -> None:
     tokenizer = Tokenizer.from_file(str(WEIGHTS / "tokenizer.json"))
     for name, answer in either.answers.items():
         assert answer.tokens
-        tokens = answer.tokens.unpacked()
+        tokens = unpack(answer.tokens)
         assert (len(tokens.prompt_ids), len(tokens.output_ids)) == (answer.n_prompt_tokens, answer.n_output_tokens)
         decoded = tokenizer.decode(tokens.output_ids.tolist(), skip_special_tokens=True)
         assert decoded.startswith(answer.text), name  # a stop string is cut off, and what came with it
@@ -162,7 +163,7 @@ def test_logprobs_are_of_the_tokens_of_the_text(either: Asked) -> None:
             assert (tokens.top_ids[:, 0] == tokens.output_ids).all(), name
     prompt = either.answers["raw"].tokens
     assert prompt
-    assert tokenizer.decode(prompt.unpacked().prompt_ids.tolist()) == "The capital of France is"
+    assert tokenizer.decode(unpack(prompt).prompt_ids.tolist()) == "The capital of France is"
 
 
 def test_nothing_is_left_of_it(either: Asked) -> None:

@@ -11,6 +11,7 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from manifests.errors import RequestError, RunError
 from synth.teacher import Failure, Teacher, request_of
 from synth.teachers.answers import Answer, Request
+from synth.teachers.token_arrays import unpack
 from synth.teachers.tokens import PROBE, tokenizer_digest
 from tests.synth.teachers.fake_engine import all_end, ask, settings, started
 
@@ -78,7 +79,7 @@ def test_tokens_are_kept_with_the_answer(tmp_path: Path) -> None:
             assert said(answer)["logprobs"] == 2
             assert isinstance(answer, Answer) and answer.tokens
             assert answer.tokens.tokenizer == tokenizer_digest(str(tmp_path))
-            arrays = answer.tokens.unpacked()
+            arrays = unpack(answer.tokens)
             assert "".join(map(chr, arrays.prompt_ids)) == "<user|가|>"
             assert (arrays.output_ids.tolist(), arrays.logprobs.tolist()) == ([97], [-0.5])
             assert (arrays.top_ids.tolist(), arrays.top_logprobs.tolist()) == ([[97, 98]], [[-0.5, -1.0]])
