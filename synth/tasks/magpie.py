@@ -111,8 +111,8 @@ class Magpie(Task):
 def _cleaned(text: str, language: str) -> str:
     """An instruction.
 
-    Raises UnfitError: it holds tokens of a template, speaks of users as others do, is too short or too long, or not in
-    its language.
+    Raises UnfitError: it holds tokens of a template, speaks of users as others do, is too short or too long, or in
+    another language.
     """
     if token := _TEMPLATE_TOKEN.search(text):
         raise UnfitError("template_tokens", f"{token[0]}: {text}")
