@@ -45,7 +45,10 @@ DRAFTS, SUMMARY, REPORT, CARD = "drafts", "summary.json", "report.html", "README
 OURS = ("messages", "preference", "text", "rejected", "logprobs", SUMMARY, REPORT, CARD)
 """What a run writes beside its record and the answers."""
 
-CODE = ("synth/**/*.py", "synth/prompts/**/*", "classifiers/language.py", "curation/*.py", "curation/kernels/*.py")
+CODE = (
+    *("synth/**/*.py", "synth/**/*.jsonl", "synth/**/*.yaml", "synth/prompts/**/*"),
+    *("classifiers/language.py", "curation/*.py", "curation/kernels/*.py"),
+)
 """What samples depend on beside the manifest, its seeds, and answers."""
 
 HOW = ("url", "replay", "api_key", "concurrency", "timeout_s", "retries", "answers", "price_input", "price_output")
@@ -147,23 +150,24 @@ class _Job:
             asked[role] = {name: value for name, value in (asked[role] or {}).items() if name not in HOW}
         asked["output"].pop("path")
         inputs = [(entry.digest, entry.size_bytes) for entry in self.inputs]
-        prompts = self.manifest.task.prompts
-        own = _digest_of_prompts(Path(resolve(prompts, self.base))) if prompts else ""
+        task = self.manifest.task
+        folders = [task.prompts, task.tokenizer if isinstance(task, schema.Magpie) else None]
+        own = [_digest_of_templates(Path(resolve(folder, self.base))) for folder in folders if folder]
         parts = [asked, inputs, own, code_digest(*CODE)]
         return xxhash.xxh3_64_hexdigest(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS))
 
-    def seeds(self) -> Iterator[Item]:
+    def seeds(self, counts: SeedCounts | None = None) -> Iterator[Item]:
         """All seeds, anew."""
-        return read_seeds(self.manifest.seeds, self.base)
+        return read_seeds(self.manifest.seeds, self.base, counts)
 
     def run(self, run: Folder, watch: Stopwatch) -> Made:
         """Everything up to the tables."""
         has_share = check_runs(self.manifest, self.base)
         with Panel(self.manifest, self.base, self.folder) as panel, MathWorkers() as math:
-            task = self._task(math)
-            gates = gates_of(self.manifest, self.base, panel, self.seeds)
             counts = SeedCounts()
-            n_items = sum(1 for _ in task.items(read_seeds(self.manifest.seeds, self.base, counts)))
+            task = self._task(math, counts)
+            gates = gates_of(self.manifest, self.base, panel, self.seeds)
+            n_items = sum(1 for _ in task.items(self.seeds(None if task.needs_all_seeds else counts)))
             with watch("ask"):
                 drafts = self._ask(task, panel, run, n_items)
             with watch("gates"):
@@ -189,7 +193,7 @@ class _Job:
             )
         return Made(drafts, written, summary, usage, counts, n_items)
 
-    def _task(self, math: MathWorkers) -> Task:
+    def _task(self, math: MathWorkers, counts: SeedCounts) -> Task:
         manifest = self.manifest
         chosen, prompts = task_class(manifest.task.kind), manifest.task.prompts
         setting = Setting(
@@ -198,7 +202,7 @@ class _Job:
             Prompts(resolve(prompts, self.base) if prompts else None),
             math,
             cache(lambda: choose_sandbox(manifest.sandbox)),
-            tuple(self.seeds()) if chosen.needs_all_seeds else (),
+            tuple(self.seeds(counts)) if chosen.needs_all_seeds else (),
         )
         return chosen(setting)
 
@@ -221,9 +225,9 @@ class _Job:
                 self.progress(name, number, n)
 
 
-def _digest_of_prompts(folder: Path) -> str:
+def _digest_of_templates(folder: Path) -> str:
     digest = xxhash.xxh3_64()
-    for path in sorted(folder.rglob("*.jinja")):
+    for path in sorted([*folder.rglob("*.jinja"), *folder.glob("tokenizer_config.json")]):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
 
