@@ -327,8 +327,8 @@ class LanguageGate(Model):
     """Most letters of other scripts than Hangul and Latin: Chinese characters, kana, Cyrillic. Those that the prompt
     holds, and those in brackets behind a Korean word, as 독립(獨立), do not count."""
     max_latin_frac: Share = 0.5
-    """Of Korean answers: most letters that are Latin, outside code, formulas and URLs; a syllable of Hangul counts as two
-    and a half."""
+    """Of Korean answers: most letters that are Latin, outside code, formulas and URLs; a syllable of Hangul counts as
+    two and a half."""
 
 
 class LengthGate(Model):
