@@ -1,8 +1,9 @@
 """The contracts of synthetic data: a table per form in TRL's columns, and one of the samples that were not kept.
 
 Where samples have tools, messages are JSON of Arrow's extension type `arrow.json`, which `datasets` (4.7 and later)
-reads as dictionaries of just the keys that they have. Columns of a struct would give every message a `tool_calls`
-that is null, and chat templates that ask whether it is there at all would take each message for a call.
+reads as dictionaries of just the keys that they have. In columns of a struct each call would have arguments of all
+functions, most of them null, and each message a `tool_calls`; some chat templates take that for a call wherever what
+is null is not removed first (transformers 5.23 does so for messages, though not for arguments).
 """
 
 from collections.abc import Sequence

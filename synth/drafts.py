@@ -64,13 +64,11 @@ class _Stage:
     """Of those that it was asked of, rising."""
     values: npt.NDArray[np.float64]
 
-    def verdict(self, place: int) -> Verdict | None:
-        """What it said of a sample; None where it was out by then."""
-        at = int(np.searchsorted(self.places, place))
-        if at == len(self.places) or self.places[at] != place:
-            return None
-        value = float(self.values[at])
-        return Verdict(self.name, value if isfinite(value) else None, self.threshold)
+    def verdicts(self, start: int, end: int) -> Iterator[tuple[int, Verdict]]:
+        """(place, what it said) of samples whose places lie in [start, end), but for those that were out by then."""
+        low, high = np.searchsorted(self.places, [start, end])
+        for place, value in zip(self.places[low:high].tolist(), self.values[low:high].tolist(), strict=True):
+            yield place, Verdict(self.name, value if isfinite(value) else None, self.threshold)
 
 
 class DraftWriter:
@@ -179,13 +177,13 @@ class Drafts:
     def all(self) -> Iterator[Draft]:
         """Every sample, kept and rejected, with what is known of it, in order."""
         for start, lines in self._lots():
-            for place, line in enumerate(lines, start):
+            passed: list[list[Verdict]] = [[] for _ in lines]
+            for stage in self._stages:
+                for place, verdict in stage.verdicts(start, start + len(lines)):
+                    passed[place - start].append(verdict)
+            for place, (line, verdicts) in enumerate(zip(lines, passed, strict=True), start):
                 sample, rejection = _decoded(line), self._rejections.get(place)
-                passed = [stage.verdict(place) for stage in self._stages]
-                yield Draft(
-                    replace(sample, rejection=rejection) if rejection else sample,
-                    tuple(verdict for verdict in passed if verdict),
-                )
+                yield Draft(replace(sample, rejection=rejection) if rejection else sample, tuple(verdicts))
 
 
 # A sample as a line, and back.

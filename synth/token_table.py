@@ -14,6 +14,7 @@ from manifests.store import Folder
 from synth.drafts import Drafts
 from synth.panel import Panel
 from synth.tables import Written, id_of, key_of, makers_of
+from synth.teachers.token_arrays import unpack
 from synth.teachers.tokens import Tokens
 
 NAME = "logprobs"
@@ -54,7 +55,7 @@ def _keys(drafts: Drafts, manifest: SynthesisManifest) -> Iterator[tuple[str, st
 
 
 def _row(name: str, key: str, tokens: Tokens) -> dict[str, object]:
-    arrays = tokens.unpacked()
+    arrays = unpack(tokens)
     return {
         "id": name,
         "request": key,

@@ -144,7 +144,7 @@ class FunctionCalling(Task):
             tools=scene.offered,
             variety=scene.turn,
             made_by=made_by,
-            tags={"tools": self._tools(scene.item.number)},
+            tags={"offered": self._tools(scene.item.number)},
         )
 
     # Its steps.

@@ -22,8 +22,10 @@ _SHAPES = (
     r"\\\[.{1,2000}?\\\]",
     r"\\\(.{1,2000}?\\\)",
     r"(?<!\\)\$\$.{1,2000}?(?<!\\)\$\$",
-    # As Pandoc tells formulas from money: no space inside the signs, no digit behind. `$5 million, not 6$` is money.
-    r"(?<![\\$])\$(?!\d[\d.,]*\s+[A-Za-z]{2})(?=[^\s$])(?:[^$\\\n]|\\.|\n(?!\s*\n)){1,1000}?(?<=[^\s\\])\$(?![\d$])",
+    # As Pandoc tells formulas from money: no space inside the signs, no digit behind. Nor do formulas end with = or
+    # have three words in a row: `$5 million, not 6$` and `$20. So he makes 4*5=$20` are money.
+    r"(?<![\\$])\$(?!\d[\d.,]*\s+[A-Za-z]{2})(?![^${]*[A-Za-z]{2,} [a-z]+ [a-z]{2,})(?=[^\s$])"
+    r"(?:[^$\\\n]|\\.|\n(?!\s*\n)){1,1000}?(?<=[^\s\\=])\$(?![\d$])",
     r"https?://[^\s<>\"'⟦⟧가-힣]*[^\s<>\"'⟦⟧가-힣.,;:!?)\]}*_]",
     r"(?<![\w.+-])www\.[\w-]+(?:\.[\w-]+)+(?:/[^\s<>\"']*[^\s<>\"'.,;:!?)\]}])?",
     r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}",

@@ -4,8 +4,14 @@ import re
 from collections import Counter
 from fractions import Fraction
 
-from synth.final_answers.numerals import NATIVE_ONES, NATIVE_TENS, NUMBER_WORDS, number
+from synth.final_answers.numerals import NATIVE_ONES, NATIVE_TENS, NUMBER_WORDS, PARTS, VULGAR, number
 
+WORDS_MAX = 12
+"""Longer runs of number words are no number."""
+
+_THOUSANDS = re.compile(r"(\d)[kK](?![A-Za-z\d])")
+_TIMES = re.compile(r"(?<=\d)\s?[x×*]\s?(?=\d)")
+_FULL_HOUR = re.compile(r"(?<=\d):00(?![\d:])")
 _ENGLISH = re.compile(
     r"(?<![A-Za-z\d.,])([-−](?=\d))?(\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)"
     r"(?:[ -](hundred|thousand|million|billion|trillion)\b)?",
@@ -28,7 +34,11 @@ _ORDINALS = (
 )
 _MONTHS = "january february march april may june july august september october november december"
 _OTHERS = {"a": 1, "an": 1, "once": 1, "single": 1, "both": 2, "twice": 2, "double": 2, "pair": 2, "couple": 2} | {
+    "doubles": 2,
+    "doubled": 2,
     "triple": 3,
+    "triples": 3,
+    "tripled": 3,
     "dozen": 12,
     "dozens": 12,
     "decade": 10,
@@ -62,6 +72,7 @@ def changed_number(english: str, korean: str) -> str | None:
     A number in digits has to come back in digits or Korean words. One in digits that the original has not must be
     one of its words: three, the first, twice, January.
     """
+    english, korean = _plain(english), _plain(korean)
     wanted = _english_values(english)
     left = _korean_readings(korean)
     words = _korean_words(korean)
@@ -73,15 +84,23 @@ def changed_number(english: str, korean: str) -> str | None:
             words[value] -= 1
         else:
             return f"{_text(value)} is not there"
-    said = _english_words(english)
+    said = _english_words(english) | {Fraction(1)}  # a, per, each, every: 1개당
     new = next((readings for readings in left if not readings & said), None)
     return None if new is None else f"{_text(max(new))} is new"
 
 
 def korean_numbers(text: str) -> set[Fraction]:
     """All that numbers of a Korean (or English) text may be, in digits and in words."""
+    text = _plain(text)
     readings: set[Fraction] = set().union(*_korean_readings(text), _english_words(text), _english_values(text))
     return readings | set(_korean_words(text))
+
+
+def _plain(text: str) -> str:
+    """Numbers as they are read below: ¾ as 3/4, 25k as 25 thousand, 4x400 as two numbers, 8:00 as 8."""
+    for sign, fraction in VULGAR.items():
+        text = text.replace(sign, f" {fraction}")
+    return _FULL_HOUR.sub("", _TIMES.sub(" ", _THOUSANDS.sub(r"\1 thousand", text)))
 
 
 def _english_values(text: str) -> list[Fraction]:
@@ -100,6 +119,8 @@ def _korean_readings(text: str) -> list[set[Fraction]]:
         digits = re.match(_DIGITS, match[2])
         bare = number(digits[0]) if digits else None
         is_doubtful = whole is None or (whole != bare and _NOT_A_UNIT.match(text, match.end()))
+        if bare is not None and text.startswith(" thousand", match.end()):  # 25k that stayed
+            whole = bare * 1000
         readings = {value for value in (whole, bare if is_doubtful else None) if value is not None}
         found.append({_signed(value, match, text) for value in readings})
     return [readings for readings in found if readings]
@@ -124,15 +145,18 @@ def _korean_words(text: str) -> Counter[Fraction]:
 def _english_words(text: str) -> set[Fraction]:
     """What the words of a text may become in digits, one by one and in runs: twenty-five, two hundred and six."""
     words = [word.lower() for word in _WORDS.findall(text)]
-    found: set[Fraction] = set().union(*(_VALUES.get(word, set()) for word in words))
+    pieces = {piece for word in words for piece in word.split("-")}
+    found: set[Fraction] = set().union(*(_VALUES.get(piece, set()) for piece in pieces))
+    found |= {Fraction(PARTS[piece]) for piece in pieces & PARTS.keys()}
+    found |= {value for piece in pieces & NUMBER_WORDS if (value := number(piece)) is not None}
     run: list[str] = []
     for word in [*words, "."]:
         if set(word.split("-")) & NUMBER_WORDS or (word == "and" and run):
             run.append(word)
             continue
-        for start in range(len(run)):
-            values = [number(" ".join(run[start:end])) for end in range(start + 1, len(run) + 1)]
-            found |= {value for value in values if value is not None}
+        ends = [(start, end) for start in range(len(run)) for end in range(start + 1, start + WORDS_MAX + 1)]
+        spoken = {" ".join(run[start:end]) for start, end in ends}
+        found |= {value for text in spoken if (value := number(text)) is not None}
         run = []
     return found
 

@@ -22,6 +22,8 @@ from synth.tasks.task import ATTEMPTS_MAX, Setting, Steps, Task, UnfitError, dra
 from synth.teacher import request_of
 
 _TEMPLATE_TOKEN = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:start|end)_of_turn>|\[/?(?:INST|SYS)\]|<</?SYS>>")
+_ABOUT_USERS = re.compile(r"(?:the user|users)\b|사용자(?:가|는|들은|께서는)", re.IGNORECASE)
+"""How what small models say of users begins, in place of what users say."""
 _AS_IT_IS = {"skip_special_tokens": False, "add_special_tokens": False}
 """For vLLM: tokens of the template are seen, so that they end a turn, and none is put before it a second time."""
 
@@ -109,10 +111,13 @@ class Magpie(Task):
 def _cleaned(text: str, language: str) -> str:
     """An instruction.
 
-    Raises UnfitError: it holds tokens of a template, is too short or too long, or not in its language.
+    Raises UnfitError: it holds tokens of a template, speaks of users as others do, is too short or too long, or in
+    another language.
     """
     if token := _TEMPLATE_TOKEN.search(text):
         raise UnfitError("template_tokens", f"{token[0]}: {text}")
+    if _ABOUT_USERS.match(text):
+        raise UnfitError("about_users", text)
     if why := unfit_instruction(text, language):
         raise UnfitError(*why)
     return text

@@ -68,6 +68,14 @@ class Queued(Protocol):
         """The requests that it has; None where it does not know."""
 
 
+@runtime_checkable
+class Startable(Protocol):
+    """A backend that takes a while until it answers the first request."""
+
+    def give_up(self) -> None:
+        """Nobody waits any more: what has not started need not."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a request."""
@@ -110,6 +118,8 @@ class Courier:
                 self._ask_next()
             self._queue.clear()
             self._is_alone.set()
+            if isinstance(self._backend, Startable):
+                self._backend.give_up()
             await asyncio.gather(*self._tasks)
             await self._outbox.join()
             keeping.cancel()

@@ -5,9 +5,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -18,6 +19,7 @@ from manifests.schema_teacher import OfflineEngine
 from manifests.schema_teacher import Teacher as Settings
 from manifests.store import resolve
 from synth.teachers import guard
+from synth.teachers.courier import Busy
 
 SHOWN_LINES, SHOWN_BYTES = 12, 3000
 LINE_BYTES_MAX = 1 << 30
@@ -124,6 +126,33 @@ def _probed(engine: OfflineEngine, where: str) -> dict[str, bool]:
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise RequestError(f"{where}.python: {engine.python} is no Python that runs: {error}") from error
     return found
+
+
+class Start:
+    """The start of an engine: once, when it is wanted first, for all who wait for it."""
+
+    def __init__(self, start: Callable[[], Coroutine[Any, Any, "Running"]]) -> None:
+        self._start = start
+        self._task: asyncio.Task[Running] | None = None
+
+    async def running(self) -> "Running":
+        """The engine when it is up.
+
+        Raises:
+            Busy: its start was given up.
+            OnggiError: it failed.
+        """
+        if self._task is None:
+            self._task = asyncio.create_task(self._start())
+        await asyncio.wait({self._task})
+        if self._task.cancelled():
+            raise Busy("the engine was not up when the run ended")
+        return self._task.result()
+
+    def give_up(self) -> None:
+        """See `courier.Startable`."""
+        if self._task:
+            self._task.cancel()  # nothing to one that is over
 
 
 @dataclass(frozen=True)

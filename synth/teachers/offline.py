@@ -14,6 +14,7 @@ from synth.teachers import engine
 from synth.teachers.answers import Answer, Request
 from synth.teachers.courier import Rejected
 from synth.teachers.engine import TO_GO_ON
+from synth.teachers.guard import GRACE_S
 from synth.teachers.responses import answer_of
 from synth.teachers.tokens import PROBE, check_ids, probe_ids, tokenizer_digest
 
@@ -33,7 +34,7 @@ class Offline:
         assert settings.offline
         self._own, self._log, self._logprobs = settings.offline, log, settings.logprobs
         self._tokenizer = tokenizer_digest(settings.logprobs.tokenizer) if settings.logprobs else None
-        self._start: asyncio.Task[engine.Running] | None = None
+        self._start = engine.Start(self._started)
         self._running: engine.Running | None = None
         self._listening: asyncio.Task[None] | None = None
         self._ended: OnggiError | None = None
@@ -45,9 +46,16 @@ class Offline:
 
     async def __aexit__(self, *_: object) -> None:
         if self._running:
+            self._running.process.stdin.close()  # type: ignore[union-attr]
+            with contextlib.suppress(TimeoutError):  # it ends by itself where it is up
+                await asyncio.wait_for(self._running.process.wait(), GRACE_S if self._listening else 0)
             await self._running.stop()
         if self._listening:
             await self._listening
+
+    def give_up(self) -> None:
+        """See `Startable`."""
+        self._start.give_up()
 
     async def complete(self, request: Request) -> Answer:
         """See `Backend`.
@@ -56,9 +64,7 @@ class Offline:
             RequestError: the engine cannot be started as the manifest says.
             RunError: it did not start in time, or ended.
         """
-        if self._start is None:
-            self._start = asyncio.create_task(self._started())
-        running = await asyncio.shield(self._start)
+        running = await self._start.running()
         if self._ended:
             raise self._ended
         said = {"messages": request.messages, "sampling": orjson.Fragment(request.sampling), "kind": request.kind}

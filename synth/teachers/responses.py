@@ -4,12 +4,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import orjson
 
 from manifests.errors import RequestError
 from synth.teachers.answers import Answer, Request
-from synth.teachers.tokens import TokenArrays, Tokens
+from synth.teachers.tokens import Tokens
 
 SHOWN_CHARS = 200
 
@@ -107,6 +106,10 @@ def _scored(value: dict[str, Any]) -> Answer:
 
 
 def _tokens(request: Request, value: dict[str, Any], choice: dict[str, Any], tokenizer: str, top: int) -> Tokens:
+    import numpy as np
+
+    from synth.teachers.token_arrays import TokenArrays, pack
+
     prompt_ids: Any = choice.get("prompt_token_ids") if request.kind == "text" else value.get("prompt_token_ids")
     output_ids: Any = choice.get("token_ids")
     found: Any = choice.get("logprobs")
@@ -127,7 +130,7 @@ def _tokens(request: Request, value: dict[str, Any], choice: dict[str, Any], tok
         np.array([[token for token, _ in some] for some in tops], "<i4").reshape(shape),
         np.array([[logprob for _, logprob in some] for some in tops], "<f4").reshape(shape),
     )
-    return Tokens.of(arrays, tokenizer)
+    return pack(arrays, tokenizer)
 
 
 Step = tuple[int, float, Sequence[tuple[int, float]]]

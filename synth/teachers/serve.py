@@ -36,7 +36,7 @@ class OwnServer(Server):
         assert settings.serve
         self._own, self._log, self._port = settings.serve, log, _free_port()
         self._running: engine.Running | None = None
-        self._start: asyncio.Task[engine.Running] | None = None
+        self._start = engine.Start(self._started)
         os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), HOST]))
         super().__init__(settings.model_copy(update={"url": f"http://{HOST}:{self._port}/v1", "serve": None}))
 
@@ -49,6 +49,10 @@ class OwnServer(Server):
         if self._running:
             await self._running.stop()
 
+    def give_up(self) -> None:
+        """See `Startable`."""
+        self._start.give_up()
+
     async def complete(self, request: Request) -> Answer:
         """See `Backend`.
 
@@ -56,9 +60,7 @@ class OwnServer(Server):
             RequestError: the server cannot be started as the manifest says.
             RunError: it did not start in time, or ended.
         """
-        if self._start is None:
-            self._start = asyncio.create_task(self._started())
-        running = await asyncio.shield(self._start)
+        running = await self._start.running()
         try:
             return await super().complete(request)
         except Busy:

@@ -1,15 +1,11 @@
 """The tokens of an answer, as the teacher saw them: what distillation learns from."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import xxhash
-import zstandard
 
 from manifests.errors import RequestError
 
@@ -21,52 +17,17 @@ PROBE = (
 
 
 @dataclass(frozen=True)
-class TokenArrays:
-    """See `Tokens`. n = tokens of the answer, k = likeliest tokens that were asked for at each."""
-
-    prompt_ids: npt.NDArray[np.int32]
-    output_ids: npt.NDArray[np.int32]
-    """(n): with the token that ended the answer, where one did."""
-    logprobs: npt.NDArray[np.float32]
-    """(n): natural logarithms of the probabilities of `output_ids`."""
-    top_ids: npt.NDArray[np.int32]
-    """(n, k): the likeliest first. The token of the answer itself may stand in the k-th's place, though it is less
-    likely: the server counts it in."""
-    top_logprobs: npt.NDArray[np.float32]
-    """(n, k)."""
-
-
-@dataclass(frozen=True)
 class Tokens:
     """The tokens of a prompt and its answer with their probabilities, packed."""
 
     packed: str
-    """Arrays of `TokenArrays` one after the other, little-endian, zstd, base64."""
+    """Arrays of `synth.teachers.token_arrays` one after the other, little-endian, zstd, base64."""
     n_prompt: int
     n_output: int
     top: int
+    """Likeliest tokens at each place."""
     tokenizer: str
     """XXH3-128 of the tokenizer.json that the ids are of."""
-
-    @staticmethod
-    def of(arrays: TokenArrays, tokenizer: str) -> "Tokens":
-        """Pack."""
-        parts = [arrays.prompt_ids, arrays.output_ids, arrays.logprobs, arrays.top_ids, arrays.top_logprobs]
-        content = b"".join(part.astype(part.dtype.newbyteorder("<"), order="C").tobytes() for part in parts)
-        packed = base64.b64encode(zstandard.compress(content)).decode()
-        n, k = arrays.top_ids.shape
-        return Tokens(packed, len(arrays.prompt_ids), n, k, tokenizer)
-
-    def unpacked(self) -> TokenArrays:
-        """The arrays."""
-        n, k = self.n_output, self.top
-        content, start, arrays = zstandard.decompress(base64.b64decode(self.packed)), 0, []
-        shapes: list[tuple[Any, tuple[int, ...]]] = [("<i4", (self.n_prompt,)), ("<i4", (n,)), ("<f4", (n,))]
-        for kind, shape in [*shapes, ("<i4", (n, k)), ("<f4", (n, k))]:
-            size = int(np.prod(shape))
-            arrays.append(np.frombuffer(content, kind, size, start).reshape(shape))
-            start += 4 * size
-        return TokenArrays(*arrays)
 
 
 def tokenizer_digest(folder: str) -> str:

@@ -13,7 +13,7 @@ from synth.pipeline import synthesize
 from synth.tables import key_of, makers_of, read_table
 from synth.teacher import as_asked, request_of
 from synth.teachers.answers import Answer, AnswerStore, Entry
-from synth.teachers.tokens import TokenArrays, Tokens
+from synth.teachers.token_arrays import TokenArrays, pack
 from tests.synth.scripted import manifest
 
 TEXTS = ["The sum is \\boxed{5}.", "No: it is \\boxed{6}."]
@@ -63,9 +63,7 @@ def record_answers(chosen: SynthesisManifest, tmp_path: Path) -> None:
     makers = makers_of(chosen)
     with AnswerStore(tmp_path / "made.sqlite") as store:
         entries = [
-            Entry(
-                key_of(ask, makers_of(chosen)), ask.request, Answer(text, "stop", tokens=Tokens.of(arrays(n), "hash"))
-            )
+            Entry(key_of(ask, makers), ask.request, Answer(text, "stop", tokens=pack(arrays(n), "hash")))
             for n, (ask, text) in enumerate(zip(asks, TEXTS, strict=True))
         ]
         store.put(entries, "t", "")

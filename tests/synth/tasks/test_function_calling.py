@@ -73,7 +73,7 @@ def test_call() -> None:
     assert [orjson.loads(tool) for tool in sample.tools] == [{"type": "function", "function": TAXI}]
     assert (sample.variety, sample.tags, sample.item.parents, sample.item.license) == (
         "call",
-        {"tools": "1_exact"},
+        {"offered": "1_exact"},
         ("s1",),
         "MIT",
     )

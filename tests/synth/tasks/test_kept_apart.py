@@ -17,6 +17,9 @@ from synth.tasks.kept_apart import PlaceholderError, mask, outside, unmask
         ("The sum $x^2 + y$ is", ["$x^2 + y$"]),
         ("Costs $5 and $10 today", []),
         ("He paid $5 million, not 6$ more", []),
+        ("$<<6*2=12>>12\nSo he makes a profit of 12-6=$<<12-6=6>>6", []),
+        ("It was $23=$4+x, or $40/2=$y", []),
+        (r"where $f = \text{one of the two}$ or $a_t$-like", [r"$f = \text{one of the two}$", "$a_t$"]),
         ("$$\na+b\n$$ end", ["$$\na+b\n$$"]),
         (r"Let \(n\) and \[ n^2 \] be", [r"\(n\)", r"\[ n^2 \]"]),
         (

@@ -30,6 +30,14 @@ from synth.tasks.kept_numbers import changed_number, korean_numbers
         ("minus 5", "-5"),
         ("Pages 10-20, GPT-4, the 1990s, 21st", "10-20쪽, GPT-4, 1990년대, 21세기"),
         ("No number", "없음"),
+        ("two dollars per egg", "1개당 2달러"),
+        ("three-quarters of it, one-fourth of that", "그것의 3/4, 그것의 1/4"),
+        ("¾ of it", "3/4"),
+        ("a 4 by 400 meter relay", "4x400미터 계주"),
+        ("$25k a year", "1년에 2만 5천 달러"),
+        ("$25k a year", "1년에 $25k"),
+        ("from 1:00 PM to 6:30 PM", "오후 1시부터 6시 30분까지"),
+        ("It doubles every day.", "날마다 2배가 된다."),
         ("He said it 3 times: 3, 3", "3번 말했다. 3, 3"),
     ],
 )
@@ -48,6 +56,8 @@ def test_the_same(english: str, korean: str) -> None:
         ("Many people", "300명", "300 is new"),
         ("It was 5 outside.", "바깥은 영하 5도였다.", "5 is not there"),
         ("3.5 points", "3점 5", "3.5 is not there"),
+        ("$25k a year", "1년에 25달러", "25000 is not there"),
+        ("at 6:30", "6시에", "30 is not there"),
     ],
 )
 def test_changed(english: str, korean: str, why: str) -> None:

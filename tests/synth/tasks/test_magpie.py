@@ -69,6 +69,8 @@ def test_each_has_its_seed_language_and_system_prompt(tmp_path: Path) -> None:
         ("What is the best time of the year for it?", "language"),
         (f"{ASKED}<|im_start|>assistant", "template_tokens"),
         (f"{ASKED} [/INST] 네", "template_tokens"),
+        ("사용자는 김장에 대해 묻습니다.", "about_users"),
+        ("The user will ask about kimchi.", "about_users"),
     ],
 )
 def test_no_instruction(tmp_path: Path, said: Any, reason: str) -> None:

@@ -240,3 +240,17 @@ def test_tests_that_are_none_cost_nothing(math: MathWorkers, tests: tuple[str, .
     (only,) = found.samples
     assert only.rejection and only.rejection.reason == "bad_gold" and why in only.rejection.detail
     assert found.asks == []
+
+
+def test_formulas_are_compared_by_value(math: MathWorkers) -> None:
+    item = Item("s11", "Find $\\sin 60^\\circ \\cdot \\sqrt{x^2}$ for $x = 1$.", "en", answer="\\frac{\\sqrt{3}}{2}")
+    said = [
+        "Half of the root.\n$\\boxed{\\frac{\\sqrt 3}{2}}$",
+        "It is one divided by another.\n\\boxed{\\sqrt{\\frac{3}{4}}}",
+        "Rounded, \\boxed{0.87}.",
+        "\\boxed{\\frac{\\sqrt{3}}{4}}",
+    ]
+    found = played(math, item, said, answer="math", keep=4, pass_frac=[0, 0.75])
+    assert [sample.answer_text for sample in found.kept] == said[:2]
+    assert set(found.reasons) <= {"verify:wrong", "verify:form"}
+    assert found.kept[0].tags["difficulty"] == "medium"

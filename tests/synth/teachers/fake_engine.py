@@ -18,7 +18,7 @@ from synth.teachers.answers import Answer
 
 FAKE = Path(__file__).with_name("fake_vllm")
 Backend = Literal["serve", "offline"]
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 def settings(backend: Backend, folder: Path, *, fake: str = "", more: Any = None, **engine: Any) -> Settings:
@@ -47,17 +47,27 @@ with Teacher(Settings.model_validate_json(sys.argv[1]), sys.argv[2], sys.argv[2]
 
 
 @contextlib.contextmanager
-def run_of(settings: Settings, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A run that has an answer and goes on until its input ends."""
+def run_of(settings: Settings, folder: Path, *, until: str = "up") -> Iterator["subprocess.Popen[bytes]"]:
+    """A run that has an answer and goes on until its input ends; or one whose engine has said a word."""
     command = [sys.executable, "-c", RUN, settings.model_dump_json(), str(folder)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, env=child_environment(), stdin=pipe, stdout=pipe, start_new_session=True) as run:
         assert run.stdout
         try:
-            assert run.stdout.readline() == b"up\n"
+            if until == "up":
+                assert run.stdout.readline() == b"up\n"
+            else:
+                wait_for(folder / "server.log", until)
             yield run
         finally:
             run.kill()
+
+
+def wait_for(log: Path, word: str) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not log.exists() or word not in log.read_text():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def started(folder: Path) -> list[psutil.Process]:

@@ -127,6 +127,16 @@ def test_it_never_outlives_the_run(backend: Backend, ends: str, tmp_path: Path) 
         assert all_end(engine)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_start_that_nobody_waits_for_is_given_up(backend: Backend, tmp_path: Path) -> None:
+    given = settings(backend, tmp_path, fake="deaf", startup_s=600)
+    with run_of(given, tmp_path, until="core") as run:
+        engine = started(tmp_path)
+        assert len(engine) == 2
+        run.kill()
+        assert all_end(engine)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 def test_it_ends_with_its_guard(tmp_path: Path) -> None:
     with run_of(settings("serve", tmp_path), tmp_path) as run:

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
-from manifests.errors import RunError
+from manifests.errors import RequestError, RunError
 from synth.teacher import Failure, Teacher, request_of
 from synth.teachers.answers import Answer, Request
+from synth.teachers.token_arrays import unpack
+from synth.teachers.tokens import PROBE, tokenizer_digest
 from tests.synth.teachers.fake_engine import all_end, ask, settings, started
 
 
@@ -58,6 +61,43 @@ def test_prompts_are_as_the_server_makes_them(tmp_path: Path) -> None:
         assert said(one(teacher, replace(request_of([("user", "Once")], bare), kind="text")))["prompt"] == "Once"
         chat = request_of([("user", "a"), ("assistant", "b")], opened)
         assert said(one(teacher, chat))["prompt"] == "<user|a<assistant|b{'enable_thinking': False}"
+
+
+def write_tokenizer(folder: Path, *, shift: int = 0) -> dict[str, Any]:
+    """The stand-in's, whose tokens are characters and whose ids are code points; shifted, another one."""
+    made = Tokenizer(models.WordLevel({character: ord(character) + shift for character in PROBE}, unk_token="?"))
+    made.pre_tokenizer = pre_tokenizers.Split(Regex("[\\s\\S]"), "isolated")
+    made.save(str(folder / "tokenizer.json"))
+    return {"logprobs": {"top": 2, "tokenizer": "."}}
+
+
+def test_tokens_are_kept_with_the_answer(tmp_path: Path) -> None:
+    given = settings("offline", tmp_path, more=write_tokenizer(tmp_path))
+    for _ in range(2):
+        with Teacher(given, str(tmp_path), str(tmp_path)) as teacher:
+            answer = one(teacher, request_of([("user", "가")], given.sampling))
+            assert said(answer)["logprobs"] == 2
+            assert isinstance(answer, Answer) and answer.tokens
+            assert answer.tokens.tokenizer == tokenizer_digest(str(tmp_path))
+            arrays = unpack(answer.tokens)
+            assert "".join(map(chr, arrays.prompt_ids)) == "<user|가|>"
+            assert (arrays.output_ids.tolist(), arrays.logprobs.tolist()) == ([97], [-0.5])
+            assert (arrays.top_ids.tolist(), arrays.top_logprobs.tolist()) == ([[97, 98]], [[-0.5, -1.0]])
+    with Teacher(given, str(tmp_path), str(tmp_path)) as teacher:
+        raw = replace(request_of([("user", "Once")], given.sampling), kind="text")
+        assert said(one(teacher, raw))["logprobs"] == 2
+
+
+def test_another_tokenizer_than_the_engines(tmp_path: Path) -> None:
+    given = settings("offline", tmp_path, more=write_tokenizer(tmp_path, shift=1))
+    with (
+        pytest.raises(
+            RequestError, match=r"is not the teacher's tokenizer: of a probe, token 0 is \d+ here and \d+ at"
+        ),
+        Teacher(given, str(tmp_path), str(tmp_path)) as teacher,
+    ):
+        ask(teacher, ["a"])
+    assert all_end(started(tmp_path))
 
 
 def test_answers_come_as_they_are_ready(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from manifests.errors import RequestError
 from synth.teachers.answers import Answer, Request
 from synth.teachers.responses import MalformedError, aliases, answer_of, is_of_model, parsed
-from synth.teachers.tokens import TokenArrays, Tokens
+from synth.teachers.token_arrays import TokenArrays, pack, unpack
+from synth.teachers.tokens import Tokens
 
 CHAT, TEXT, REWARD = (Request((("user", "u"),), "{}", None, kind) for kind in ("chat", "text", "reward"))
 
@@ -137,7 +138,7 @@ def with_tokens() -> dict[str, Any]:
 def check(tokens: Tokens | None) -> None:
     assert tokens
     assert (tokens.n_prompt, tokens.n_output, tokens.top, tokens.tokenizer) == (3, 3, 2, "digest")
-    found = tokens.unpacked()
+    found = unpack(tokens)
     assert found.prompt_ids.tolist() == [1, 128_000, 3]
     assert found.output_ids.tolist() == [7, 5, 2]
     assert found.logprobs.tolist() == [-0.5, -3.0, 0.0]
@@ -166,11 +167,11 @@ def test_tokens_of_a_text() -> None:
 def test_no_likeliest_tokens_and_no_tokens_at_all() -> None:
     found = answer_of(CHAT, with_tokens(), "digest", 0).tokens
     assert found
-    assert found.unpacked().top_ids.shape == (3, 0)
+    assert unpack(found).top_ids.shape == (3, 0)
     empty = chat(logprobs={"content": None}, token_ids=[]) | {"prompt_token_ids": [1]}
     found = answer_of(CHAT, empty, "digest", 2).tokens
     assert found
-    assert found.unpacked().top_ids.shape == (0, 2)
+    assert unpack(found).top_ids.shape == (0, 2)
 
 
 def spoiled(how: str) -> dict[str, Any]:
@@ -219,6 +220,6 @@ def test_tokens_survive_packing(n_prompt: int, n: int, k: int, seed: int) -> Non
         return -rng.exponential(3, shape).astype(np.float32)
 
     arrays = TokenArrays(ids(n_prompt), ids(n), logs(n), ids(n, k), logs(n, k))
-    found = Tokens(**orjson.loads(orjson.dumps(Tokens.of(arrays, "d")))).unpacked()
+    found = unpack(Tokens(**orjson.loads(orjson.dumps(pack(arrays, "d")))))
     for name in ("prompt_ids", "output_ids", "logprobs", "top_ids", "top_logprobs"):
         assert np.array_equal(getattr(found, name), getattr(arrays, name))
