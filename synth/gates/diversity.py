@@ -82,7 +82,7 @@ class Kept:
         """Keep of some vectors those whose cosine with each one kept before stays below `max_cosine`.
 
         Returns:
-            For each (highest cosine with one kept before it, the name of that); -1 where there is none.
+            For each (highest cosine with one kept before it, the name of that); (-1, "") where there is none.
         """
         found = list[tuple[float, str]]()
         for start in range(0, len(vectors), BLOCK):
@@ -123,7 +123,7 @@ class Kept:
 def _verdict(cosine: float, other: str, max_cosine: float) -> Verdict:
     if cosine >= max_cosine:
         return Rejection(Diversity.name, "same_meaning", cosine, max_cosine, other)
-    return Passed(cosine)
+    return Passed(cosine if other else None)
 
 
 def _key(sample: Sample) -> int:

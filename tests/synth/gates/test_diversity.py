@@ -3,17 +3,19 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curation.dedup.embeddings import Encoder
 from manifests.errors import RequestError
 from manifests.schema_synthesis import DiversityGate
 from synth.gates import diversity
 from synth.gates.diversity import Diversity, Kept, judge_vectors
 from synth.gates.gate import Passed
 from synth.samples import Rejection
-from tests.synth.gates.judged import Held, document, said
+from tests.synth.gates.judged import Held, document, reasons, said
 
 
 def turned(degrees: float) -> list[float]:
@@ -85,3 +87,23 @@ def test_without_torch_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("classifiers.encoder.find_spec", lambda name: None)
     with pytest.raises(RequestError, match=r"gates\.diversity: torch and transformers not installed"):
         Diversity(DiversityGate(gate="diversity", encoder="absent"), str(tmp_path))
+
+
+def test_prompts_are_embedded_with_the_prefix_of_the_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "encoder" / "config.json").write_text('{"hidden_size": 2}')
+    (tmp_path / "encoder" / "model.safetensors").touch()
+    seen: list[str] = []
+
+    def embed(texts: pl.Series, encoder: Encoder) -> np.ndarray:
+        assert (encoder.prefix, encoder.n_dims) == ("query: ", 2)
+        seen.extend(texts)
+        return by_angle(texts.to_list())
+
+    monkeypatch.setattr(diversity, "check_installed", lambda what, extra: None)
+    monkeypatch.setattr(diversity, "embed", embed)
+    settings = DiversityGate(gate="diversity", encoder="encoder", prefix="query: ", max_cosine=0.9)
+    gate = Diversity(settings, str(tmp_path))
+    found = reasons(gate, said("답", "0"), said("답", "80"), said("답", "3"), said("다른 답", "0"))
+    assert found == ["", "", "same_meaning", ""]
+    assert seen == ["0", "80", "3"]
