@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import httpx2 as httpx
@@ -25,6 +27,40 @@ PATHS = {"chat": "/v1/chat/completions", "text": "/v1/completions", "reward": "/
 """Where a request goes, from the root; what begins with /v1 is where the manifest's url says that it begins."""
 
 
+class _Clients:
+    """HTTP clients with one connection each, as many as there are requests at a time.
+
+    One client with as many connections looks at each of them for every request, which at 64 takes half of its time.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        key = os.environ[settings.api_key] if settings.api_key else None
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._timeout_s = settings.timeout_s
+        self._certificates = httpx.create_ssl_context()
+        self._idle: list[httpx.AsyncClient] = []
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[httpx.AsyncClient]:
+        """A client for one request, that which was used last where there is a choice: its connection is open."""
+        client = self._idle.pop() if self._idle else self._new()
+        try:
+            yield client
+        finally:
+            self._idle.append(client)
+
+    def _new(self) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=1)
+        return httpx.AsyncClient(
+            headers=self._headers, timeout=self._timeout_s, limits=limits, verify=self._certificates
+        )
+
+    async def close(self) -> None:
+        """All connections, when no request is on its way."""
+        for client in self._idle:
+            await client.aclose()
+
+
 class Server:
     """One model of a server."""
 
@@ -33,11 +69,7 @@ class Server:
         self._url = str(settings.url).rstrip("/")
         self._root = self._url.removesuffix("/v1")
         """vLLM has what is not OpenAI's beside /v1, not below it."""
-        key = os.environ[settings.api_key] if settings.api_key else None
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        n = settings.concurrency
-        limits = httpx.Limits(max_connections=n + 1, max_keepalive_connections=n + 1)  # and one for the queue
-        self._client = httpx.AsyncClient(headers=headers, timeout=settings.timeout_s, limits=limits)
+        self._clients = _Clients(settings)
         self._has_queue = True
         self._aliases: set[str] | None = None
         self._logprobs = settings.logprobs
@@ -48,7 +80,7 @@ class Server:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
+        await self._clients.close()
 
     async def complete(self, request: Request) -> Answer:
         """See `Backend`."""
@@ -72,7 +104,8 @@ class Server:
         if not self._has_queue:
             return None
         try:
-            response = await self._client.get(f"{self._root}/metrics", timeout=QUEUE_TIMEOUT_S)
+            async with self._clients.one() as client:
+                response = await client.get(f"{self._root}/metrics", timeout=QUEUE_TIMEOUT_S)
         except httpx.HTTPError:
             return None  # it may be busy, or starting again
         found = queue_of(response.text) if response.status_code == 200 else None
@@ -83,8 +116,8 @@ class Server:
         content = orjson.dumps(body)
         try:
             # The time limit is on all of it: that of the client is on each piece, and pieces may trickle in for ever.
-            async with asyncio.timeout(self._settings.timeout_s):
-                response = await self._client.post(url, content=content, headers={"content-type": "application/json"})
+            async with self._clients.one() as client, asyncio.timeout(self._settings.timeout_s):
+                response = await client.post(url, content=content, headers={"content-type": "application/json"})
         except (TimeoutError, httpx.TimeoutException) as error:
             raise Busy(f"{self._url}: no answer within {self._settings.timeout_s:g} s") from error
         except (httpx.TransportError, httpx.DecodingError) as error:
@@ -145,7 +178,8 @@ class Server:
         own = await asyncio.to_thread(probe_ids, folder)
         body = {"model": self._settings.model, "prompt": PROBE, "add_special_tokens": False}
         try:
-            response = await self._client.post(f"{self._root}/tokenize", json=body)
+            async with self._clients.one() as client:
+                response = await client.post(f"{self._root}/tokenize", json=body)
             there = orjson.loads(response.content).get("tokens") if response.status_code == 200 else None
         except (httpx.HTTPError, ValueError, AttributeError) as error:
             self._same_tokens = None
@@ -162,7 +196,8 @@ class Server:
 
     async def _models(self) -> dict[str, Any] | None:
         try:
-            return parsed((await self._client.get(f"{self._url}/models")).content)
+            async with self._clients.one() as client:
+                return parsed((await client.get(f"{self._url}/models")).content)
         except (httpx.HTTPError, MalformedError):
             return None
 
