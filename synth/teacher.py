@@ -241,7 +241,8 @@ class Teacher:
         self._n_failed_in_row = 0 if is_alone else self._n_failed_in_row + 1
         if self._n_failed_in_row >= HOPELESS:
             raise RunError(
-                f"{self.settings.url or self.settings.model}: {HOPELESS} requests in a row failed; the last one: {failure.message}; what "
+                f"{self.settings.url or self.settings.model}: {HOPELESS} requests in a row failed; the last one: "
+                f"{failure.message}; what "
                 "was answered is kept: run the same command again to go on"
             )
 
