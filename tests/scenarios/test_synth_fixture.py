@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from manifests.schema_synthesis import SynthesisManifest
 from synth.pipeline import synthesize
 from synth.tasks.task import ATTEMPTS_MAX
 from tests.synth.chat_server import ChatServer
@@ -28,24 +29,28 @@ def reasons(
     """Of every sample why it is not kept."""
     folder = tmp_path_factory.mktemp("fixture")
     teacher.write_seeds(folder / "seeds.jsonl")
+    with ChatServer(teacher.as_choice) as server:
+        synthesize(fixture_manifest(server.url, shared_data), str(folder), str(folder / "out"))
+    return reasons_of(folder / "out")
+
+
+def fixture_manifest(url: str, shared_data: Path) -> SynthesisManifest:
     columns = {"text": "question", "answer": "answer", "id": "id", "language": "language"}
     benchmarks = [str(shared_data / "benchmarks" / f"{name}.jsonl") for name in BENCHMARKS.values()]
-    with ChatServer(teacher.as_choice) as server:
-        found = manifest(
-            {"kind": "reasoning", "samples": N_SAMPLES, "keep": N_SAMPLES},
-            seeds=[{"path": "seeds.jsonl", **columns}],
-            teacher={"model": "judge-1", "url": server.url, "concurrency": 32, "sampling": {"temperature": 0.7}},
-            gates=[
-                "language",
-                {"gate": "near", "of": "answer", "seeds": False},
-                {"gate": "decontaminate", "against": benchmarks},
-            ],
-        )
-        synthesize(found, str(folder), str(folder / "out"))
-    return _reasons(folder / "out")
+    return manifest(
+        {"kind": "reasoning", "samples": N_SAMPLES, "keep": N_SAMPLES},
+        seeds=[{"path": "seeds.jsonl", **columns}],
+        teacher={"model": "judge-1", "url": url, "concurrency": 32, "sampling": {"temperature": 0.7}},
+        gates=[
+            "language",
+            {"gate": "near", "of": "answer", "seeds": False},
+            {"gate": "decontaminate", "against": benchmarks},
+        ],
+    )
 
 
-def _reasons(run: Path) -> dict[Key, str | None]:
+def reasons_of(run: Path) -> dict[Key, str | None]:
+    """Of every sample why it is not kept."""
     kept = pl.read_parquet(run / "messages" / "*.parquet").select("provenance").with_columns(reason=pl.lit(None))
     why = pl.col.rejection.struct
     reason = pl.concat_str(why.field("stage"), pl.lit(":"), why.field("reason"))
