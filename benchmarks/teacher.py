@@ -182,7 +182,8 @@ def main() -> None:
         f"{options.requests:,} requests, {options.concurrency} in flight; requests per second. Ratio: ours to the "
         "bare client's.",
         "",
-        "| server answers | bare client | ours | with start | ratio | with start | processor s, bare | ours |",
+        "| server answers | bare client | ours | with its start | ratio | with its start "
+        "| processor s: bare | ours |",
         "|---|---|---|---|---|---|---|---|",
     ]
     RESULTS.write_text("\n".join([*head, *rows]) + "\n")
