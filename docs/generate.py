@@ -15,7 +15,7 @@ from manifests.contracts import (
     measured_schema,
     tokens_schema,
 )
-from manifests.contracts_synthetic import PROVENANCE, Columns, rejected_schema, synthetic_schema
+from manifests.contracts_synthetic import LOGPROBS, PROVENANCE, Columns, rejected_schema, synthetic_schema
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 
@@ -171,6 +171,23 @@ SYNTHETIC_MEANINGS = {
 }
 
 
+LOGPROBS_TABLE = """\
+Tokens of the teacher's answers with their probabilities, where the manifest asks for them (`teacher.logprobs`): one row
+per sample that was kept. `logprobs/*.parquet`. Logarithms are natural ones, before temperature and top-p."""
+
+LOGPROBS_MEANINGS = {
+    "id": "Of the sample.",
+    "request": "Key of the answer, as in its provenance.",
+    "tokenizer": "XXH3-128 of the tokenizer.json that the ids are of: distil into models with the same one only.",
+    "prompt_ids": "Tokens of what the teacher was asked, with its chat template.",
+    "output_ids": "n tokens of the answer, with the one that ended it.",
+    "logprobs": "Of each of them.",
+    "top": "k, how many of the likeliest are kept at each place.",
+    "top_ids": "n times k: the likeliest tokens at the first place, then at the second, and so on.",
+    "top_logprobs": "Of each of them.",
+}
+
+
 def page() -> str:
     """The reference of all tables, as Markdown."""
     signals = pa.struct([(signal.name, signal.arrow_type) for signal in SIGNALS])
@@ -197,6 +214,7 @@ def synthetic_tables() -> list[str]:
         table("text", TEXT, synthetic_schema("text", plain), SYNTHETIC_MEANINGS),
         table("rejected", REJECTED_TABLE, rejected_schema(columns), SYNTHETIC_MEANINGS),
         table("provenance", PROVENANCE_TABLE, pa.schema(list(PROVENANCE)), SYNTHETIC_MEANINGS),
+        table("logprobs", LOGPROBS_TABLE, LOGPROBS, LOGPROBS_MEANINGS),
     ]
 
 
