@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from manifests.errors import RequestError
-from manifests.json_schema import Schema, expected, options, resolved, text_expected
+from manifests.json_schema import Schema, expected, options, resolved, tagged, text_expected
 from manifests.overrides import override
 from manifests.schema import CorpusManifest
 from manifests.schema_classifier import ClassifierManifest
@@ -149,7 +149,9 @@ def _mistakes(error: ValidationError, root: Node, top: Schema) -> Iterator[Mista
         within = getattr(detail.get("ctx", {}).get("error"), "at", ())
         location = (*(_branch(part) for part in detail["loc"] if part != "[key]"), *within)
         place, holder = _place(location, root, top), _place(location[:-1], root, top)
-        if place and holder:
+        if place and detail["type"].startswith("union_tag_"):
+            yield _untold(place)
+        elif place and holder:
             yield Mistake(place.node.where, place.path, _complaint(detail, place, holder))
 
 
@@ -163,6 +165,10 @@ def _place(location: Sequence[str | int], root: Node, top: Schema) -> _Place | N
     """Where a location leads; None where it leads into a branch of a union that was not meant."""
     place = _Place(root, top, "")
     for part in location:
+        if told := tagged(place.schema):
+            place = _told(place, told, part, top)
+            if part in told["mapping"]:
+                continue
         forms = options(place.schema)
         meant = _meant(forms, place.node)
         if len(forms) == 1 or part not in [_label(form) for form in forms]:
@@ -174,6 +180,14 @@ def _place(location: Sequence[str | int], root: Node, top: Schema) -> _Place | N
         else:
             place = place._replace(schema=meant)
     return place
+
+
+def _told(place: _Place, told: Schema, part: str | int, top: Schema) -> _Place:
+    """The value in the form that Pydantic names, or, where it names none, in the one that the value says it has."""
+    given = place.node.value if isinstance(place.node.value, dict) else {}
+    name = told["propertyName"]
+    value = part if part in told["mapping"] else given[name].written if name in given else ""
+    return place._replace(schema=resolved({"$ref": told["mapping"].get(value, "")}, top))
 
 
 def _child(place: _Place, schema: Schema, part: str | int, top: Schema) -> _Place:
@@ -228,6 +242,19 @@ def _complaint(detail: ErrorDetails, place: _Place, holder: _Place) -> str:
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
     return f"found {_found(place.node)}; {_wanted(place)}"
+
+
+def _untold(place: _Place) -> Mistake:
+    """Of a value that does not say which form it has, or one that there is not."""
+    told = tagged(place.schema)
+    assert told
+    node, path = place.node, place.path
+    if isinstance(node.value, dict):
+        path = f"{path}.{told['propertyName']}"
+        if told["propertyName"] not in node.value:
+            return Mistake(node.where, path, f"missing; {_valid('', told['mapping'])}")
+        node = node.value[told["propertyName"]]
+    return Mistake(node.where, path, f"found {_found(node)}; {_valid(node.written, told['mapping'])}")
 
 
 def _found(node: Node) -> str:
