@@ -104,6 +104,7 @@ def recipes(
     rulesets: Annotated[bool, typer.Option("--rulesets", help="List the shipped rulesets instead.")] = False,
 ) -> None:
     """List the shipped manifests, or print one to start from."""
+    from manifests.load import COMMANDS
     from manifests.recipes import list_recipes, read_recipe
 
     if rulesets:
@@ -113,10 +114,12 @@ def recipes(
         sys.stdout.write(read_recipe(name))
         return
     table = Table(box=None, pad_edge=False)
-    table.add_column("recipe", style="bold")
+    table.add_column("recipe", style="bold", no_wrap=True)
+    table.add_column("runs with", no_wrap=True)
     table.add_column("what it is")
-    for recipe in list_recipes():
-        table.add_row(recipe.name, recipe.summary)
+    kinds = list(COMMANDS)
+    for recipe in sorted(list_recipes(), key=lambda recipe: kinds.index(recipe.kind)):
+        table.add_row(recipe.name, COMMANDS[recipe.kind], recipe.summary)
     out.print(table)
 
 
@@ -415,9 +418,18 @@ def synth(
         _print_synthesis(record, folder)
     if record.n_unanswered:
         raise RunError(
-            f"{record.n_unanswered:,} samples have no answer: the teacher was gone; they are in {folder}/rejected as "
-            "`teacher: no_answer`; run the same command again to ask for them"
+            f"{record.n_unanswered:,} samples have no answer, the first of them because of {_first_failure(folder)}; "
+            f"they are in {folder}/rejected as `teacher: no_answer`; run the same command again to ask for them"
         )
+
+
+def _first_failure(folder: str) -> str:
+    """Why the first sample without an answer has none."""
+    from manifests.store import Folder
+    from synth.tables import read_table
+
+    found = (row["rejection"] for row in read_table(Folder(folder), "rejected"))
+    return next(f"`{why['detail']}`" for why in found if why["reason"] == "no_answer")
 
 
 def _plan_synthesis(chosen: "SynthesisManifest", base: str, output: str | None, as_json: bool) -> None:

@@ -49,8 +49,12 @@ def seed_files(seeds: Sequence[Seeds], base: str) -> list[Entry]:
         RequestError: there is none.
     """
     found = []
-    for entry in seeds:
-        for path in input_files(resolve(entry.path, base)):
+    for number, entry in enumerate(seeds):
+        try:
+            paths = input_files(resolve(entry.path, base))
+        except RequestError as error:
+            raise RequestError(f"seeds[{number}].path: {error}") from None
+        for path in paths:
             digest, size = xxhash.xxh3_128(), 0
             with fsspec.open(path, "rb") as file:
                 while chunk := file.read(1 << 20):
