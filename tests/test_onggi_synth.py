@@ -19,6 +19,7 @@ def written(folder: Path, url: str, **teacher: object) -> str:
     (folder / "seeds.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
     found = manifest(
         {"kind": "reasoning", "samples": 1},
+        gates=["language"],
         seeds=[{"path": "seeds.jsonl", "answer": "a", "set": {"language": "en"}}],
         teacher={"model": "judge-1", "url": url, "retries": 0} | teacher,
     )
@@ -51,3 +52,17 @@ def test_seeds_that_are_not_there_are_named_by_their_field(tmp_path: Path) -> No
         with pytest.raises(onggi.RequestError) as caught:
             CliRunner().invoke(onggi.app, ["synth", path, "--set", f"seeds.0.path={named}"], catch_exceptions=False)
         assert str(caught.value).startswith(f"seeds[0].path: {tmp_path}/{named}: {expected}")
+
+
+def test_each_reason_comes_with_what_was_found(tmp_path: Path) -> None:
+    with ChatServer(
+        lambda body, n: "The answer is 41." if "six" in str(body) else "I counted for long and gave up. Who knows?"
+    ) as server:
+        path = written(tmp_path, server.url, price_output=3.0)
+        shown = CliRunner().invoke(onggi.app, ["synth", path], env={"COLUMNS": "120"})
+    assert shown.exit_code == 0
+    lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
+    assert "verify wrong 1 41: another value" in lines
+    assert "verify form 1 marks no final answer" in lines
+    assert any(line.endswith("2 asked, 200 tokens in, 20 out, 6e-05 spent") for line in lines), lines
+    assert "language" not in shown.stderr  # a gate that nothing comes to has no bar
