@@ -88,7 +88,10 @@ def synthesize(
     check_own(run)
     if record := _finished(run, job.fingerprint):
         return record, folder
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"output: {folder}: cannot be made: {error.strerror}") from error
     run.remove(RECORD)
     with PeakMemory() as memory:
         made = job.run(run, watch)
@@ -127,11 +130,13 @@ def read_summary(run: Folder) -> SynthesisSummary:
 
 
 def check_own(run: Folder) -> None:
-    """Refuse a folder in which a run would replace what no run wrote.
+    """Refuse a folder in which a run would replace what no run wrote, and what is none.
 
     Raises:
         RequestError: names what is there.
     """
+    if Path(run.path).is_file():
+        raise RequestError(f"output: {run.path}: is a file; name a folder")
     if run.exists(RECORD):
         read_synthesis(run)
         return
@@ -141,6 +146,17 @@ def check_own(run: Folder) -> None:
             f"{run.path} holds {', '.join(theirs)}, which a run would replace, and no run; give another folder, or "
             "remove them"
         )
+
+
+def check_items(n_items: int, counts: SeedCounts) -> None:
+    """Refuse to make something of nothing.
+
+    Raises:
+        RequestError: there is nothing to work on.
+    """
+    if not n_items:
+        blank = f" ({counts.n_blank:,} rows have none)" if counts.n_blank else ""
+        raise RequestError(f"seeds: no row is left to work on: look at seeds.where, and at seeds.text{blank}")
 
 
 def _finished(run: Folder, fingerprint: str) -> SynthesisRecord | None:
@@ -184,6 +200,7 @@ class Job:
             task = self.task(math, counts)
             gates = gates_of(self.manifest, self.base, panel, self.seeds)
             n_items = sum(1 for _ in task.items(self.seeds(None if task.needs_all_seeds else counts)))
+            check_items(n_items, counts)
             with watch("ask"):
                 drafts = self._ask(task, panel, run, n_items)
             with watch("gates"):
