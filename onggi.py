@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from manifests.store import Folder
     from synth.outlook import Outlook as SynthesisOutlook
     from synth.record import SynthesisRecord
+    from synth.summary_models import Example
 
 app = typer.Typer(
     help=__doc__,
@@ -1006,12 +1007,6 @@ def _size(n_bytes: float) -> str:
     return f"{n_bytes:.1f} TB"
 
 
-def _line(text: str) -> str:
-    """The beginning of a text, on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= SHOWN_CHARS else line[: SHOWN_CHARS - 3] + "..."
-
-
 def _amount(cost: float) -> str:
     """Of money: two decimals, or as many as say something."""
     return f"{cost:,.2f}" if cost >= 1 else f"{cost:.2g}"
@@ -1054,7 +1049,7 @@ def _print_synthesis(record: "SynthesisRecord", folder: str) -> None:
     counts = record.counts
     out.print(f"{counts['items']:,} items, {counts['samples']:,} samples, [bold]{counts['kept']:,} kept[/]")
     rows = [
-        (stage.name, reason.reason.replace("_", " "), reason.n_samples, _line(reason.examples[0].detail))
+        (stage.name, reason.reason.replace("_", " "), reason.n_samples, _found_in(reason.examples[0]))
         for stage in read_summary(Folder(folder)).stages
         for reason in stage.reasons
     ]
@@ -1070,6 +1065,15 @@ def _print_synthesis(record: "SynthesisRecord", folder: str) -> None:
         )
     tables = ", ".join(f"{folder}/{name}" for name in record.digests if name != "rejected") or "none"
     out.print(f"Samples: {tables}\nReport:  {folder}/report.html", soft_wrap=True, highlight=False)
+
+
+def _found_in(example: "Example") -> str:
+    """What a sample was rejected for, in words or in numbers."""
+    line = " ".join(example.detail.split())
+    if not line and example.value is not None:
+        against = "" if example.threshold is None else f" against {example.threshold:.4g}"
+        line = f"{example.value:.4g}{against}"
+    return line if len(line) <= SHOWN_CHARS else line[: SHOWN_CHARS - 3] + "..."
 
 
 def _print_synthesis_outlook(found: "SynthesisOutlook") -> None:

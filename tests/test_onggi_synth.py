@@ -1,5 +1,6 @@
 """`onggi synth` and its recipes, as one meets them on the command line."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
@@ -13,13 +14,13 @@ from tests.synth.chat_server import ChatServer
 from tests.synth.scripted import manifest
 
 
-def written(folder: Path, url: str, **teacher: object) -> str:
+def written(folder: Path, url: str, gates: Sequence[object] = (), **teacher: object) -> str:
     """The path of a manifest of two questions."""
     rows = [{"text": "What is six times seven?", "a": "42"}, {"text": "What is nine plus one?", "a": "10"}]
     (folder / "seeds.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
     found = manifest(
         {"kind": "reasoning", "samples": 1},
-        gates=["language"],
+        gates=["language", *gates],
         seeds=[{"path": "seeds.jsonl", "answer": "a", "set": {"language": "en"}}],
         teacher={"model": "judge-1", "url": url, "retries": 0} | teacher,
     )
@@ -66,3 +67,10 @@ def test_each_reason_comes_with_what_was_found(tmp_path: Path) -> None:
     assert "verify form 1 marks no final answer" in lines
     assert any(line.endswith("2 asked, 200 tokens in, 20 out, 6e-05 spent") for line in lines), lines
     assert "language" not in shown.stderr  # a gate that nothing comes to has no bar
+
+
+def test_what_was_measured_is_said_where_there_are_no_words(tmp_path: Path) -> None:
+    with ChatServer(lambda body, n: "42" if "six" in str(body) else "10") as server:
+        path = written(tmp_path, server.url, [{"gate": "length", "min_chars": 30}])
+        shown = CliRunner().invoke(onggi.app, ["synth", path], env={"COLUMNS": "120"})
+    assert "length too short 2 2 against 30" in [" ".join(line.split()) for line in shown.stdout.splitlines()]
