@@ -403,7 +403,7 @@ def synth(
     if record.n_unanswered:
         raise RunError(
             f"{record.n_unanswered:,} samples have no answer: the teacher was gone; they are in {folder}/rejected as "
-            "`teacher: no_answer`; run the same command again to ask for them"
+            "`no_answer`; run the same command again to ask for them"
         )
 
 

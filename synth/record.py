@@ -74,7 +74,7 @@ def record_of(
         usage={role: asdict(usage) for role, usage in made.usage.items()},
         cost={role: spent.cost for role, spent in summary.spent.items()},
         rejected=rejected,
-        n_unanswered=rejected.get("teacher", {}).get("no_answer", 0),
+        n_unanswered=sum(rejected.get(stage, {}).get("no_answer", 0) for stage in ("teacher", "score")),
     )
 
 
