@@ -168,6 +168,12 @@ class _Job:
             task = self._task(math, counts)
             gates = gates_of(self.manifest, self.base, panel, self.seeds)
             n_items = sum(1 for _ in task.items(self.seeds(None if task.needs_all_seeds else counts)))
+            if not n_items:
+                paths = ", ".join(entry.path for entry in self.manifest.seeds)
+                raise RequestError(
+                    f"seeds: {paths}: no row is left to make samples of; {counts.n_blank:,} are without text, "
+                    "`seeds.where` has left out the others where there are any"
+                )
             with watch("ask"):
                 drafts = self._ask(task, panel, run, n_items)
             with watch("gates"):
