@@ -42,6 +42,8 @@ class ClassifierScore(BatchGate):
             self._scorer = Scorer(find_model(resolve(settings.model, base), settings.model))
         except RequestError as error:
             raise RequestError(f"gates.score.model: {error}") from error
+        self.fingerprint = self._scorer.fingerprint
+        """Changes when scores may."""
         self._least = settings.min
 
     def judge_batch(self, batch: Sequence[Sample]) -> Iterable[Verdict]:
