@@ -92,7 +92,10 @@ def synthesize(
     fingerprint = job.fingerprint
     if record := _finished(run, fingerprint):
         return record, folder
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(f"{folder}: the folder of the run cannot be made: {error.strerror}") from error
     run.remove(RECORD)
     with PeakMemory() as memory:
         made = job.run(run, watch)

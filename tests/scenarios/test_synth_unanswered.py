@@ -30,6 +30,7 @@ def test_a_gate_whose_judge_was_gone_is_asked_again(tmp_path: Path) -> None:
         record, _ = synthesize(found, str(tmp_path))
         assert (record.n_unanswered, record.counts["kept"]) == (1, 2)
         assert record.rejected == {"score": {"no_answer": 1}}
+        assert record.unanswered_why == f"{server.url}: 503 {{}} (asked 1 times)"
         is_gone[0] = False
         record, _ = synthesize(found, str(tmp_path))
         assert (record.n_unanswered, record.counts["kept"]) == (0, 3)

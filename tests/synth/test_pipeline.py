@@ -35,6 +35,13 @@ def test_without_seeds_there_is_no_run(tmp_path: Path) -> None:
         synthesize(questions("http://127.0.0.1:1/v1"), str(tmp_path))
 
 
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    jsonl(tmp_path / "seeds.jsonl", [{"text": "옹기가 뭔가요?"}])
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(RequestError, match="out: the folder of the run cannot be made: File exists"):
+        synthesize(questions("http://127.0.0.1:1/v1"), str(tmp_path))
+
+
 @pytest.mark.parametrize("is_run", [False, True])
 def test_files_of_others_are_spared(tmp_path: Path, is_run: bool) -> None:
     jsonl(tmp_path / "seeds.jsonl", [{"text": "옹기가 뭔가요?"}])
