@@ -402,8 +402,8 @@ def synth(
         _print_synthesis(record, folder)
     if record.n_unanswered:
         raise RunError(
-            f"{record.n_unanswered:,} samples have no answer: the teacher was gone; they are in {folder}/rejected as "
-            "`teacher: no_answer`; run the same command again to ask for them"
+            f"{record.n_unanswered:,} samples have no answer ({record.unanswered_why}); they are in "
+            f"{folder}/rejected as `no_answer`; run the same command again to ask for them"
         )
 
 

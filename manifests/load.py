@@ -37,6 +37,8 @@ COMMANDS = {
 MANIFEST_BYTES_MAX = 1 << 20
 MISTAKES_SHOWN_MAX = 50
 FOUND_CHARS_MAX = 60
+TAG = "tag"
+"""Key of a form, beside those of its schema: the value by which it is told apart, as `reasoning` of `kind`."""
 
 
 def load_manifest(path: str, overrides: Sequence[str] = ()) -> CorpusManifest:
@@ -147,7 +149,7 @@ class _Place(NamedTuple):
 def _mistakes(error: ValidationError, root: Node, top: Schema) -> Iterator[Mistake]:
     for detail in error.errors(include_url=False):
         within = getattr(detail.get("ctx", {}).get("error"), "at", ())
-        location = (*(_branch(part) for part in detail["loc"] if part != "[key]"), *within)
+        location = (*(_branch(part) for part in detail["loc"] if part != "[key]"), *within, *_tag(detail))
         place, holder = _place(location, root, top), _place(location[:-1], root, top)
         if place and holder:
             yield Mistake(place.node.where, place.path, _complaint(detail, place, holder))
@@ -157,6 +159,11 @@ def _branch(part: str | int) -> str | int:
     """A branch of a union by its model's name, which Pydantic wraps where the model checks itself."""
     wrapped = re.fullmatch(r"function-\w+\[.*, (\w+)\]", part) if isinstance(part, str) else None
     return wrapped[1] if wrapped else part
+
+
+def _tag(detail: ErrorDetails) -> list[str]:
+    """The key that is to tell which form of several is meant, as `kind`, where it does not."""
+    return [detail["ctx"]["discriminator"].strip("'")] if detail["type"].startswith("union_tag_") else []
 
 
 def _place(location: Sequence[str | int], root: Node, top: Schema) -> _Place | None:
@@ -180,20 +187,33 @@ def _child(place: _Place, schema: Schema, part: str | int, top: Schema) -> _Plac
     node = place.node
     if isinstance(part, int):
         node = node.value[part] if isinstance(node.value, list) else node
-        return _Place(node, resolved(schema.get("items", {}), top), f"{place.path}[{part}]")
+        return _Place(node, _resolved(schema.get("items", {}), top), f"{place.path}[{part}]")
     node = node.value.get(part, node) if isinstance(node.value, dict) else node
     others = [schema.get("additionalProperties") or {}, *schema.get("patternProperties", {}).values()]
     child = schema.get("properties", {}).get(part, others[-1])
-    return _Place(node, resolved(child, top), f"{place.path}.{part}".removeprefix("."))
+    return _Place(node, _resolved(child, top), f"{place.path}.{part}".removeprefix("."))
+
+
+def _resolved(schema: Schema, top: Schema) -> Schema:
+    """As `resolved`, with the forms that a key tells apart among all others, each with its tag."""
+    if not any("oneOf" in form for form in options(schema)):
+        return resolved(schema, top)
+    forms = []
+    for form in options(schema):
+        tags = {ref: tag for tag, ref in form.get("discriminator", {}).get("mapping", {}).items()}
+        forms += [{**resolved(one, top), TAG: tags.get(one["$ref"])} for one in form["oneOf"]] if tags else [form]
+    return {**schema, "anyOf": forms}
 
 
 def _label(form: Schema) -> str:
     """How Pydantic calls a branch of a union."""
-    return str(form.get("$ref", "")).removeprefix("#/$defs/")
+    return str(form.get(TAG) or form.get("$ref", "")).removeprefix("#/$defs/")
 
 
 def _meant(forms: Sequence[Schema], node: Node) -> Schema | None:
     """Of several forms the one that was meant: whose own keys are there; None where two are as likely."""
+    if named := [form for form in forms if TAG in form and node.written == form[TAG]]:
+        return named[0]  # its tag stands for all of it
     keys = set(node.value) if isinstance(node.value, dict) else set()
     fitting = [form for form in forms if ("properties" in form) == isinstance(node.value, dict)] or forms
     fitting = [form for form in fitting if _says_so(form, node)] or fitting
@@ -217,6 +237,10 @@ def _complaint(detail: ErrorDetails, place: _Place, holder: _Place) -> str:
     last = str(detail["loc"][-1]) if detail["loc"] else ""
     if place.is_unclear:
         return f"found {_found(place.node)}; {_wanted(place)}"
+    if detail["type"].startswith("union_tag_"):
+        tag = detail["ctx"].get("tag")
+        valid = _valid(str(tag or ""), (str(form[TAG]) for form in options(holder.schema) if TAG in form))
+        return f"missing; {valid}" if tag is None else f"found `{_short(str(tag))}`; {valid}"
     if detail["type"] == "extra_forbidden":
         form = _meant(options(holder.schema), holder.node) or {}
         return f"unknown key; {_valid(last, form.get('properties', {}))}"

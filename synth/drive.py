@@ -40,6 +40,8 @@ class _Open:
 def drive(task: Task, items: Iterable[Item], asking: Asking) -> Iterator[tuple[Item, list[Sample]]]:
     """Each item with its samples, in the order of the items.
 
+    When it is over no ticket is open: what else is asked then, as by a gate, gets no answer of another's.
+
     An item of which something has no answer is rejected as `teacher: no_answer` (the server was gone: another run
     asks again) or `teacher: refused_request` (it will not have it).
 
@@ -63,8 +65,9 @@ def drive(task: Task, items: Iterable[Item], asking: Asking) -> Iterator[tuple[I
             yield driver.done.pop(next_number)
             next_number += 1
         if driver.open and (exhausted or not asking.wants_more or started - next_number >= AHEAD):
-            for ticket, reply in asking.receive():
-                driver.take(ticket, reply)
+            driver.receive()
+    while driver.waits:  # for what was asked of items that are over, since another of their requests failed
+        driver.receive()
 
 
 class _Driver:
@@ -82,8 +85,17 @@ class _Driver:
         self.open[number] = _Open(item, self._task.run(item))
         self._go_on(number)
 
-    def take(self, ticket: int, reply: Answer | Failure) -> None:
-        """Give an item what it has been waiting for."""
+    @property
+    def waits(self) -> bool:
+        """Whether a ticket is open."""
+        return bool(self._tickets)
+
+    def receive(self) -> None:
+        """Wait for replies, and give them to the items that have been waiting for them."""
+        for ticket, reply in self._asking.receive():
+            self._take(ticket, reply)
+
+    def _take(self, ticket: int, reply: Answer | Failure) -> None:
         number, place = self._tickets.pop(ticket)
         found = self.open.get(number)
         if found is None:  # another of its requests failed

@@ -77,15 +77,20 @@ def test_without_an_answer_a_sample_is_rejected() -> None:
     def say(request: Request) -> Answer | Failure:
         if "점수 1 " in request.messages[-1][1]:
             return Failure("the server is gone")
+        if "점수 3 " in request.messages[-1][1]:
+            return Failure("too long", is_rejected=True)
         if "점수 2 " in request.messages[-1][1]:
             return Answer('{"score": 11}', "stop")
         return scored(request)
 
-    found = verdicts(by_judge(Scripted(say)), said("점수 1 ."), said("점수 2 ."), said("점수 9 ."))
-    assert isinstance(found[0], Rejection) and isinstance(found[1], Rejection)
+    panel = Scripted(say)
+    found = verdicts(by_judge(panel), said("점수 1 ."), said("점수 2 ."), said("점수 9 ."), said("점수 3 ."))
+    assert isinstance(found[0], Rejection) and isinstance(found[1], Rejection) and isinstance(found[3], Rejection)
     assert (found[0].reason, found[0].detail) == ("no_answer", "the server is gone")
-    assert found[1].reason == "no_answer" and "schema" in found[1].detail
+    assert found[1].reason == "no_score" and "schema" in found[1].detail
     assert found[2] == Passed(9.0)
+    assert (found[3].reason, found[3].detail) == ("refused_request", "too long")
+    assert len(panel.asked) == 5, "what failed is not paid for with another seed"
 
 
 def test_a_reward_model_sees_the_conversation() -> None:
@@ -103,7 +108,7 @@ def test_a_reward_model_sees_the_conversation() -> None:
 def test_a_reward_model_that_gives_no_score(score: float | None) -> None:
     panel = Scripted(lambda request: Answer("", "stop", score=score))
     (found,) = verdicts(AskedScore(0.0, panel, "reward", reward_request, read_reward, 1), said("답"))
-    assert isinstance(found, Rejection) and found.reason == "no_answer"
+    assert isinstance(found, Rejection) and found.reason == "no_score"
 
 
 def test_a_classifier_scores_what_is_taught() -> None:
