@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from manifests.engine import Workers
     from manifests.record import RunRecord
     from manifests.schema import CorpusManifest
+    from manifests.schema_synthesis import SynthesisManifest
     from manifests.store import Folder
+    from synth.outlook import Outlook as SynthesisOutlook
     from synth.record import SynthesisRecord
 
 app = typer.Typer(
@@ -59,6 +61,9 @@ SAMPLE = Path(manifests.__file__).parent / "sample"
 
 INTERRUPTED = 130
 """What Typer exits with on Ctrl-C."""
+
+N_PARTS = 20
+"""Rows of languages and sources that a plan shows."""
 
 _PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
 """How text of strangers is printed."""
@@ -383,6 +388,10 @@ def synth(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as seeds.0.limit=20.")
     ] = None,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Only check all, and tell what would be asked first and cost; nobody is asked."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make synthetic data: a teacher writes, what it wrote is verified and passes gates. A killed run goes on, and no
@@ -394,8 +403,12 @@ def synth(
 
     path, base = _found(manifest)
     chosen = load_kind(SynthesisManifest, path, overrides or [])
+    named = resolve(output, _here()) if output else None
+    if plan:
+        _plan_synthesis(chosen, base, named, as_json)
+        return
     with _progress() as progress:
-        record, folder = synthesize(chosen, base, resolve(output, _here()) if output else None, progress)
+        record, folder = synthesize(chosen, base, named, progress)
     if as_json:
         _print_json(record.model_dump(mode="json"))
     else:
@@ -405,6 +418,17 @@ def synth(
             f"{record.n_unanswered:,} samples have no answer ({record.unanswered_why}); they are in "
             f"{folder}/rejected as `no_answer`; run the same command again to ask for them"
         )
+
+
+def _plan_synthesis(chosen: "SynthesisManifest", base: str, output: str | None, as_json: bool) -> None:
+    from synth.outlook import outlook
+
+    with _progress() as progress:
+        found = outlook(chosen, base, output, progress)
+    if as_json:
+        _print_json(found)
+    else:
+        _print_synthesis_outlook(found)
 
 
 @app.command()
@@ -966,6 +990,11 @@ def _size(n_bytes: float) -> str:
     return f"{n_bytes:.1f} TB"
 
 
+def _amount(cost: float) -> str:
+    """Of money: two decimals, or as many as say something."""
+    return f"{cost:,.2f}" if cost >= 1 else f"{cost:.2g}"
+
+
 def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
@@ -1004,7 +1033,7 @@ def _print_synthesis(record: "SynthesisRecord", folder: str) -> None:
     if rows:
         out.print(_table(["rejected by", "because", "samples"], rows))
     for role, usage in record.usage.items():
-        cost = f", {record.cost[role]:,.2f} spent" if record.cost.get(role) else ""
+        cost = f", {_amount(record.cost[role])} spent" if record.cost.get(role) else ""
         out.print(
             f"{role}: {usage['n_requests']:,} requests, {usage['n_kept']:,} answered already, {usage['n_paid']:,} "
             f"asked, {usage['n_prompt_tokens']:,} tokens in, {usage['n_output_tokens']:,} out{cost}",
@@ -1013,6 +1042,39 @@ def _print_synthesis(record: "SynthesisRecord", folder: str) -> None:
         )
     tables = ", ".join(f"{folder}/{name}" for name in record.digests if name != "rejected") or "none"
     out.print(f"Samples: {tables}\nReport:  {folder}/report.html", soft_wrap=True, highlight=False)
+
+
+def _print_synthesis_outlook(found: "SynthesisOutlook") -> None:
+    left_out = [f"{n:,} {what}" for n, what in ((found.n_blank, "blank"), (found.n_repeated, "repeated")) if n]
+    more = f" ({', '.join(left_out)} left out)" if left_out else ""
+    out.print(f"{found.task}: {found.n_items:,} items of {found.n_seeds:,} seeds{more}", highlight=False)
+    parts = sorted(found.items, key=lambda part: -part.n_items)
+    rows = [(part.language or "not known", part.source or "", part.n_items) for part in parts[:N_PARTS]]
+    if rest := parts[N_PARTS:]:
+        rows.append(("", f"{len(rest):,} others", sum(part.n_items for part in rest)))
+    out.print(_table(["language", "source", "items"], rows))
+    for why, n in found.unasked.items():
+        out.print(f"{n:,} items are rejected before anything is asked: {why.replace('_', ' ')}", highlight=False)
+    out.print()
+    for role, asked in found.asked.items():
+        if not asked.n_requests:
+            out.print(f"{role}, {asked.model}: nothing to begin with", markup=False, highlight=False, soft_wrap=True)
+            continue
+        cost = f"; at most {_amount(asked.cost_max)} to pay" if asked.cost_max else ""
+        tokens = f"about {asked.n_prompt_tokens:,} tokens in, at most {asked.n_output_tokens_max:,} out"
+        out.print(
+            f"{role}, {asked.model}: {asked.n_requests:,} requests to begin with, {asked.n_kept:,} answered already"
+            f"{f'; the others: {tokens}{cost}' if asked.n_requests > asked.n_kept else ''}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    out.print(
+        f"What is asked after that depends on the answers.\nGates: {', '.join(found.gates)}\nFolder: {found.folder}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _print_outlook(found: "Outlook", n_workers: int, free: int | None) -> None:

@@ -27,6 +27,12 @@ def options(schema: Schema) -> list[Schema]:
     return [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
 
 
+def tagged(schema: Schema) -> Schema | None:
+    """Of forms that one key tells apart, as `kind` does those of `task`: that key, `propertyName`, and the form of
+    each of its values, `mapping`; None where there are no such forms."""
+    return next((option["discriminator"] for option in options(schema) if "discriminator" in option), None)
+
+
 def expected(schema: Schema) -> str:
     """What a schema accepts, in words."""
     forms = options(schema)
@@ -41,6 +47,8 @@ def expected(schema: Schema) -> str:
             return text_expected(text)
         case {"type": "integer" | "number" as kind} as number:
             return ("a whole number" if kind == "integer" else "a number") + _bounds(number)
+        case {"discriminator": {"propertyName": key, "mapping": forms_by_value}}:
+            return f"a mapping with `{key}`, one of {', '.join(sorted(forms_by_value))}"
         case {"type": "boolean"}:
             return "true or false"
         case {"type": "array"} as items:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from manifests.errors import RequestError
-from manifests.json_schema import Schema, expected, options, resolved, text_expected
+from manifests.json_schema import Schema, expected, options, resolved, tagged, text_expected
 from manifests.overrides import override
 from manifests.schema import CorpusManifest
 from manifests.schema_classifier import ClassifierManifest
@@ -37,8 +37,6 @@ COMMANDS = {
 MANIFEST_BYTES_MAX = 1 << 20
 MISTAKES_SHOWN_MAX = 50
 FOUND_CHARS_MAX = 60
-TAG = "tag"
-"""Key of a form, beside those of its schema: the value by which it is told apart, as `reasoning` of `kind`."""
 
 
 def load_manifest(path: str, overrides: Sequence[str] = ()) -> CorpusManifest:
@@ -149,9 +147,11 @@ class _Place(NamedTuple):
 def _mistakes(error: ValidationError, root: Node, top: Schema) -> Iterator[Mistake]:
     for detail in error.errors(include_url=False):
         within = getattr(detail.get("ctx", {}).get("error"), "at", ())
-        location = (*(_branch(part) for part in detail["loc"] if part != "[key]"), *within, *_tag(detail))
+        location = (*(_branch(part) for part in detail["loc"] if part != "[key]"), *within)
         place, holder = _place(location, root, top), _place(location[:-1], root, top)
-        if place and holder:
+        if place and detail["type"].startswith("union_tag_"):
+            yield _untold(place)
+        elif place and holder:
             yield Mistake(place.node.where, place.path, _complaint(detail, place, holder))
 
 
@@ -161,15 +161,14 @@ def _branch(part: str | int) -> str | int:
     return wrapped[1] if wrapped else part
 
 
-def _tag(detail: ErrorDetails) -> list[str]:
-    """The key that is to tell which form of several is meant, as `kind`, where it does not."""
-    return [detail["ctx"]["discriminator"].strip("'")] if detail["type"].startswith("union_tag_") else []
-
-
 def _place(location: Sequence[str | int], root: Node, top: Schema) -> _Place | None:
     """Where a location leads; None where it leads into a branch of a union that was not meant."""
     place = _Place(root, top, "")
     for part in location:
+        if told := tagged(place.schema):
+            place = _told(place, told, part, top)
+            if part in told["mapping"]:
+                continue
         forms = options(place.schema)
         meant = _meant(forms, place.node)
         if len(forms) == 1 or part not in [_label(form) for form in forms]:
@@ -183,37 +182,32 @@ def _place(location: Sequence[str | int], root: Node, top: Schema) -> _Place | N
     return place
 
 
+def _told(place: _Place, told: Schema, part: str | int, top: Schema) -> _Place:
+    """The value in the form that Pydantic names, or, where it names none, in the one that the value says it has."""
+    given = place.node.value if isinstance(place.node.value, dict) else {}
+    name = told["propertyName"]
+    value = part if part in told["mapping"] else given[name].written if name in given else ""
+    return place._replace(schema=resolved({"$ref": told["mapping"].get(value, "")}, top))
+
+
 def _child(place: _Place, schema: Schema, part: str | int, top: Schema) -> _Place:
     node = place.node
     if isinstance(part, int):
         node = node.value[part] if isinstance(node.value, list) else node
-        return _Place(node, _resolved(schema.get("items", {}), top), f"{place.path}[{part}]")
+        return _Place(node, resolved(schema.get("items", {}), top), f"{place.path}[{part}]")
     node = node.value.get(part, node) if isinstance(node.value, dict) else node
     others = [schema.get("additionalProperties") or {}, *schema.get("patternProperties", {}).values()]
     child = schema.get("properties", {}).get(part, others[-1])
-    return _Place(node, _resolved(child, top), f"{place.path}.{part}".removeprefix("."))
-
-
-def _resolved(schema: Schema, top: Schema) -> Schema:
-    """As `resolved`, with the forms that a key tells apart among all others, each with its tag."""
-    if not any("oneOf" in form for form in options(schema)):
-        return resolved(schema, top)
-    forms = []
-    for form in options(schema):
-        tags = {ref: tag for tag, ref in form.get("discriminator", {}).get("mapping", {}).items()}
-        forms += [{**resolved(one, top), TAG: tags.get(one["$ref"])} for one in form["oneOf"]] if tags else [form]
-    return {**schema, "anyOf": forms}
+    return _Place(node, resolved(child, top), f"{place.path}.{part}".removeprefix("."))
 
 
 def _label(form: Schema) -> str:
     """How Pydantic calls a branch of a union."""
-    return str(form.get(TAG) or form.get("$ref", "")).removeprefix("#/$defs/")
+    return str(form.get("$ref", "")).removeprefix("#/$defs/")
 
 
 def _meant(forms: Sequence[Schema], node: Node) -> Schema | None:
     """Of several forms the one that was meant: whose own keys are there; None where two are as likely."""
-    if named := [form for form in forms if TAG in form and node.written == form[TAG]]:
-        return named[0]  # its tag stands for all of it
     keys = set(node.value) if isinstance(node.value, dict) else set()
     fitting = [form for form in forms if ("properties" in form) == isinstance(node.value, dict)] or forms
     fitting = [form for form in fitting if _says_so(form, node)] or fitting
@@ -237,10 +231,6 @@ def _complaint(detail: ErrorDetails, place: _Place, holder: _Place) -> str:
     last = str(detail["loc"][-1]) if detail["loc"] else ""
     if place.is_unclear:
         return f"found {_found(place.node)}; {_wanted(place)}"
-    if detail["type"].startswith("union_tag_"):
-        tag = detail["ctx"].get("tag")
-        valid = _valid(str(tag or ""), (str(form[TAG]) for form in options(holder.schema) if TAG in form))
-        return f"missing; {valid}" if tag is None else f"found `{_short(str(tag))}`; {valid}"
     if detail["type"] == "extra_forbidden":
         form = _meant(options(holder.schema), holder.node) or {}
         return f"unknown key; {_valid(last, form.get('properties', {}))}"
@@ -252,6 +242,19 @@ def _complaint(detail: ErrorDetails, place: _Place, holder: _Place) -> str:
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
     return f"found {_found(place.node)}; {_wanted(place)}"
+
+
+def _untold(place: _Place) -> Mistake:
+    """Of a value that does not say which form it has, or one that there is not."""
+    told = tagged(place.schema)
+    assert told
+    node, path = place.node, place.path
+    if isinstance(node.value, dict):
+        path = f"{path}.{told['propertyName']}"
+        if told["propertyName"] not in node.value:
+            return Mistake(node.where, path, f"missing; {_valid('', told['mapping'])}")
+        node = node.value[told["propertyName"]]
+    return Mistake(node.where, path, f"found {_found(node)}; {_valid(node.written, told['mapping'])}")
 
 
 def _found(node: Node) -> str:

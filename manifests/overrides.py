@@ -63,8 +63,10 @@ def _own_names(item: Node) -> list[str]:
 def _choices(holder: Node) -> str:
     if not isinstance(holder.value, list):
         return "it is a single value"
+    if not holder.value:
+        return "the list is empty"
     names = [name for item in holder.value for name in _own_names(item)]
-    return f"valid: {', '.join(names)}" if names else "the list is empty"
+    return f"valid: {', '.join(names or map(str, range(len(holder.value))))}"
 
 
 def _moved(node: Node, where: Where) -> Node:

@@ -84,11 +84,9 @@ def synthesize(
         RequestError: the manifest asks for what is not there.
         RunError: the teacher cannot be asked any more; what was answered is kept.
     """
-    folder = resolve(output or manifest.output.path, base)
-    if "://" in folder:
-        raise RequestError(f"{folder}: synthetic data is made on local disk; name a path in `output`")
-    run, job, watch = Folder(folder), _Job(manifest, base, folder, progress), Stopwatch()
-    _check_own(run)
+    folder = run_folder(manifest, base, output)
+    run, job, watch = Folder(folder), Job(manifest, base, folder, progress), Stopwatch()
+    check_own(run)
     fingerprint = job.fingerprint
     if record := _finished(run, fingerprint):
         return record, folder
@@ -107,6 +105,18 @@ def synthesize(
     return record, folder
 
 
+def run_folder(manifest: schema.SynthesisManifest, base: str, output: str | None = None) -> str:
+    """Where a run is made.
+
+    Raises:
+        RequestError: that is not on this machine.
+    """
+    folder = resolve(output or manifest.output.path, base)
+    if "://" in folder:
+        raise RequestError(f"{folder}: synthetic data is made on local disk; name a path in `output`")
+    return folder
+
+
 def write_synthesis_report(run: Folder, record: SynthesisRecord) -> str:
     """Write the report of a run and its card; returns the report's path."""
     summary = SynthesisSummary.model_validate(run.read_json(SUMMARY))
@@ -116,7 +126,7 @@ def write_synthesis_report(run: Folder, record: SynthesisRecord) -> str:
     return run.url(REPORT)
 
 
-def _check_own(run: Folder) -> None:
+def check_own(run: Folder) -> None:
     """Refuse a folder in which a run would replace what no run wrote.
 
     Raises:
@@ -146,7 +156,7 @@ def _finished(run: Folder, fingerprint: str) -> SynthesisRecord | None:
     return record if record.fingerprint == fingerprint and not record.n_unanswered else None
 
 
-class _Job:
+class Job:
     """A manifest with its seeds."""
 
     def __init__(self, manifest: schema.SynthesisManifest, base: str, folder: str, progress: Progress) -> None:
@@ -177,7 +187,7 @@ class _Job:
         has_share = check_runs(self.manifest, self.base)
         with Panel(self.manifest, self.base, self.folder) as panel, MathWorkers() as math:
             counts = SeedCounts()
-            task = self._task(math, counts)
+            task = self.task(math, counts)
             gates = gates_of(self.manifest, self.base, panel, self.seeds)
             n_items = sum(1 for _ in task.items(self.seeds(None if task.needs_all_seeds else counts)))
             if not n_items:
@@ -211,7 +221,8 @@ class _Job:
             )
         return Made(drafts, written, summary, usage, counts, n_items)
 
-    def _task(self, math: MathWorkers, counts: SeedCounts) -> Task:
+    def task(self, math: MathWorkers, counts: SeedCounts) -> Task:
+        """The task, ready to work."""
         manifest = self.manifest
         chosen, prompts = task_class(manifest.task.kind), manifest.task.prompts
         setting = Setting(

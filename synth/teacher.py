@@ -92,6 +92,33 @@ def _canonical(value: dict[str, Any]) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
+def checked(settings: Settings, base: str) -> Settings:
+    """The settings with the tokenizer's folder absolute, when what they need on this machine is there.
+
+    Raises:
+        RequestError: there is no key, or no tokenizer.
+    """
+    if settings.api_key and not os.environ.get(settings.api_key):
+        raise RequestError(f"teacher.api_key: the environment has no {settings.api_key}")
+    if not settings.logprobs:
+        return settings
+    tokenizer = resolve(settings.logprobs.tokenizer, base)
+    tokenizer_digest(tokenizer)  # so that it fails here and not at the first request
+    return settings.model_copy(update={"logprobs": settings.logprobs.model_copy(update={"tokenizer": tokenizer})})
+
+
+def answers_path(settings: Settings, base: str, folder: str) -> str:
+    """The file of a teacher's answers; in this folder, unless the settings say where.
+
+    Raises:
+        RequestError: it is not on this machine.
+    """
+    path = resolve(settings.answers, base) if settings.answers else f"{folder}/answers.sqlite"
+    if "://" in path:
+        raise RequestError(f"{path}: answers are kept on local disk; name a path in teacher.answers")
+    return path
+
+
 class Teacher:
     """A teacher with its answers: `for request, answer in teacher.ask(requests)`, or `submit` and `receive`."""
 
@@ -106,13 +133,7 @@ class Teacher:
         Raises:
             RequestError: another process has the answers open, a file is not what it should be, or there is no key.
         """
-        if settings.api_key and not os.environ.get(settings.api_key):
-            raise RequestError(f"teacher.api_key: the environment has no {settings.api_key}")
-        if settings.logprobs:
-            tokenizer = resolve(settings.logprobs.tokenizer, base)
-            tokenizer_digest(tokenizer)  # so that it fails here and not at the first request
-            logprobs = settings.logprobs.model_copy(update={"tokenizer": tokenizer})
-            settings = settings.model_copy(update={"logprobs": logprobs})
+        settings = checked(settings, base)
         self.settings = settings
         self.usage = Usage()
         self.n_open = 0
@@ -121,9 +142,7 @@ class Teacher:
         self._asked: dict[str, list[int]] = {}
         self._replies: list[Reply] = []
         self._n_failed_in_row = 0
-        path = resolve(settings.answers, base) if settings.answers else f"{folder}/answers.sqlite"
-        if "://" in path:
-            raise RequestError(f"{path}: answers are kept on local disk; name a path in teacher.answers")
+        path = answers_path(settings, base, folder)
         with ExitStack() as unless_it_fails:
             lock = unless_it_fails.enter_context(locked(Path(path), settings.timeout_s))
             self._store = unless_it_fails.enter_context(AnswerStore(path))

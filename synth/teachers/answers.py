@@ -1,5 +1,6 @@
 """Answers of teachers on disk, by what was asked: each is written before anything is done with it, and paid once."""
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -175,6 +176,30 @@ class AnswerStore:
             value = {"key": key, "model": model, "revision": revision}
             value |= {"request": orjson.Fragment(request), "answer": orjson.Fragment(answer)}
             yield orjson.dumps(value) + b"\n"
+
+
+def kept_keys(path: str | Path, keys: Sequence[str]) -> set[str]:
+    """Those of some keys whose answers are in a file, which may be in use; none where it is not there.
+
+    The file is read, and nothing is left beside it.
+
+    Raises:
+        RequestError: it is no file of answers.
+    """
+    if not Path(path).exists():
+        return set()
+    found: set[str] = set()
+    # Whoever has it open has this file beside it; without one SQLite would make it, unless told that nobody writes.
+    how = "mode=ro" if Path(f"{path}-wal").exists() else "immutable=1"
+    try:
+        with contextlib.closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?{how}", uri=True)) as db:
+            for start in range(0, len(keys), KEYS_PER_QUERY):
+                some = keys[start : start + KEYS_PER_QUERY]
+                marks = ", ".join("?" * len(some))
+                found.update(key for (key,) in db.execute(f"SELECT key FROM answers WHERE key IN ({marks})", some))
+    except sqlite3.DatabaseError as error:
+        raise RequestError(f"{path}: is no file of answers: {error}") from error
+    return found
 
 
 def read_recorded(path: str | Path) -> dict[str, Answer]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.errors import RequestError
-from synth.teachers.answers import Answer, AnswerStore, Entry, Request, read_recorded
+from synth.teachers.answers import Answer, AnswerStore, Entry, Request, kept_keys, read_recorded
 from synth.teachers.tokens import Tokens
 
 TOKENS = Tokens("AAAA", 1, 2, 3, "digest")
@@ -25,6 +25,23 @@ def test_answers_come_back_as_they_were(tmp_path: Path) -> None:
         assert len(store) == 1
         (tmp_path / "a.jsonl").write_bytes(b"".join(store.lines()))
     assert read_recorded(tmp_path / "a.jsonl") == {"k": answer}
+
+
+def test_keys_are_looked_up_while_another_writes_and_nothing_is_left(tmp_path: Path) -> None:
+    path, many = tmp_path / "a # ?.sqlite", [f"k{number}" for number in range(1200)]
+    assert kept_keys(path, ["k1"]) == set()
+    with AnswerStore(path) as store:
+        for key in ("k1", "k1100"):  # they are in the log beside the file, and not in it
+            store.put([Entry(key, ASKED, Answer("so", "stop"))], "judge", "")
+        assert kept_keys(path, many) == {"k1", "k1100"}
+    assert kept_keys(path, many) == {"k1", "k1100"}
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_keys_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "a.sqlite").write_text("no database, and long enough to be seen as none" * 20)
+    with pytest.raises(RequestError, match=r"a\.sqlite: is no file of answers"):
+        kept_keys(tmp_path / "a.sqlite", ["k"])
 
 
 @given(st.lists(st.tuples(st.sampled_from(["system", "user"]), st.text()), min_size=1, max_size=3), st.text())
