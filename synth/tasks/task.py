@@ -4,6 +4,7 @@ A task is a coroutine per seed: it yields what it asks, is resumed with the answ
 nothing between seeds, so a run that was killed goes on by running it again over the answers that are kept.
 """
 
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -194,7 +195,7 @@ class Task(ABC):
 
 
 def text_of(answer: Answer) -> str:
-    """The text of an answer.
+    """The text of an answer, in NFC: some models write the jamo of a syllable one by one.
 
     Raises UnfitError: it was cut off, refused, or is empty.
     """
@@ -204,7 +205,7 @@ def text_of(answer: Answer) -> str:
         raise UnfitError("cut", f"ended by {answer.finish_reason or 'nothing'} after {answer.n_output_tokens} tokens")
     if not answer.text.strip():
         raise UnfitError("empty")
-    return answer.text.strip()
+    return unicodedata.normalize("NFC", answer.text.strip())
 
 
 def json_of(answer: Answer, schema: dict[str, Any]) -> Any:
