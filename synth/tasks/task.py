@@ -26,10 +26,12 @@ from synth.teachers.answers import Answer
 T = TypeVar("T")
 Steps = Generator[Sequence[Ask], Sequence[Answer], T]
 """Yields questions that may be asked at once, gets their answers in order, and returns. Where a question has no
-answer, because the server is gone or will not have it, the coroutine is closed, the seed rejected as `no_answer`."""
+answer, because the server is gone, the coroutine is closed, the seed rejected as `no_answer`."""
 
 ATTEMPTS_MAX = 20
 DETAIL_CHARS = 200
+REFUSED_REQUEST = "refused_request"
+"""How an answer ended where there is none, since the server will not have the request, and `refusal` says why."""
 
 
 class UnfitError(Exception):
@@ -38,7 +40,7 @@ class UnfitError(Exception):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
-        """`cut`, `refused`, `empty`, `not_json`, `schema`, or one of the task's own."""
+        """`cut`, `refused`, `refused_request`, `empty`, `not_json`, `schema`, or one of the task's own."""
         self.detail = detail[:DETAIL_CHARS]
 
 
@@ -185,6 +187,9 @@ class Task(ABC):
                 try:
                     found[place] = Read(read(answer), ask, answer)
                 except UnfitError as error:
+                    if error.reason == REFUSED_REQUEST:
+                        found.setdefault(place, error)  # not what was cut off before, and has no more room
+                        continue
                     found[place] = error
                     still.append(place)
                     if error.reason == "cut":
@@ -199,6 +204,8 @@ def text_of(answer: Answer) -> str:
 
     Raises UnfitError: it was cut off, refused, or is empty.
     """
+    if answer.finish_reason == REFUSED_REQUEST:
+        raise UnfitError(REFUSED_REQUEST, answer.refusal or "")
     if answer.refusal or answer.finish_reason == "content_filter":
         raise UnfitError("refused", answer.refusal or "content_filter")
     if answer.finish_reason != "stop":
