@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from synth.samples import Ask, Item, Rejection, Role, Sample
-from synth.tasks.task import Task, UnfitError, rejected
+from synth.tasks.task import REFUSED_REQUEST, Task, UnfitError, rejected
 from synth.teacher import Failure
 from synth.teachers.answers import Answer, Request
 
@@ -42,8 +42,9 @@ def drive(task: Task, items: Iterable[Item], asking: Asking) -> Iterator[tuple[I
 
     When it is over no ticket is open: what else is asked then, as by a gate, gets no answer of another's.
 
-    An item of which something has no answer is rejected as `teacher: no_answer` (the server was gone: another run
-    asks again) or `teacher: refused_request` (it will not have it).
+    An item of which something has no answer is rejected as `teacher: no_answer`: the server was gone, and another run
+    asks again. A request that it will not have, as one that is too long, is answered by a refusal, which no task
+    takes for an answer: other answers of the item may do without it.
 
     Raises:
         RequestError, RunError: see `Teacher.ask`, and what the task says.
@@ -100,6 +101,8 @@ class _Driver:
         found = self.open.get(number)
         if found is None:  # another of its requests failed
             return
+        if isinstance(reply, Failure) and reply.is_rejected:
+            reply = Answer("", REFUSED_REQUEST, refusal=reply.message)
         if isinstance(reply, Failure):
             found.steps.close()
             self._end(number, [self._unanswered(found.item, reply)])
@@ -133,6 +136,5 @@ class _Driver:
         self.done[number] = (self.open.pop(number).item, samples)
 
     def _unanswered(self, item: Item, failure: Failure) -> Sample:
-        reason = "refused_request" if failure.is_rejected else "no_answer"
-        rejection = Rejection("teacher", reason, detail=failure.message)
+        rejection = Rejection("teacher", "no_answer", detail=failure.message)
         return Sample(item, "messages", self._task.language(item), rejection=rejection)

@@ -4,6 +4,9 @@ The only state between runs is the answers of teachers, which are kept by what w
 whose task, gates or code changed, is run again over them: it asks for what it has no answer to, and for nothing else.
 """
 
+import contextlib
+import fcntl
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -94,15 +97,34 @@ def synthesize(
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"{folder}: the folder of the run cannot be made: {error.strerror}") from error
-    run.remove(RECORD)
-    with PeakMemory() as memory:
-        made = job.run(run, watch)
-    record = record_of(manifest, base, fingerprint, job.inputs, made, watch.seconds, memory.peak_bytes)
-    run.write_bytes(SUMMARY, made.summary.model_dump_json().encode())
-    write_synthesis_report(run, record)
-    write_record(run, record)
-    run.remove(DRAFTS)
+    with _alone(folder):
+        run.remove(RECORD)
+        with PeakMemory() as memory:
+            made = job.run(run, watch)
+        record = record_of(manifest, base, fingerprint, job.inputs, made, watch.seconds, memory.peak_bytes)
+        run.write_bytes(SUMMARY, made.summary.model_dump_json().encode())
+        write_synthesis_report(run, record)
+        write_record(run, record)
+        run.remove(DRAFTS)
     return record, folder
+
+
+@contextlib.contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """A lock on the folder of a run, which goes with this process: two that write there would mix their files.
+
+    Raises:
+        RequestError: another process has it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RequestError(f"{folder}: another process is at work on this run; wait for it") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def run_folder(manifest: schema.SynthesisManifest, base: str, output: str | None = None) -> str:

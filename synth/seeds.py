@@ -5,6 +5,7 @@ rows that differ under one id are an error, since nobody could tell what was mad
 """
 
 import heapq
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -198,17 +199,22 @@ def _item(entry: Seeds, path: str, number: int, row: Row) -> Item | None:
     choices, tests, tools = (_list(entry, name, row, path, number) for name in ("choices", "tests", "tools"))
     return Item(
         id=text("id") or xxhash.xxh3_128_hexdigest(orjson.dumps([content, more, answer, choices, tests, tools])),
-        text=content.strip(),
+        text=_nfc(content.strip()),
         language=text("language"),
         source=text("source") or PurePosixPath(path).name.split(".")[0],
         license=text("license"),
-        input=more,
-        answer=answer,
+        input=_nfc(more),
+        answer=None if answer is None else _nfc(answer),
         quality=text("quality"),
-        choices=choices,
+        choices=tuple(map(_nfc, choices)),
         tests=tests,
         tools=tools,
     )
+
+
+def _nfc(text: str) -> str:
+    """As Onggi reads all text; files from macOS hold the jamo of syllables one by one."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _answer(entry: Seeds, text: str | None, path: str, number: int) -> str | None:

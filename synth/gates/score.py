@@ -124,7 +124,7 @@ def _verdict(score: float, least: float) -> Verdict:
 def reward_request(sample: Sample, attempt: int) -> Request:
     """The request that has a reward model score a conversation; it depends on nothing but that."""
     said = [*sample.prompt, *sample.answer]
-    messages = [(message.role, message.content) for message in said] if said else [("user", sample.text)]
+    messages = [(message.role, message.words) for message in said] if said else [("user", sample.text)]
     return Request(tuple(messages), "{}", kind="reward")
 
 

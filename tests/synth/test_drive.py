@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from synth.drive import drive
 from synth.prompts import Prompt
 from synth.samples import Item, Role, Sample
-from synth.tasks.task import Steps, Task, UnfitError
+from synth.tasks.task import Steps, Task, UnfitError, text_of
 from synth.teacher import Failure
 from synth.teachers.answers import Answer, Request
 from tests.synth.scripted import manifest, setting
@@ -27,7 +27,7 @@ class Echo(Task):
         for number, n_asks in enumerate(rounds):
             prompts = [Prompt((("user", f"{item.id} {number} {place}"),), "", "") for place in range(n_asks)]
             answers = yield [self.ask(prompt) for prompt in prompts]
-            said += [answer.text for answer in answers]
+            said += [text_of(answer) for answer in answers]
         if item.text == "13":
             raise UnfitError("unlucky", "13")
         return [Sample(item, "text", "en", text=text) for text in said]

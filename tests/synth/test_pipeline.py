@@ -1,6 +1,8 @@
 """Runs from manifest to tables: what begins one, what ends it before it has begun, and what makes it run again."""
 
+import fcntl
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,19 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(RequestError, match="out: the folder of the run cannot be made: File exists"):
         synthesize(questions("http://127.0.0.1:1/v1"), str(tmp_path))
+
+
+def test_two_at_once_in_one_folder(tmp_path: Path) -> None:
+    """Also where each has answers of its own."""
+    jsonl(tmp_path / "seeds.jsonl", [{"text": "옹기가 뭔가요?"}])
+    (tmp_path / "out").mkdir()
+    with ChatServer(echo) as server:
+        descriptor = os.open(tmp_path / "out", os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with pytest.raises(RequestError, match="out: another process is at work on this run"):
+            synthesize(questions(server.url), str(tmp_path))
+        os.close(descriptor)
+        assert synthesize(questions(server.url), str(tmp_path))[0].counts["kept"] == 1
 
 
 @pytest.mark.parametrize("is_run", [False, True])

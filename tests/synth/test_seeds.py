@@ -1,6 +1,7 @@
 """Seeds from files."""
 
 import gzip
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,22 @@ def test_a_limit_is_a_sample_that_stays(tmp_path: Path) -> None:
     more = [item.id for item in read(tmp_path, id="id", limit=60, set={"language": "en"})]
     assert len(some) == 50 and set(some) < set(more)
     assert max(int(name[1:]) for name in some) > 400  # not the first ones
+
+
+def test_jamo_become_syllables(tmp_path: Path) -> None:
+    names = {
+        "text": "옹기가 뭔가요?",
+        "more": "그릇 이야기",
+        "a": "그릇",
+        "o": ["그릇", "솥"],
+        "t": ["assert f('ㅋㅋ')"],
+    }
+    apart = orjson.loads(unicodedata.normalize("NFD", orjson.dumps(names).decode()))
+    assert apart["text"] != names["text"]
+    lines(tmp_path / "seeds.jsonl", [apart])
+    (item,) = read(tmp_path, input="more", answer="a", choices="o", tests="t", set={"language": "ko"})
+    assert (item.text, item.input, item.answer) == (names["text"], names["more"], names["a"])
+    assert (item.choices, item.tests) == (("그릇", "솥"), ("assert f('ㅋㅋ')",))
 
 
 def test_where(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The gate `score`."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from manifests.schema_teacher import Sampling
 from synth.gates.gate import Passed
 from synth.gates.score import AskedScore, ClassifierScore, judge_request, read_judge, read_reward, reward_request
 from synth.prompts import Prompts
-from synth.samples import Rejection, Role
+from synth.samples import Call, Message, Rejection, Role
 from synth.teacher import Failure
 from synth.teachers.answers import Answer, Request
 from tests.synth.gates.judged import document, said, verdicts
@@ -101,6 +101,11 @@ def test_a_reward_model_sees_the_conversation() -> None:
     role, request = panel.asked[-1]
     assert role == "reward" and request.kind == "reward"
     assert request.messages == (("user", "질문"), ("assistant", "좋은 답"))
+    call = Message("assistant", "", (Call("weather", '{"city":"서울"}'),))
+    assert reward_request(replace(said("", "질문"), answer=(call,)), 0).messages[-1] == (
+        "assistant",
+        'weather {"city":"서울"}',
+    ), "calls are scored, and not an empty turn"
     assert reward_request(document("글"), 0).messages == (("user", "글"),)
 
 
