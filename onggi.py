@@ -422,18 +422,9 @@ def synth(
         _print_synthesis(record, folder)
     if record.n_unanswered:
         raise RunError(
-            f"{record.n_unanswered:,} samples have no answer, the first of them because of {_first_failure(folder)}; "
-            f"they are in {folder}/rejected as `teacher: no_answer`; run the same command again to ask for them"
+            f"{record.n_unanswered:,} samples have no answer ({record.unanswered_why}); they are in "
+            f"{folder}/rejected as `no_answer`; run the same command again to ask for them"
         )
-
-
-def _first_failure(folder: str) -> str:
-    """Why the first sample without an answer has none."""
-    from manifests.store import Folder
-    from synth.tables import read_table
-
-    found = (row["rejection"] for row in read_table(Folder(folder), "rejected"))
-    return next(f"`{why['detail']}`" for why in found if why["reason"] == "no_answer")
 
 
 def _plan_synthesis(chosen: "SynthesisManifest", base: str, output: str | None, as_json: bool) -> None:

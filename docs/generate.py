@@ -172,8 +172,8 @@ SYNTHETIC_MEANINGS = {
 
 
 LOGPROBS_TABLE = """\
-Tokens of the teacher's answers with their probabilities, where the manifest asks for them (`teacher.logprobs`): one row
-per sample that was kept. `logprobs/*.parquet`. Logarithms are natural ones, before temperature and top-p."""
+Tokens of the teacher's answers with their probabilities, where the manifest asks for them (`teacher.logprobs`): one
+row per sample that was kept. `logprobs/*.parquet`. Logarithms are natural ones, before temperature and top-p."""
 
 LOGPROBS_MEANINGS = {
     "id": "Of the sample.",

@@ -1,6 +1,7 @@
 """The part of a manifest that names a teacher: the model that labels or writes, and how it is asked."""
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -125,6 +126,10 @@ class Teacher(Model):
             raise ValueError(
                 "name exactly one of `url`, a server's address; `serve`, a server to start; `offline`, an engine to "
                 "start; and `replay`, a file of recorded answers"
+            )
+        if self.url and "@" in urlsplit(self.url).netloc:
+            raise FieldError(
+                "holds a name or a password, which records would show; `api_key` names a variable", "url"
             )
         if self.offline and "reasoning_parser" in self.offline.args:
             raise FieldError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from synth.samples import Ask, Item, Rejection, Role, Sample
-from synth.tasks.task import Task, UnfitError, rejected
+from synth.tasks.task import REFUSED_REQUEST, Task, UnfitError, rejected
 from synth.teacher import Failure
 from synth.teachers.answers import Answer, Request
 
@@ -40,8 +40,11 @@ class _Open:
 def drive(task: Task, items: Iterable[Item], asking: Asking) -> Iterator[tuple[Item, list[Sample]]]:
     """Each item with its samples, in the order of the items.
 
-    An item of which something has no answer is rejected as `teacher: no_answer` (the server was gone: another run
-    asks again) or `teacher: refused_request` (it will not have it).
+    When it is over no ticket is open: what else is asked then, as by a gate, gets no answer of another's.
+
+    An item of which something has no answer is rejected as `teacher: no_answer`: the server was gone, and another run
+    asks again. A request that it will not have, as one that is too long, is answered by a refusal, which no task
+    takes for an answer: other answers of the item may do without it.
 
     Raises:
         RequestError, RunError: see `Teacher.ask`, and what the task says.
@@ -63,8 +66,9 @@ def drive(task: Task, items: Iterable[Item], asking: Asking) -> Iterator[tuple[I
             yield driver.done.pop(next_number)
             next_number += 1
         if driver.open and (exhausted or not asking.wants_more or started - next_number >= AHEAD):
-            for ticket, reply in asking.receive():
-                driver.take(ticket, reply)
+            driver.receive()
+    while driver.waits:  # for what was asked of items that are over, since another of their requests failed
+        driver.receive()
 
 
 class _Driver:
@@ -82,12 +86,23 @@ class _Driver:
         self.open[number] = _Open(item, self._task.run(item))
         self._go_on(number)
 
-    def take(self, ticket: int, reply: Answer | Failure) -> None:
-        """Give an item what it has been waiting for."""
+    @property
+    def waits(self) -> bool:
+        """Whether a ticket is open."""
+        return bool(self._tickets)
+
+    def receive(self) -> None:
+        """Wait for replies, and give them to the items that have been waiting for them."""
+        for ticket, reply in self._asking.receive():
+            self._take(ticket, reply)
+
+    def _take(self, ticket: int, reply: Answer | Failure) -> None:
         number, place = self._tickets.pop(ticket)
         found = self.open.get(number)
         if found is None:  # another of its requests failed
             return
+        if isinstance(reply, Failure) and reply.is_rejected:
+            reply = Answer("", REFUSED_REQUEST, refusal=reply.message)
         if isinstance(reply, Failure):
             found.steps.close()
             self._end(number, [self._unanswered(found.item, reply)])
@@ -121,6 +136,5 @@ class _Driver:
         self.done[number] = (self.open.pop(number).item, samples)
 
     def _unanswered(self, item: Item, failure: Failure) -> Sample:
-        reason = "refused_request" if failure.is_rejected else "no_answer"
-        rejection = Rejection("teacher", reason, detail=failure.message)
+        rejection = Rejection("teacher", "no_answer", detail=failure.message)
         return Sample(item, "messages", self._task.language(item), rejection=rejection)

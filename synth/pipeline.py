@@ -4,6 +4,9 @@ The only state between runs is the answers of teachers, which are kept by what w
 whose task, gates or code changed, is run again over them: it asks for what it has no answer to, and for nothing else.
 """
 
+import contextlib
+import fcntl
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ from synth.drive import drive
 from synth.final_answers.math_workers import MathWorkers
 from synth.gates.choose import gates_of
 from synth.gates.gate import Verdict
+from synth.inputs import input_digests
 from synth.panel import Panel
 from synth.prompts import Prompts
 from synth.record import SynthesisRecord, read_synthesis, record_of
@@ -48,7 +52,8 @@ OURS = ("messages", "preference", "text", "rejected", "logprobs", SUMMARY, REPOR
 
 CODE = (
     *("synth/**/*.py", "synth/**/*.jsonl", "synth/**/*.yaml", "synth/prompts/**/*"),
-    *("classifiers/language.py", "curation/*.py", "curation/kernels/*.py"),
+    *("classifiers/language.py", "classifiers/rows.py", "classifiers/scripts.py"),
+    *("curation/*.py", "curation/dedup/*.py", "curation/kernels/*.py"),
 )
 """What samples depend on beside the manifest, its seeds, and answers."""
 
@@ -86,21 +91,41 @@ def synthesize(
     folder = run_folder(manifest, base, output)
     run, job, watch = Folder(folder), Job(manifest, base, folder, progress), Stopwatch()
     check_own(run)
-    if record := _finished(run, job.fingerprint):
+    fingerprint = job.fingerprint
+    if record := _finished(run, fingerprint):
         return record, folder
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RequestError(f"output: {folder}: cannot be made: {error.strerror}") from error
-    run.remove(RECORD)
-    with PeakMemory() as memory:
-        made = job.run(run, watch)
-    record = record_of(manifest, base, job.fingerprint, job.inputs, made, watch.seconds, memory.peak_bytes)
-    run.write_bytes(SUMMARY, made.summary.model_dump_json().encode())
-    write_synthesis_report(run, record)
-    write_record(run, record)
-    run.remove(DRAFTS)
+        raise RequestError(f"{folder}: the folder of the run cannot be made: {error.strerror}") from error
+    with _alone(folder):
+        run.remove(RECORD)
+        with PeakMemory() as memory:
+            made = job.run(run, watch)
+        record = record_of(manifest, base, fingerprint, job.inputs, made, watch.seconds, memory.peak_bytes)
+        run.write_bytes(SUMMARY, made.summary.model_dump_json().encode())
+        write_synthesis_report(run, record)
+        write_record(run, record)
+        run.remove(DRAFTS)
     return record, folder
+
+
+@contextlib.contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """A lock on the folder of a run, which goes with this process: two that write there would mix their files.
+
+    Raises:
+        RequestError: another process has it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RequestError(f"{folder}: another process is at work on this run; wait for it") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def run_folder(manifest: schema.SynthesisManifest, base: str, output: str | None = None) -> str:
@@ -137,26 +162,34 @@ def check_own(run: Folder) -> None:
     """
     if Path(run.path).is_file():
         raise RequestError(f"output: {run.path}: is a file; name a folder")
+    has_drafts = run.exists(DRAFTS)
+    if has_drafts and not all(name.startswith("lot-") for name in (run / DRAFTS).names()):
+        raise RequestError(
+            f"{run.path}/{DRAFTS}: a run has its drafts there, and it holds other files; give another folder"
+        )
     if run.exists(RECORD):
         read_synthesis(run)
         return
     theirs = [name for name in OURS if run.exists(name)]
-    if theirs and not run.exists("answers.sqlite") and not run.exists(DRAFTS):
+    if theirs and not run.exists("answers.sqlite") and not has_drafts:
         raise RequestError(
             f"{run.path} holds {', '.join(theirs)}, which a run would replace, and no run; give another folder, or "
             "remove them"
         )
 
 
-def check_items(n_items: int, counts: SeedCounts) -> None:
+def check_items(n_items: int, manifest: schema.SynthesisManifest, counts: SeedCounts) -> None:
     """Refuse to make something of nothing.
 
     Raises:
         RequestError: there is nothing to work on.
     """
     if not n_items:
-        blank = f" ({counts.n_blank:,} rows have none)" if counts.n_blank else ""
-        raise RequestError(f"seeds: no row is left to work on: look at seeds.where, and at seeds.text{blank}")
+        paths = ", ".join(entry.path for entry in manifest.seeds)
+        raise RequestError(
+            f"seeds: {paths}: no row is left to make samples of; {counts.n_blank:,} are without text, "
+            "`seeds.where` has left out the others where there are any"
+        )
 
 
 def _finished(run: Folder, fingerprint: str) -> SynthesisRecord | None:
@@ -176,16 +209,17 @@ class Job:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with all that the result depends on; not with how teachers are reached."""
+        """Changes with all that the result depends on; not with how teachers are reached.
+
+        Raises:
+            RequestError: what a gate or the task needs is not there.
+        """
         asked = self.manifest.model_dump(mode="json")
         for role in ("teacher", "judge", "reward"):
             asked[role] = {name: value for name, value in (asked[role] or {}).items() if name not in HOW}
         asked["output"].pop("path")
         inputs = [(entry.digest, entry.size_bytes) for entry in self.inputs]
-        task = self.manifest.task
-        folders = [task.prompts, task.tokenizer if isinstance(task, schema.Magpie) else None]
-        own = [_digest_of_templates(Path(resolve(folder, self.base))) for folder in folders if folder]
-        parts = [asked, inputs, own, code_digest(*CODE)]
+        parts = [asked, inputs, input_digests(self.manifest, self.base), code_digest(*CODE)]
         return xxhash.xxh3_64_hexdigest(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS))
 
     def seeds(self, counts: SeedCounts | None = None) -> Iterator[Item]:
@@ -200,7 +234,7 @@ class Job:
             task = self.task(math, counts)
             gates = gates_of(self.manifest, self.base, panel, self.seeds)
             n_items = sum(1 for _ in task.items(self.seeds(None if task.needs_all_seeds else counts)))
-            check_items(n_items, counts)
+            check_items(n_items, self.manifest, counts)
             with watch("ask"):
                 drafts = self._ask(task, panel, run, n_items)
             with watch("gates"):
@@ -259,13 +293,6 @@ class Job:
             yield verdict
             if number % PROGRESS_SAMPLES == 0 or number == n:
                 self.progress(name, number, n)
-
-
-def _digest_of_templates(folder: Path) -> str:
-    digest = xxhash.xxh3_64()
-    for path in sorted([*folder.rglob("*.jinja"), *folder.glob("tokenizer_config.json")]):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
 
 
 def _threshold(gate: schema.Gate) -> float | None:

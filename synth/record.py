@@ -27,6 +27,8 @@ class SynthesisRecord(RunRecord):
     """Samples that are not kept, by stage and reason."""
     n_unanswered: int
     """Samples that a teacher owes: it was gone, and another run asks again."""
+    unanswered_why: str = ""
+    """What it said of one of them, or what became of the connection."""
 
 
 def record_of(
@@ -45,6 +47,13 @@ def record_of(
         for stage in summary.stages
         if stage.reasons
     }
+    owed = [
+        reason
+        for stage in summary.stages
+        if stage.name in ("teacher", "score")
+        for reason in stage.reasons
+        if reason.reason == "no_answer"
+    ]
     return SynthesisRecord(
         name=manifest.name,
         kind=KIND,
@@ -74,7 +83,8 @@ def record_of(
         usage={role: asdict(usage) for role, usage in made.usage.items()},
         cost={role: spent.cost for role, spent in summary.spent.items()},
         rejected=rejected,
-        n_unanswered=rejected.get("teacher", {}).get("no_answer", 0),
+        n_unanswered=sum(reason.n_samples for reason in owed),
+        unanswered_why=next((example.detail for reason in owed for example in reason.examples), ""),
     )
 
 

@@ -62,6 +62,12 @@ class Message:
     name: str | None = None
     """Of a `tool` message: the function that returned it."""
 
+    @property
+    def words(self) -> str:
+        """What it says, and below it the functions that it calls."""
+        calls = [f"{call.name} {call.arguments}" for call in self.calls]
+        return "\n".join([self.content, *calls] if self.content else calls)
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -128,12 +134,7 @@ class Sample:
     @property
     def answer_text(self) -> str:
         """The words of the answer."""
-        return self.text if self.form == "text" else "\n".join(_words(message) for message in self.answer)
-
-
-def _words(message: Message) -> str:
-    calls = [f"{call.name} {call.arguments}" for call in message.calls]
-    return "\n".join([message.content, *calls] if message.content else calls)
+        return self.text if self.form == "text" else "\n".join(message.words for message in self.answer)
 
 
 def as_json(message: Message) -> dict[str, Any]:

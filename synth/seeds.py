@@ -1,10 +1,11 @@
 """The seeds of a manifest, from its files: each row an item, in the order of the files.
 
-A row without text is left out and counted; a row that comes twice is taken once; two rows that differ under one id
-are an error, since nobody could tell what was made of which.
+A row without text is left out and counted; a row that comes twice is taken once, from the first file that has it; two
+rows that differ under one id are an error, since nobody could tell what was made of which.
 """
 
 import heapq
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -30,6 +31,8 @@ Row = dict[str, Any]
 SHOWN_CHARS = 60
 COLUMNS = ("text", "input", "answer", "choices", "tests", "tools", "quality", "id", "language", "license", "source")
 """Fields of `seeds` that name a column."""
+IS_TRUE = "\0is_true"
+"""Column of what `where` says of a row: of as many as there are numbers of rows, where it names no column."""
 
 
 @dataclass
@@ -81,7 +84,8 @@ def read_seeds(seeds: Sequence[Seeds], base: str, counts: SeedCounts | None = No
     there: dict[int, int] = {}
     for entry in seeds:
         for item in _languages_told(_limited(entry, base, counts)):
-            key, content = _hash(item.id), _hash(repr(item))
+            key = _hash(item.id)
+            content = key if entry.id is None else _hash(repr(item))  # its id is all that it says
             if there.setdefault(key, content) != content:
                 raise RequestError(f"{entry.path}: two seeds that differ have the id {item.id!r}; ids must be unique")
             if len(there) == counts.n_items:
@@ -147,7 +151,9 @@ def _check_columns(entry: Seeds, path: str, found: set[str]) -> None:
             raise RequestError(f"{path}: has no column `{column}` (seeds.{name}); found: {', '.join(sorted(found))}")
     for column in _where(entry)[1]:
         if column not in found:
-            raise RequestError(f"{path}: has no column `{column}` (seeds.where); found: {', '.join(sorted(found))}")
+            raise RequestError(
+                f"{path}: has no column `{column}` (seeds.where: {entry.where}); found: {', '.join(sorted(found))}"
+            )
 
 
 def _chosen(entry: Seeds, path: str, numbers: Sequence[int], rows: Sequence[Row]) -> Iterator[tuple[int, Row]]:
@@ -157,11 +163,13 @@ def _chosen(entry: Seeds, path: str, numbers: Sequence[int], rows: Sequence[Row]
         yield from zip(numbers, rows, strict=True)
         return
     try:
-        frame = pl.DataFrame({name: pl.Series([row.get(name) for row in rows], strict=False) for name in columns})
-        is_true = frame.select(where.alias("is_true"))["is_true"].to_list()
+        found = {name: pl.Series([row.get(name) for row in rows], strict=False) for name in columns}
+        is_true = pl.DataFrame({IS_TRUE: numbers} | found).with_columns(where.alias(IS_TRUE))[IS_TRUE]
     except PolarsError as error:
         raise RequestError(f"{path}: seeds.where: {entry.where}: {error}") from error
-    yield from ((number, row) for number, row, chosen in zip(numbers, rows, is_true, strict=True) if chosen is True)
+    if is_true.dtype not in (pl.Boolean, pl.Null):
+        raise RequestError(f"{path}: seeds.where: {entry.where}: is {is_true.dtype}; expected what is true or false")
+    yield from ((number, row) for number, row, chosen in zip(numbers, rows, is_true, strict=True) if chosen)
 
 
 def _where(entry: Seeds) -> tuple[pl.Expr | None, list[str]]:
@@ -197,17 +205,22 @@ def _item(entry: Seeds, path: str, number: int, row: Row) -> Item | None:
     choices, tests, tools = (_list(entry, name, row, path, number) for name in ("choices", "tests", "tools"))
     return Item(
         id=text("id") or xxhash.xxh3_128_hexdigest(orjson.dumps([content, more, answer, choices, tests, tools])),
-        text=content.strip(),
+        text=_nfc(content.strip()),
         language=text("language"),
         source=text("source") or PurePosixPath(path).name.split(".")[0],
         license=text("license"),
-        input=more,
-        answer=answer,
+        input=_nfc(more),
+        answer=None if answer is None else _nfc(answer),
         quality=text("quality"),
-        choices=choices,
+        choices=tuple(map(_nfc, choices)),
         tests=tests,
         tools=tools,
     )
+
+
+def _nfc(text: str) -> str:
+    """As Onggi reads all text; files from macOS hold the jamo of syllables one by one."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _answer(entry: Seeds, text: str | None, path: str, number: int) -> str | None:

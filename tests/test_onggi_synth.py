@@ -40,7 +40,7 @@ def test_a_run_without_a_server_says_whom_it_could_not_reach(tmp_path: Path) -> 
         url = server.url
     with pytest.raises(onggi.RunError) as caught:
         CliRunner().invoke(onggi.app, ["synth", written(tmp_path, url)], catch_exceptions=False)
-    assert f"2 samples have no answer, the first of them because of `{url}: ConnectError" in str(caught.value)
+    assert f"2 samples have no answer ({url}: ConnectError" in str(caught.value)
     assert "run the same command again" in str(caught.value)
 
 

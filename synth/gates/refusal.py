@@ -5,6 +5,7 @@ count only where somebody would say them, and not in quotation marks.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
@@ -54,8 +55,8 @@ class Refusal(BatchGate):
 
 
 def _folded(text: str) -> str:
-    """Without case and white space."""
-    return "".join(text.casefold().split())
+    """In NFC, without case and white space."""
+    return "".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 @cache

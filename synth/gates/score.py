@@ -42,6 +42,8 @@ class ClassifierScore(BatchGate):
             self._scorer = Scorer(find_model(resolve(settings.model, base), settings.model))
         except RequestError as error:
             raise RequestError(f"gates.score.model: {error}") from error
+        self.fingerprint = self._scorer.fingerprint
+        """Changes when scores may."""
         self._least = settings.min
 
     def judge_batch(self, batch: Sequence[Sample]) -> Iterable[Verdict]:
@@ -80,25 +82,33 @@ class AskedScore:
 
     def judge(self, drafts: Drafts) -> Iterator[Verdict]:
         """The verdicts, one per sample, in order; answers come in any order, so scores are held until all are in."""
-        scores, missing = np.full(len(drafts), np.nan), dict[int, str]()
+        scores, unread = np.full(len(drafts), np.nan), dict[int, UnfitError]()
+        failed: dict[int, Failure] = {}
         for attempt in range(self._attempts):
-            asked = self._requests(drafts, attempt, set(missing) if attempt else None)
-            missing = {}
+            asked = self._requests(drafts, attempt, set(unread) if attempt else None)
+            unread = {}
             for number, answer in self._panel.ask(self._role, asked):
                 if isinstance(answer, Failure):
-                    missing[number] = answer.message
+                    failed[number] = answer
                     continue
                 try:
                     scores[number] = self._read(answer)
                 except UnfitError as error:
-                    missing[number] = str(error)
-            if not missing:
+                    unread[number] = error
+            if not unread:
                 break
         for number, score in enumerate(scores.tolist()):
-            if number in missing:
-                yield Rejection(self.name, "no_answer", None, self._least, missing[number][:DETAIL_CHARS])
+            if number in failed:
+                yield self._unanswered(failed[number])
+            elif number in unread:
+                yield Rejection(self.name, "no_score", None, self._least, str(unread[number])[:DETAIL_CHARS])
             else:
                 yield _verdict(score, self._least)
+
+    def _unanswered(self, failure: Failure) -> Rejection:
+        """As `synth.drive` has it. It is not asked again with another seed: another run asks for this very answer."""
+        reason = "refused_request" if failure.is_rejected else "no_answer"
+        return Rejection(self.name, reason, None, self._least, failure.message[:DETAIL_CHARS])
 
     def _requests(self, drafts: Drafts, attempt: int, only: set[int] | None) -> Iterator[tuple[int, Request]]:
         samples = (sample for batch in drafts for sample in batch)
@@ -114,7 +124,7 @@ def _verdict(score: float, least: float) -> Verdict:
 def reward_request(sample: Sample, attempt: int) -> Request:
     """The request that has a reward model score a conversation; it depends on nothing but that."""
     said = [*sample.prompt, *sample.answer]
-    messages = [(message.role, message.content) for message in said] if said else [("user", sample.text)]
+    messages = [(message.role, message.words) for message in said] if said else [("user", sample.text)]
     return Request(tuple(messages), "{}", kind="reward")
 
 

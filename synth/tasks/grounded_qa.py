@@ -16,6 +16,7 @@ from synth.samples import Ask, Item, Message, Rejection, Sample
 from synth.tasks.judging import SCHEMA, Score, read_score
 from synth.tasks.passages import cut
 from synth.tasks.task import Read, Setting, Steps, Task, UnfitError, draw, json_of, rejected, text_of
+from synth.tasks.user_turns import squeezed
 from synth.teachers.answers import Answer
 
 T = TypeVar("T")
@@ -96,7 +97,7 @@ class GroundedQa(Task):
                 continue
             for question in read.value:
                 draft = Draft(question, is_answerable, asks=(read.ask,))
-                if _squeezed(question) in {_squeezed(other.question) for other in drafts}:
+                if squeezed(question) in {squeezed(other.question) for other in drafts}:
                     lost.append(self._lost(document, draft, "questions", "repeated"))
                 else:
                     drafts.append(draft)
@@ -173,7 +174,7 @@ class GroundedQa(Task):
         margin = good.numbers["second_score"] - score.value.value
         numbers = {**good.numbers, "rejected_score": float(score.value.value), "margin": margin}
         sample = replace(sample, made_by=(*sample.made_by, score.ask), numbers=numbers)
-        if _squeezed(good.answer) == _squeezed(bad.answer):
+        if squeezed(good.answer) == squeezed(bad.answer):
             return replace(sample, rejection=Rejection("pair", "same"))
         if margin < MIN_MARGIN:
             return replace(sample, rejection=Rejection("pair", "no_margin", margin, MIN_MARGIN, score.value.reason))
@@ -247,8 +248,3 @@ def _questions_of(count: int) -> Any:
         return questions
 
     return read
-
-
-def _squeezed(text: str) -> str:
-    """What is left of it where case, space and punctuation do not count."""
-    return "".join(char for char in text.casefold() if char.isalnum())

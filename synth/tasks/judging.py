@@ -66,13 +66,8 @@ def answer_prompt(
         answer: what is scored.
         tools: JSON of the functions that were offered.
     """
-    turns = [(message.role, _words(message)) for message in messages]
+    turns = [(message.role, message.words) for message in messages]
     return prompts("judging/answer", language, turns=turns, answer=answer, tools=list(tools))
-
-
-def _words(message: Message) -> str:
-    calls = [f"{call.name} {call.arguments}" for call in message.calls]
-    return "\n".join([message.content, *calls] if message.content else calls)
 
 
 def judge_ask(

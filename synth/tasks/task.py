@@ -4,6 +4,7 @@ A task is a coroutine per seed: it yields what it asks, is resumed with the answ
 nothing between seeds, so a run that was killed goes on by running it again over the answers that are kept.
 """
 
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,10 +26,12 @@ from synth.teachers.answers import Answer
 T = TypeVar("T")
 Steps = Generator[Sequence[Ask], Sequence[Answer], T]
 """Yields questions that may be asked at once, gets their answers in order, and returns. Where a question has no
-answer, because the server is gone or will not have it, the coroutine is closed, the seed rejected as `no_answer`."""
+answer, because the server is gone, the coroutine is closed, the seed rejected as `no_answer`."""
 
 ATTEMPTS_MAX = 20
 DETAIL_CHARS = 200
+REFUSED_REQUEST = "refused_request"
+"""How an answer ended where there is none, since the server will not have the request, and `refusal` says why."""
 
 
 class UnfitError(Exception):
@@ -37,7 +40,7 @@ class UnfitError(Exception):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
-        """`cut`, `refused`, `empty`, `not_json`, `schema`, or one of the task's own."""
+        """`cut`, `refused`, `refused_request`, `empty`, `not_json`, `schema`, or one of the task's own."""
         self.detail = detail[:DETAIL_CHARS]
 
 
@@ -184,6 +187,9 @@ class Task(ABC):
                 try:
                     found[place] = Read(read(answer), ask, answer)
                 except UnfitError as error:
+                    if error.reason == REFUSED_REQUEST:
+                        found.setdefault(place, error)  # not what was cut off before, and has no more room
+                        continue
                     found[place] = error
                     still.append(place)
                     if error.reason == "cut":
@@ -194,17 +200,19 @@ class Task(ABC):
 
 
 def text_of(answer: Answer) -> str:
-    """The text of an answer.
+    """The text of an answer, in NFC: some models write the jamo of a syllable one by one.
 
     Raises UnfitError: it was cut off, refused, or is empty.
     """
+    if answer.finish_reason == REFUSED_REQUEST:
+        raise UnfitError(REFUSED_REQUEST, answer.refusal or "")
     if answer.refusal or answer.finish_reason == "content_filter":
         raise UnfitError("refused", answer.refusal or "content_filter")
     if answer.finish_reason != "stop":
         raise UnfitError("cut", f"ended by {answer.finish_reason or 'nothing'} after {answer.n_output_tokens} tokens")
     if not answer.text.strip():
         raise UnfitError("empty")
-    return answer.text.strip()
+    return unicodedata.normalize("NFC", answer.text.strip())
 
 
 def json_of(answer: Answer, schema: dict[str, Any]) -> Any:

@@ -50,7 +50,7 @@ def trace_of(answer: Answer, with_thoughts: bool) -> Trace:
         UnfitError: see `text_of`; `cut` too where tags are open, `no_thoughts`, and `form` where tags are not one
             pair at the beginning.
     """
-    text = _nfc(text_of(answer))
+    text = text_of(answer)
     rest, is_open = without_thoughts(text)
     if is_open:
         raise UnfitError("cut", "thoughts do not end")

@@ -129,6 +129,9 @@ class Server:
             raise RequestError(f"{self._told(response)}: teacher.api_key names the variable with the key")
         if status == 404:
             raise RequestError(f"{self._told(response)}: {await self._served()}")
+        if 300 <= status < 400:
+            to = response.headers.get("location") or "elsewhere"
+            raise RequestError(f"{self._told(response)}: it sends on to {to}; teacher.url must be where the API is")
         if status != 200:
             raise Rejected(self._told(response))
         return response

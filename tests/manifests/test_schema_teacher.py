@@ -57,6 +57,10 @@ output: out
         ("offline: {weights: w, args: {reasoning_parser: qwen3}}", "offline.args.reasoning_parser: is for `serve`"),
         ("offline: {weights: w, env: {KV: 1}}", "8: teacher.offline.env.KV: found `1`"),
         ("serve: {weights: w}\n  url: http://x/v1", "name exactly one of `url`"),
+        (
+            "url: http://me:secret@x/v1",
+            "8: teacher.url: holds a name or a password, which records would show; `api_key`",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(fields: str, message: str, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from synth.drive import drive
 from synth.prompts import Prompt
 from synth.samples import Item, Role, Sample
-from synth.tasks.task import Steps, Task, UnfitError
+from synth.tasks.task import Steps, Task, UnfitError, text_of
 from synth.teacher import Failure
 from synth.teachers.answers import Answer, Request
 from tests.synth.scripted import manifest, setting
@@ -27,7 +27,7 @@ class Echo(Task):
         for number, n_asks in enumerate(rounds):
             prompts = [Prompt((("user", f"{item.id} {number} {place}"),), "", "") for place in range(n_asks)]
             answers = yield [self.ask(prompt) for prompt in prompts]
-            said += [answer.text for answer in answers]
+            said += [text_of(answer) for answer in answers]
         if item.text == "13":
             raise UnfitError("unlucky", "13")
         return [Sample(item, "text", "en", text=text) for text in said]
@@ -51,6 +51,10 @@ class Shuffled:
     @property
     def wants_more(self) -> bool:
         return len(self._open) < self._room
+
+    @property
+    def n_open(self) -> int:
+        return len(self._open)
 
     def receive(self) -> list[tuple[int, Answer | Failure]]:
         assert self._open, "waits for ever"
@@ -102,3 +106,11 @@ def test_an_item_without_an_answer_says_so_and_spares_the_others() -> None:
         fails = any(random.Random(text).random() < 0.1 for text in texts)
         assert fails == (samples[0].rejection is not None)
         assert len(samples) == (1 if fails else 3)
+
+
+def test_no_ticket_is_open_when_it_is_over() -> None:
+    """What is asked next has tickets from 0 on, and would get the answers of an item that failed."""
+    for seed in range(20):
+        asking = Shuffled(seed, 4, failing=0.4)
+        list(drive(Echo(setting(manifest(BASE))), items(["6"] * 5), asking))
+        assert asking.n_open == 0

@@ -1,6 +1,7 @@
 """Seeds from files."""
 
 import gzip
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,18 @@ def test_blank_and_repeated_rows_are_counted(tmp_path: Path) -> None:
     assert counts.by_source == {"seeds": 2}
 
 
+def test_a_row_that_two_files_have_is_taken_from_the_first(tmp_path: Path) -> None:
+    """Where no column names rows, their content does, whatever the files are called and under which licence."""
+    both = {"text": "What is an onggi?"}
+    lines(tmp_path / "one.jsonl", [both])
+    lines(tmp_path / "two.jsonl", [{"text": "Why does it breathe?"}, both])
+    counts = SeedCounts()
+    first, other = (Seeds(path=f"{name}.jsonl", set={"license": name}) for name in ("one", "two"))
+    found = list(read_seeds([first, other], str(tmp_path), counts))
+    assert [(item.source, item.license, item.number) for item in found] == [("one", "one", 0), ("two", "two", 1)]
+    assert (counts.n_items, counts.n_repeated) == (2, 1)
+
+
 def test_a_limit_is_a_sample_that_stays(tmp_path: Path) -> None:
     rows = [{"id": f"q{n}", "text": f"text {n}"} for n in range(500)]
     lines(tmp_path / "seeds.jsonl", rows)
@@ -123,18 +136,40 @@ def test_a_limit_is_a_sample_that_stays(tmp_path: Path) -> None:
     assert max(int(name[1:]) for name in some) > 400  # not the first ones
 
 
+def test_jamo_become_syllables(tmp_path: Path) -> None:
+    names = {
+        "text": "옹기가 뭔가요?",
+        "more": "그릇 이야기",
+        "a": "그릇",
+        "o": ["그릇", "솥"],
+        "t": ["assert f('ㅋㅋ')"],
+    }
+    apart = orjson.loads(unicodedata.normalize("NFD", orjson.dumps(names).decode()))
+    assert apart["text"] != names["text"]
+    lines(tmp_path / "seeds.jsonl", [apart])
+    (item,) = read(tmp_path, input="more", answer="a", choices="o", tests="t", set={"language": "ko"})
+    assert (item.text, item.input, item.answer) == (names["text"], names["more"], names["a"])
+    assert (item.choices, item.tests) == (("그릇", "솥"), ("assert f('ㅋㅋ')",))
+
+
 def test_where(tmp_path: Path) -> None:
     lines(tmp_path / "seeds.jsonl", [{"text": "a", "n": 1}, {"text": "b", "n": 2}, {"text": "c", "n": None}])
     assert [item.text for item in read(tmp_path, where="n >= 2")] == ["b"]
+    assert len(read(tmp_path, where="1 = 1")) == 3
+    assert read(tmp_path, where="NULL") == []
     with pytest.raises(RequestError, match=r"seeds\.where: n >="):
         read(tmp_path, where="n >=")
+    with pytest.raises(RequestError, match=r"has no column `m` \(seeds.where: m > 1\); found: n, text"):
+        read(tmp_path, where="m > 1")
+    with pytest.raises(RequestError, match=r"seeds.where: n: is Int64; expected what is true or false"):
+        read(tmp_path, where="n")
 
 
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
         ({"text": "body"}, r"has no column `body` \(seeds\.text\); found: n, text, title"),
-        ({"where": "m > 1"}, r"has no column `m` \(seeds\.where\); found: n, text, title"),
+        ({"where": "m > 1"}, r"has no column `m` \(seeds\.where: m > 1\); found: n, text, title"),
     ],
 )
 @pytest.mark.parametrize("name", ["seeds.parquet", "seeds.jsonl"])

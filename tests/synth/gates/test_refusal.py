@@ -1,5 +1,6 @@
 """The gate `refusal`: what gives an answer away, and texts that speak of such things."""
 
+import unicodedata
 from pathlib import Path
 
 import polars as pl
@@ -134,13 +135,19 @@ def test_what_gave_it_away_is_shown(gate: Refusal) -> None:
 
 
 def test_further_phrases_are_compared_without_case_and_spaces() -> None:
-    gate = Refusal(RefusalGate(gate="refusal", phrases=["한국 어 교실", "ACME corp", " "]))
+    gate = Refusal(
+        RefusalGate(
+            gate="refusal", phrases=["한국 어 교실", unicodedata.normalize("NFD", "옹기 장수"), "ACME corp", " "]
+        )
+    )
     found = verdicts(gate, said("한국어교실 만세"), said("Acme\nCorp says"), said("한국어 수업"))
     assert [verdict.detail if isinstance(verdict, Rejection) else "" for verdict in found] == [
         "한국 어 교실",
         "ACME corp",
         "",
     ]
+    (found,) = verdicts(gate, said("저는 옹기장수입니다."))
+    assert isinstance(found, Rejection) and found.reason == "phrase"
 
 
 def test_real_documents_pass(gate: Refusal, shared_data: Path) -> None:

@@ -1,7 +1,7 @@
 """The gate `score`."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from manifests.schema_teacher import Sampling
 from synth.gates.gate import Passed
 from synth.gates.score import AskedScore, ClassifierScore, judge_request, read_judge, read_reward, reward_request
 from synth.prompts import Prompts
-from synth.samples import Rejection, Role
+from synth.samples import Call, Message, Rejection, Role
 from synth.teacher import Failure
 from synth.teachers.answers import Answer, Request
 from tests.synth.gates.judged import document, said, verdicts
@@ -77,15 +77,20 @@ def test_without_an_answer_a_sample_is_rejected() -> None:
     def say(request: Request) -> Answer | Failure:
         if "점수 1 " in request.messages[-1][1]:
             return Failure("the server is gone")
+        if "점수 3 " in request.messages[-1][1]:
+            return Failure("too long", is_rejected=True)
         if "점수 2 " in request.messages[-1][1]:
             return Answer('{"score": 11}', "stop")
         return scored(request)
 
-    found = verdicts(by_judge(Scripted(say)), said("점수 1 ."), said("점수 2 ."), said("점수 9 ."))
-    assert isinstance(found[0], Rejection) and isinstance(found[1], Rejection)
+    panel = Scripted(say)
+    found = verdicts(by_judge(panel), said("점수 1 ."), said("점수 2 ."), said("점수 9 ."), said("점수 3 ."))
+    assert isinstance(found[0], Rejection) and isinstance(found[1], Rejection) and isinstance(found[3], Rejection)
     assert (found[0].reason, found[0].detail) == ("no_answer", "the server is gone")
-    assert found[1].reason == "no_answer" and "schema" in found[1].detail
+    assert found[1].reason == "no_score" and "schema" in found[1].detail
     assert found[2] == Passed(9.0)
+    assert (found[3].reason, found[3].detail) == ("refused_request", "too long")
+    assert len(panel.asked) == 5, "what failed is not paid for with another seed"
 
 
 def test_a_reward_model_sees_the_conversation() -> None:
@@ -96,6 +101,11 @@ def test_a_reward_model_sees_the_conversation() -> None:
     role, request = panel.asked[-1]
     assert role == "reward" and request.kind == "reward"
     assert request.messages == (("user", "질문"), ("assistant", "좋은 답"))
+    call = Message("assistant", "", (Call("weather", '{"city":"서울"}'),))
+    assert reward_request(replace(said("", "질문"), answer=(call,)), 0).messages[-1] == (
+        "assistant",
+        'weather {"city":"서울"}',
+    ), "calls are scored, and not an empty turn"
     assert reward_request(document("글"), 0).messages == (("user", "글"),)
 
 
@@ -103,7 +113,7 @@ def test_a_reward_model_sees_the_conversation() -> None:
 def test_a_reward_model_that_gives_no_score(score: float | None) -> None:
     panel = Scripted(lambda request: Answer("", "stop", score=score))
     (found,) = verdicts(AskedScore(0.0, panel, "reward", reward_request, read_reward, 1), said("답"))
-    assert isinstance(found, Rejection) and found.reason == "no_answer"
+    assert isinstance(found, Rejection) and found.reason == "no_score"
 
 
 def test_a_classifier_scores_what_is_taught() -> None:

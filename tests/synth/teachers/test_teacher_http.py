@@ -90,6 +90,16 @@ def test_an_answer_that_trickles_in_for_ever() -> None:
         ask(server, CHAT, timeout_s=0.3)
 
 
+def test_a_server_that_sends_on() -> None:
+    """Nobody follows, as the key would go along; nor is it a request that was refused."""
+    said = (308, {}, {"location": "https://x/v1/chat/completions"})
+    with (
+        ChatServer(lambda *_: said) as server,
+        pytest.raises(RequestError, match=r"308 .*sends on to https://x/v1/chat/completions; teacher.url must be"),
+    ):
+        ask(server, CHAT)
+
+
 @pytest.mark.parametrize(
     ("said", "after_s", "asks_for_less"),
     [
