@@ -1,5 +1,6 @@
 """`onggi synth --plan`: what a run would ask first, what of it is answered, and what is wrong, with nobody asked."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from typer.testing import CliRunner
 
 import onggi
 from manifests.errors import RequestError
+from manifests.load import load_kind
 from manifests.schema_synthesis import SynthesisManifest
 from synth.outlook import Outlook, Part, n_tokens, outlook
 from synth.pipeline import synthesize
+from tests.conftest import REPOSITORY
 from tests.synth.chat_server import ChatServer
 from tests.synth.scripted import manifest
 
@@ -134,6 +137,17 @@ def test_a_folder_that_a_run_would_not_touch_is_said(tmp_path: Path) -> None:
     (tmp_path / "out/messages").mkdir(parents=True)
     with pytest.raises(RequestError, match="holds messages"):
         outlook(written(tmp_path), str(tmp_path))
+
+
+def test_the_first_run_of_the_guide_is_ready_to_run(tmp_path: Path) -> None:
+    guide = (REPOSITORY / "docs/synthetic-data.md").read_text("utf-8")
+    (questions,) = re.findall(r"```json\n(.*?)```", guide, re.DOTALL)
+    (tmp_path / "questions.jsonl").write_text(questions, "utf-8")
+    (tmp_path / "first.yaml").write_text(re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)[0], "utf-8")
+    found = outlook(load_kind(SynthesisManifest, str(tmp_path / "first.yaml")), str(tmp_path))
+    assert found.items == [Part("en", "questions", 1), Part("ko", "questions", 2)]
+    assert found.asked["teacher"].n_requests == 12
+    assert found.unasked == {}
 
 
 @given(st.text())
