@@ -1093,7 +1093,9 @@ def _print_synthesis_outlook(found: "SynthesisOutlook") -> None:
             soft_wrap=True,
         )
     out.print(
-        f"What is asked after that depends on the answers.\nGates: {', '.join(found.gates)}\nFolder: {found.folder}",
+        f"Prompts: {', '.join(f'{name} {n:,}' for name, n in found.prompts.items()) or 'none'}\n"
+        "What is asked after that depends on the answers.\n"
+        f"Gates: {', '.join(found.gates)}\nFolder: {found.folder}",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -50,6 +50,7 @@ def test_a_plan_says_what_a_run_would_begin_with(tmp_path: Path) -> None:
     assert (found.n_items, found.n_seeds, found.n_blank, found.n_repeated) == (3, 3, 1, 1)
     assert found.items == [Part("en", "q", 2), Part("ko", "q", 1)]
     assert found.gates == ["language", "near", "duplicate"]
+    assert found.prompts == {"reasoning/math_en": 4, "reasoning/math_ko": 2}
     asked = found.asked["teacher"]
     assert (asked.n_requests, asked.n_kept, asked.n_output_tokens_max) == (6, 0, 300)
     assert asked.cost_max == pytest.approx((asked.n_prompt_tokens * 2 + 300 * 10) / 1e6)
