@@ -62,6 +62,9 @@ SAMPLE = Path(manifests.__file__).parent / "sample"
 INTERRUPTED = 130
 """What Typer exits with on Ctrl-C."""
 
+SHOWN_CHARS = 70
+"""Of what is known of a sample, in a table."""
+
 N_PARTS = 20
 """Rows of languages and sources that a plan shows."""
 
@@ -104,6 +107,7 @@ def recipes(
     rulesets: Annotated[bool, typer.Option("--rulesets", help="List the shipped rulesets instead.")] = False,
 ) -> None:
     """List the shipped manifests, or print one to start from."""
+    from manifests.load import COMMANDS
     from manifests.recipes import list_recipes, read_recipe
 
     if rulesets:
@@ -113,10 +117,12 @@ def recipes(
         sys.stdout.write(read_recipe(name))
         return
     table = Table(box=None, pad_edge=False)
-    table.add_column("recipe", style="bold")
+    table.add_column("recipe", style="bold", no_wrap=True)
+    table.add_column("runs with", no_wrap=True)
     table.add_column("what it is")
-    for recipe in list_recipes():
-        table.add_row(recipe.name, recipe.summary)
+    kinds = list(COMMANDS)
+    for recipe in sorted(list_recipes(), key=lambda recipe: kinds.index(recipe.kind)):
+        table.add_row(recipe.name, COMMANDS[recipe.kind], recipe.summary)
     out.print(table)
 
 
@@ -876,7 +882,8 @@ def _status(text: str) -> Iterator[None]:
 def _progress() -> Iterator[Any]:
     """Bars on stderr: share done, a note, time passed and time left."""
     columns = [TextColumn("{task.description:>8}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%")]
-    columns += [TextColumn("{task.fields[note]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
+    columns += [TextColumn("{task.fields[note]}"), TimeElapsedColumn(), TextColumn("·"), TimeRemainingColumn()]
+    columns += [TextColumn("left")]
     with Progress(*columns, console=err) as bars:
         tasks: dict[str, TaskID] = {}
 
@@ -990,6 +997,12 @@ def _size(n_bytes: float) -> str:
     return f"{n_bytes:.1f} TB"
 
 
+def _line(text: str) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN_CHARS else line[: SHOWN_CHARS - 3] + "..."
+
+
 def _amount(cost: float) -> str:
     """Of money: two decimals, or as many as say something."""
     return f"{cost:,.2f}" if cost >= 1 else f"{cost:.2g}"
@@ -1026,12 +1039,18 @@ def _print_mixture(record: "MixtureRecord", folder: str) -> None:
 
 def _print_synthesis(record: "SynthesisRecord", folder: str) -> None:
     """What became of the samples, and what it took."""
+    from manifests.store import Folder
+    from synth.pipeline import read_summary
+
     counts = record.counts
     out.print(f"{counts['items']:,} items, {counts['samples']:,} samples, [bold]{counts['kept']:,} kept[/]")
-    stages = list(record.rejected.items())
-    rows = [(stage, reason.replace("_", " "), n) for stage, of in stages for reason, n in sorted(of.items())]
+    rows = [
+        (stage.name, reason.reason.replace("_", " "), reason.n_samples, _line(reason.examples[0].detail))
+        for stage in read_summary(Folder(folder)).stages
+        for reason in stage.reasons
+    ]
     if rows:
-        out.print(_table(["rejected by", "because", "samples"], rows))
+        out.print(_table(["rejected by", "because", "samples", "one of them"], rows))
     for role, usage in record.usage.items():
         cost = f", {_amount(record.cost[role])} spent" if record.cost.get(role) else ""
         out.print(

@@ -17,7 +17,7 @@ from manifests.store import Folder, resolve
 from synth.final_answers.math_workers import MathWorkers
 from synth.gates.choose import gates_of
 from synth.panel import Panel
-from synth.pipeline import Job, check_own, run_folder
+from synth.pipeline import Job, check_items, check_own, run_folder
 from synth.samples import Ask, Item, Role
 from synth.seeds import SeedCounts
 from synth.shares import STAGE as SHARE
@@ -107,6 +107,7 @@ def outlook(
         gates_of(manifest, base, Panel(manifest, base, folder), job.seeds)
         items = task.items(job.seeds(None if task.needs_all_seeds else counts))
         parts, unasked = _begin(task, _shown(items, progress), shelves)
+    check_items(parts.total(), counts)
     return Outlook(
         name=manifest.name,
         task=manifest.task.kind,

@@ -104,6 +104,9 @@ def test_items_that_ask_nothing_say_why(tmp_path: Path) -> None:
         ({"gates": [{"gate": "score", "by": "classifier", "model": "none", "min": 3}]}, "none"),
         ({"teacher": {"api_key": "ONGGI_NO_SUCH_KEY"}}, "the environment has no ONGGI_NO_SUCH_KEY"),
         ({"teacher": {"url": None, "replay": "none.jsonl"}}, "none.jsonl: recorded answers cannot be read"),
+        ({"seeds": [{"path": "q.jsonl", "text": "q", "where": "lang = 'ko'"}]}, r"no column `lang` \(seeds.where\)"),
+        ({"seeds": [{"path": "q.jsonl", "text": "q", "where": "l = 'fr'"}]}, "seeds: no row is left to work on"),
+        ({"output": "q.jsonl"}, "output: .*q.jsonl: is a file; name a folder"),
         ({"output": "s3://bucket/run"}, "s3://bucket/run: synthetic data is made on local disk"),
         ({"task": {"kind": "self_instruct", "shown": 9}}, "task.shown is 9, and there are 3 seeds"),
     ],
@@ -111,6 +114,17 @@ def test_items_that_ask_nothing_say_why(tmp_path: Path) -> None:
 def test_what_is_wrong_is_said_before_anything_is_paid(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         outlook(written(tmp_path, **fields), str(tmp_path))
+
+
+def test_a_run_says_so_too(tmp_path: Path) -> None:
+    found = written(tmp_path)
+    with pytest.raises(RequestError, match=r"output: .*q\.jsonl: is a file; name a folder"):
+        synthesize(found, str(tmp_path), str(tmp_path / "q.jsonl"))
+    with pytest.raises(RequestError, match=r"output: .*q\.jsonl/out: cannot be made: Not a directory"):
+        synthesize(found, str(tmp_path), str(tmp_path / "q.jsonl/out"))
+    (tmp_path / "q.jsonl").write_text('{"q": " ", "a": "1", "id": "d", "l": "en"}\n')
+    with pytest.raises(RequestError, match=r"no row is left to work on: .* seeds.text \(1 rows have none\)"):
+        synthesize(found, str(tmp_path))
 
 
 def test_a_folder_that_a_run_would_not_touch_is_said(tmp_path: Path) -> None:

@@ -166,6 +166,26 @@ def test_where(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"text": "body"}, r"has no column `body` \(seeds\.text\); found: n, text, title"),
+        ({"where": "m > 1"}, r"has no column `m` \(seeds\.where\); found: n, text, title"),
+    ],
+)
+@pytest.mark.parametrize("name", ["seeds.parquet", "seeds.jsonl"])
+def test_a_column_that_is_not_there_is_said_with_all_that_are(
+    tmp_path: Path, name: str, fields: dict[str, str], said: str
+) -> None:
+    rows = [{"text": "a", "title": "b", "n": 1}]
+    if name.endswith("parquet"):
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
+    else:
+        lines(tmp_path / name, rows)
+    with pytest.raises(RequestError, match=said):
+        read(tmp_path, path=name, **fields)
+
+
+@pytest.mark.parametrize(
     ("rows", "fields", "said"),
     [
         ([{"body": "a"}], {}, r"has no column `text` \(seeds.text\); found: body"),
