@@ -109,7 +109,7 @@ def outlook(
         gates_of(manifest, base, Panel(manifest, base, folder), job.seeds)
         items = task.items(job.seeds(None if task.needs_all_seeds else counts))
         parts, unasked = _begin(task, _shown(items, progress), shelves)
-    check_items(parts.total(), manifest, counts)
+    check_items(parts.total(), counts)
     return Outlook(
         name=manifest.name,
         task=manifest.task.kind,

@@ -97,7 +97,7 @@ def synthesize(
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RequestError(f"{folder}: the folder of the run cannot be made: {error.strerror}") from error
+        raise RequestError(f"output: {folder}: cannot be made: {error.strerror}") from error
     with _alone(folder):
         run.remove(RECORD)
         with PeakMemory() as memory:
@@ -178,18 +178,15 @@ def check_own(run: Folder) -> None:
         )
 
 
-def check_items(n_items: int, manifest: schema.SynthesisManifest, counts: SeedCounts) -> None:
+def check_items(n_items: int, counts: SeedCounts) -> None:
     """Refuse to make something of nothing.
 
     Raises:
         RequestError: there is nothing to work on.
     """
     if not n_items:
-        paths = ", ".join(entry.path for entry in manifest.seeds)
-        raise RequestError(
-            f"seeds: {paths}: no row is left to make samples of; {counts.n_blank:,} are without text, "
-            "`seeds.where` has left out the others where there are any"
-        )
+        blank = f" ({counts.n_blank:,} rows have none)" if counts.n_blank else ""
+        raise RequestError(f"seeds: no row is left to work on: look at seeds.where, and at seeds.text{blank}")
 
 
 def _finished(run: Folder, fingerprint: str) -> SynthesisRecord | None:
@@ -234,7 +231,7 @@ class Job:
             task = self.task(math, counts)
             gates = gates_of(self.manifest, self.base, panel, self.seeds)
             n_items = sum(1 for _ in task.items(self.seeds(None if task.needs_all_seeds else counts)))
-            check_items(n_items, self.manifest, counts)
+            check_items(n_items, counts)
             with watch("ask"):
                 drafts = self._ask(task, panel, run, n_items)
             with watch("gates"):

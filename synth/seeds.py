@@ -151,9 +151,7 @@ def _check_columns(entry: Seeds, path: str, found: set[str]) -> None:
             raise RequestError(f"{path}: has no column `{column}` (seeds.{name}); found: {', '.join(sorted(found))}")
     for column in _where(entry)[1]:
         if column not in found:
-            raise RequestError(
-                f"{path}: has no column `{column}` (seeds.where: {entry.where}); found: {', '.join(sorted(found))}"
-            )
+            raise RequestError(f"{path}: has no column `{column}` (seeds.where); found: {', '.join(sorted(found))}")
 
 
 def _chosen(entry: Seeds, path: str, numbers: Sequence[int], rows: Sequence[Row]) -> Iterator[tuple[int, Row]]:

@@ -260,14 +260,22 @@ def test_two_runs_at_once(tmp_path: Path) -> None:
             assert len(texts(teacher, questions(2, settings))) == 2
 
 
+def children_that_ask() -> list[psutil.Process]:
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.ZombieProcess):  # of another test
+            found += [child] if "synth.teachers.courier" in " ".join(child.cmdline()) else []
+    return found
+
+
 def test_a_courier_that_dies_ends_the_run(tmp_path: Path) -> None:
     with ChatServer(echo, pause_s=5.0) as server:
         settings = settings_for(server)
         with Teacher(settings, "/", str(tmp_path)) as teacher:
-            for child in psutil.Process().children():
-                with contextlib.suppress(psutil.ZombieProcess):  # of another test
-                    if "synth.teachers.courier" in " ".join(child.cmdline()):
-                        child.kill()
+            while not (couriers := children_that_ask()):  # it is called that when it has begun
+                time.sleep(0.01)
+            for courier in couriers:
+                courier.kill()
             with pytest.raises(RunError, match=r"the process that asks the teacher ended \(-9\); .* run the same"):
                 list(teacher.ask(questions(3, settings)))
 
