@@ -1,5 +1,6 @@
 """The manifest of synthetic data: from which seeds, by which teacher, for which task, past which gates."""
 
+import posixpath
 from collections import Counter
 from typing import Annotated, Any, Literal
 
@@ -508,7 +509,8 @@ class SynthesisManifest(Model):
 
     @model_validator(mode="after")
     def _answers_apart(self) -> "SynthesisManifest":
-        named = [item.answers for item in (self.teacher, self.judge, self.reward) if item and item.answers]
+        roles = (self.teacher, self.judge, self.reward)
+        named = [posixpath.normpath(item.answers) for item in roles if item and item.answers]
         if len(set(named)) < len(named):
             raise ValueError("answers: teacher, judge and reward model ask at once, so each needs a file of its own")
         return self

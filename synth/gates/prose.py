@@ -40,7 +40,7 @@ def spoken(sample: Sample) -> str:
 
 def parted(text: str) -> tuple[str, str]:
     """(thoughts in <think>...</think>, all other text)."""
-    if "<think>" not in text:
+    if "<think>" not in text or "</think>" not in text:  # else many that are open are looked through to the end each
         return "", text
     return "\n".join(_THOUGHTS.findall(text)), _THOUGHTS.sub("\n", text)
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from synth.tasks.kept_numbers import korean_numbers
 
+DIGITS_MAX = 300
+"""Fewer than a float has room for."""
+
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::[0-5]\d)?")
 _DIGITS = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 _IGNORED = re.compile(r"[^\w]|_")
@@ -116,9 +119,14 @@ def _time_was_said(hour: int, minute: int, said: str) -> bool:
 
 def numbers_in(text: str) -> set[Fraction]:
     """Numbers in digits and in words; of clocks also the hour of the half day."""
-    digits = {Fraction(match[0].replace(",", "")) for match in _DIGITS.finditer(text)}
+    digits = {_value(match[0]) for match in _DIGITS.finditer(text)}
     hours = {Fraction(int(match[1]) % 12 or 12) for match in _CLOCK.finditer(text)}
     return digits | hours | korean_numbers(text)
+
+
+def _value(digits: str) -> Fraction:
+    """Of the first digits, where there are more than a number has: a weak model may write one digit for ever."""
+    return Fraction(digits[:DIGITS_MAX].rstrip(",.").replace(",", ""))
 
 
 def new_numbers(answer: str, sources: str, n_listed: int) -> set[Fraction]:
@@ -130,7 +138,7 @@ def new_numbers(answer: str, sources: str, n_listed: int) -> set[Fraction]:
         n_listed: length of the longest list in them, since answers count and number what they list.
     """
     known = {abs(one) for one in numbers_in(sources)} | {Fraction(number) for number in range(n_listed + 1)}
-    said = {Fraction(match[0].replace(",", "")) for match in _DIGITS.finditer(answer)}
+    said = {_value(match[0]) for match in _DIGITS.finditer(answer)}
     return set() if said <= known else said - known - _in_units(answer, known)
 
 
@@ -140,5 +148,5 @@ def _in_units(answer: str, known: set[Fraction]) -> set[Fraction]:
     for match in re.finditer(r"\d[\d,.]*[경조억만천백십][\d,.경조억만천백십 ]*", answer):
         whole = {abs(one) for one in korean_numbers(match[0].strip())}
         if whole & known:
-            parts |= {Fraction(one[0].replace(",", "")) for one in _DIGITS.finditer(match[0])}
+            parts |= {_value(one[0]) for one in _DIGITS.finditer(match[0])}
     return parts

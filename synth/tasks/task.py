@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import orjson
 import xxhash
 
 from manifests.schema_synthesis import SynthesisManifest
@@ -218,15 +219,26 @@ def text_of(answer: Answer) -> str:
 def json_of(answer: Answer, schema: dict[str, Any]) -> Any:
     """The JSON of an answer, which fits its schema: servers answer 200 and ignore it.
 
-    Raises UnfitError: see `text_of`; it is no JSON, or does not fit.
+    Raises UnfitError: see `text_of`; it is no JSON, or such as nobody else reads (half a surrogate pair, integers
+    past 64 bits, numbers past a float, nesting of hundreds of levels), or does not fit.
     """
     text = text_of(answer)
     found = find(text)
     if found.text is None:
         raise UnfitError("not_json", f"{found.why}: {text}" if found.why else text)
+    if not _is_portable(found.value):
+        raise UnfitError("not_json", f"holds what cannot be written as JSON again: {text}")
     if wrong := misfit(schema, found.value):
         raise UnfitError("schema", wrong)
     return found.value
+
+
+def _is_portable(value: Any) -> bool:
+    """Whether it can be written and comes back the same: prompts, keys of answers and tables are made of it."""
+    try:
+        return bool(orjson.loads(orjson.dumps(value)) == value)
+    except (TypeError, ValueError):
+        return False
 
 
 def draw(*parts: object) -> int:

@@ -21,7 +21,7 @@ COPIED_CHARS_MIN = 16
 
 _OWN_LABEL = re.compile(r"\s*[\[*]*(?:user|human|사용자|질문자?)[\]*]*\s*[:：]\s*[*]*\s*", re.IGNORECASE)
 _OTHER_LABEL = re.compile(
-    r"^\s*(?:\[(?:assistant|system|도우미|시스템)\]|[*]*(?:assistant|ai|chatbot|도우미|어시스턴트|챗봇|시스템)[*]*\s*[:：])",
+    r"^[^\S\n]*(?:\[(?:assistant|system|도우미|시스템)\]|[*]*(?:assistant|ai|chatbot|도우미|어시스턴트|챗봇|시스템)[*]*\s*[:：])",
     re.IGNORECASE | re.MULTILINE,
 )
 _OPENINGS = re.compile(

@@ -101,3 +101,12 @@ def test_a_change_that_leads_nowhere(tmp_path: Path, change: str, expected: str)
     with pytest.raises(RequestError) as caught:
         load_kind(SynthesisManifest, str(path), [change])
     assert str(caught.value).startswith(f"--set {change}: {expected}")
+
+
+def test_two_roles_with_one_file_of_answers(tmp_path: Path) -> None:
+    """However it is written: they would wait for each other."""
+    path = tmp_path / "made.yaml"
+    teacher = HEAD.replace("{model: m,", "{model: m, answers: a.sqlite,")
+    path.write_text(teacher + TASK + "judge: {model: j, url: 'http://127.0.0.1:1/v1', answers: ./of/../a.sqlite}")
+    with pytest.raises(RequestError, match="each needs a file of its own"):
+        load_kind(SynthesisManifest, str(path))

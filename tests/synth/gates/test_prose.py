@@ -1,5 +1,7 @@
 """What is prose, and what is not."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,3 +73,9 @@ def test_what_is_spoken() -> None:
 def test_tables_and_rules() -> None:
     text = "앞\n| a | b |\n|---|---|\n| 1 | 2 |\n-----\n=== \n뒤 - 끝\n" + "-" * 300
     assert without_tables(text) == "앞\n뒤 - 끝\n" + "-" * 300
+
+
+def test_thoughts_that_never_end_take_no_time() -> None:
+    started = time.monotonic()
+    assert parted("<think>" * 20_000) == ("", "<think>" * 20_000)
+    assert time.monotonic() - started < 5

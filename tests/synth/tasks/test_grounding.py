@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.tasks.grounding import days_said, new_numbers, ungrounded
+from synth.tasks.grounding import days_said, new_numbers, numbers_in, ungrounded
 
 TODAY = date(2025, 11, 3)  # a Monday
 DATE = {"type": "string", "format": "date"}
@@ -93,3 +93,13 @@ def test_numbers_of_answers(answer: str, sources: str, n_listed: int, new: set[i
 def test_any_text_is_read(text: str) -> None:
     assert new_numbers(text, text, 0) == set()
     ungrounded({"a": text, "b": 3}, {}, text, TODAY)
+
+
+@pytest.mark.parametrize("n_digits", [299, 400, 4400, 20_000])
+@pytest.mark.parametrize("unit", ["", ".5", "만", " million"])
+def test_digits_for_ever(n_digits: int, unit: str) -> None:
+    """As weak models write them: new, a number that can be shown, and as fast as others."""
+    text = f"값은 {'7' * n_digits}{unit}입니다."
+    assert all(float(one) >= 0 for one in new_numbers(text, "값은 3입니다.", 0)) and new_numbers(text, "3", 0)
+    assert not new_numbers(text, text, 0)
+    assert numbers_in(text)

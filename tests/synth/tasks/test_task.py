@@ -74,3 +74,15 @@ def test_what_was_cut_off_is_the_reason_and_not_the_lack_of_room() -> None:
     task = MultiTurn(setting(manifest({"kind": "multi_turn"})))
     (sample,) = play(task, Item("a", "옹기가 뭔가요?", "ko"), say).samples
     assert sample.rejection and sample.rejection.reason == "cut"
+
+
+@pytest.mark.parametrize(
+    "inner",
+    ['"\\ud800"', "1e400", "123456789012345678901234567890", '{"b":' * 300 + "1" + "}" * 300, "[" * 900 + "]" * 900],
+)
+def test_json_that_nobody_else_reads(inner: str) -> None:
+    """One answer must not end a run: what is made of it goes into prompts, keys and tables."""
+    with pytest.raises(UnfitError) as error:
+        json_of(Answer(f'{{"a": {inner}}}', "stop"), {"type": "object"})
+    assert error.value.reason == "not_json"
+    assert json_of(Answer('{"a": [1, -2.5, null, true, "ㅋ🙂"]}', "stop"), {"type": "object"})

@@ -1,5 +1,6 @@
 """What a user would not say is found, and what one would say is let through."""
 
+import time
 import unicodedata
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from synth.samples import Message
 from synth.tasks.task import UnfitError
-from synth.tasks.user_turns import is_written_in, user_turn
+from synth.tasks.user_turns import is_written_in, speaks_as_assistant, user_turn
 from synth.teachers.answers import Answer
 
 SO_FAR = (
@@ -114,3 +115,10 @@ def test_hangul_is_korean_in_every_form(text: str) -> None:
     for form in ("NFC", "NFD"):
         assert is_written_in(unicodedata.normalize(form, text), "ko")
         assert not is_written_in(unicodedata.normalize(form, text), "en")
+
+
+def test_blank_lines_without_end_take_no_time() -> None:
+    started = time.monotonic()
+    assert not speaks_as_assistant("\n" * 20_000)
+    assert time.monotonic() - started < 5
+    assert speaks_as_assistant("네.\n\n\n  Assistant: 네.")
