@@ -89,7 +89,7 @@ class Reasoning(_Task):
     """What the known answer is. `auto`: tests make it code, choices a choice, else a number or formula where it is
     one, else a text. `none`: there is no known answer, and the majority decides."""
     majority: Share = 0.5
-    """Where there is no known answer: the share of the samples that must agree on one."""
+    """Where there is no known answer: the share of the samples, two at least, that must agree on one."""
     pass_frac: tuple[Share, Share] = (0.0, 1.0)
     """Questions are kept whose pass rate lies in this range, ends included; [0, 0.75] leaves out what the teacher
     always solves."""

@@ -65,7 +65,7 @@ def test_what_is_no_variant_says_why(math: MathWorkers, variant: Any, reason: st
 
 
 def test_variants_go_different_ways_and_equal_ones_count_once(math: MathWorkers) -> None:
-    found = played(math, {"question": HARDER}, ["정답: 4"], evolve=4)
+    found = played(math, {"question": HARDER}, ["정답: 4", "정답: 4"], evolve=4)
     asked = [ask for ask in found.asks if ask.template == "reasoning/harder_ko"]
     assert len({ask.request.messages for ask in asked}) == len(WAYS)
     assert found.reasons == ["harder:same"] * 3

@@ -94,6 +94,8 @@ def test_the_majority_decides_where_there_is_no_answer(math: MathWorkers) -> Non
     assert split.reasons == ["verify:no_majority"] * 3 + ["verify:cut"]
     tie = played(math, unknown, ["\\boxed{1}", "\\boxed{2}"], majority=0.0)
     assert tie.reasons == ["verify:no_majority"] * 2
+    alone = played(math, unknown, ["\\boxed{1}", "I do not know."], majority=0.0)
+    assert alone.reasons == ["verify:no_majority"] * 2
 
 
 def test_the_majority_may_be_a_word_or_an_option(math: MathWorkers) -> None:
