@@ -68,7 +68,7 @@ def test_variants_go_different_ways_and_equal_ones_count_once(math: MathWorkers)
     found = played(math, {"question": HARDER}, ["정답: 4", "정답: 4"], evolve=4)
     asked = [ask for ask in found.asks if ask.template == "reasoning/harder_ko"]
     assert len({ask.request.messages for ask in asked}) == len(WAYS)
-    assert found.reasons == ["harder:same"] * 3
+    assert [reason for reason in found.reasons if reason.startswith("harder")] == ["harder:same"] * 3
     assert all(orjson.loads(ask.request.schema or "")["required"] == ["question"] for ask in asked)
 
 
