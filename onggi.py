@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from manifests.store import Folder
     from synth.outlook import Outlook as SynthesisOutlook
     from synth.record import SynthesisRecord
+    from synth.summary_models import Example
 
 app = typer.Typer(
     help=__doc__,
@@ -61,6 +62,9 @@ SAMPLE = Path(manifests.__file__).parent / "sample"
 
 INTERRUPTED = 130
 """What Typer exits with on Ctrl-C."""
+
+SHOWN_CHARS = 70
+"""Of what is known of a sample, in a table."""
 
 N_PARTS = 20
 """Rows of languages and sources that a plan shows."""
@@ -104,6 +108,7 @@ def recipes(
     rulesets: Annotated[bool, typer.Option("--rulesets", help="List the shipped rulesets instead.")] = False,
 ) -> None:
     """List the shipped manifests, or print one to start from."""
+    from manifests.load import COMMANDS
     from manifests.recipes import list_recipes, read_recipe
 
     if rulesets:
@@ -113,10 +118,12 @@ def recipes(
         sys.stdout.write(read_recipe(name))
         return
     table = Table(box=None, pad_edge=False)
-    table.add_column("recipe", style="bold")
+    table.add_column("recipe", style="bold", no_wrap=True)
+    table.add_column("runs with", no_wrap=True)
     table.add_column("what it is")
-    for recipe in list_recipes():
-        table.add_row(recipe.name, recipe.summary)
+    kinds = list(COMMANDS)
+    for recipe in sorted(list_recipes(), key=lambda recipe: kinds.index(recipe.kind)):
+        table.add_row(recipe.name, COMMANDS[recipe.kind], recipe.summary)
     out.print(table)
 
 
@@ -876,7 +883,8 @@ def _status(text: str) -> Iterator[None]:
 def _progress() -> Iterator[Any]:
     """Bars on stderr: share done, a note, time passed and time left."""
     columns = [TextColumn("{task.description:>8}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%")]
-    columns += [TextColumn("{task.fields[note]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
+    columns += [TextColumn("{task.fields[note]}"), TimeElapsedColumn(), TextColumn("·"), TimeRemainingColumn()]
+    columns += [TextColumn("left")]
     with Progress(*columns, console=err) as bars:
         tasks: dict[str, TaskID] = {}
 
@@ -1026,12 +1034,18 @@ def _print_mixture(record: "MixtureRecord", folder: str) -> None:
 
 def _print_synthesis(record: "SynthesisRecord", folder: str) -> None:
     """What became of the samples, and what it took."""
+    from manifests.store import Folder
+    from synth.pipeline import read_summary
+
     counts = record.counts
     out.print(f"{counts['items']:,} items, {counts['samples']:,} samples, [bold]{counts['kept']:,} kept[/]")
-    stages = list(record.rejected.items())
-    rows = [(stage, reason.replace("_", " "), n) for stage, of in stages for reason, n in sorted(of.items())]
+    rows = [
+        (stage.name, reason.reason.replace("_", " "), reason.n_samples, _found_in(reason.examples[0]))
+        for stage in read_summary(Folder(folder)).stages
+        for reason in stage.reasons
+    ]
     if rows:
-        out.print(_table(["rejected by", "because", "samples"], rows))
+        out.print(_table(["rejected by", "because", "samples", "one of them"], rows))
     for role, usage in record.usage.items():
         cost = f", {_amount(record.cost[role])} spent" if record.cost.get(role) else ""
         out.print(
@@ -1042,6 +1056,15 @@ def _print_synthesis(record: "SynthesisRecord", folder: str) -> None:
         )
     tables = ", ".join(f"{folder}/{name}" for name in record.digests if name != "rejected") or "none"
     out.print(f"Samples: {tables}\nReport:  {folder}/report.html", soft_wrap=True, highlight=False)
+
+
+def _found_in(example: "Example") -> str:
+    """What a sample was rejected for, in words or in numbers."""
+    line = " ".join(example.detail.split())
+    if not line and example.value is not None:
+        against = "" if example.threshold is None else f" against {example.threshold:.4g}"
+        line = f"{example.value:.4g}{against}"
+    return line if len(line) <= SHOWN_CHARS else line[: SHOWN_CHARS - 3] + "..."
 
 
 def _print_synthesis_outlook(found: "SynthesisOutlook") -> None:
@@ -1070,7 +1093,9 @@ def _print_synthesis_outlook(found: "SynthesisOutlook") -> None:
             soft_wrap=True,
         )
     out.print(
-        f"What is asked after that depends on the answers.\nGates: {', '.join(found.gates)}\nFolder: {found.folder}",
+        f"Prompts: {', '.join(f'{name} {n:,}' for name, n in found.prompts.items()) or 'none'}\n"
+        "What is asked after that depends on the answers.\n"
+        f"Gates: {', '.join(found.gates)}\nFolder: {found.folder}",
         markup=False,
         highlight=False,
         soft_wrap=True,

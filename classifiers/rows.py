@@ -38,6 +38,8 @@ def input_files(path: str) -> list[str]:
     chosen = [name for name in found if name.lower().endswith(ENDINGS)]
     if not chosen and not found and not has_magic(inner) and not filesystem.exists(inner):
         raise RequestError(f"{path}: there is no such file or folder")
+    if not found and has_magic(inner):
+        raise RequestError(f"{path}: no file is called like that")
     if not chosen:
         raise RequestError(f"{path}: no file there ends in one of {', '.join(ENDINGS)}")
     return [filesystem.unstrip_protocol(name) if "://" in path else name for name in chosen]

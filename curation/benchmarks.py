@@ -145,7 +145,7 @@ def _task_files(name: str, table: TaskTable, folder: str) -> dict[str, str]:
     for path in alone:
         if fs.exists(path):
             return {name: fs.unstrip_protocol(path)}
-    copies = [table.dataset, posixpath.basename(table.dataset), name]
+    copies = list(dict.fromkeys([table.dataset, posixpath.basename(table.dataset), name]))
     for copy in copies:
         within = f"{root}/{copy}"
         found = fs.find(within) if fs.isdir(within) else []

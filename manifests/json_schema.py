@@ -11,6 +11,8 @@ _PATTERNS = {
     r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$": "a name (letters, digits, `_`, `-` and at most one dot)",
     r"^[A-Za-z][A-Za-z0-9_]*$": "a name in ASCII (a letter, then letters, digits and `_`)",
     r"^[0-9]+(\.[0-9]+)?%$": "a share such as 10%",
+    r"^[A-Z_][A-Z0-9_]*$": "the name of a variable of the environment, as TEACHER_KEY",
+    r"^https?://": "an address such as http://127.0.0.1:8000/v1",
 }
 
 

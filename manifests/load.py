@@ -171,6 +171,8 @@ def _place(location: Sequence[str | int], root: Node, top: Schema) -> _Place | N
                 continue
         forms = options(place.schema)
         meant = _meant(forms, place.node)
+        if len(forms) > 1 and _TYPE.fullmatch(str(part)):
+            return place._replace(is_unclear=True)
         if len(forms) == 1 or part not in [_label(form) for form in forms]:
             place = _child(place, meant or forms[0], part, top)
         elif meant is None:
@@ -180,6 +182,10 @@ def _place(location: Sequence[str | int], root: Node, top: Schema) -> _Place | N
         else:
             place = place._replace(schema=meant)
     return place
+
+
+_TYPE = re.compile(r"bool|int|float|str|(?:list|dict)\[.*\]")
+"""What Pydantic calls the forms of a value that has no model: they are no keys of it."""
 
 
 def _told(place: _Place, told: Schema, part: str | int, top: Schema) -> _Place:

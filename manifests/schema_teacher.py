@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, StringConstraints, model_validator
 
 from manifests.errors import FieldError
-from manifests.schema import Argument, Model, Scalar
+from manifests.schema import Argument, Model
 
 ArgumentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -33,9 +33,9 @@ class Sampling(Model):
     """Longest answer. One that is cut off is never used."""
     seed: int = Field(0, ge=0)
     """Of each request; another try at the same request adds to it."""
-    extra: dict[str, Scalar | dict[str, Scalar]] = Field(default_factory=dict)
-    """Further fields of the request, as {top_k: 20} or {chat_template_kwargs: {enable_thinking: false}}. Servers
-    ignore what they do not know."""
+    extra: dict[str, Argument] = Field(default_factory=dict)
+    """Further fields of the request, as {top_k: 20}, {stop: ["###"]} or {chat_template_kwargs: {enable_thinking:
+    false}}. Servers ignore what they do not know."""
 
 
 class OfflineEngine(Model):

@@ -49,7 +49,7 @@ def dataset_card(summary: SynthesisSummary, manifest: SynthesisManifest, created
         f"{_code(manifest.teacher.model)} for the task {_code(summary.task)}, with Onggi {plain(version)} on "
         f"{plain(created[:10])}. No person wrote the answers, and none has read them all.",
         "",
-        *_loading(shown),
+        *_loading(shown, summary.task),
         *_makers(summary, manifest),
         *_prompts(summary),
         *_gates(summary),
@@ -96,13 +96,14 @@ def _front(summary: SynthesisSummary, manifest: SynthesisManifest, shown: Sequen
     return {name: value for name, value in front.items() if value}
 
 
-def _loading(shown: Sequence[str]) -> list[str]:
-    """How to load and train, of each form."""
+def _loading(shown: Sequence[str], task: str) -> list[str]:
+    """How to load and train, of each form; labels are nothing that TRL trains on."""
     lines = ["## How to load it", "", "```python", "from datasets import load_dataset", ""]
     for name in FORMS:
         if name in shown:
             lines += [f'dataset = load_dataset("path/to/this/folder", "{name}", split="train")']
-            lines += [f"trainer = {_TRAINED[name]}  # of trl; no conversion", ""]
+            lines += [f"trainer = {_TRAINED[name]}  # of trl; no conversion"] if task != "annotations" else []
+            lines += [""]
     lines[-1:] = ["```", ""]
     return lines if shown else ["No sample was kept.", ""]
 

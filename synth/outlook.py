@@ -17,7 +17,7 @@ from manifests.store import Folder, resolve
 from synth.final_answers.math_workers import MathWorkers
 from synth.gates.choose import gates_of
 from synth.panel import Panel
-from synth.pipeline import Job, check_own, run_folder
+from synth.pipeline import Job, check_items, check_own, run_folder
 from synth.samples import Ask, Item, Role
 from synth.seeds import SeedCounts
 from synth.shares import STAGE as SHARE
@@ -73,6 +73,8 @@ class Outlook:
     items: list[Part]
     asked: dict[Role, Asked]
     """What the task begins with; what it asks then depends on the answers."""
+    prompts: dict[str, int]
+    """Of these requests, how many are made by each prompt: whether a question is one of mathematics, say."""
     unasked: dict[str, int]
     """Items that are rejected before anything is asked, by why."""
     gates: list[str]
@@ -107,6 +109,7 @@ def outlook(
         gates_of(manifest, base, Panel(manifest, base, folder), job.seeds)
         items = task.items(job.seeds(None if task.needs_all_seeds else counts))
         parts, unasked = _begin(task, _shown(items, progress), shelves)
+    check_items(parts.total(), counts)
     return Outlook(
         name=manifest.name,
         task=manifest.task.kind,
@@ -116,6 +119,7 @@ def outlook(
         n_repeated=counts.n_repeated,
         items=[Part(language, source, n) for (language, source), n in sorted(parts.items())],
         asked=shelves.asked(),
+        prompts=dict(shelves.prompts.most_common()),
         unasked=dict(sorted(unasked.items())),
         gates=[*map(_gate_name, manifest.gates), "duplicate", *([SHARE] if has_share else [])],
     )
@@ -175,6 +179,7 @@ class _Shelves:
 
     def __init__(self, manifest: schema.SynthesisManifest, base: str, folder: str) -> None:
         """Raises RequestError: a key, a tokenizer or a file of recorded answers is not there."""
+        self.prompts = Counter[str]()
         named: dict[Role, Settings | None] = {
             "teacher": manifest.teacher,
             "judge": manifest.judge,
@@ -189,7 +194,8 @@ class _Shelves:
     def add(self, ask: Ask) -> None:
         """Count a request; a judge that is not named is the teacher."""
         role: Role = "teacher" if ask.role == "judge" and "judge" not in self._by_role else ask.role
-        self._by_role[role].add(ask.request)
+        if self._by_role[role].add(ask.request):
+            self.prompts[ask.template] += 1
 
     def asked(self) -> dict[Role, Asked]:
         """What was counted."""
@@ -212,14 +218,17 @@ class _Shelf:
         self._recorded = read_recorded(resolve(self.settings.replay, self.base)) if self.settings.replay else {}
         self._asked = Asked(self.settings.model)
 
-    def add(self, request: Request) -> None:
+    def add(self, request: Request) -> bool:
+        """Count a request; whether it is a new one."""
         request = as_asked(request, self.settings)
         key = request.key(self.settings.model, self.settings.revision)
-        if int(key, 16) not in self._seen:
-            self._seen.add(int(key, 16))
-            self._new[key] = request
+        if int(key, 16) in self._seen:
+            return False
+        self._seen.add(int(key, 16))
+        self._new[key] = request
         if len(self._new) >= LOOKED_UP:
             self._look_up()
+        return True
 
     def asked(self) -> Asked:
         self._look_up()

@@ -7,7 +7,8 @@ whose task, gates or code changed, is run again over them: it asks for what it h
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -96,7 +97,7 @@ def synthesize(
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RequestError(f"{folder}: the folder of the run cannot be made: {error.strerror}") from error
+        raise RequestError(f"output: {folder}: cannot be made: {error.strerror}") from error
     with _alone(folder):
         run.remove(RECORD)
         with PeakMemory() as memory:
@@ -141,19 +142,26 @@ def run_folder(manifest: schema.SynthesisManifest, base: str, output: str | None
 
 def write_synthesis_report(run: Folder, record: SynthesisRecord) -> str:
     """Write the report of a run and its card; returns the report's path."""
-    summary = SynthesisSummary.model_validate(run.read_json(SUMMARY))
+    summary = read_summary(run)
     manifest = schema.SynthesisManifest.model_validate(record.manifest)
     run.write_bytes(REPORT, render(summary, record.model_dump(mode="json")).encode())
     run.write_bytes(CARD, dataset_card(summary, manifest, record.created, version()).encode())
     return run.url(REPORT)
 
 
+def read_summary(run: Folder) -> SynthesisSummary:
+    """What a finished run came to."""
+    return SynthesisSummary.model_validate(run.read_json(SUMMARY))
+
+
 def check_own(run: Folder) -> None:
-    """Refuse a folder in which a run would replace what no run wrote.
+    """Refuse a folder in which a run would replace what no run wrote, and what is none.
 
     Raises:
         RequestError: names what is there.
     """
+    if Path(run.path).is_file():
+        raise RequestError(f"output: {run.path}: is a file; name a folder")
     has_drafts = run.exists(DRAFTS)
     if has_drafts and not all(name.startswith("lot-") for name in (run / DRAFTS).names()):
         raise RequestError(
@@ -168,6 +176,17 @@ def check_own(run: Folder) -> None:
             f"{run.path} holds {', '.join(theirs)}, which a run would replace, and no run; give another folder, or "
             "remove them"
         )
+
+
+def check_items(n_items: int, counts: SeedCounts) -> None:
+    """Refuse to make something of nothing.
+
+    Raises:
+        RequestError: there is nothing to work on.
+    """
+    if not n_items:
+        blank = f" ({counts.n_blank:,} rows have none)" if counts.n_blank else ""
+        raise RequestError(f"seeds: no row is left to work on: look at seeds.where, and at seeds.text{blank}")
 
 
 def _finished(run: Folder, fingerprint: str) -> SynthesisRecord | None:
@@ -212,12 +231,7 @@ class Job:
             task = self.task(math, counts)
             gates = gates_of(self.manifest, self.base, panel, self.seeds)
             n_items = sum(1 for _ in task.items(self.seeds(None if task.needs_all_seeds else counts)))
-            if not n_items:
-                paths = ", ".join(entry.path for entry in self.manifest.seeds)
-                raise RequestError(
-                    f"seeds: {paths}: no row is left to make samples of; {counts.n_blank:,} are without text, "
-                    "`seeds.where` has left out the others where there are any"
-                )
+            check_items(n_items, counts)
             with watch("ask"):
                 drafts = self._ask(task, panel, run, n_items)
             with watch("gates"):
@@ -260,16 +274,18 @@ class Job:
     def _ask(self, task: Task, panel: Panel, run: Folder, n_items: int) -> Drafts:
         """Run the task over all items."""
         self.progress("ask", 0, n_items)
+        start = time.monotonic()
         with DraftWriter(run / DRAFTS) as writer:
             for number, (_, samples) in enumerate(drive(task, task.items(self.seeds()), panel), 1):
                 for sample in samples:
                     writer.add(sample)
-                self.progress("ask", number, n_items, _note(panel))
+                self.progress("ask", number, n_items, _note(panel.usage, self.manifest, time.monotonic() - start))
         return writer.drafts()
 
     def _shown(self, name: str, n: int, verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
-        """Verdicts as they are, with progress."""
-        self.progress(name, 0, n)
+        """Verdicts as they are, with progress, where there is anything to judge."""
+        if n:
+            self.progress(name, 0, n)
         for number, verdict in enumerate(verdicts, 1):
             yield verdict
             if number % PROGRESS_SAMPLES == 0 or number == n:
@@ -290,9 +306,21 @@ def _threshold(gate: schema.Gate) -> float | None:
     return None
 
 
-def _note(panel: Panel) -> str:
-    usage = panel.usage.values()
-    n_paid, n_kept = sum(one.n_paid for one in usage), sum(one.n_kept for one in usage)
-    note = f"{n_paid:,} asked, {n_kept:,} kept, {sum(one.n_output_tokens for one in usage):,} tokens"
-    n_failed = sum(one.n_failed for one in usage)
-    return f"{note}, {n_failed:,} failed" if n_failed else note
+def _note(usage: Mapping[Role, Usage], manifest: schema.SynthesisManifest, seconds: float) -> str:
+    """What was asked so far, how fast it is answered, and what it cost, where the manifest has prices."""
+    of = usage.values()
+    n_kept, n_tokens, n_failed = (sum(getattr(one, name) for one in of) for name in _NOTED)
+    cost = sum(one.cost(settings) for role, one in usage.items() if (settings := getattr(manifest, role)))
+    return ", ".join(
+        [
+            f"{sum(one.n_paid for one in of):,} asked",
+            *([f"{n_kept:,} known"] if n_kept else []),
+            *([f"{n_failed:,} failed"] if n_failed else []),
+            *([f"{n_tokens / max(seconds, 1e-3):,.0f} tokens/s"] if n_tokens else []),
+            *([f"{cost:,.2f} spent"] if cost >= CENT else []),
+        ]
+    )
+
+
+CENT = 0.01
+_NOTED = ("n_kept", "n_output_tokens", "n_failed")

@@ -52,8 +52,12 @@ def seed_files(seeds: Sequence[Seeds], base: str) -> list[Entry]:
         RequestError: there is none.
     """
     found = []
-    for entry in seeds:
-        for path in input_files(resolve(entry.path, base)):
+    for number, entry in enumerate(seeds):
+        try:
+            paths = input_files(resolve(entry.path, base))
+        except RequestError as error:
+            raise RequestError(f"seeds[{number}].path: {error}") from None
+        for path in paths:
             digest, size = xxhash.xxh3_128(), 0
             with fsspec.open(path, "rb") as file:
                 while chunk := file.read(1 << 20):
@@ -109,9 +113,7 @@ def _limited(entry: Seeds, base: str, counts: SeedCounts) -> Iterator[Item]:
 def _items(entry: Seeds, base: str, counts: SeedCounts) -> Iterator[Item]:
     columns = {column for name in COLUMNS if (column := getattr(entry, name))} | set(_where(entry)[1])
     for path in input_files(resolve(entry.path, base)):
-        for numbers, rows in _rows(path, columns):
-            if numbers[0] == 1:
-                _check_columns(entry, path, {name for row in rows for name in row})
+        for numbers, rows in _rows(entry, path, columns):
             for number, row in _chosen(entry, path, numbers, rows):
                 item = _item(entry, path, number, row)
                 if item is None:
@@ -120,18 +122,22 @@ def _items(entry: Seeds, base: str, counts: SeedCounts) -> Iterator[Item]:
                     yield item
 
 
-def _rows(path: str, columns: set[str]) -> Iterator[tuple[list[int], list[Row]]]:
+def _rows(entry: Seeds, path: str, columns: set[str]) -> Iterator[tuple[list[int], list[Row]]]:
     """Rows with their numbers, from 1; of Parquet files these columns only."""
     with fsspec.open(path, "rb") as file:
         is_parquet = file.read(4) == PARQUET
         file.seek(0)
         if not is_parquet:
-            yield from ((numbers, rows) for numbers, _, rows in json_rows(file, path))
+            for numbers, _, rows in json_rows(file, path):
+                if numbers[0] == 1:
+                    _check_columns(entry, path, {name for row in rows for name in row})
+                yield numbers, rows
             return
         try:
             source, first = pq.ParquetFile(file), 1
         except pa.ArrowException as error:
             raise RequestError(f"{path}: is no Parquet file that can be read: {error}") from error
+        _check_columns(entry, path, set(source.schema_arrow.names))
         there = [name for name in source.schema_arrow.names if name in columns]
         for batch in source.iter_batches(batch_size=ROWS_AT_ONCE, columns=there):
             yield list(range(first, first + len(batch))), batch.to_pylist()
@@ -145,9 +151,7 @@ def _check_columns(entry: Seeds, path: str, found: set[str]) -> None:
             raise RequestError(f"{path}: has no column `{column}` (seeds.{name}); found: {', '.join(sorted(found))}")
     for column in _where(entry)[1]:
         if column not in found:
-            raise RequestError(
-                f"{path}: has no column `{column}` (seeds.where: {entry.where}); found: {', '.join(sorted(found))}"
-            )
+            raise RequestError(f"{path}: has no column `{column}` (seeds.where); found: {', '.join(sorted(found))}")
 
 
 def _chosen(entry: Seeds, path: str, numbers: Sequence[int], rows: Sequence[Row]) -> Iterator[tuple[int, Row]]:

@@ -19,12 +19,14 @@ class Recipe:
     """A shipped manifest."""
 
     name: str
+    kind: str
+    """Of its manifest: `corpus`, `mixture`, ..."""
     summary: str
 
 
 def list_recipes() -> list[Recipe]:
     """All recipes, by name."""
-    return [Recipe(path.stem, _summary(path)) for path in sorted(_FOLDER.glob("*.yaml"))]
+    return [Recipe(path.stem, _kind(path), _summary(path)) for path in sorted(_FOLDER.glob("*.yaml"))]
 
 
 def read_recipe(name: str) -> str:
@@ -53,6 +55,12 @@ def _path(name: str) -> Path:
     close = difflib.get_close_matches(name, names, n=1)
     meant = f"did you mean `{close[0]}`? " if close else ""
     raise RequestError(f"there is no file and no recipe `{name}`; {meant}recipes: {', '.join(names)}")
+
+
+def _kind(path: Path) -> str:
+    found = re.search(r"^kind: (\w+)$", path.read_text("utf-8"), re.MULTILINE)
+    assert found
+    return found[1]
 
 
 def _summary(path: Path) -> str:

@@ -150,10 +150,10 @@ class Reasoning(Task):
             return attempt.rejection
         if not judged.is_decided:
             return Rejection("verify", "no_majority", judged.majority_share, self.settings.majority)
-        outcome, why = attempt.verdict.outcome, attempt.verdict.why
+        outcome, found, why = attempt.verdict.outcome, attempt.verdict.found, attempt.verdict.why
         if outcome != "right":
             reason = "wrong_majority" if outcome == "wrong" and judged.majority_share is not None else outcome
-            return Rejection("verify", reason, detail=f"{attempt.verdict.found or ''}: {why}"[:DETAIL_CHARS])
+            return Rejection("verify", reason, detail=f"{found}: {why}"[:DETAIL_CHARS] if found else why)
         if self.settings.think == "mixed" and (not_mixed := why_not_mixed(attempt.trace)):
             return Rejection("verify", "not_mixed", detail=not_mixed)
         return self._out_of_range(judged.pass_frac)

@@ -100,6 +100,7 @@ class Courier:
         self._settings, self._store, self._backend, self._backoff_s = settings, store, backend, backoff_s
         self._tell = tell
         self._throttle, self._n_in_flight = Throttle(settings.concurrency), 0
+        self._has_complained = False
         self._queue: deque[tuple[str, Request]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_alone = asyncio.Event()
@@ -151,6 +152,8 @@ class Courier:
             except Busy as error:
                 if error.asks_for_less:
                     self._throttle.pushed_back()
+                else:
+                    self._complain(error)
                 if n_retries < self._settings.retries:
                     await self._pause(n_retries, error.after_s)
                 if n_retries == self._settings.retries or self._is_alone.is_set():
@@ -167,7 +170,14 @@ class Courier:
         finally:
             self._n_in_flight -= 1
         self._throttle.answered()
+        self._has_complained = False
         return answer
+
+    def _complain(self, error: Busy) -> None:
+        """Say at once why nothing comes, and not again until something did: tries and pauses may take minutes."""
+        if not self._has_complained and self._settings.retries:
+            self._has_complained = True
+            self._tell(orjson.dumps({"notice": f"{error}; asking up to {self._settings.retries} times more"}) + b"\n")
 
     async def _watch(self) -> None:
         """Follow the queue of a server that tells of it."""

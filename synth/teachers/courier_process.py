@@ -1,6 +1,7 @@
 """The process that asks a teacher, as whoever started it sees it: requests go in, and comes what became of them."""
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from synth.teachers.courier import BACKOFF_S
 
 PROGRAM = "from synth.teachers.courier import main; main()"
 READ_BYTES = 1 << 20
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,11 @@ class CourierProcess:
                 "the same command again to go on"
             )
         *lines, self._rest = (self._rest + chunk).split(b"\n")
-        return [_told(orjson.loads(line)) for line in lines]
+        values = [orjson.loads(line) for line in lines]
+        for value in values:
+            if "notice" in value:
+                LOG.warning("onggi: %s", value["notice"])
+        return [_told(value) for value in values if "notice" not in value]
 
 
 def _told(value: dict[str, Any]) -> Told:

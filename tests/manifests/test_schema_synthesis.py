@@ -74,6 +74,19 @@ def test_a_score_gate_alone_says_all_that_it_needs(tmp_path: Path) -> None:
     assert second.startswith(f"{path}:7: gates[0].min: missing; expected a number")
 
 
+def test_further_fields_of_a_request_may_be_lists_and_what_is_none_is_said_once(tmp_path: Path) -> None:
+    path = tmp_path / "made.yaml"
+    path.write_text(HEAD + TASK)
+    found = load_kind(SynthesisManifest, str(path), ["teacher.sampling.extra.stop=['###']"])
+    assert found.teacher.sampling.extra == {"stop": ["###"]}
+    with pytest.raises(RequestError) as caught:
+        load_kind(SynthesisManifest, str(path), ["teacher.sampling.extra.stop=[[1]]"])
+    assert str(caught.value).startswith(
+        "--set teacher.sampling.extra.stop=[[1]]: teacher.sampling.extra.stop: found a list; expected true"
+    )
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

@@ -51,6 +51,15 @@ def test_front_matter(tmp_path: Path) -> None:
         assert words in card, words
 
 
+def test_labels_are_nothing_to_train_on(tmp_path: Path) -> None:
+    summary, manifest = summary_at(tmp_path)
+    assert "SFTTrainer(" in dataset_card(summary, manifest, "2026-11-30T22:00:00+00:00", "0.1")
+    labels = summary.model_copy(update={"task": "annotations"})
+    card = dataset_card(labels, manifest, "2026-11-30T22:00:00+00:00", "0.1")
+    assert "Trainer(" not in card
+    assert 'load_dataset("path/to/this/folder", "text", split="train")' in card
+
+
 @pytest.mark.parametrize(
     ("given", "found"),
     [

@@ -1,5 +1,6 @@
 """`onggi synth --plan`: what a run would ask first, what of it is answered, and what is wrong, with nobody asked."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from typer.testing import CliRunner
 
 import onggi
 from manifests.errors import RequestError
+from manifests.load import load_kind
 from manifests.schema_synthesis import SynthesisManifest
 from synth.outlook import Outlook, Part, n_tokens, outlook
 from synth.pipeline import synthesize
+from tests.conftest import REPOSITORY
 from tests.synth.chat_server import ChatServer
 from tests.synth.scripted import manifest
 
@@ -47,6 +50,7 @@ def test_a_plan_says_what_a_run_would_begin_with(tmp_path: Path) -> None:
     assert (found.n_items, found.n_seeds, found.n_blank, found.n_repeated) == (3, 3, 1, 1)
     assert found.items == [Part("en", "q", 2), Part("ko", "q", 1)]
     assert found.gates == ["language", "near", "duplicate"]
+    assert found.prompts == {"reasoning/math_en": 4, "reasoning/math_ko": 2}
     asked = found.asked["teacher"]
     assert (asked.n_requests, asked.n_kept, asked.n_output_tokens_max) == (6, 0, 300)
     assert asked.cost_max == pytest.approx((asked.n_prompt_tokens * 2 + 300 * 10) / 1e6)
@@ -104,6 +108,12 @@ def test_items_that_ask_nothing_say_why(tmp_path: Path) -> None:
         ({"gates": [{"gate": "score", "by": "classifier", "model": "none", "min": 3}]}, "none"),
         ({"teacher": {"api_key": "ONGGI_NO_SUCH_KEY"}}, "the environment has no ONGGI_NO_SUCH_KEY"),
         ({"teacher": {"url": None, "replay": "none.jsonl"}}, "none.jsonl: recorded answers cannot be read"),
+        (
+            {"seeds": [{"path": "q.jsonl", "text": "q", "where": "lang = 'ko'"}]},
+            r"no column `lang` \(seeds\.where\)",
+        ),
+        ({"seeds": [{"path": "q.jsonl", "text": "q", "where": "l = 'fr'"}]}, "seeds: no row is left to work on"),
+        ({"output": "q.jsonl"}, "output: .*q.jsonl: is a file; name a folder"),
         ({"output": "s3://bucket/run"}, "s3://bucket/run: synthetic data is made on local disk"),
         ({"task": {"kind": "self_instruct", "shown": 9}}, "task.shown is 9, and there are 3 seeds"),
     ],
@@ -113,10 +123,32 @@ def test_what_is_wrong_is_said_before_anything_is_paid(tmp_path: Path, fields: d
         outlook(written(tmp_path, **fields), str(tmp_path))
 
 
+def test_a_run_says_so_too(tmp_path: Path) -> None:
+    found = written(tmp_path)
+    with pytest.raises(RequestError, match=r"output: .*q\.jsonl: is a file; name a folder"):
+        synthesize(found, str(tmp_path), str(tmp_path / "q.jsonl"))
+    with pytest.raises(RequestError, match=r"output: .*q\.jsonl/out: cannot be made: Not a directory"):
+        synthesize(found, str(tmp_path), str(tmp_path / "q.jsonl/out"))
+    (tmp_path / "q.jsonl").write_text('{"q": " ", "a": "1", "id": "d", "l": "en"}\n')
+    with pytest.raises(RequestError, match=r"no row is left to work on: .* seeds.text \(1 rows have none\)"):
+        synthesize(found, str(tmp_path))
+
+
 def test_a_folder_that_a_run_would_not_touch_is_said(tmp_path: Path) -> None:
     (tmp_path / "out/messages").mkdir(parents=True)
     with pytest.raises(RequestError, match="holds messages"):
         outlook(written(tmp_path), str(tmp_path))
+
+
+def test_the_first_run_of_the_guide_is_ready_to_run(tmp_path: Path) -> None:
+    guide = (REPOSITORY / "docs/synthetic-data.md").read_text("utf-8")
+    (questions,) = re.findall(r"```json\n(.*?)```", guide, re.DOTALL)
+    (tmp_path / "questions.jsonl").write_text(questions, "utf-8")
+    (tmp_path / "first.yaml").write_text(re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)[0], "utf-8")
+    found = outlook(load_kind(SynthesisManifest, str(tmp_path / "first.yaml")), str(tmp_path))
+    assert found.items == [Part("en", "questions", 1), Part("ko", "questions", 2)]
+    assert found.asked["teacher"].n_requests == 12
+    assert found.unasked == {}
 
 
 @given(st.text())

@@ -33,14 +33,14 @@ def echo(body: dict[str, Any], _: int) -> str:
 
 def test_without_seeds_there_is_no_run(tmp_path: Path) -> None:
     jsonl(tmp_path / "seeds.jsonl", [{"text": " "}])
-    with pytest.raises(RequestError, match=r"seeds.jsonl: no row is left .* 1 are without text"):
+    with pytest.raises(RequestError, match=r"no row is left to work on: .* \(1 rows have none\)"):
         synthesize(questions("http://127.0.0.1:1/v1"), str(tmp_path))
 
 
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     jsonl(tmp_path / "seeds.jsonl", [{"text": "옹기가 뭔가요?"}])
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(RequestError, match="out: the folder of the run cannot be made: File exists"):
+    with pytest.raises(RequestError, match="out: is a file; name a folder"):
         synthesize(questions("http://127.0.0.1:1/v1"), str(tmp_path))
 
 

@@ -159,10 +159,30 @@ def test_where(tmp_path: Path) -> None:
     assert read(tmp_path, where="NULL") == []
     with pytest.raises(RequestError, match=r"seeds\.where: n >="):
         read(tmp_path, where="n >=")
-    with pytest.raises(RequestError, match=r"has no column `m` \(seeds.where: m > 1\); found: n, text"):
+    with pytest.raises(RequestError, match=r"has no column `m` \(seeds.where\); found: n, text"):
         read(tmp_path, where="m > 1")
     with pytest.raises(RequestError, match=r"seeds.where: n: is Int64; expected what is true or false"):
         read(tmp_path, where="n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"text": "body"}, r"has no column `body` \(seeds\.text\); found: n, text, title"),
+        ({"where": "m > 1"}, r"has no column `m` \(seeds\.where\); found: n, text, title"),
+    ],
+)
+@pytest.mark.parametrize("name", ["seeds.parquet", "seeds.jsonl"])
+def test_a_column_that_is_not_there_is_said_with_all_that_are(
+    tmp_path: Path, name: str, fields: dict[str, str], said: str
+) -> None:
+    rows = [{"text": "a", "title": "b", "n": 1}]
+    if name.endswith("parquet"):
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
+    else:
+        lines(tmp_path / name, rows)
+    with pytest.raises(RequestError, match=said):
+        read(tmp_path, path=name, **fields)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,27 @@ def test_a_server_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             list(teacher.ask(questions(100, settings)))
 
 
+def test_why_nothing_comes_is_said_at_once_and_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(courier_process, "BACKOFF_S", 0.001)
+    with ChatServer(lambda body, n_before: (503, b"loading") if n_before < 3 else echo(body, n_before)) as server:
+        settings = settings_for(server, concurrency=1)
+        with Teacher(settings, "/", str(tmp_path)) as teacher:
+            for number in (1, 2):
+                texts(teacher, questions(number, settings)[number - 1 :])
+                assert caplog.messages == [f"onggi: {server.url}: 503 loading; asking up to 6 times more"] * number
+
+
+def test_a_server_that_asks_for_less_is_no_trouble(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    busy = (429, {}, {"retry-after": "0"})
+    with ChatServer(lambda body, n_before: busy if n_before < 2 else echo(body, n_before)) as server:
+        settings = settings_for(server)
+        with Teacher(settings, "/", str(tmp_path)) as teacher:
+            assert len(texts(teacher, questions(3, settings))) == 3
+    assert caplog.messages == []
+
+
 def test_an_answer_that_takes_too_long(tmp_path: Path) -> None:
     with ChatServer(echo, pause_s=1.0) as server:
         settings = settings_for(server, retries=0, timeout_s=0.1)
@@ -239,14 +260,22 @@ def test_two_runs_at_once(tmp_path: Path) -> None:
             assert len(texts(teacher, questions(2, settings))) == 2
 
 
+def children_that_ask() -> list[psutil.Process]:
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.ZombieProcess):  # of another test
+            found += [child] if "synth.teachers.courier" in " ".join(child.cmdline()) else []
+    return found
+
+
 def test_a_courier_that_dies_ends_the_run(tmp_path: Path) -> None:
     with ChatServer(echo, pause_s=5.0) as server:
         settings = settings_for(server)
         with Teacher(settings, "/", str(tmp_path)) as teacher:
-            for child in psutil.Process().children():
-                with contextlib.suppress(psutil.ZombieProcess):  # of another test
-                    if "synth.teachers.courier" in " ".join(child.cmdline()):
-                        child.kill()
+            while not (couriers := children_that_ask()):  # it is called that when it has begun
+                time.sleep(0.01)
+            for courier in couriers:
+                courier.kill()
             with pytest.raises(RunError, match=r"the process that asks the teacher ended \(-9\); .* run the same"):
                 list(teacher.ask(questions(3, settings)))
 
