@@ -39,7 +39,7 @@ LONG_SHINGLES = 40
 """Those from which on it is long; between both it is compared either way."""
 
 _NUMBERS = re.compile(r"\d[\d,.]*|[-+*/×÷=<>≤≥^%]|\((?=\d)|(?<=\d)[!)]")
-_MARKS = re.compile(r"[?;…·\"'“”‘’「」『』`#]|\*\*|[.,:](?!\d)|[.,:!](?<!\d[.,:!])")
+_MARKS = re.compile(r"[?;…·\"'“”‘’「」『』`#]|[.,:](?!\d)|[.,:!](?<!\d[.,:!])")
 """Each begins with the mark and not with what stands before it, which is searched for twice as fast."""
 
 
@@ -88,7 +88,8 @@ def similar(texts: Texts, jaccard: float, allowed: Allowed, salts: Hashes | None
 def normalised(text: str) -> str:
     """A text without case, white space and marks; those within numbers, and signs of operations, stay."""
     text = _MARKS.sub("", unicodedata.normalize("NFC", text).casefold())
-    return "".join(text.split())
+    # What stood apart may be one letter now, or the two stars of bold print.
+    return unicodedata.normalize("NFC", "".join(text.split()).replace("**", ""))
 
 
 def digest(text: str) -> int:
