@@ -22,7 +22,6 @@ from synth.tasks.thoughts import Trace, trace_of, why_not_mixed
 from synth.teachers.answers import Answer
 from synth.verify import Case, Verdict, verify_all
 
-
 AGREE_MIN = 2
 """Samples that make a majority at least: one agrees with itself, whatever it says."""
 
@@ -128,8 +127,8 @@ class Reasoning(Task):
             found = majority(texts, kind, known.options, self.setting.math)
             if found.classes:
                 break
-        n_agree = dict(found.classes).get(found.answer or "", 0)
-        if n_agree < AGREE_MIN or found.share < self.settings.majority:
+        is_enough = found.answer is not None and dict(found.classes)[found.answer] >= AGREE_MIN
+        if found.answer is None or not is_enough or found.share < self.settings.majority:
             return _Judged(known, attempts, found.share, is_decided=False)
         cases = [Case(text, Expected(kind, found.answer, options=known.options)) for text in texts]
         verdicts = list(verify_all(cases, self.setting.math))
