@@ -731,12 +731,13 @@ def remove(
     from curation.removal.remove import receipt_name
     from curation.removal.remove import remove as take_down
     from manifests.store import Folder, resolve
+    from synth.take_down import forget
 
     asked: dict[Kind, list[str] | None] = {"ids": ids, "urls": urls, "domains": domains}
     files = {kind: [resolve(path, _here()) for path in paths] for kind, paths in asked.items() if paths}
     request = read_request(files, column, copies)
     with _progress() as progress:
-        done = take_down([resolve(run, _here()) for run in runs], request, dry_run, progress)
+        done = take_down([resolve(run, _here()) for run in runs], request, dry_run, progress, forget)
     if as_json:
         _print_json(done)
     else:

@@ -71,7 +71,11 @@ class _Found:
 
 
 def remove(
-    paths: Sequence[str], request: Request, dry_run: bool = False, progress: Progress = silent
+    paths: Sequence[str],
+    request: Request,
+    dry_run: bool = False,
+    progress: Progress = silent,
+    forget: synthetic.Forget | None = None,
 ) -> dict[str, Any]:
     """Remove documents from runs, mixtures and synthetic data; returns the receipt.
 
@@ -80,6 +84,8 @@ def remove(
         request: what is to go.
         dry_run: only tell what would go.
         progress: is told which folder is worked on.
+        forget: removes what else a folder of synthetic data holds of the rows that go; it is called before they do,
+            so that a removal that was killed finds them again.
 
     Raises:
         RequestError: a folder holds nothing of these, or it cannot be found out which documents are meant; nothing
@@ -103,7 +109,8 @@ def remove(
             part = mixture.remove_from_mixture(one, request, ids, dry_run)
             parts.append({"path": folder.path, "kind": "mixture", **part})
         else:
-            part = synthetic.remove_children(folder, ids, children, dry_run)
+            forgotten = forget(folder, synthetic.gone_rows(folder, ids, children), dry_run) if forget else {}
+            part = {**synthetic.remove_children(folder, ids, children, dry_run), **forgotten}
             parts.append({"path": folder.path, "kind": "synthetic", **part})
     progress("remove", total, total, "")
     return _receipt(request, found, parts, dry_run)

@@ -5,8 +5,9 @@ ids. A row's own `id`, where it has one, is what others name as their parent.
 """
 
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -84,6 +85,33 @@ def _parents(row: dict[str, Any]) -> set[str]:
     found = [provenance.get(name) for name in PARENTS]
     named = [item for value in found for item in (value if isinstance(value, list) else [value])]
     return {item.lower() for item in named if isinstance(item, str)}
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What goes from a folder."""
+
+    ids: frozenset[str]
+    """Of rows, where they have any."""
+    requests: frozenset[str]
+    """`provenance.requests` of these rows: keys of a teacher's answers that went into them."""
+
+
+Forget = Callable[[Folder, Gone, bool], dict[str, int]]
+"""Removes what else a folder holds of such rows, but for a dry run; (what, how many) for the receipt. It may be
+called again for what is gone already."""
+
+
+def gone_rows(folder: Folder, ids: set[str], children: set[str]) -> Gone:
+    """The rows that were made from these documents or children."""
+    names, requests = set[str](), set[str]()
+    for path in tables_of(folder):
+        for rows in _batches(folder, path):
+            for row in rows:
+                if not _parents(row).isdisjoint(ids | children):
+                    names |= {row["id"]} if isinstance(row.get("id"), str) else set()
+                    requests |= set(row[PROVENANCE].get("requests") or [])
+    return Gone(frozenset(names), frozenset(requests))
 
 
 def remove_children(folder: Folder, ids: set[str], children: set[str], dry_run: bool) -> dict[str, Any]:

@@ -169,6 +169,14 @@ class AnswerStore:
                 self._db.execute("ROLLBACK")
             raise
 
+    def remove(self, keys: Sequence[str]) -> int:
+        """Remove answers for good, of the file's free space too; how many there were."""
+        n_before = len(self)
+        self._db.execute("PRAGMA secure_delete = ON")
+        self._db.executemany("DELETE FROM answers WHERE key = ?", [(key,) for key in keys])
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return n_before - len(self)
+
     def lines(self) -> Iterator[bytes]:
         """Every answer as a line of JSON, ordered by key: what `replay` reads."""
         for row in self._db.execute("SELECT key, model, revision, request, answer FROM answers ORDER BY key"):

@@ -1,5 +1,6 @@
 """The judge is shown all and only what is judged, and its score is read whatever it says."""
 
+import unicodedata
 from typing import Any
 
 import orjson
@@ -21,7 +22,9 @@ def said(value: Any) -> Answer:
 
 @given(st.integers(1, 10), st.text(max_size=50))
 def test_scores_are_read(score: int, reason: str) -> None:
-    assert read_score(said({"reason": reason, "score": score})) == Score(score, reason.strip())
+    assert read_score(said({"reason": reason, "score": score})) == Score(
+        score, unicodedata.normalize("NFC", reason).strip()
+    )
 
 
 def test_a_score_may_stand_in_a_fence_or_be_a_whole_float() -> None:
