@@ -281,7 +281,7 @@ def test_a_courier_that_dies_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_killed_five_times_and_nothing_is_paid_twice_or_lost(tmp_path: Path) -> None:
-    n, rng = 1000, random.Random(4)
+    n, rng = 500, random.Random(4)
     with ChatServer(echo, pause_s=0.03) as server:
         command = [sys.executable, "-c", ASK, server.url, str(tmp_path), str(n)]
         for _ in range(5):
