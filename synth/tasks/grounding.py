@@ -145,7 +145,7 @@ def new_numbers(answer: str, sources: str, n_listed: int) -> set[Fraction]:
 def _in_units(answer: str, known: set[Fraction]) -> set[Fraction]:
     """Digits of an answer that are part of a known number: 3 and 5 of 3만 5천, where 35000 is known."""
     parts: set[Fraction] = set()
-    for match in re.finditer(r"\d[\d,.]*[경조억만천백십][\d,.경조억만천백십 ]*", answer):
+    for match in re.finditer(r"(?<![\d,.])\d[\d,.]*[경조억만천백십][\d,.경조억만천백십 ]*", answer):
         whole = {abs(one) for one in korean_numbers(match[0].strip())}
         if whole & known:
             parts |= {_value(one[0]) for one in _DIGITS.finditer(match[0])}
