@@ -1,8 +1,9 @@
 """Of several traces of one question those that are kept: distinct, the shortest first, then of other lengths."""
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from synth.tasks.grams import grams, jaccard, unspaced
 
 SHINGLE_CHARS = 5
 JACCARD_MAX = 0.8
@@ -35,7 +36,7 @@ def choose(texts: Sequence[str], n_kept: int) -> Chosen:
         texts: of one question.
         n_kept: how many are kept at most.
     """
-    shingles = [_shingles(text) for text in texts]
+    shingles = [grams(unspaced(text), SHINGLE_CHARS) for text in texts]
     open_ = sorted(range(len(texts)), key=lambda place: (len(texts[place]), texts[place], place))
     kept: list[int] = []
     duplicates: dict[int, Duplicate] = {}
@@ -45,21 +46,11 @@ def choose(texts: Sequence[str], n_kept: int) -> Chosen:
         kept.append(best)
         open_.remove(best)
         for place in open_:
-            if (jaccard := _jaccard(shingles[best], shingles[place])) >= JACCARD_MAX:
-                duplicates[place] = Duplicate(best, jaccard)
+            if (similarity := jaccard(shingles[best], shingles[place])) >= JACCARD_MAX:
+                duplicates[place] = Duplicate(best, similarity)
         open_ = [place for place in open_ if place not in duplicates]
     return Chosen(tuple(kept), duplicates)
 
 
 def _apart(texts: Sequence[str], first: int, second: int) -> int:
     return abs(len(texts[first]) - len(texts[second]))
-
-
-def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    return len(one & other) / len(one | other)
-
-
-def _shingles(text: str) -> frozenset[str]:
-    """Characters without white space, five at a time: Korean words are spaced as one likes."""
-    plain = "".join(unicodedata.normalize("NFC", text).casefold().split())
-    return frozenset(plain[at : at + SHINGLE_CHARS] for at in range(max(1, len(plain) - SHINGLE_CHARS + 1)))

@@ -12,6 +12,7 @@ from manifests.errors import RequestError
 from synth.final_answers import json_answers
 from synth.final_answers.json_schema_check import check_schema
 from synth.samples import Item
+from synth.tasks.grams import grams, jaccard
 from synth.tasks.task import draw
 
 GRAM_CHARS = 3
@@ -121,10 +122,9 @@ def others(function: Function, pool: Sequence[Function], n: int, is_close: bool,
 
 def _likeness(left: Function, right: Function) -> float:
     """Jaccard similarity of the character trigrams of names and descriptions."""
-    ours, theirs = (_grams(f"{one.name} {one.description}") for one in (left, right))
-    return len(ours & theirs) / len(ours | theirs)
+    return jaccard(*(_grams(f"{one.name} {one.description}") for one in (left, right)))
 
 
 @functools.lru_cache(maxsize=65_536)
 def _grams(text: str) -> frozenset[str]:
-    return frozenset(text[start : start + GRAM_CHARS] for start in range(max(1, len(text) - GRAM_CHARS + 1)))
+    return grams(text, GRAM_CHARS)

@@ -13,10 +13,10 @@ from typing import Any, Literal, TypeVar
 from manifests.schema_synthesis import GroundedQa as Options
 from synth.prompts import Prompt
 from synth.samples import Ask, Item, Message, Rejection, Sample
+from synth.tasks.grams import squeezed
 from synth.tasks.judging import SCHEMA, Score, read_score
 from synth.tasks.passages import cut
 from synth.tasks.task import Read, Setting, Steps, Task, UnfitError, draw, json_of, rejected, text_of
-from synth.tasks.user_turns import squeezed
 from synth.teachers.answers import Answer
 
 T = TypeVar("T")

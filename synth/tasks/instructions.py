@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from synth.tasks.grams import grams, unspaced
+
 CHARS_MIN, CHARS_MAX = 4, 4000
 GRAM_CHARS = 4
 COPIED_FROM = 0.6
@@ -33,15 +35,8 @@ def unfit_instruction(text: str, language: str) -> tuple[str, str] | None:
 def overlap(left: str, right: str) -> float:
     """Share of the character n-grams of the shorter text that the other has, from 0 to 1; spaces and case are
     ignored."""
-    ours, theirs = _grams(left), _grams(right)
+    ours, theirs = (grams(unspaced(text), GRAM_CHARS) for text in (left, right))
     return len(ours & theirs) / min(len(ours), len(theirs)) if ours and theirs else 0.0
-
-
-def _grams(text: str) -> set[str]:
-    bare = "".join(text.casefold().split())
-    return (
-        {bare[start : start + GRAM_CHARS] for start in range(max(1, len(bare) - GRAM_CHARS + 1))} if bare else set()
-    )
 
 
 def copied_from(text: str, others: Sequence[str]) -> int | None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from manifests.schema_synthesis import MultiTurn as Options
 from synth.samples import Ask, Item, Message, Rejection, Sample
 from synth.tasks.chat import chat_prompt, opening
+from synth.tasks.grams import squeezed
 from synth.tasks.task import Read, Setting, Steps, Task, UnfitError, draw, text_of
-from synth.tasks.user_turns import squeezed, user_turn
+from synth.tasks.user_turns import user_turn
 from synth.teachers.answers import Answer
 
 FOLLOW_UPS = ("deeper", "correction", "example", "format", "related")

@@ -4,6 +4,7 @@ import re
 from fractions import Fraction
 
 from synth.final_answers.numerals import DECIMAL, number
+from synth.tasks.grams import squeezed
 
 RUN_CHARS = {"ko": 10, "en": 24}
 """Letters and digits that a copied run has at least: some four words."""
@@ -40,7 +41,7 @@ def copied_frac(text: str, source: str, language: str) -> float:
 
 
 def _ngrams(text: str, n: int) -> list[str]:
-    letters = "".join(char for char in text.casefold() if char.isalnum())
+    letters = squeezed(text)
     return [letters[start : start + n] for start in range(len(letters) - n + 1)]
 
 

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from synth.samples import Message
+from synth.tasks.grams import grams, jaccard, squeezed
 from synth.tasks.task import UnfitError, text_of
 from synth.teachers.answers import Answer
 
@@ -78,21 +79,11 @@ def repeats(text: str, messages: Sequence[Message]) -> bool:
     ours = squeezed(text)
     for message in messages:
         theirs = squeezed(message.content)
-        if ours == theirs or (message.role == "user" and _jaccard(ours, theirs) >= MAX_JACCARD):
+        if ours == theirs or (message.role == "user" and jaccard(grams(ours, 3), grams(theirs, 3)) >= MAX_JACCARD):
             return True
         if message.role == "assistant" and len(ours) >= COPIED_CHARS_MIN and ours in theirs:
             return True
     return False
-
-
-def squeezed(text: str) -> str:
-    """What is left of it where case, space and punctuation do not count."""
-    return "".join(char for char in unicodedata.normalize("NFC", text).casefold() if char.isalnum())
-
-
-def _jaccard(left: str, right: str) -> float:
-    ours, theirs = ({text[start : start + 3] for start in range(max(1, len(text) - 2))} for text in (left, right))
-    return len(ours & theirs) / len(ours | theirs)
 
 
 def is_written_in(text: str, language: str) -> bool:
