@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from classifiers import text_tokens
@@ -145,6 +145,7 @@ def test_tokens_are_those_of_plain_python(text: str) -> None:
 
 @given(TEXT)
 def test_counts_are_those_of_plain_python(text: str) -> None:
+    assume("\0" not in text)  # the normal form removes it
     _, _, shape = read(text.encode())
     words = runs(text)
     assert shape["hangul_words"] == sum(kind == "hangul" for kind, _ in words)
