@@ -9,26 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 
 from manifests.schema_teacher import Sampling
+from synth.scores import score_schema
 from synth.teacher import Failure, Teacher, request_of
 from synth.teachers.answers import Answer, Request
 
 MIN_SCORE, MAX_SCORE = 0, 5
 SHOWN_CHARS = 120
 
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "reason": {"type": "string", "maxLength": 600},
-        "score": {"type": "integer", "enum": [*range(MIN_SCORE, MAX_SCORE + 1)]},
-    },
-    "required": ["reason", "score"],
-    "additionalProperties": False,
-}
+SCHEMA = score_schema(MIN_SCORE, MAX_SCORE)
 
 Outcome = Literal["labelled", "truncated", "refused", "unparsable", "failed"]
 """`truncated`: cut off by length; `unparsable`: not the JSON that was asked for, or no score; `failed`: no

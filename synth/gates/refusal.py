@@ -5,7 +5,6 @@ count only where somebody would say them, and not in quotation marks.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
@@ -16,6 +15,7 @@ from manifests.schema_synthesis import RefusalGate
 from synth.gates.gate import BatchGate, Passed, Verdict
 from synth.gates.prose import parted, prose, spoken
 from synth.samples import Rejection, Sample
+from synth.tasks.grams import unspaced
 
 SHOWN_CHARS = 80
 """Of what gave an answer away."""
@@ -35,7 +35,7 @@ class Refusal(BatchGate):
     name = "refusal"
 
     def __init__(self, settings: RefusalGate) -> None:
-        self._further = {_folded(phrase): phrase for phrase in settings.phrases if phrase.strip()}
+        self._further = {unspaced(phrase): phrase for phrase in settings.phrases if phrase.strip()}
 
     def judge_batch(self, batch: Sequence[Sample]) -> Iterable[Verdict]:
         """The verdicts of some samples."""
@@ -43,7 +43,7 @@ class Refusal(BatchGate):
 
     def _verdict(self, text: str) -> Verdict:
         if self._further:
-            folded = _folded(text)
+            folded = unspaced(text)
             if said := next((phrase for key, phrase in self._further.items() if key in folded), None):
                 return Rejection(self.name, "phrase", detail=said)
         _, answer = parted(text)
@@ -52,11 +52,6 @@ class Refusal(BatchGate):
             if found := pattern.search(bare):
                 return Rejection(self.name, reason, detail=found[0].strip()[:SHOWN_CHARS])
         return Passed()
-
-
-def _folded(text: str) -> str:
-    """In NFC, without case and white space."""
-    return "".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 @cache

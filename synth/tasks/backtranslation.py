@@ -8,6 +8,7 @@ from typing import Any
 
 from manifests.schema_synthesis import Backtranslation as Settings
 from synth.samples import Item, Message, Rejection, Sample
+from synth.scores import score_schema
 from synth.tasks.grounding import new_numbers
 from synth.tasks.instructions import unfit_instruction
 from synth.tasks.passages import cut
@@ -20,16 +21,7 @@ INSTRUCTION: dict[str, Any] = {
     "required": ["instruction"],
     "additionalProperties": False,
 }
-SCORE: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "reason": {"type": "string", "maxLength": 600},
-        "score": {"type": "integer", "enum": [1, 2, 3, 4, 5]},
-    },
-    "required": ["reason", "score"],
-    "additionalProperties": False,
-}
-"""The reason comes first: the score is to follow from it."""
+SCORE = score_schema(1, 5)
 
 _POINTS_TO_IT = re.compile(
     r"(?<![가-힣])(?:위|이|윗|다음|주어진|제시된|해당)\s?(?:글|본문|문서|기사|지문)"

@@ -12,27 +12,18 @@ UnfitError, ask once more with the next `attempt`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from manifests.schema_teacher import Sampling
 from synth.prompts import Prompt, Prompts
 from synth.samples import Ask, Message
+from synth.scores import score_schema
 from synth.tasks.task import json_of
 from synth.teacher import request_of
 from synth.teachers.answers import Answer
 
 MIN_SCORE, MAX_SCORE = 1, 10
 
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "reason": {"type": "string", "maxLength": 600},
-        "score": {"type": "integer", "enum": [*range(MIN_SCORE, MAX_SCORE + 1)]},
-    },
-    "required": ["reason", "score"],
-    "additionalProperties": False,
-}
-"""The reason comes first: the score is to follow from it."""
+SCHEMA = score_schema(MIN_SCORE, MAX_SCORE)
 
 
 @dataclass(frozen=True)
