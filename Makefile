@@ -52,7 +52,7 @@ lock:
 	.venv-lock/bin/python -m pip --disable-pip-version-check install --quiet --upgrade --upgrade-strategy eager \
 	  -e '.[test]'
 	{ echo '# What `make` and CI install: the newest versions that fit pyproject.toml. Written by `make lock`.'; \
-	  .venv-lock/bin/python -m pip list --format=freeze --exclude-editable --exclude pip; \
+	  .venv-lock/bin/python -m pip list --format=freeze --exclude-editable --exclude pip | sed 's/+cpu$$//'; \
 	} > requirements.lock
 	rm -rf .venv-lock
 
@@ -69,8 +69,10 @@ $(VENV)/core.stamp: pyproject.toml requirements.lock | $(BIN)/python
 	$(PIP) -e .
 	@touch $@
 
+# torch's build for CPUs is found where pip is told to look (PIP_FIND_LINKS), or in PyTorch's index for them:
+# make test PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
 $(VENV)/test.stamp: pyproject.toml requirements.lock | $(BIN)/python
-	@echo 'Installing the core and the tools of the tests into $(VENV): a few minutes, once.'
+	@echo 'Installing the core, torch and the tools of the tests into $(VENV): a few minutes, once.'
 	$(PIP) -e '.[test]'
 	@touch $(VENV)/core.stamp $@
 

@@ -17,22 +17,25 @@ from manifests.schema import CorpusManifest
 from manifests.schema_classifier import ClassifierManifest
 from manifests.schema_mixture import MixtureManifest
 from manifests.schema_synthesis import SynthesisManifest
+from manifests.schema_training import TrainingManifest
 from manifests.yaml_tree import Mistake, Node, parse_tree
 
-Manifest = CorpusManifest | ClassifierManifest | MixtureManifest | SynthesisManifest
-Kind = TypeVar("Kind", CorpusManifest, ClassifierManifest, MixtureManifest, SynthesisManifest)
+Manifest = CorpusManifest | ClassifierManifest | MixtureManifest | SynthesisManifest | TrainingManifest
+Kind = TypeVar("Kind", CorpusManifest, ClassifierManifest, MixtureManifest, SynthesisManifest, TrainingManifest)
 
 KINDS: Mapping[str, type[Manifest]] = {
     "corpus": CorpusManifest,
     "classifier": ClassifierManifest,
     "mixture": MixtureManifest,
     "synthesis": SynthesisManifest,
+    "training": TrainingManifest,
 }
 COMMANDS = {
     "corpus": "onggi curate",
     "classifier": "onggi classifier",
     "mixture": "onggi mix",
     "synthesis": "onggi synth",
+    "training": "onggi train",
 }
 MANIFEST_BYTES_MAX = 1 << 20
 MISTAKES_SHOWN_MAX = 50

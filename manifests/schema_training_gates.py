@@ -1,0 +1,136 @@
+"""What must hold after a stage of a training before the next one starts."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from manifests.schema import Model, Name
+from manifests.schema_mixture import Share
+
+Against = str
+"""`before` (the model that the stage began with), `base`, `parents` (the best of those that were merged), or the name
+of a stage."""
+
+
+class LossGate(Model):
+    """The loss on held-out text does not rise: what CPT and merges forget, and a merge that does not fit."""
+
+    gate: Literal["validation_loss"]
+    """Which gate."""
+    set: Name
+    """Which of the manifest's `validation`."""
+    max_rise: float = Field(ge=-1, allow_inf_nan=False)
+    """Most that the loss may rise, as a share of what it was: 0.02 is 2%. Below 0, it must fall by so much."""
+    against: Against = "before"
+    """What it is compared with: `before` (the model that the stage began with), `base`, `parents` (of a merge, the
+    worst of the models that went into it), or the name of a stage."""
+
+
+class AccuracyGate(Model):
+    """The share of multiple-choice questions that are answered right does not fall: MMLU in English, say."""
+
+    gate: Literal["accuracy"]
+    """Which gate."""
+    set: Name
+    """Which of the manifest's `validation`, one of `choices`."""
+    max_fall: Share
+    """Most that it may fall, in points: 0.05 is from .65 to .60."""
+    against: Against = "before"
+    """As of `validation_loss`."""
+
+
+class LengthBiasGate(Model):
+    """Answers do not grow longer while their reward rises: a reward that pays for length."""
+
+    gate: Literal["length_bias"]
+    """Which gate."""
+    max_growth: float = Field(ge=0, allow_inf_nan=False)
+    """Most that the mean length of answers may grow where their mean reward rises, as a share: 0.2 is 20%."""
+    against: Against = "before"
+    """As of `validation_loss`."""
+
+
+class RewardDriftGate(Model):
+    """Rewards of the policy's answers stay in the range that the reward model was trained for."""
+
+    gate: Literal["reward_drift"]
+    """Which gate."""
+    max_distance: Share = 0.5
+    """Greatest Kolmogorov-Smirnov distance between the rewards of both models' answers to the same prompts."""
+    min_mean_rise: float | None = None
+    """Least rise of the mean reward; below 0, how much it may fall. Without it, it may do what it likes."""
+    against: Against = "before"
+    """As of `validation_loss`."""
+
+
+class RewardAccuracyGate(Model):
+    """A reward model tells held-out pairs apart."""
+
+    gate: Literal["reward_accuracy"]
+    """Which gate."""
+    min: Share
+    """Least share of held-out pairs whose chosen answer gets the higher reward."""
+
+
+class PlateauGate(Model):
+    """The loss has stopped falling although a teacher is still better: the student has no room for more."""
+
+    gate: Literal["plateau"]
+    """Which gate."""
+    set: Name
+    """Which of the manifest's `validation` shows the gap."""
+    teacher: str = Field(min_length=1)
+    """A folder or a stage."""
+    last: Share = 0.25
+    """Share of the steps, at the end, in which the loss of training is looked at."""
+    min_fall: float = Field(0.01, ge=0)
+    """Fall of the loss over them, as a share, below which it counts as flat."""
+    max_gap: float = Field(0.1, ge=0)
+    """Loss above the teacher's, as a share, that a flat curve may end with."""
+
+
+TrainingGate = Annotated[
+    LossGate | AccuracyGate | LengthBiasGate | RewardDriftGate | RewardAccuracyGate | PlateauGate,
+    Field(discriminator="gate"),
+]
+
+
+class Validation(Model):
+    """What is measured on the base and after each stage: held-out text, or multiple-choice questions."""
+
+    name: Name
+    """Name of the set, as gates call it."""
+    text: str | None = None
+    """Parquet or JSONL files with documents: a path, a folder or a glob. Measures: loss (nats per token), bits per
+    byte."""
+    column: str = "text"
+    """Column of the text."""
+    mixture: str | None = None
+    """Instead: folder of a token mixture, whose held-out sequences these are."""
+    choices: str | None = None
+    """Instead: JSONL or Parquet with `question`, `choices` (a list) and `answer` (its place, from 0, or its letter).
+    Measure: accuracy, by the log-likelihood of the answer per character."""
+    limit: int | None = Field(None, ge=1)
+    """Documents, sequences or questions that are taken: always the same ones."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Validation":
+        if sum(place is not None for place in (self.text, self.mixture, self.choices)) != 1:
+            raise ValueError("name one of `text`, `mixture` and `choices`")
+        return self
+
+
+class Prompts(Model):
+    """What answers are drawn for, after each stage: shown on the page, and scored where there is a reward model."""
+
+    path: str = Field(min_length=1)
+    """Parquet or JSONL with `messages`, or with `prompt` (a text or messages). Relative paths start at the manifest's
+    folder."""
+    limit: int = Field(64, ge=1)
+    """How many are taken: always the same ones."""
+    max_new_tokens: int = Field(256, ge=1)
+    """Longest answer."""
+    temperature: float = Field(0.0, ge=0, le=2)
+    """0 is greedy."""
+    shown: int = Field(8, ge=0, le=100)
+    """How many are shown on the page."""

@@ -1,0 +1,22 @@
+"""Which module runs which kind of stage. Each has `run(job, progress) -> Made`, and imports torch only then."""
+
+import importlib
+from collections.abc import Callable
+
+from manifests.engine import Progress
+from training.jobs import Job, Made
+
+MODULES = {
+    "cpt": "training.cpt",
+    "sft": "training.sft",
+    "reward": "training.reward",
+    "dpo": "training.dpo",
+    "online_dpo": "training.online_dpo",
+    "merge": "training.merge_stage",
+}
+
+
+def runner(kind: str) -> Callable[[Job, Progress], Made]:
+    """What runs a stage of a kind."""
+    found: Callable[[Job, Progress], Made] = importlib.import_module(MODULES[kind]).run
+    return found
