@@ -1,4 +1,4 @@
-"""What a stage is told, and what it tells of what came of it: small files, since stages run in processes of their own."""
+"""What a stage is told, and what it tells of what came of it: small files, as each has a process of its own."""
 
 from collections.abc import Mapping
 from pathlib import Path
