@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from synth.outlook import Outlook as SynthesisOutlook
     from synth.record import SynthesisRecord
     from synth.summary_models import Example
+    from training.merge_report import MergeReport
 
 app = typer.Typer(
     help=__doc__,
@@ -436,6 +437,81 @@ def _plan_synthesis(chosen: "SynthesisManifest", base: str, output: str | None, 
         _print_json(found)
     else:
         _print_synthesis_outlook(found)
+
+
+@app.command()
+def merge(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL...", help="Folders of checkpoints; of slerp the first is t = 0, the second 1."),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Folder of the new checkpoint.", show_default=False)
+    ] = "",
+    method: Annotated[
+        Literal["slerp", "linear", "task_arithmetic", "ties", "dare_linear", "dare_ties"],
+        typer.Option(help="How they are merged."),
+    ] = "slerp",
+    t: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--t",
+            metavar="[PART=]T",
+            help="Of slerp: 0.5, a gradient 0,0.5,1, or for a part of names mlp=0.3; repeatable.",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="What changes are counted from, for all but slerp and linear.")
+    ] = None,
+    weight: Annotated[
+        list[str] | None, typer.Option(help="Of each model, in their order: a number or a gradient. Repeatable.")
+    ] = None,
+    density: Annotated[
+        list[str] | None, typer.Option(help="Share of changes that ties and dare keep: one, or one per model.")
+    ] = None,
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"] | None, typer.Option(help="Of the weights; else the first model's.")
+    ] = None,
+    tokenizer: Annotated[
+        Literal["same", "first", "union"],
+        typer.Option(help="What is done where vocabularies differ; `same` refuses."),
+    ] = "same",
+    rule: Annotated[
+        str | None, typer.Option("--rule", metavar="FILE", help="YAML with all of this instead, as in a manifest.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what dare draws.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Merge checkpoints into one, tensor by tensor, and tell how far apart they are."""
+    from manifests.load import load_rule
+    from manifests.store import resolve
+    from training.merge import merge as run_merge
+    from training.merge_options import rule_of
+
+    if not output:
+        raise RequestError("--output: missing; name the folder of the new checkpoint")
+    given = [t, base, weight, density, dtype]
+    if rule and (models or any(given) or method != "slerp" or tokenizer != "same"):
+        raise RequestError("--rule: all that is merged stands in the file; leave models and other options out")
+    path = resolve(rule, _here()) if rule else ""
+    chosen = load_rule(path) if rule else rule_of(method, models or [], t, base, weight, density, dtype, tokenizer)
+    start = str(Path(path).parent) if rule else _here()
+    names = [item.model for item in chosen.models] + ([chosen.base] if chosen.base else [])
+    folders = {name: Path(resolve(name, start)) for name in names}
+    with _progress() as progress:
+        done = run_merge(chosen, folders, Path(resolve(output, _here())), seed=seed, progress=progress)
+    if as_json:
+        _print_json(done.model_dump(mode="json"))
+    else:
+        _print_merge(done, output)
+
+
+def _print_merge(done: "MergeReport", output: str) -> None:
+    rows = [(path, part.n_tensors, part.n_parameters, f"{done.share(path):.1%}") for path, part in done.paths.items()]
+    out.print(_table(["path", "tensors", "parameters", "share"], rows))
+    for sentence in (*done.words, *done.notes):
+        out.print(sentence, soft_wrap=True, **_PLAIN)
+    out.print(f"\n{output}: {_size(done.n_bytes)}; every tensor is in {output}/merge.json", soft_wrap=True, **_PLAIN)
 
 
 @app.command()
