@@ -6,6 +6,7 @@ settings changed makes a folder of its own beside them, so nothing that took day
 
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,13 +16,13 @@ from manifests.engine import PeakMemory, Progress, silent
 from manifests.errors import RunError
 from manifests.record import write_record
 from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest
-from manifests.schema_training_gates import PlateauGate, TrainingGate
 from manifests.store import Folder
 from training.card import model_card
 from training.checkpoints import read_curve
 from training.flops import Training, count_parameters
-from training.gates import Facts, judge
-from training.jobs import CHECKPOINTS, CURVE, Made
+from training.gate_facts import Facts
+from training.gates import judge, models_needed
+from training.jobs import CHECKPOINTS, CURVE, Cell, Made
 from training.launch import alone, n_gpus, run
 from training.measure_jobs import Measured, MeasureJob, MeasuresResult
 from training.record import RECORD, TrainingRecord, record_of
@@ -69,11 +70,13 @@ class _Training:
     progress: Progress
     n_processes: int
     measured: dict[str, Measured] = field(default_factory=dict)
+    rewarded_by: dict[str, str] = field(default_factory=dict)
+    """Which reward model scored a model's answers when it was measured; empty where there was none yet."""
     summaries: list[StageSummary] = field(default_factory=list)
 
     def run(self) -> None:
         """All stages; the page is written anew after each."""
-        self._measure([BASE])
+        self._measure([BASE, *(item.name for item in self.plan.stages if item.is_done and _makes_policy(item))])
         self.summaries.append(self._base())
         self._show()
         for planned in self.plan.stages:
@@ -129,21 +132,23 @@ class _Training:
 
     def _to_measure(self, planned: PlannedStage) -> list[str]:
         """What is measured after a stage: its model, what it is compared with, and all where rewards are new."""
-        if planned.stage.kind == "reward":
+        if planned.stage.kind == "reward":  # what was made before it gets its rewards now
             return [BASE, *(item.name for item in self.plan.stages if item.is_done and _makes_policy(item))]
-        teachers = [gate.teacher for gate in planned.stage.gates if gate.gate == "plateau"]
-        parents = planned.starts_from if isinstance(planned.stage, Merge) else []
-        return list(dict.fromkeys([*parents, *teachers, planned.name]))
+        others = [name for name in models_needed(planned.stage) if name != "before"]
+        parents = planned.starts_from if isinstance(planned.stage, Merge) else planned.starts_from[:1]
+        return list(dict.fromkeys([*parents, *others, planned.name]))
 
     def _measure(self, names: list[str]) -> None:
-        manifest = self.plan.manifest
-        if not manifest.validation and manifest.prompts is None:
+        """Measure models, in one process; those that are known already, with the same rewards, are left out."""
+        manifest, reward = self.plan.manifest, self._reward
+        names = [name for name in names if self.rewarded_by.get(name, "none") != (reward or "")]
+        if not names or (not manifest.validation and manifest.prompts is None):
             return
         job = MeasureJob(
             models={name: self.plan.folder_of(name) for name in names},
             validations=tuple(manifest.validation),
             prompts=manifest.prompts,
-            reward=self._reward if manifest.prompts else None,
+            reward=reward if manifest.prompts else None,
             manifest_base=self.plan.base,
             cache=str(self.plan.output / MEASURES),
             seed=manifest.seed,
@@ -151,6 +156,7 @@ class _Training:
         )
         found = run(job, self.plan.output / MEASURES, 1, self.progress)
         self.measured.update(MeasuresResult.model_validate_json(found).models)
+        self.rewarded_by.update(dict.fromkeys(names, reward or ""))
 
     # What came of it
 
@@ -175,7 +181,8 @@ class _Training:
                 "curve": read_curve(planned.folder / CURVE),
             }
         )
-        gates = [judge(gate, self._facts(planned, filled, gate)) for gate in planned.stage.gates]
+        facts = self._facts(planned, made, filled.curve)
+        gates = [judge(gate, facts) for gate in planned.stage.gates]
         return filled.model_copy(update={"gates": gates})
 
     def _summed_up(self, name: str, kind: str, folder: str, model: Path) -> StageSummary:
@@ -191,17 +198,21 @@ class _Training:
             answers=found.answers[: prompts.shown] if prompts else [],
         )
 
-    def _facts(self, planned: PlannedStage, stage: StageSummary, gate: TrainingGate) -> Facts:
-        """What a gate is judged by."""
-        against = getattr(gate, "against", "before")
-        names = {"before": planned.starts_from[:1], "parents": planned.starts_from}.get(against, [against])
+    def _facts(self, planned: PlannedStage, made: Made, curve: Sequence[Mapping[str, Cell]]) -> Facts:
+        """What the gates of a stage are judged by."""
+        before = planned.starts_from[0]
+        models = {
+            name: self.measured[before if name == "before" else name]
+            for name in models_needed(planned.stage)
+            if (before if name == "before" else name) in self.measured
+        }
         return Facts(
-            stage=planned.name,
-            measured=self.measured.get(planned.name, Measured()),
-            compared={name: self.measured.get(name, Measured()) for name in names},
-            teacher=self.measured.get(gate.teacher) if isinstance(gate, PlateauGate) else None,
-            curve=stage.curve,
-            made=stage.made,
+            kind=planned.stage.kind,
+            of=self.measured.get(planned.name, Measured()),
+            models=models,
+            parents={name: self.measured[name] for name in planned.starts_from if name in self.measured},
+            curve=curve,
+            made=made,
         )
 
     def _refresh(self) -> None:
