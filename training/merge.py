@@ -17,7 +17,6 @@ from manifests.engine import Progress, silent
 from manifests.errors import RequestError, RunError
 from manifests.schema_merge import MergeRule
 from manifests.store import FULL
-from training.checkpoint import Checkpoint, open_checkpoint, write_object
 from training.embeddings import EMBEDDING
 from training.merge_arithmetic import divided
 from training.merge_beside import write_beside
@@ -28,6 +27,7 @@ from training.merge_passes import Made, Threads, Values, made_of
 from training.merge_report import REPORT, MergeReport, TensorRecord, report_of
 from training.merge_values import Place, places, values_of
 from training.merge_vocabulary import Vocabularies, one_vocabulary
+from training.model_files import Checkpoint, open_checkpoint, write_object
 from training.safetensors_files import DTYPES
 from training.safetensors_shards import SHARD_BYTES, Planned, Shard, file_names, open_shard, shards_of, write_index
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import orjson
 
-from training.checkpoint import CONFIG, Checkpoint, write_object
 from training.embeddings import INDEX
 from training.merge_config import set_everywhere
 from training.merge_vocabulary import PLAIN_FILES, TOKENIZER, Vocabularies
+from training.model_files import CONFIG, Checkpoint, write_object
 
 GENERATION = "generation_config.json"
 SETTINGS = "tokenizer_config.json"

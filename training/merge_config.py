@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from manifests.errors import RequestError
-from training.checkpoint import Checkpoint
+from training.model_files import Checkpoint
 
 IGNORED = (
     "_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache", "auto_map", "_commit_hash",

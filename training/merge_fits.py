@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from manifests.errors import RequestError
-from training.checkpoint import Checkpoint
 from training.embeddings import EMBEDDING, OUTPUT
 from training.merge_config import check_architecture, is_said_to_be_tied
+from training.model_files import Checkpoint
 from training.safetensors_files import DTYPES, Tensor
 from training.safetensors_shards import N_BYTES
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from manifests.errors import RequestError
-from training.checkpoint import Checkpoint
+from training.model_files import Checkpoint
 
 TOKENIZER = "tokenizer.json"
 PLAIN_FILES = (
