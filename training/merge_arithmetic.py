@@ -169,7 +169,8 @@ class Cut:
         equal = magnitudes == np.float32(self.magnitude)
         if self.n_equal is not None:
             equal &= np.cumsum(equal) + n_equal_before <= self.n_equal
-        return change * (keep | equal)
+        kept: Floats = change * (keep | equal)
+        return kept
 
 
 HALF_BITS = 16
