@@ -2,20 +2,25 @@
 
     python benchmarks/merge.py [--gigabytes 2] [--dtype bfloat16] [--rounds 3] [--workdir FOLDER] [--write]
 
-Two Llamas of random weights are made once, the second so near the first in half of its layers that SLERP falls back to
-the straight line. Each side merges them in processes of its own, from start to end: `onggi merge` and `mergekit-yaml`,
-in turn, one round uncounted so that both read from the page cache. `RssAnon` of /proc/PID/status is sampled every 10
-ms, so pages of files that are mapped do not count; its baseline is what the same process has once all is imported.
+Two Llamas of random weights are made once, the second so near the first in half of its layers that SLERP falls back
+to the straight line. Each side merges them in processes of its own, from start to end: `onggi merge` and
+`mergekit-yaml`, in turn, one round uncounted so that both read from the page cache. `RssAnon` of /proc/PID/status is
+sampled every 10 ms, so pages of files that are mapped do not count; its baseline is what such a process has once all
+is imported. Seconds of the CPU are told beside those of the clock, since they depend less on what else runs.
 """
 
 import argparse
 import os
+import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import orjson
@@ -36,7 +41,7 @@ SAMPLE_S = 0.01
 COMPARED = 1 << 22
 OURS = [sys.executable, "-m", "onggi"]
 IMPORTED = {
-    "onggi": "import onggi, training.merge, training.merge_options, manifests.load; onggi.typer.main.get_command(onggi.app)",
+    "onggi": "import onggi, training.merge, training.merge_options, manifests.load",
     "mergekit": "import mergekit.scripts.run_yaml, mergekit.architecture, mergekit.merge, transformers.models.llama",
 }
 
@@ -60,38 +65,52 @@ def main() -> None:
 def measured(folder: Path, gigabytes: float, dtype: str, n_rounds: int) -> str:
     largest, total = make_both(folder, gigabytes, dtype)
     commands = {"onggi": ours(folder), "mergekit": theirs(folder)}
-    base = {name: watched([sys.executable, "-c", imported + HOLD])[0] for name, imported in IMPORTED.items()}
-    peaks: dict[str, list[int]] = {name: [] for name in commands}
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    base = {name: watched([sys.executable, "-c", imported + HOLD]).peak for name, imported in IMPORTED.items()}
+    runs: dict[str, list[Run]] = {name: [] for name in commands}
     for number in range(n_rounds + 1):
         for name, command in commands.items():
-            subprocess.run(["rm", "-rf", str(folder / f"by-{name}")], check=True)
-            peak, took = watched(command)
-            if number:
-                peaks[name].append(peak)
-                seconds[name].append(took)
-            print(name, number, f"{took:.1f} s, {peak / 2**20:,.0f} MiB", file=sys.stderr, flush=True)
-    rows = []
-    for name in commands:
-        above = max(peaks[name]) - base[name]
-        ratio = np.median(seconds[name]) / np.median(seconds["mergekit"])
-        row = [name, f"{np.median(seconds[name]):.1f}", f"{min(seconds[name]):.1f} to {max(seconds[name]):.1f}"]
-        row += [f"{ratio:.2f}", f"{base[name] / 2**20:,.0f}", f"{above / 2**20:,.0f}", f"{above / largest:.2f}"]
-        rows.append(row)
-    columns = ["", "seconds", "range", "against mergekit", "imports, MiB", "above them, MiB", "of the largest tensor"]
+            shutil.rmtree(folder / f"by-{name}", ignore_errors=True)
+            done = watched(command)
+            runs[name] += [done] if number else []
+            told = f"{done.seconds:.1f} s, {done.cpu_s:.1f} s of the CPU, {done.peak / 2**20:,.0f} MiB"
+            print(name, number, told, file=sys.stderr, flush=True)
+    rows = [row(name, runs, base[name], largest) for name in commands]
+    columns = ["", "seconds", "range", "against mergekit", "of the CPU", "against mergekit", "imports, MiB"]
+    columns += ["above them, MiB", "of the largest tensor"]
     apart, of = difference(folder / "by-onggi", folder / "by-mergekit")
     paths = orjson.loads((folder / "by-onggi/merge.json").read_bytes())["paths"]
     shares = ", ".join(f"{path} {part['n_parameters'] / total['numbers']:.0%}" for path, part in paths.items())
+    size = f"{total['bytes'] / 1e9:.2f} GB in {dtype}"
     return (
-        f"# SLERP of two checkpoints\n\nMade by `benchmarks/merge.py`: two of {total['bytes'] / 1e9:.2f} GB in {dtype}, "
+        f"# SLERP of two checkpoints\n\nMade by `benchmarks/merge.py`: two of {size}, "
         f"{total['numbers'] / 1e6:,.0f} million numbers each; the largest tensor has {largest / 2**20:,.0f} MiB in "
         f"float32; {os.cpu_count()} cores, {n_rounds} rounds, from the start of the process to its end.\n\n"
-        f"{markdown(columns, rows)}\n\nParameters by path: {shares}. Largest difference between both results: {apart:.2g} "
+        f"{markdown(columns, rows)}\n\nParameters by path: {shares}. Largest difference between both: {apart:.2g} "
         f"(of numbers up to {of:.2g}).\n"
     )
 
 
 HOLD = "; import time; time.sleep(0.5)"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command took."""
+
+    peak: int
+    """Most anonymous memory, in bytes."""
+    seconds: float
+    cpu_s: float
+
+
+def row(name: str, runs: dict[str, list[Run]], base: int, largest: int) -> list[str]:
+    """A row of the table."""
+    clock, cpu = ({side: [getattr(run, of) for run in runs[side]] for side in runs} for of in ("seconds", "cpu_s"))
+    above = max(run.peak for run in runs[name]) - base
+    cells = [name, f"{median(clock[name]):.1f}", f"{min(clock[name]):.1f} to {max(clock[name]):.1f}"]
+    cells += [f"{median(clock[name]) / median(clock['mergekit']):.2f}", f"{median(cpu[name]):.1f}"]
+    cells += [f"{median(cpu[name]) / median(cpu['mergekit']):.2f}", f"{base / 2**20:,.0f}"]
+    return [*cells, f"{above / 2**20:,.0f}", f"{above / largest:.2f}"]
 
 
 def make_both(folder: Path, gigabytes: float, dtype: str) -> tuple[int, dict[str, int]]:
@@ -145,7 +164,8 @@ def config(shapes: dict[str, tuple[int, ...]], dtype: str) -> dict[str, object]:
     return {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": HIDDEN, "vocab_size": VOCABULARY,
         "intermediate_size": INTERMEDIATE, "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS,
-        "num_hidden_layers": sum("q_proj" in name for name in shapes), "max_position_embeddings": 4096, "dtype": dtype,
+        "num_hidden_layers": sum("q_proj" in name for name in shapes), "max_position_embeddings": 4096,
+        "dtype": dtype,
         "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": False, "hidden_act": "silu",
     }  # fmt: skip
 
@@ -171,9 +191,9 @@ def theirs(folder: Path) -> list[str]:
     return [*command, str(folder / "by-mergekit"), "--quiet"]
 
 
-def watched(command: list[str]) -> tuple[int, float]:
-    """Run a command; (most anonymous memory of its process in bytes, seconds)."""
-    began = time.perf_counter()
+def watched(command: list[str]) -> Run:
+    """Run a command, and watch it."""
+    began, cpu = time.perf_counter(), children_cpu_s()
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
     peak = 0
@@ -190,7 +210,12 @@ def watched(command: list[str]) -> tuple[int, float]:
     thread.join()
     if process.returncode:
         raise SystemExit(f"{command} ended with {process.returncode}:\n{said[-3000:]}")
-    return peak, time.perf_counter() - began
+    return Run(peak, time.perf_counter() - began, children_cpu_s() - cpu)
+
+
+def children_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def anonymous_bytes(pid: int) -> int:
