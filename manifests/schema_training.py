@@ -35,7 +35,7 @@ class _Stage(Model):
     stage made."""
 
 
-class _Trained(_Stage):
+class Trained(_Stage):
     """What all stages that train have."""
 
     model: str | None = None
@@ -128,7 +128,7 @@ class DeepSeekLaw(Model):
     """C; without it 6 N D of this stage: the model's weights times its tokens."""
 
 
-class Cpt(_Trained):
+class Cpt(Trained):
     """Continued pre-training on packed sequences, in which documents do not see each other."""
 
     kind: Literal["cpt"]
@@ -167,7 +167,7 @@ class ChatData(Model):
     """How many rows are taken: a random sample, always the same one."""
 
 
-class Sft(_Trained):
+class Sft(Trained):
     """Supervised fine-tuning on conversations, with a loss on the assistant's turns only."""
 
     kind: Literal["sft"]
@@ -222,7 +222,7 @@ class BestOfN(Model):
     """`answers` (the final answer is right), or a reward model that is trusted: a folder or a stage."""
 
 
-class Reward(_Trained):
+class Reward(Trained):
     """A reward model by Bradley and Terry's likelihood of preferences."""
 
     kind: Literal["reward"]
@@ -260,7 +260,7 @@ DpoLoss = Literal[
 ]
 
 
-class Dpo(_Trained):
+class Dpo(Trained):
     """Direct preference optimisation on pairs that are there. Defaults are DNA 1.0's."""
 
     kind: Literal["dpo"]
@@ -287,7 +287,7 @@ class Dpo(_Trained):
     """Tokens of prompt and answer; longer pairs are left out."""
 
 
-class OnlineDpo(_Trained):
+class OnlineDpo(Trained):
     """DPO on answers that the policy draws itself and a reward model ranks; the reference stays what it is."""
 
     kind: Literal["online_dpo"]

@@ -14,7 +14,7 @@ class Schedule(Model):
     kind: Literal["constant", "linear", "cosine", "warmup_stable_decay", "multi_step"] = "cosine"
     """`multi_step` is DeepSeek's: 31.6% of the peak from 80% of the steps on, 10% from 90% on.
     `warmup_stable_decay` stays at the peak and falls at the end."""
-    warmup: int | Share = Field(0)
+    warmup: Annotated[int, Field(ge=0)] | Share = 0
     """Steps over which it rises to the peak, or the share of all steps (a number below 1, or 3%)."""
     decay: Share = 0.1
     """Of `warmup_stable_decay`: share of the steps over which it falls."""
