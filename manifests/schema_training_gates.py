@@ -9,8 +9,8 @@ from manifests.schema import Model, Name
 from manifests.schema_mixture import Share
 
 Against = str
-"""`before` (the model that the stage began with), `base`, `parents` (of a merge: it must hold against one of the models
-that went into it, so against the worst of them), or the name of a stage."""
+"""`before` (the model that the stage began with), `base`, `parents` (of a merge: it must hold against one of the
+models that went into it, so against the worst of them), or the name of a stage."""
 
 
 class LossGate(Model):
@@ -85,7 +85,7 @@ class PlateauGate(Model):
     last: Share = Field(0.25, gt=0)
     """Share of the steps, at the end, in which the loss of training is looked at."""
     min_fall: float = Field(0.01, ge=0, allow_inf_nan=False)
-    """Fall of the loss over them, along a straight line through them, as a share; below it the curve counts as flat."""
+    """Fall of the loss over them, along a straight line through them, as a share; below it the curve is flat."""
     max_gap: float = Field(0.1, ge=0, allow_inf_nan=False)
     """Loss above the teacher's, as a share, that a flat curve may end with."""
 
@@ -122,8 +122,8 @@ class Validation(Model):
     cue: str = "Answer:"
     """Of `choices`: the line after the question that the answer follows, as `정답:`."""
     window: int = Field(2048, ge=8)
-    """Of `text` and `mixture`: tokens that a model sees at once, or its context where that is shorter. The same for all
-    models, so that a longer context alone does not change the loss."""
+    """Of `text` and `mixture`: tokens that a model sees at once, or its context where that is shorter. The same for
+    all models, so that a longer context alone does not change the loss."""
     limit: int | None = Field(None, ge=1)
     """Documents, sequences or questions that are taken: always the same ones."""
 

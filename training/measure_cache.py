@@ -39,7 +39,7 @@ class Cache:
         self._folder = Folder(folder)
 
     def key(self, kind: str, model: str, data: str, settings: Mapping[str, Any]) -> str:
-        """The name of what a model came to: kind of measure, digests of model and data, and all that it depends on."""
+        """Name of what a model came to: kind of measure, digests of model and data, and all that it depends on."""
         parts = [MEASURES_VERSION, kind, model, data, settings]
         return f"{kind}-{xxhash.xxh3_128_hexdigest(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS))}.json"
 

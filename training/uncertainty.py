@@ -1,4 +1,4 @@
-"""How far figures can be trusted: standard errors over documents, Wilson's interval, Kolmogorov and Smirnov's distance.
+"""How far figures can be trusted: standard errors over documents, Wilson's interval, Kolmogorov-Smirnov distance.
 
 Two models are measured on the same documents, so that what differs between them is told with the error of the paired
 differences: it is far smaller than that of either figure, since hard documents are hard for both.
@@ -11,7 +11,7 @@ from math import sqrt
 Z_95 = 1.959963984540054
 """Two-sided 95% of the normal distribution."""
 KS_95 = 1.3580986393225507
-"""sqrt(-ln(0.05 / 2) / 2): Smirnov's asymptotic distance that chance exceeds once in twenty, for one pair of samples."""
+"""sqrt(-ln(0.05 / 2) / 2): Smirnov's asymptotic distance that chance exceeds once in twenty."""
 
 
 def mean(values: Sequence[float]) -> float:

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from string import ascii_uppercase
 from typing import Any, TypeVar
 
@@ -89,7 +90,7 @@ def questions_of(settings: Validation, base: str) -> list[Question]:
 
     def questions() -> Iterator[tuple[int, int, Question]]:
         for number, row in enumerate(_rows(settings.choices or "", base, QUESTION, where)):
-            question = _question(*row, f"{where}: {settings.choices}: record {number + 1}")
+            question = _question(row, f"{where}: {settings.choices}: record {number + 1}")
             yield xxhash.xxh3_64_intdigest(repr(question).encode()), number, question
 
     found = _lowest(questions(), settings.limit)
@@ -98,7 +99,8 @@ def questions_of(settings: Validation, base: str) -> list[Question]:
     return [question for _, _, question in found]
 
 
-def _question(question: Any, choices: Any, answer: Any, where: str) -> Question:
+def _question(row: tuple[Any, ...], where: str) -> Question:
+    question, choices, answer = row
     if not isinstance(question, str) or not question.strip():
         raise RequestError(f"{where}: `question`: expected text")
     listed = list(choices) if isinstance(choices, Sequence) and not isinstance(choices, str) else []
@@ -153,7 +155,7 @@ def _stretches(item: dict[str, Any]) -> list[list[int]]:
     ids, n_tokens = item["input_ids"], int(item["n_tokens"])
     bounds = [int(end) for end in item["cu_seqlens"] if end <= n_tokens]
     bounds += [n_tokens] if bounds[-1] < n_tokens else []
-    pieces = (np.asarray(ids[start:end]) for start, end in zip(bounds, bounds[1:], strict=False))
+    pieces = (np.asarray(ids[start:end]) for start, end in pairwise(bounds))
     return [piece.tolist() for piece in pieces if len(piece) > 1]
 
 
@@ -184,9 +186,13 @@ def data_digest(settings: Validation, base: str) -> str:
     """
     where = f"validation.{settings.name}"
     if settings.mixture is not None:
-        return _named(lambda: TokenDataset(resolve(settings.mixture or "", base), split="validation"), where).record.fingerprint
+        return _named(
+            lambda: TokenDataset(resolve(settings.mixture or "", base), split="validation"), where
+        ).record.fingerprint
     path = settings.text or settings.choices or ""
-    return files_digest(_named(lambda: input_files(resolve(path, base)), f"{where}.{'text' if settings.text else 'choices'}"))
+    return files_digest(
+        _named(lambda: input_files(resolve(path, base)), f"{where}.{'text' if settings.text else 'choices'}")
+    )
 
 
 def _named(read: Callable[[], T], where: str) -> T:
