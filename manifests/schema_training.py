@@ -437,6 +437,11 @@ class TrainingManifest(Model):
                 return f"{gate.set!r} is no set of `validation` that it can judge; valid: {', '.join(suits)}", "set"
         if isinstance(gate, PlateauGate) and stage.kind == "merge":
             return "a merge has no loss of training", "gate"
+        if isinstance(gate, PlateauGate) and _is_name(gate.teacher):
+            models = [BASE, *(item.name for item in earlier if item.kind in MAKES_POLICY)]
+            if gate.teacher not in models:
+                said = f"{gate.teacher!r} is no earlier stage; valid: {', '.join(models)}, or a folder"
+                return f"{said} (`./{gate.teacher}`)", "teacher"
         if isinstance(gate, LengthBiasGate | RewardDriftGate):
             if self.prompts is None:
                 return "it judges answers to the manifest's `prompts`, and there are none", "gate"

@@ -23,8 +23,6 @@ from training.gate_rewards import length_bias_found, reward_accuracy_found, rewa
 from training.measure_jobs import Measured
 from training.summary_models import Verdict
 
-__all__ = ["Facts", "judge", "models_needed"]
-
 Compares = Callable[[Measured, str], Found]
 """What a gate finds against a model, and how the sentence calls that."""
 

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 
 from manifests.schema_training import TrainingStage
 from manifests.schema_training_gates import TrainingGate
-from training.gates import Facts, judge, models_needed
+from training.gate_facts import Facts
+from training.gates import judge, models_needed
 from training.jobs import Made
 from training.measure_jobs import Measured
 from training.summary_models import Answer

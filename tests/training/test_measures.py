@@ -15,7 +15,8 @@ from manifests.schema_training_gates import LossGate, Prompts, Validation
 from tests.curation.mixture.mixtures import write_mixture
 from tests.training import tiny
 from tests.training.toy_models import byte_tokenizer, saved, tiny_reward
-from training.gates import Facts, judge
+from training.gate_facts import Facts
+from training.gates import judge
 from training.measure_jobs import MeasureJob, MeasuresResult
 from training.measures import measure
 
