@@ -46,10 +46,13 @@ if TYPE_CHECKING:
     from manifests.record import RunRecord
     from manifests.schema import CorpusManifest
     from manifests.schema_synthesis import SynthesisManifest
+    from manifests.schema_training import TrainingManifest
     from manifests.store import Folder
     from synth.outlook import Outlook as SynthesisOutlook
     from synth.record import SynthesisRecord
     from synth.summary_models import Example
+    from training.merge_report import MergeReport
+    from training.summary_models import Verdict
 
 app = typer.Typer(
     help=__doc__,
@@ -436,6 +439,129 @@ def _plan_synthesis(chosen: "SynthesisManifest", base: str, output: str | None, 
         _print_json(found)
     else:
         _print_synthesis_outlook(found)
+
+
+@app.command()
+def train(
+    manifest: Manifest,
+    output: Output = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as stages.sft.epochs=2.")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only check all, and tell what each stage would take; nothing is trained.")
+    ] = False,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes that train together; without it one per GPU, or one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train in stages: each goes on from what an earlier one made, is measured, and has to pass its gates. A killed
+    run goes on where it was, to the same bits."""
+    from manifests.load import load_kind
+    from manifests.schema_training import TrainingManifest
+    from manifests.store import resolve
+    from training.stages import train as run_training
+
+    path, base = _found(manifest)
+    chosen = load_kind(TrainingManifest, path, overrides or [])
+    named = resolve(output, _here()) if output else None
+    if plan:
+        _plan_training(chosen, base, named, as_json)
+        return
+    with _progress() as progress:
+        record, folder = run_training(chosen, base, named, progress, processes)
+    if as_json:
+        _print_json(record.model_dump(mode="json"))
+    else:
+        _print_training(folder)
+
+
+def _plan_training(chosen: "TrainingManifest", base: str, output: str | None, as_json: bool) -> None:
+    from training.outlook import outlook
+
+    found = outlook(chosen, base, output)
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+    else:
+        _print_training_outlook(found)
+    if found.problems:
+        raise RequestError("\n".join(found.problems))
+
+
+@app.command()
+def merge(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL...", help="Folders of checkpoints; of slerp the first is t = 0, the second 1."),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Folder of the new checkpoint.", show_default=False)
+    ] = "",
+    method: Annotated[
+        Literal["slerp", "linear", "task_arithmetic", "ties", "dare_linear", "dare_ties"],
+        typer.Option(help="How they are merged."),
+    ] = "slerp",
+    t: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--t",
+            metavar="[PART=]T",
+            help="Of slerp: 0.5, a gradient 0,0.5,1, or for a part of names mlp=0.3; repeatable.",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="What changes are counted from, for all but slerp and linear.")
+    ] = None,
+    weight: Annotated[
+        list[str] | None, typer.Option(help="Of each model, in their order: a number or a gradient. Repeatable.")
+    ] = None,
+    density: Annotated[
+        list[str] | None, typer.Option(help="Share of changes that ties and dare keep: one, or one per model.")
+    ] = None,
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"] | None, typer.Option(help="Of the weights; else the first model's.")
+    ] = None,
+    tokenizer: Annotated[
+        Literal["same", "first", "union"],
+        typer.Option(help="What is done where vocabularies differ; `same` refuses."),
+    ] = "same",
+    rule: Annotated[
+        str | None, typer.Option("--rule", metavar="FILE", help="YAML with all of this instead, as in a manifest.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what dare draws.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Merge checkpoints into one, tensor by tensor, and tell how far apart they are."""
+    from manifests.load import load_rule
+    from manifests.store import resolve
+    from training.merge import merge as run_merge
+    from training.merge_options import rule_of
+
+    if not output:
+        raise RequestError("--output: missing; name the folder of the new checkpoint")
+    given = [t, base, weight, density, dtype]
+    if rule and (models or any(given) or method != "slerp" or tokenizer != "same"):
+        raise RequestError("--rule: all that is merged stands in the file; leave models and other options out")
+    path = resolve(rule, _here()) if rule else ""
+    chosen = load_rule(path) if rule else rule_of(method, models or [], t, base, weight, density, dtype, tokenizer)
+    start = str(Path(path).parent) if rule else _here()
+    names = [item.model for item in chosen.models] + ([chosen.base] if chosen.base else [])
+    folders = {name: Path(resolve(name, start)) for name in names}
+    with _progress() as progress:
+        done = run_merge(chosen, folders, Path(resolve(output, _here())), seed=seed, progress=progress)
+    if as_json:
+        _print_json(done.model_dump(mode="json"))
+    else:
+        _print_merge(done, output)
+
+
+def _print_merge(done: "MergeReport", output: str) -> None:
+    rows = [(path, part.n_tensors, part.n_parameters, f"{done.share(path):.1%}") for path, part in done.paths.items()]
+    out.print(_table(["path", "tensors", "parameters", "share"], rows))
+    for sentence in (*done.words, *done.notes):
+        out.print(sentence, soft_wrap=True, **_PLAIN)
+    out.print(f"\n{output}: {_size(done.n_bytes)}; every tensor is in {output}/merge.json", soft_wrap=True, **_PLAIN)
 
 
 @app.command()
@@ -1057,6 +1183,38 @@ def _print_synthesis(record: "SynthesisRecord", folder: str) -> None:
         )
     tables = ", ".join(f"{folder}/{name}" for name in record.digests if name != "rejected") or "none"
     out.print(f"Samples: {tables}\nReport:  {folder}/report.html", soft_wrap=True, highlight=False)
+
+
+def _print_training(folder: str) -> None:
+    """What each stage came to."""
+    from training.summary_models import TrainingSummary
+
+    summary = TrainingSummary.model_validate_json(Path(folder, "summary.json").read_bytes())
+    sets = list(dict.fromkeys(name for stage in summary.stages for name in stage.measures))
+    rows = [
+        (
+            stage.name,
+            stage.kind if stage.kind != stage.name else "",
+            stage.made.counts.get("steps", 0) or "",
+            _duration(stage.seconds) if stage.seconds else "",
+            *(_measured(stage.measures.get(name, {})) for name in sets),
+            _passed(stage.gates),
+        )
+        for stage in summary.stages
+    ]
+    out.print(_table(["stage", "kind", "steps", "time", *sets, "gates"], rows))
+    out.print(f"Models: {folder}/stages\nReport: {folder}/report.html", soft_wrap=True, highlight=False)
+
+
+def _measured(figures: dict[str, float]) -> str:
+    """What a set says of a model, in a word."""
+    forms = {"bits_per_byte": "{:.3f} bits/byte", "loss": "loss {:.3f}", "accuracy": "{:.1%} right"}
+    forms |= {"reward_mean": "reward {:.2f}", "mean_length": "{:.0f} tokens"}
+    return ", ".join(form.format(figures[name]) for name, form in forms.items() if name in figures)
+
+
+def _passed(gates: "list[Verdict]") -> str:
+    return f"{sum(gate.passed for gate in gates)} of {len(gates)} passed" if gates else ""
 
 
 def _found_in(example: "Example") -> str:
