@@ -169,8 +169,9 @@ def _place(location: Sequence[str | int], root: Node, top: Schema) -> _Place | N
     place = _Place(root, top, "")
     for part in location:
         if told := tagged(place.schema):
-            place = _told(place, told, part, top)
-            if part in told["mapping"]:
+            is_tag = part in told["mapping"] and _tag(place.node, told["propertyName"]) in (part, "")
+            place = _told(place, told, part if is_tag else "", top)
+            if is_tag:
                 continue
         forms = options(place.schema)
         meant = _meant(forms, place.node)
@@ -191,11 +192,15 @@ _TYPE = re.compile(r"bool|int|float|str|(?:list|dict)\[.*\]")
 """What Pydantic calls the forms of a value that has no model: they are no keys of it."""
 
 
-def _told(place: _Place, told: Schema, part: str | int, top: Schema) -> _Place:
+def _tag(node: Node, name: str) -> str:
+    """Which form a value says it has; a field may be called like another form."""
+    given = node.value if isinstance(node.value, dict) else {}
+    return given[name].written if name in given else ""
+
+
+def _told(place: _Place, told: Schema, tag: str | int, top: Schema) -> _Place:
     """The value in the form that Pydantic names, or, where it names none, in the one that the value says it has."""
-    given = place.node.value if isinstance(place.node.value, dict) else {}
-    name = told["propertyName"]
-    value = part if part in told["mapping"] else given[name].written if name in given else ""
+    value = tag or _tag(place.node, told["propertyName"])
     return place._replace(schema=resolved({"$ref": told["mapping"].get(value, "")}, top))
 
 

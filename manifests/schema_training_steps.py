@@ -1,6 +1,7 @@
 """How a stage trains: the learning rate, the optimiser, which weights, what is kept for a killed run."""
 
-from typing import Annotated, Any, Literal
+import difflib
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
@@ -24,6 +25,11 @@ class Schedule(Model):
 
 def kind_alone(value: Any) -> Any:
     """A schedule that is written as its kind alone, as a mapping."""
+    kinds = get_args(Schedule.model_fields["kind"].annotation)
+    if isinstance(value, str) and value not in kinds:
+        near = difflib.get_close_matches(value, kinds, 1)
+        meant = f"did you mean `{near[0]}`? " if near else ""
+        raise ValueError(f"found `{value}`; {meant}valid: {', '.join(kinds)}")
     return {"kind": value} if isinstance(value, str) else value
 
 

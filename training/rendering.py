@@ -40,9 +40,7 @@ def prompt_ids(tokenizer: Any, prompt: Prompt, tools: Sequence[Any] | None = Non
     Raises:
         RequestError: the chat template refuses it, or there is none and the prompt is messages.
     """
-    if tokenizer.chat_template is None:
-        return list(tokenizer(_plain(prompt))["input_ids"])
-    return _by_template(tokenizer, as_messages(prompt, "user"), tools, add_generation_prompt=True)
+    return ids_of(tokenizer, [rendered_prompt(tokenizer, prompt, tools)])[0]
 
 
 def answered_ids(tokenizer: Any, prompt: Prompt, answer: Answer, tools: Sequence[Any] | None = None) -> list[int]:
@@ -51,10 +49,29 @@ def answered_ids(tokenizer: Any, prompt: Prompt, answer: Answer, tools: Sequence
     Raises:
         RequestError: as of `prompt_ids`.
     """
+    return ids_of(tokenizer, [rendered(tokenizer, prompt, answer, tools)])[0]
+
+
+def ids_of(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of what was rendered; templates write the special tokens themselves."""
+    if not texts:
+        return []
+    found: list[list[int]] = tokenizer(list(texts), add_special_tokens=tokenizer.chat_template is None)["input_ids"]
+    return found
+
+
+def rendered_prompt(tokenizer: Any, prompt: Prompt, tools: Sequence[Any] | None = None) -> str:
+    """The text of `prompt_ids`."""
     if tokenizer.chat_template is None:
-        text = _plain(prompt) + _plain(answer)
-        end = tokenizer.eos_token or ""
-        return list(tokenizer(text if end and text.endswith(end) else text + end)["input_ids"])
+        return _plain(prompt)
+    return _by_template(tokenizer, as_messages(prompt, "user"), tools, add_generation_prompt=True)
+
+
+def rendered(tokenizer: Any, prompt: Prompt, answer: Answer, tools: Sequence[Any] | None = None) -> str:
+    """The text of `answered_ids`."""
+    if tokenizer.chat_template is None:
+        text, end = _plain(prompt) + _plain(answer), tokenizer.eos_token or ""
+        return text if end and text.endswith(end) else text + end
     messages = [*as_messages(prompt, "user"), *as_messages(answer, "assistant")]
     return _by_template(tokenizer, messages, tools, add_generation_prompt=False)
 
@@ -70,18 +87,19 @@ def _plain(text: str | Sequence[Message]) -> str:
 
 def _by_template(
     tokenizer: Any, messages: Sequence[Message], tools: Sequence[Any] | None, add_generation_prompt: bool
-) -> list[int]:
+) -> str:
     try:
-        text = tokenizer.apply_chat_template(
-            [dict(message) for message in messages],
-            tools=list(tools) if tools else None,
-            add_generation_prompt=add_generation_prompt,
-            tokenize=False,
+        return str(
+            tokenizer.apply_chat_template(
+                [dict(message) for message in messages],
+                tools=list(tools) if tools else None,
+                add_generation_prompt=add_generation_prompt,
+                tokenize=False,
+            )
         )
     except (TemplateError, TypeError, ValueError, KeyError) as error:
         roles = ", ".join(str(message.get("role")) for message in messages)
         raise RequestError(f"the chat template refuses messages of the roles {roles}: {error}") from error
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def end_ids(tokenizer: Any, generation_config: Any = None) -> list[int]:

@@ -1,0 +1,110 @@
+"""What a training reads, by digests: a stage is done again exactly where something that it reads has changed.
+
+Files are hashed once and remembered by size and time of their last change, since weights are large.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import orjson
+import xxhash
+
+from curation.mixture.record import read_mixture
+from manifests.errors import RequestError
+from manifests.schema_training import Cpt, Dpo, OnlineDpo, Reward, Sft, TrainingStage
+from manifests.store import Folder, resolve
+
+TABLES = ("messages", "preference")
+"""Folders of a run of `onggi synth` that stages read."""
+MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.tiktoken")
+HASHED_AT_ONCE = 1 << 22
+
+
+class Digests:
+    """Digests of files and folders, remembered in a JSON file."""
+
+    def __init__(self, memory: Path) -> None:
+        self._memory = memory
+        self._known: dict[str, list[int | str]] = orjson.loads(memory.read_bytes()) if memory.is_file() else {}
+
+    def keep(self) -> None:
+        """Write what is remembered."""
+        self._memory.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._memory.with_suffix(".partial")
+        partial.write_bytes(orjson.dumps(self._known))
+        partial.rename(self._memory)
+
+    def of_file(self, path: str) -> str:
+        """XXH3 of a file's bytes."""
+        if "://" in path:
+            return self._hashed(path)
+        there = Path(path).stat()
+        size, time_ns, digest = self._known.get(path, [0, 0, ""])
+        if (size, time_ns) != (there.st_size, there.st_mtime_ns):
+            digest = self._hashed(path)
+            self._known[path] = [there.st_size, there.st_mtime_ns, digest]
+        return str(digest)
+
+    def of_model(self, folder: str) -> str:
+        """Of a model's weights, configuration and tokenizer.
+
+        Raises:
+            RequestError: there is no model in the folder.
+        """
+        if not Path(folder, "config.json").is_file():
+            raise RequestError(f"{folder}: is no model: there is no config.json")
+        files = sorted({path for pattern in MODEL_FILES for path in Path(folder).glob(pattern)})
+        return _joined(f"{path.name}:{self.of_file(str(path))}" for path in files)
+
+    def of_rows(self, path: str) -> str:
+        """Of the Parquet and JSONL files of a path; their names and order do not count, their content does."""
+        return _joined(sorted(self.of_file(file) for file in row_files(path)))
+
+    def _hashed(self, path: str) -> str:
+        digest = xxhash.xxh3_128()
+        with fsspec.open(path, "rb") as file:
+            while chunk := file.read(HASHED_AT_ONCE):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+
+def row_files(path: str) -> list[str]:
+    """The files with rows of a path: a file, a folder, a glob, or the folder of a run of `onggi synth`.
+
+    Raises:
+        RequestError: there are none.
+    """
+    from classifiers.rows import input_files
+
+    if Path(path, "run.json").is_file():
+        tables = [f"{path}/{name}" for name in TABLES if Path(path, name).is_dir()]
+        return [file for table in tables for file in input_files(table)]
+    return input_files(path)
+
+
+def stage_data(stage: TrainingStage, base: str, digests: Digests) -> Iterator[tuple[str, str]]:
+    """The data that a stage reads, by path, and its digest.
+
+    Raises:
+        RequestError: something is not there; the message names the stage.
+    """
+    try:
+        if isinstance(stage, Cpt):
+            for use in [*stage.mixture, *([stage.replay] if stage.replay else [])]:
+                path = resolve(use.path, base)
+                yield path, read_mixture(Folder(path)).fingerprint
+        paths = [item.path for item in stage.data] if isinstance(stage, Sft | Reward | Dpo) else []
+        paths += [stage.prompts] if isinstance(stage, OnlineDpo) else []
+        paths += [stage.best_of_n.prompts] if isinstance(stage, Reward) and stage.best_of_n else []
+        for path in paths:
+            yield resolve(path, base), digests.of_rows(resolve(path, base))
+        if isinstance(stage, Sft) and stage.template and Path(resolve(stage.template, base)).is_file():
+            path = resolve(stage.template, base)
+            yield path, digests.of_file(path)
+    except RequestError as error:
+        raise RequestError(f"stage {stage.name}: {error}") from None
+
+
+def _joined(parts: "Iterator[str] | list[str]") -> str:
+    return xxhash.xxh3_128_hexdigest("\n".join(parts).encode())

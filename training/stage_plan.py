@@ -1,0 +1,160 @@
+"""Which stages a training has, what each reads, and which of them are done: known before any work."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+import xxhash
+
+from manifests.errors import RequestError
+from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest, TrainingStage, named_models
+from manifests.store import resolve
+from training.inputs import Digests, stage_data
+from training.jobs import MODEL, Job
+from training.stage_kinds import VERSIONS
+
+STAGES, DIGESTS, DONE = "stages", "digests.json", "made.json"
+NAMED_BY_CHARS = 8
+"""Of a stage's fingerprint in the name of its folder."""
+NOT_IN_THE_FINGERPRINT = {"gates", "checkpoints", "micro_batch", "recompute"}
+"""What a stage makes does not depend on it."""
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """A stage, what it reads, and where it works."""
+
+    stage: TrainingStage
+    fingerprint: str
+    """Of the stage and of all that it reads: another one is another stage, in another folder."""
+    folder: Path
+    models: Mapping[str, str]
+    """Folder of each model by what the manifest calls it; `model` is the one that it goes on from."""
+    starts_from: list[str]
+    """What the manifest calls the models that it reads, `model` first."""
+    data: Mapping[str, str] = field(default_factory=dict)
+    """Digests of the data that it reads, by path."""
+
+    @property
+    def name(self) -> str:
+        """The stage's name."""
+        return self.stage.name
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it was finished before."""
+        return (self.folder / DONE).is_file()
+
+    @property
+    def model_path(self) -> Path:
+        """What it makes."""
+        return self.folder / MODEL
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training with all paths resolved."""
+
+    manifest: TrainingManifest
+    base: str
+    """The manifest's folder."""
+    output: Path
+    base_model: str
+    base_digest: str
+    stages: list[PlannedStage]
+
+    def folder_of(self, model: str) -> str:
+        """The folder of a model by what the manifest calls it."""
+        made = {planned.name: str(planned.model_path) for planned in self.stages}
+        return {BASE: self.base_model, **made}.get(model) or resolve(model, self.base)
+
+    def job(self, planned: PlannedStage) -> Job:
+        """What the process of a stage is told."""
+        return Job(
+            stage=planned.stage,
+            folder=str(planned.folder),
+            manifest_base=self.base,
+            models=planned.models,
+            seed=_seed(self.manifest.seed, planned.name),
+            threads=self.manifest.threads,
+            report_to=tuple(self.manifest.report_to),
+        )
+
+
+def plan_stages(manifest: TrainingManifest, base: str, output: str | None = None) -> Plan:
+    """What each stage of a manifest reads; nothing is trained.
+
+    Args:
+        manifest: of the training.
+        base: the manifest's folder.
+        output: instead of the manifest's.
+
+    Raises:
+        RequestError: the output is no local folder, or a model or data is not there.
+    """
+    folder = resolve(output or manifest.output.path, base)
+    if "://" in folder:
+        raise RequestError(f"output: {folder}: models are written to a folder on this machine")
+    digests = Digests(Path(folder) / DIGESTS)
+    base_model = resolve(manifest.base, base)
+    known = {BASE: _base(base_model, digests)}
+    plan = Plan(manifest, base, Path(folder), base_model, known[BASE], [])
+    for stage in manifest.stages:
+        planned = _planned(stage, plan, known, digests)
+        known[stage.name] = planned.fingerprint
+        plan.stages.append(planned)
+    if Path(folder).is_dir():
+        digests.keep()
+    return plan
+
+
+def _base(folder: str, digests: Digests) -> str:
+    try:
+        return digests.of_model(folder)
+    except RequestError as error:
+        raise RequestError(f"base: {error}") from None
+
+
+def _planned(stage: TrainingStage, plan: Plan, known: dict[str, str], digests: Digests) -> PlannedStage:
+    """A stage with the folder of each model that it names; their digests become a part of its fingerprint."""
+    names = {place: str(name) for place, name in _model_names(stage, plan)}
+    for name in names.values():
+        if name not in known:
+            try:
+                known[name] = digests.of_model(plan.folder_of(name))
+            except RequestError as error:
+                raise RequestError(f"stage {stage.name}: {error}") from None
+    data = dict(stage_data(stage, plan.base, digests))
+    said = {
+        "stage": stage.model_dump(mode="json", exclude=NOT_IN_THE_FINGERPRINT),
+        "models": {place: known[name] for place, name in names.items()},
+        "data": sorted(data.values()),
+        "seed": plan.manifest.seed,
+        "version": VERSIONS[stage.kind],
+    }
+    fingerprint = xxhash.xxh3_128_hexdigest(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
+    return PlannedStage(
+        stage=stage,
+        fingerprint=fingerprint,
+        folder=plan.output / STAGES / f"{stage.name}-{fingerprint[:NAMED_BY_CHARS]}",
+        models={name: plan.folder_of(name) for name in names.values()}
+        | ({"model": plan.folder_of(names["model"])} if "model" in names else {})
+        | ({"reference": plan.folder_of(names["reference"])} if "reference" in names else {}),
+        starts_from=list(dict.fromkeys(names.values())),
+        data=data,
+    )
+
+
+def _model_names(stage: TrainingStage, plan: Plan) -> list[tuple[str, str]]:
+    """Where a stage names a model, and which; `model` first, whether it is named or not."""
+    named = [(".".join(map(str, place)), name) for *place, name, _ in named_models(stage)]
+    if isinstance(stage, Merge) or any(place == "model" for place, _ in named):
+        return named
+    earlier = [planned.name for planned in plan.stages if planned.stage.kind in MAKES_POLICY]
+    return [("model", earlier[-1] if earlier else BASE), *named]
+
+
+def _seed(seed: int, name: str) -> int:
+    """A seed for each stage: two stages on the same data go through it in two orders."""
+    return xxhash.xxh3_64_intdigest(f"{seed}/{name}".encode()) % 2**31

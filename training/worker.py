@@ -1,0 +1,141 @@
+"""The process that a stage trains in: `python -m training.worker JOB.json`; several of them through accelerate.
+
+It has the memory of the stage only, and ends with the command that started it. What came of it is a file, written
+last; so is what went wrong.
+"""
+
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import orjson
+import psutil
+from pydantic import BaseModel
+
+from manifests.errors import RequestError, RunError
+from training.jobs import Job
+from training.stage_kinds import runner
+
+RESULT, FAILURE, PROGRESS = "made.json", "failure.json", "progress.jsonl"
+PARENT = "ONGGI_TRAIN_PARENT"
+"""Process id of the command, and when it was started: another process may get its number."""
+PROGRESS_EVERY_S = 0.1
+
+
+class Failure(BaseModel):
+    """What went wrong in a process of a stage."""
+
+    is_request: bool
+    """The request is wrong; else the run failed."""
+    message: str
+
+
+def main(path: str) -> int:
+    """Do what a job file says; the exit code."""
+    job_file = Path(path)
+    folder = job_file.parent
+    _end_with_parent()
+    try:
+        result = _run(job_file, folder)
+    except (RequestError, RunError) as error:
+        return _failed(folder, isinstance(error, RequestError), str(error))
+    except MemoryError:
+        return _failed(folder, False, _memory(job_file))
+    except Exception as error:
+        traceback.print_exc()
+        if "out of memory" in str(error).lower():
+            return _failed(folder, False, _memory(job_file))
+        return _failed(folder, False, f"{type(error).__name__}: {error}")
+    if _rank() == 0:
+        _write(folder / RESULT, result)
+    return 0
+
+
+def _run(job_file: Path, folder: Path) -> BaseModel:
+    task = orjson.loads(job_file.read_bytes())
+    say = _Said(folder / PROGRESS)
+    if "stage" not in task:
+        from training.measure_worker import MeasureJob, measure
+
+        measured = MeasureJob.model_validate(task)
+        _settle(measured.threads, measured.seed)
+        return measure(measured, say)
+    job = Job.model_validate(task)
+    _settle(job.threads, job.seed)
+    return runner(job.stage.kind)(job, say)
+
+
+def _settle(n_threads: int | None, seed: int) -> None:
+    """What makes results the same to the last bit."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+    import transformers
+
+    torch.set_num_threads(n_threads or os.cpu_count() or 1)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    transformers.set_seed(seed)
+
+
+class _Said:
+    """Progress, as lines of a file that the command reads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._last_s = path, 0.0
+
+    def __call__(self, step: str, done: float, total: float, note: str = "") -> None:
+        now = time.monotonic()
+        if _rank() or (now - self._last_s < PROGRESS_EVERY_S and done < total):
+            return
+        self._last_s = now
+        with self._path.open("ab") as file:
+            file.write(orjson.dumps([step, done, total, note]) + b"\n")
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))
+
+
+def _failed(folder: Path, is_request: bool, message: str) -> int:
+    print(message, file=sys.stderr)
+    name = FAILURE if _rank() == 0 else f"{_rank()}.{FAILURE}"
+    _write(folder / name, Failure(is_request=is_request, message=message))
+    return 2 if is_request else 1
+
+
+def _memory(job_file: Path) -> str:
+    name = orjson.loads(job_file.read_bytes()).get("stage", {}).get("name", "measuring")
+    return (
+        f"{name}: memory ran out. Take a smaller `micro_batch`, `recompute: true`, shorter sequences, or `lora`; "
+        "finished stages are kept"
+    )
+
+
+def _write(path: Path, value: BaseModel) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(value.model_dump_json().encode())
+    partial.rename(path)
+
+
+def _end_with_parent() -> None:
+    """End when the command has ended, however it did: a run that is started again must not meet this one."""
+    if PARENT not in os.environ:
+        return
+    pid, created = os.environ[PARENT].split(":")
+
+    def watch() -> None:
+        while True:
+            try:
+                if abs(psutil.Process(int(pid)).create_time() - float(created)) > 1:
+                    os._exit(1)
+            except psutil.NoSuchProcess:
+                os._exit(1)
+            time.sleep(0.2)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
