@@ -78,6 +78,7 @@ def _message(value: Any, field: str) -> Message:
         raise BadRow("no_messages", f"`{field}`: found {type(value).__name__}; expected {{role, content}}")
     message = {key: one for key, one in value.items() if one is not None}
     role, content = message.get("role"), message.get("content", "")
+    role = "system" if role == "developer" else role  # what OpenAI calls it today
     if role not in ROLES:
         keys = ", ".join(f"`{key}`" for key in message)
         found = f"found {role!r}" if "role" in message else f"missing; found {keys or 'nothing'}"
@@ -88,7 +89,7 @@ def _message(value: Any, field: str) -> Message:
     if not content.strip() and not calls and role not in MAY_BE_EMPTY:
         raise BadRow("empty_content", f"`{field}.content`: is empty; the {role} has to say something")
     message.pop("tool_calls", None)
-    return message | {"content": content} | ({"tool_calls": calls} if calls else {})
+    return message | {"role": role, "content": content} | ({"tool_calls": calls} if calls else {})
 
 
 def _call(value: Any, field: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ It runs in the sandboxed environment of transformers, whose `apply_chat_template
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,8 @@ class Rendered:
     """What the assistant says, with what ends its turn."""
     as_text: tuple[Span, ...] = ()
     """What reads like a control token and is none."""
+    end: str = ""
+    """The control token that ends the assistant's last turn."""
 
 
 def template_source(name: str | None, tokenizer: Any, base: str) -> tuple[str, str]:
@@ -120,8 +122,7 @@ class Template:
         rendered = Rendered(text, learnt) if marks is None else _unmarked(text, learnt, *marks)
         if marks is not None:
             self._check_text_stays_text(conversation, rendered)
-        self._check_ends(rendered)
-        return rendered
+        return replace(rendered, end=self._end(rendered))
 
     # With markers
 
@@ -217,15 +218,18 @@ class Template:
         if sum(len(self._of_others.findall(part)) for part in others) != len(self._of_others.findall(own)):
             raise BadRow("control_tokens", f"{self.name}: text that reads like a control token would become one")
 
-    def _check_ends(self, rendered: Rendered) -> None:
-        for start, end in rendered.learnt:
-            said = rendered.text[start:end].rstrip()
-            is_text = any(start <= at < start + len(said) <= until for at, until in rendered.as_text)
-            if is_text or not said.endswith(self.control_tokens):
+    def _end(self, rendered: Rendered) -> str:
+        """The control token at the end of the last turn that is learnt; each of them has to end with one."""
+        end = ""
+        for start, until in rendered.learnt:
+            said = rendered.text[start:until].rstrip()
+            end = max((token for token in self.control_tokens if said.endswith(token)), key=len, default="")
+            if not end or any(first < start + len(said) <= last for first, last in rendered.as_text):
                 raise RequestError(
                     f"{self.name}: a turn of the assistant ends with {said[-20:]!r}, which is no control token, so "
                     "the model would not learn where to stop; put what ends the turn before {% endgeneration %}"
                 )
+        return end
 
 
 def parts_of(text: str, spans: Sequence[Span]) -> Iterator[tuple[str, bool]]:
