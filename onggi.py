@@ -46,10 +46,12 @@ if TYPE_CHECKING:
     from manifests.record import RunRecord
     from manifests.schema import CorpusManifest
     from manifests.schema_synthesis import SynthesisManifest
+    from manifests.schema_training import TrainingManifest
     from manifests.store import Folder
     from synth.outlook import Outlook as SynthesisOutlook
     from synth.record import SynthesisRecord
     from synth.summary_models import Example
+    from training.summary_models import Verdict
 
 app = typer.Typer(
     help=__doc__,
@@ -436,6 +438,54 @@ def _plan_synthesis(chosen: "SynthesisManifest", base: str, output: str | None, 
         _print_json(found)
     else:
         _print_synthesis_outlook(found)
+
+
+@app.command()
+def train(
+    manifest: Manifest,
+    output: Output = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as stages.sft.epochs=2.")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only check all, and tell what each stage would take; nothing is trained.")
+    ] = False,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Processes that train together; without it one per GPU, or one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train in stages: each goes on from what an earlier one made, is measured, and has to pass its gates. A killed
+    run goes on where it was, to the same bits."""
+    from manifests.load import load_kind
+    from manifests.schema_training import TrainingManifest
+    from manifests.store import resolve
+    from training.stages import train as run_training
+
+    path, base = _found(manifest)
+    chosen = load_kind(TrainingManifest, path, overrides or [])
+    named = resolve(output, _here()) if output else None
+    if plan:
+        _plan_training(chosen, base, named, as_json)
+        return
+    with _progress() as progress:
+        record, folder = run_training(chosen, base, named, progress, processes)
+    if as_json:
+        _print_json(record.model_dump(mode="json"))
+    else:
+        _print_training(folder)
+
+
+def _plan_training(chosen: "TrainingManifest", base: str, output: str | None, as_json: bool) -> None:
+    from training.outlook import outlook
+
+    found = outlook(chosen, base, output)
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+    else:
+        _print_training_outlook(found)
+    if found.problems:
+        raise RequestError("\n".join(found.problems))
 
 
 @app.command()
@@ -1057,6 +1107,38 @@ def _print_synthesis(record: "SynthesisRecord", folder: str) -> None:
         )
     tables = ", ".join(f"{folder}/{name}" for name in record.digests if name != "rejected") or "none"
     out.print(f"Samples: {tables}\nReport:  {folder}/report.html", soft_wrap=True, highlight=False)
+
+
+def _print_training(folder: str) -> None:
+    """What each stage came to."""
+    from training.summary_models import TrainingSummary
+
+    summary = TrainingSummary.model_validate_json(Path(folder, "summary.json").read_bytes())
+    sets = list(dict.fromkeys(name for stage in summary.stages for name in stage.measures))
+    rows = [
+        (
+            stage.name,
+            stage.kind if stage.kind != stage.name else "",
+            stage.made.counts.get("steps", 0) or "",
+            _duration(stage.seconds) if stage.seconds else "",
+            *(_measured(stage.measures.get(name, {})) for name in sets),
+            _passed(stage.gates),
+        )
+        for stage in summary.stages
+    ]
+    out.print(_table(["stage", "kind", "steps", "time", *sets, "gates"], rows))
+    out.print(f"Models: {folder}/stages\nReport: {folder}/report.html", soft_wrap=True, highlight=False)
+
+
+def _measured(figures: dict[str, float]) -> str:
+    """What a set says of a model, in a word."""
+    forms = {"bits_per_byte": "{:.3f} bits/byte", "loss": "loss {:.3f}", "accuracy": "{:.1%} right"}
+    forms |= {"reward_mean": "reward {:.2f}", "mean_length": "{:.0f} tokens"}
+    return ", ".join(form.format(figures[name]) for name, form in forms.items() if name in figures)
+
+
+def _passed(gates: "list[Verdict]") -> str:
+    return f"{sum(gate.passed for gate in gates)} of {len(gates)} passed" if gates else ""
 
 
 def _found_in(example: "Example") -> str:

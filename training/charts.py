@@ -20,12 +20,16 @@ WIDTH, HEIGHT = 340, 206
 LEFT_X, RIGHT_X, TOP_Y, BOTTOM_Y = 38, 334, 26, 168
 TICKS_Y, TITLE_Y, LEGEND_Y = 182, 199, 10
 DOT_SIZE = 26
-CHAR_WIDTH = 5.6
+SMALL = 11
+"""Size of texts."""
+CHAR_WIDTH = 6.1
 """Of a label, in pixels, about: no font is measured here."""
 PADDING_FRAC = 0.06
 """Of the range of values, left free above and below them."""
-SMOOTHED_FRAC = 0.03
-"""Share of a curve's steps that its smoothed line looks back on, about."""
+NAMED_FRAC = 0.16
+"""The same where points have names."""
+SMOOTHED_FRAC = 0.04
+"""Share of a curve's points that each of its smoothed line is the mean of, about."""
 
 Points = Sequence[tuple[float, float]]
 
@@ -107,19 +111,18 @@ def thin(points: Points, n_columns: int) -> list[tuple[float, float]]:
 
 
 def smoothed(points: Points) -> list[tuple[float, float]]:
-    """An exponential mean of the values, over about 3% of them; unbiased at the beginning."""
-    keep = 1 - 1 / max(1.0, SMOOTHED_FRAC * len(points))
-    mean, weight, out = 0.0, 0.0, []
-    for x, y in points:
-        mean, weight = keep * mean + (1 - keep) * y, keep * weight + (1 - keep)
-        out.append((x, mean / weight))
-    return out
+    """The mean of each value and those around it, about 4% of all; at the ends of fewer."""
+    n, half = len(points), int(SMOOTHED_FRAC * len(points) / 2)
+    sums = np.concatenate([[0.0], np.cumsum([value for _, value in points])])
+    starts, ends = np.maximum(np.arange(n) - half, 0), np.minimum(np.arange(n) + half + 1, n)
+    means = (sums[ends] - sums[starts]) / (ends - starts)
+    return [(x, value) for (x, _), value in zip(points, means.tolist(), strict=True)]
 
 
-def curve(points: Points, color: str = "kept", label: str = "") -> list[Line]:
+def curve(points: Points, color: str = "kept", label: str = "", is_noisy: bool = True) -> list[Line]:
     """A curve of a training: all its points in a pale line, and over them their mean where they are many."""
     shown = finite(points)
-    if len(shown) < 50:
+    if len(shown) < 50 or not is_noisy:
         return [Line(shown, label, color, has_dots=len(shown) <= 12)]
     pale = {"kept": "passing"}.get(color, "shade")
     return [Line(shown, "", pale, 1.0), Line(smoothed(shown), label, color, 1.8)]
@@ -185,11 +188,11 @@ def _add_grid(drawing: _Drawing, chart: Chart, x: Axis, y: Axis) -> None:
     rule = layer({"type": "rule", "color": COLORS["ink"], "strokeWidth": 1}, x="x", y=TOP_Y, y2=BOTTOM_Y)
     rules = [(x.place(value, LEFT_X, RIGHT_X), label) for value, label in chart.rules]
     _add(drawing, "0 rule", rule, [{"x": at} for at, _ in rules])
-    drawing.texts.extend(Text(label, RIGHT_X - 2, at - 3, "end", 10, "faint") for at, label in levels)
+    drawing.texts.extend(Text(label, RIGHT_X - 2, at - 3, "end", SMALL, "faint") for at, label in levels)
     for at, label in rules:
         is_left = at < (LEFT_X + RIGHT_X) / 2
         place = at + 4 if is_left else at - 4
-        drawing.texts.append(Text(label, place, TOP_Y + 9, "start" if is_left else "end", 10, "ink"))
+        drawing.texts.append(Text(label, place, TOP_Y + 9, "start" if is_left else "end", SMALL, "ink"))
 
 
 def _add_line(drawing: _Drawing, number: int, line: Line, points: Points, x: Axis, y: Axis) -> None:
@@ -205,10 +208,23 @@ def _add_line(drawing: _Drawing, number: int, line: Line, points: Points, x: Axi
     if line.has_dots or len(rows) == 1:
         dot = {"type": "point", "filled": True, "color": COLORS[line.color], "size": DOT_SIZE, "opacity": 1}
         _add(drawing, f"{number} dots {line.color}", layer(dot, x="x", y="y"), rows)
-    for name, row in zip(line.names, rows, strict=False):
-        is_left = row["x"] < RIGHT_X - 40
-        place = row["x"] + 6 if is_left else row["x"] - 6
-        drawing.texts.append(Text(name, place, row["y"] - 5, "start" if is_left else "end", 10, "ink"))
+    drawing.texts.extend(_name(name, k, rows) for k, name in enumerate(line.names) if k < len(rows))
+
+
+def _name(name: str, k: int, rows: list[dict[str, Any]]) -> Text:
+    """The name of a point, on the side of it that its line leaves free."""
+    x, y = rows[k]["x"], rows[k]["y"]
+    found = [rows[other]["y"] for other in (k - 1, k + 1) if 0 <= other < len(rows)] or [y]
+    before, after = found[0], found[-1]
+    if before < y and after < y:  # a valley: pixels count downwards
+        shift, up, anchor = 0, -15, 0.5
+    elif (before > y > after) or (before < y < after):
+        shift, up, anchor = (-3, 5, 1.0) if before > y else (3, 5, 0.0)
+    else:
+        shift, up, anchor = 0, 7, 0.5
+    width = CHAR_WIDTH * len(name)
+    start = min(max(x + shift - anchor * width, 0), WIDTH - width)
+    return Text(name, round(start + width / 2, 1), round(y - up, 1), "middle", SMALL, "ink")
 
 
 def _add(
@@ -245,7 +261,8 @@ def _x_axis(chart: Chart, lines: Sequence[tuple[Line, Points]]) -> Axis:
 def _y_axis(chart: Chart, lines: Sequence[tuple[Line, Points]]) -> Axis:
     values = [value for _, points in lines for _, value in points] + [value for value, _ in chart.levels]
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    margin = PADDING_FRAC * (high - low) or 0.05 * abs(high) or 0.5
+    frac = NAMED_FRAC if any(line.names for line in chart.lines) else PADDING_FRAC
+    margin = frac * (high - low) or 0.05 * abs(high) or 0.5
     low = low - margin if chart.low is None else chart.low
     high = high + margin if chart.high is None else chart.high
     return Axis(chart.y_title, low, high, ticks_between(low, high, 4))
@@ -265,9 +282,11 @@ def tick_label(value: float, step: float) -> str:
     """A number beside an axis whose marks are `step` apart: 0.25, 20k, 2e-6."""
     if value == 0:
         return "0"
-    if abs(value) >= 1000:
+    if value < 0:
+        return f"−{tick_label(-value, step)}"
+    if value >= 1000:
         return short(value)
-    if abs(value) < 0.001:
+    if value < 0.001:
         digits, _, power = f"{value:.2e}".partition("e")
         return f"{float(digits):g}e{int(power)}"
     decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step else 2
@@ -277,7 +296,7 @@ def tick_label(value: float, step: float) -> str:
 def _axis_texts(chart: Chart, x: Axis, y: Axis) -> list[Text]:
     step = y.ticks[1] - y.ticks[0] if len(y.ticks) > 1 else 0.0
     texts = [
-        Text(tick_label(tick, step), LEFT_X - 5, y.place(tick, BOTTOM_Y, TOP_Y) + 3, "end", 10, "faint")
+        Text(tick_label(tick, step), LEFT_X - 5, y.place(tick, BOTTOM_Y, TOP_Y) + 3, "end", SMALL, "faint")
         for tick in y.ticks
     ]
     if chart.places:
@@ -285,13 +304,13 @@ def _axis_texts(chart: Chart, x: Axis, y: Axis) -> list[Text]:
     else:
         step = x.ticks[1] - x.ticks[0] if len(x.ticks) > 1 else 0.0
         texts += [
-            Text(tick_label(tick, step), x.place(tick, LEFT_X, RIGHT_X), TICKS_Y, "middle", 10, "faint")
+            Text(tick_label(tick, step), x.place(tick, LEFT_X, RIGHT_X), TICKS_Y, "middle", SMALL, "faint")
             for tick in x.ticks
         ]
     if chart.x_title:
-        texts.append(Text(chart.x_title, (LEFT_X + RIGHT_X) / 2, TITLE_Y, "middle", 10, "ink"))
+        texts.append(Text(chart.x_title, (LEFT_X + RIGHT_X) / 2, TITLE_Y, "middle", SMALL, "ink"))
     if chart.y_title:
-        texts.append(Text(chart.y_title, 0, LEGEND_Y, "start", 10, "ink"))
+        texts.append(Text(chart.y_title, 0, LEGEND_Y, "start", SMALL, "ink"))
     return texts
 
 
@@ -304,7 +323,7 @@ def _place_texts(places: Sequence[str], x: Axis) -> list[Text]:
     for k, name in enumerate(places):
         shown = name if len(name) <= n_chars else name[: n_chars - 1] + "…"
         at = min(max(x.place(k, LEFT_X, RIGHT_X), CHAR_WIDTH * len(shown) / 2), WIDTH - CHAR_WIDTH * len(shown) / 2)
-        texts.append(Text(shown, round(at, 1), TICKS_Y + 12 * (in_two and k % 2), "middle", 10, "faint"))
+        texts.append(Text(shown, round(at, 1), TICKS_Y + 12 * (in_two and k % 2), "middle", SMALL, "faint"))
     return texts
 
 
@@ -313,8 +332,8 @@ def _legend(chart: Chart) -> list[Text]:
     at, texts = float(RIGHT_X), []
     for line in reversed(chart.lines):
         if line.label:
-            texts.append(Text(line.label, round(at, 1), LEGEND_Y, "end", 10, line.color))
-            at -= CHAR_WIDTH * len(line.label) + 10
+            texts.append(Text(line.label, round(at, 1), LEGEND_Y, "end", SMALL, line.color))
+            at -= CHAR_WIDTH * len(line.label) + 16
     return texts[::-1]
 
 

@@ -15,6 +15,10 @@ MODULES = {
     "merge": "training.merge_stage",
 }
 
+VERSIONS = dict.fromkeys(MODULES, 1)
+"""Of what stages make: raised where the same manifest and data would give something else that matters. A finished
+stage of another version is done again; days of training are not thrown away for any other change of the code."""
+
 
 def runner(kind: str) -> Callable[[Job, Progress], Made]:
     """What runs a stage of a kind."""

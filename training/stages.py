@@ -1,29 +1,33 @@
 """`onggi train`: stages in their order, each in a process of its own; measured, judged by its gates, and shown.
 
-Done stages are kept by their fingerprint: another run of the same manifest goes on behind them, and one whose settings
-changed makes a folder of its own beside them, so nothing that took days is overwritten.
+Done stages are kept by their fingerprint: another run of the same manifest goes on behind them, and one whose
+settings changed makes a folder of its own beside them, so nothing that took days is overwritten.
 """
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import orjson
+from pydantic import BaseModel
 
 from manifests.engine import PeakMemory, Progress, silent
 from manifests.errors import RunError
+from manifests.record import write_record
 from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest
+from manifests.store import Folder
+from training.card import model_card
 from training.checkpoints import read_curve
-from training.flops import parameter_counts, training_flops
-from training.gates import Facts, judge
-from training.jobs import CHECKPOINTS, CURVE, Made
+from training.flops import Training, count_parameters
+from training.gate_facts import Facts
+from training.gates import judge, models_needed
+from training.jobs import CHECKPOINTS, CURVE, Cell, Made
 from training.launch import alone, n_gpus, run
 from training.measure_jobs import Measured, MeasureJob, MeasuresResult
 from training.record import RECORD, TrainingRecord, record_of
 from training.report import render
-from training.stage_plan import Plan, PlannedStage, plan_stages
+from training.stage_plan import DONE, Plan, PlannedStage, plan_stages
 from training.summary_models import StageSummary, TrainingSummary, Verdict
 
 SUMMARY, REPORT, CARD = "summary.json", "report.html", "README.md"
@@ -66,11 +70,13 @@ class _Training:
     progress: Progress
     n_processes: int
     measured: dict[str, Measured] = field(default_factory=dict)
+    rewarded_by: dict[str, str] = field(default_factory=dict)
+    """Which reward model scored a model's answers when it was measured; empty where there was none yet."""
     summaries: list[StageSummary] = field(default_factory=list)
 
     def run(self) -> None:
         """All stages; the page is written anew after each."""
-        self._measure([BASE])
+        self._measure([BASE, *(item.name for item in self.plan.stages if item.is_done and _makes_policy(item))])
         self.summaries.append(self._base())
         self._show()
         for planned in self.plan.stages:
@@ -90,17 +96,20 @@ class _Training:
         """Run a stage; what it took so far is kept beside it, over kills."""
         planned.folder.mkdir(parents=True, exist_ok=True)
         history = read_history(planned.folder)
-        history = history | {"n_started": history["n_started"] + 1}
-        _write_history(planned.folder, history)
+        history = history.model_copy(update={"n_started": history.n_started + 1})
+        write(planned.folder / HISTORY, history.model_dump_json())
         began, memory = time.monotonic(), PeakMemory()
         n_processes = 1 if isinstance(planned.stage, Merge) else self.n_processes
         try:
             with memory:
                 run(self.plan.job(planned), planned.folder, n_processes, self.progress)
         finally:
-            history["seconds"] += time.monotonic() - began
-            history["peak_bytes"] = max(history["peak_bytes"], memory.peak_bytes)
-            _write_history(planned.folder, history)
+            seconds, peak_bytes = (
+                history.seconds + time.monotonic() - began,
+                max(history.peak_bytes, memory.peak_bytes),
+            )
+            done = history.model_copy(update={"seconds": seconds, "peak_bytes": peak_bytes})
+            write(planned.folder / HISTORY, done.model_dump_json())
 
     def _tidy(self, planned: PlannedStage) -> None:
         """Remove what only a killed run would have needed."""
@@ -122,22 +131,24 @@ class _Training:
         return str(planned.model_path) if planned.is_done else None
 
     def _to_measure(self, planned: PlannedStage) -> list[str]:
-        """What has to be measured after a stage: its model, what it is compared with, and all where rewards are new."""
-        if planned.stage.kind == "reward":
+        """What is measured after a stage: its model, what it is compared with, and all where rewards are new."""
+        if planned.stage.kind == "reward":  # what was made before it gets its rewards now
             return [BASE, *(item.name for item in self.plan.stages if item.is_done and _makes_policy(item))]
-        teachers = [gate.teacher for gate in planned.stage.gates if gate.gate == "plateau"]
-        parents = planned.starts_from if isinstance(planned.stage, Merge) else []
-        return list(dict.fromkeys([*parents, *teachers, planned.name]))
+        others = [name for name in models_needed(planned.stage) if name != "before"]
+        parents = planned.starts_from if isinstance(planned.stage, Merge) else planned.starts_from[:1]
+        return list(dict.fromkeys([*parents, *others, planned.name]))
 
     def _measure(self, names: list[str]) -> None:
-        manifest = self.plan.manifest
-        if not manifest.validation and manifest.prompts is None:
+        """Measure models, in one process; those that are known already, with the same rewards, are left out."""
+        manifest, reward = self.plan.manifest, self._reward
+        names = [name for name in names if self.rewarded_by.get(name, "none") != (reward or "")]
+        if not names or (not manifest.validation and manifest.prompts is None):
             return
         job = MeasureJob(
             models={name: self.plan.folder_of(name) for name in names},
             validations=tuple(manifest.validation),
             prompts=manifest.prompts,
-            reward=self._reward if manifest.prompts else None,
+            reward=reward if manifest.prompts else None,
             manifest_base=self.plan.base,
             cache=str(self.plan.output / MEASURES),
             seed=manifest.seed,
@@ -145,41 +156,122 @@ class _Training:
         )
         found = run(job, self.plan.output / MEASURES, 1, self.progress)
         self.measured.update(MeasuresResult.model_validate_json(found).models)
+        self.rewarded_by.update(dict.fromkeys(names, reward or ""))
 
     # What came of it
 
     def _base(self) -> StageSummary:
-        found = self.measured.get(BASE, Measured())
-        counts = parameter_counts(self.plan.base_model)
-        return StageSummary(
-            name=BASE,
-            kind=BASE,
-            folder=self.plan.base_model,
-            n_parameters=counts.total,
-            measures=found.measures,
-            answers=self._shown(found),
-        )
+        return self._summed_up(BASE, BASE, self.plan.base_model, Path(self.plan.base_model))
 
     def _summary(self, planned: PlannedStage) -> StageSummary:
-        made = Made.model_validate_json((planned.folder / "made.json").read_bytes())
-        found = self.measured.get(planned.name, Measured()) if _makes_policy(planned) else Measured()
+        """A stage that is done, with what its gates found."""
+        made = Made.model_validate_json((planned.folder / DONE).read_bytes())
         history = read_history(planned.folder)
-        counts = parameter_counts(str(planned.model_path))
-        curve = read_curve(planned.folder / CURVE)
-        return StageSummary(
-            name=planned.name,
-            kind=planned.stage.kind,
-            folder=str(planned.folder),
-            starts_from=planned.starts_from,
-            n_parameters=counts.total,
-            n_trained_parameters=made.counts.get("trained_parameters", counts.total),
-            seconds=history["seconds"],
-            n_resumed=max(0, int(history["n_started"]) - 1),
-            peak_bytes=int(history["peak_bytes"]),
-            made=made,
-            flops=training_flops(counts.total, made.counts.get("tokens", 0)),
-            curve=curve,
-            measures=found.measures,
-            answers=self._shown(found),
-            gates=[judge(gate, self._facts(planned, made, curve, gate)) for gate in planned.stage.gates],
+        stage = self._summed_up(planned.name, planned.stage.kind, str(planned.folder), planned.model_path)
+        n_tokens = made.counts.get("tokens", 0)
+        filled = stage.model_copy(
+            update={
+                "starts_from": planned.starts_from,
+                "n_trained_parameters": made.counts.get("trained_parameters", stage.n_parameters),
+                "seconds": history.seconds,
+                "n_resumed": max(0, history.n_started - 1),
+                "peak_bytes": history.peak_bytes,
+                "made": made,
+                "flops": Training(stage.n_parameters, n_tokens).flops,
+                "curve": read_curve(planned.folder / CURVE),
+            }
         )
+        facts = self._facts(planned, made, filled.curve)
+        gates = [judge(gate, facts) for gate in planned.stage.gates]
+        return filled.model_copy(update={"gates": gates})
+
+    def _summed_up(self, name: str, kind: str, folder: str, model: Path) -> StageSummary:
+        """A model, with what was measured of it."""
+        found = self.measured.get(name, Measured())
+        prompts = self.plan.manifest.prompts
+        return StageSummary(
+            name=name,
+            kind=kind,
+            folder=folder,
+            n_parameters=count_parameters(model),
+            measures=found.measures,
+            answers=found.answers[: prompts.shown] if prompts else [],
+        )
+
+    def _facts(self, planned: PlannedStage, made: Made, curve: Sequence[Mapping[str, Cell]]) -> Facts:
+        """What the gates of a stage are judged by."""
+        before = planned.starts_from[0]
+        models = {
+            name: self.measured[before if name == "before" else name]
+            for name in models_needed(planned.stage)
+            if (before if name == "before" else name) in self.measured
+        }
+        return Facts(
+            kind=planned.stage.kind,
+            of=self.measured.get(planned.name, Measured()),
+            models=models,
+            parents={name: self.measured[name] for name in planned.starts_from if name in self.measured},
+            curve=curve,
+            made=made,
+        )
+
+    def _refresh(self) -> None:
+        """Measures that came later: rewards of the stages before the reward model."""
+        self.summaries = [
+            summary.model_copy(update={"measures": found.measures, "answers": found.answers[: len(summary.answers)]})
+            if (found := self.measured.get(summary.name))
+            else summary
+            for summary in self.summaries
+        ]
+
+    def _show(self, stopped_at: str = "") -> TrainingSummary:
+        """Write what is known so far, for programs and for people."""
+        summary = TrainingSummary(name=self.plan.manifest.name, stages=self.summaries, stopped_at=stopped_at)
+        write(self.plan.output / SUMMARY, summary.model_dump_json(indent=1))
+        write(self.plan.output / REPORT, render(summary, {"manifest": self.plan.manifest.model_dump(mode="json")}))
+        return summary
+
+    def finish(self) -> TrainingRecord:
+        """Write page, card and, last, the record."""
+        summary = self._show()
+        record = record_of(self.plan, summary, max(stage.peak_bytes for stage in self.summaries), self.n_processes)
+        write(self.plan.output / REPORT, render(summary, record.model_dump(mode="json")))
+        write(self.plan.output / CARD, model_card(summary, record))
+        write_record(Folder(str(self.plan.output)), record)
+        return record
+
+
+class History(BaseModel):
+    """What a stage took, over all times that it was started."""
+
+    n_started: int = 0
+    seconds: float = 0.0
+    peak_bytes: int = 0
+
+
+def read_history(folder: Path) -> History:
+    """What a stage took so far."""
+    path = folder / HISTORY
+    return History.model_validate_json(path.read_bytes()) if path.is_file() else History()
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text, "utf-8")
+    partial.rename(path)
+
+
+def _makes_policy(planned: PlannedStage) -> bool:
+    return planned.stage.kind in MAKES_POLICY
+
+
+def _stopped(planned: PlannedStage, failed: list[Verdict], output: Path) -> str:
+    """Why a run was stopped, and what may be done."""
+    lines = [
+        f"{planned.name}: a gate failed, so the next stage was not started; its model is kept in {planned.folder}"
+    ]
+    for verdict in failed:
+        lines.append(f"  {verdict.gate}: {verdict.found}")
+        lines += [f"    {verdict.advice}"] if verdict.advice else []
+    return "\n".join([*lines, f"  figures and curves: {output / REPORT}"])

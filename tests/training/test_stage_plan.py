@@ -1,0 +1,139 @@
+"""What a plan of stages knows before any work: folders, fingerprints, what is not there."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from manifests.errors import RequestError
+from manifests.schema_training import TrainingManifest
+from training.inputs import Digests, row_files
+from training.stage_plan import DONE, Plan, plan_stages
+
+
+def write(path: Path, content: bytes | str = b"x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    for name in ("base", "instruct"):
+        write(tmp_path / name / "config.json", "{}")
+        write(tmp_path / name / "model.safetensors", name)
+    write(tmp_path / "chats.jsonl", orjson.dumps({"messages": []}) + b"\n")
+    write(tmp_path / "pairs.jsonl", orjson.dumps({"prompt": ""}) + b"\n")
+    return tmp_path
+
+
+STAGES: list[dict[str, Any]] = [
+    {"name": "sft", "kind": "sft", "data": [{"path": "chats.jsonl"}]},
+    {"name": "rm", "kind": "reward", "data": [{"path": "pairs.jsonl"}]},
+    {"name": "merged", "kind": "merge", "rule": {"models": ["sft", "./instruct"]}},
+    {"name": "dpo", "kind": "dpo", "data": [{"path": "pairs.jsonl"}]},
+    {"name": "online", "kind": "online_dpo", "prompts": "chats.jsonl", "reward": "rm"},
+]
+
+
+def plan(folder: Path, change: dict[str, dict[str, Any]] | None = None, **more: Any) -> Plan:
+    stages = [stage | (change or {}).get(stage["name"], {}) for stage in STAGES]
+    written = {"kind": "training", "name": "t", "base": "base", "stages": stages, "output": "out"} | more
+    return plan_stages(TrainingManifest.model_validate(written), str(folder))
+
+
+def fingerprints(found: Plan) -> dict[str, str]:
+    return {planned.name: planned.fingerprint for planned in found.stages}
+
+
+def changed(one: Plan, other: Plan) -> list[str]:
+    return [name for name, found in fingerprints(one).items() if fingerprints(other)[name] != found]
+
+
+def test_each_stage_goes_on_from_the_last_language_model(base: Path) -> None:
+    found = plan(base)
+    folders = {planned.name: str(planned.model_path) for planned in found.stages}
+    starts = {planned.name: planned.starts_from for planned in found.stages}
+    assert starts == {
+        "sft": ["base"],
+        "rm": ["sft"],
+        "merged": ["sft", "./instruct"],
+        "dpo": ["merged"],
+        "online": ["dpo", "rm"],
+    }
+    online = found.job(found.stages[-1])
+    assert online.models["model"] == folders["dpo"] and online.models["rm"] == folders["rm"]
+    assert found.job(found.stages[2]).models["./instruct"] == str(base / "instruct")
+    assert len({found.job(planned).seed for planned in found.stages}) == 5
+
+
+def test_a_change_concerns_what_follows_from_it(base: Path) -> None:
+    first = plan(base)
+    assert changed(first, plan(base)) == []
+    assert changed(first, plan(base, {"dpo": {"beta": 0.2}})) == ["dpo", "online"]
+    assert changed(first, plan(base, {"rm": {"margin": True}})) == ["rm", "online"]
+    assert changed(first, plan(base, {"sft": {"packing": False}})) == ["sft", "rm", "merged", "dpo", "online"]
+    assert changed(first, plan(base, seed=1)) == ["sft", "rm", "merged", "dpo", "online"]
+    folders = {planned.folder for planned in [*first.stages, *plan(base, {"dpo": {"beta": 0.2}}).stages]}
+    assert len(folders) == 7, "what was made before stays beside it"
+
+
+def test_what_changes_no_result_changes_nothing(base: Path) -> None:
+    same = {"dpo": {"micro_batch": 2, "recompute": True, "checkpoints": {"every": 7}}}
+    gates = {"rm": {"gates": [{"gate": "reward_accuracy", "min": 0.5}]}}
+    assert changed(plan(base), plan(base, same | gates)) == []
+
+
+def test_data_and_weights_count_by_their_content(base: Path) -> None:
+    first = plan(base)
+    (base / "pairs.jsonl").rename(base / "pairs2.jsonl")
+    write(base / "pairs.jsonl", (base / "pairs2.jsonl").read_bytes())
+    assert changed(first, plan(base)) == []
+    write(base / "pairs.jsonl", b'{"prompt":"other"}\n')
+    assert changed(first, plan(base)) == ["rm", "dpo", "online"]
+    write(base / "instruct/model.safetensors", b"longer than before")
+    assert "merged" in changed(first, plan(base))
+
+
+def test_digests_are_remembered_by_size_and_time(tmp_path: Path) -> None:
+    path = write(tmp_path / "weights")
+    digests = Digests(tmp_path / "digests.json")
+    found = digests.of_file(str(path))
+    digests.keep()
+    again = Digests(tmp_path / "digests.json")
+    again._hashed = None  # type: ignore[assignment,method-assign]
+    assert again.of_file(str(path)) == found
+    path.write_bytes(b"other")
+    assert Digests(tmp_path / "digests.json").of_file(str(path)) != found
+
+
+def test_a_stage_is_done_when_its_result_is_there(base: Path) -> None:
+    planned = plan(base).stages[0]
+    assert not planned.is_done
+    write(planned.folder / DONE, b"{}")
+    assert plan(base).stages[0].is_done
+
+
+def test_the_tables_of_a_run_of_synthetic_data_are_found(tmp_path: Path) -> None:
+    write(tmp_path / "run.json")
+    write(tmp_path / "messages/part-0.parquet")
+    write(tmp_path / "rejected/part-0.parquet")
+    assert row_files(str(tmp_path)) == [str(tmp_path / "messages/part-0.parquet")]
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "said"),
+    [
+        ({}, {"base": "nothing"}, r"base: .*/nothing: is no model: there is no config\.json"),
+        ({"merged": {"rule": {"models": ["sft", "./no"]}}}, {}, r"stage merged: .*/no: is no model"),
+        ({"dpo": {"data": [{"path": "no.jsonl"}]}}, {}, r"stage dpo: .*/no\.jsonl: there is no such file"),
+        ({}, {"output": "s3://bucket/out"}, r"output: s3://bucket/out: models are written to a folder on this"),
+    ],
+)
+def test_what_is_not_there_is_said_before_any_work(
+    base: Path, change: dict[str, Any], more: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(RequestError, match=said):
+        plan(base, change, **more)
+    assert not (base / "out").exists()

@@ -1,0 +1,113 @@
+"""Which columns of a stage's curve the page draws, under which title, and which of them share a chart."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from training.charts import Chart, Line, curve
+from training.jobs import Cell
+
+Rows = Sequence[Mapping[str, Cell]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Columns that share a chart: of each the names that trainers give it, what it is called, and its colour."""
+
+    title: str
+    columns: tuple[tuple[tuple[str, ...], str, str], ...]
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+    """What chance alone gives."""
+
+
+def _one(
+    title: str, *names: str, low: float | None = None, high: float | None = None, level: float | None = None
+) -> Group:
+    return Group(title, ((names, "", "kept"),), low, high, level)
+
+
+LEARNING_RATE = "learning rate"
+GROUPS = (
+    _one("loss", "loss"),
+    _one(LEARNING_RATE, "learning_rate", low=0),
+    _one("accuracy of preferences", "rewards/accuracies", "accuracy", low=0, high=1, level=0.5),
+    _one("margin of rewards", "rewards/margins", "margin"),
+    Group(
+        "implicit rewards",
+        ((("rewards/chosen",), "chosen", "kept"), (("rewards/rejected",), "rejected", "dropped")),
+    ),
+    Group(
+        "rewards of a batch",
+        (
+            (("max_reward",), "highest", "failed"),
+            (("mean_reward",), "mean", "kept"),
+            (("min_reward",), "lowest", "dropped"),
+        ),
+    ),
+    _one("reward of drawn answers", "reward", "reward_mean", "objective/scores", "scores"),
+    _one(
+        "length of drawn answers, tokens",
+        "length",
+        "length_mean",
+        "answer_length",
+        "mean_length",
+        "completions/mean_length",
+    ),
+    _one("share of answers that end", "ended_frac", "val/contain_eos_token", low=0, high=1),
+    _one("divergence from the reference", "kl", "objective/kl"),
+    _one("accuracy of the next token", "mean_token_accuracy"),
+    _one("entropy", "entropy", "objective/entropy"),
+    _one("z-loss", "z_loss"),
+    _one("norm of the gradient", "grad_norm", low=0),
+    _one("tokens per second", "tokens_per_second", low=0),
+)
+N_FIRST = 9
+"""Groups that are shown without being asked for: those that say what became of the stage."""
+N_SHOWN = 3
+"""Charts that are shown at least: a row of the page."""
+NO_CURVES = frozenset({"step", "epoch", "num_tokens", "num_input_tokens_seen", "total_flos", "seconds", "runtime"})
+"""Columns that only count."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A chart to be drawn, and what it shows."""
+
+    title: str
+    chart: Chart
+    is_first: bool
+
+
+def curves(rows: Rows) -> list[Drawn]:
+    """Charts of all numbers of a curve, those that say most first.
+
+    Args:
+        rows: lines of `curve.jsonl`; a line may lack a column.
+    """
+    used, drawn = set(NO_CURVES), list[Drawn]()
+    for place, group in enumerate(GROUPS):
+        lines = list[Line]()
+        for names, label, color in group.columns:
+            used |= set(names)
+            points = next((found for name in names if (found := points_of(rows, name))), [])
+            lines += curve(points, color, label, group.title != LEARNING_RATE) if points else []
+        if lines:
+            levels = [] if group.level is None else [(group.level, "")]
+            chart = Chart(lines, "step", levels=levels, low=group.low, high=group.high)
+            drawn.append(Drawn(group.title, chart, place < N_FIRST or len(drawn) < N_SHOWN))
+    others = dict.fromkeys(name for row in rows for name in row if name not in used)
+    for name in others:
+        if points := points_of(rows, name):
+            drawn.append(Drawn(name.replace("_", " "), Chart(curve(points), "step"), is_first=False))
+    return drawn
+
+
+def points_of(rows: Rows, name: str) -> list[tuple[float, float]]:
+    """(step, value) of a column where a line has it; lines without a step count from 1."""
+    found = []
+    for number, row in enumerate(rows, 1):
+        value, step = row.get(name), row.get("step", number)
+        if isinstance(value, int | float) and isinstance(step, int | float):
+            found.append((float(step), float(value)))
+    return found
