@@ -114,7 +114,10 @@ class Collator:
     def _line(self, number: int) -> tuple[I64, I64, I64]:
         """(ids, labels, positions) of a sequence."""
         parts = [self._examples[int(example)] for example in self._sequences[number]]
-        ids = np.concatenate([part.ids for part in parts] or [np.zeros(0)]).astype(np.int64)
-        learnt = np.concatenate([part.learnt for part in parts] or [np.zeros(0)]).astype(np.bool_)
-        places = np.concatenate([np.arange(len(part)) for part in parts] or [np.zeros(0)]).astype(np.int64)
-        return ids, np.where(learnt, ids, NO_LOSS), places
+        ids = _joined([part.ids for part in parts])
+        learnt = _joined([part.learnt for part in parts]).astype(np.bool_)
+        return ids, np.where(learnt, ids, NO_LOSS), _joined([np.arange(len(part)) for part in parts])
+
+
+def _joined(parts: Sequence[NDArray[Any]]) -> I64:
+    return np.concatenate([np.zeros(0, np.int64), *parts]).astype(np.int64)

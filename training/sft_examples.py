@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -103,8 +102,8 @@ def prepared(job: Job, tokenizer: Any, template: Template, progress: Progress, i
     while not folder.is_dir():  # not a barrier: those of GPUs give up after some minutes
         time.sleep(WAIT_S)
     about = About.model_validate_json((folder / ABOUT).read_bytes())
-    arrays = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS)
-    return Examples(*arrays, about)
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+    return Examples(**arrays, about=about)
 
 
 @dataclass

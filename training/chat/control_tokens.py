@@ -59,14 +59,16 @@ def _set_rows(weight: Any, ids: list[int], n_old: int) -> None:
         weight[ids] = old.double().mean(0).to(weight.dtype)
 
 
-def end_turns_with(model: Any, tokenizer: Any, end: int) -> None:
-    """Let answers end with a token: it becomes the tokenizer's end of sequence, and the first of those at which the
-    model stops; those that were so far stay among them."""
-    before = [tokenizer.eos_token_id]
-    for config in (model.config, model.generation_config):
-        known = config.eos_token_id
-        before += known if isinstance(known, list | tuple) else [known]
-    ends = list(dict.fromkeys([end, *(one for one in before if one is not None)]))
-    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
-    model.generation_config.eos_token_id = ends if len(ends) > 1 else end
-    model.config.eos_token_id = end
+def end_turns_with(tokenizer: Any, end: str) -> list[int]:
+    """Make a token the tokenizer's end of sequence; at which tokens answers end from now on, that one first."""
+    before = tokenizer.eos_token_id
+    tokenizer.eos_token = end
+    return [one for one in dict.fromkeys([tokenizer.eos_token_id, before]) if one is not None]
+
+
+def end_answers_at(model: Any, ids: list[int]) -> None:
+    """Let a model stop at tokens, the first of which ends a turn; and where it stopped so far."""
+    known = model.generation_config.eos_token_id
+    ends = list(dict.fromkeys([*ids, *(known if isinstance(known, list | tuple) else [known])]))
+    model.config.eos_token_id = ids[0]
+    model.generation_config.eos_token_id = [one for one in ends if one is not None]

@@ -81,8 +81,9 @@ def template_source(name: str | None, tokenizer: Any, base: str) -> tuple[str, s
 
 
 def control_tokens_of(source: str) -> list[str]:
-    """The control tokens that a template writes, as far as they can be told from its text, in their order."""
-    return list(dict.fromkeys(CONTROL_TOKEN.findall(_get_template_literal_text(source))))
+    """The control tokens that a template writes, as far as they can be told from its text, in the text's order."""
+    found = set(CONTROL_TOKEN.findall(_get_template_literal_text(source)))  # which is in an order of each process
+    return sorted(found, key=lambda token: (source.find(token), token))
 
 
 class Template:
