@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from synth.outlook import Outlook as SynthesisOutlook
     from synth.record import SynthesisRecord
     from synth.summary_models import Example
+    from training.merge_report import MergeReport
+    from training.outlook import TrainingOutlook
     from training.summary_models import Verdict
 
 app = typer.Typer(
@@ -486,6 +488,81 @@ def _plan_training(chosen: "TrainingManifest", base: str, output: str | None, as
         _print_training_outlook(found)
     if found.problems:
         raise RequestError("\n".join(found.problems))
+
+
+@app.command()
+def merge(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL...", help="Folders of checkpoints; of slerp the first is t = 0, the second 1."),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Folder of the new checkpoint.", show_default=False)
+    ] = "",
+    method: Annotated[
+        Literal["slerp", "linear", "task_arithmetic", "ties", "dare_linear", "dare_ties"],
+        typer.Option(help="How they are merged."),
+    ] = "slerp",
+    t: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--t",
+            metavar="[PART=]T",
+            help="Of slerp: 0.5, a gradient 0,0.5,1, or for a part of names mlp=0.3; repeatable.",
+        ),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="What changes are counted from, for all but slerp and linear.")
+    ] = None,
+    weight: Annotated[
+        list[str] | None, typer.Option(help="Of each model, in their order: a number or a gradient. Repeatable.")
+    ] = None,
+    density: Annotated[
+        list[str] | None, typer.Option(help="Share of changes that ties and dare keep: one, or one per model.")
+    ] = None,
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"] | None, typer.Option(help="Of the weights; else the first model's.")
+    ] = None,
+    tokenizer: Annotated[
+        Literal["same", "first", "union"],
+        typer.Option(help="What is done where vocabularies differ; `same` refuses."),
+    ] = "same",
+    rule: Annotated[
+        str | None, typer.Option("--rule", metavar="FILE", help="YAML with all of this instead, as in a manifest.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of what dare draws.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Merge checkpoints into one, tensor by tensor, and tell how far apart they are."""
+    from manifests.load import load_rule
+    from manifests.store import resolve
+    from training.merge import merge as run_merge
+    from training.merge_options import rule_of
+
+    if not output:
+        raise RequestError("--output: missing; name the folder of the new checkpoint")
+    given = [t, base, weight, density, dtype]
+    if rule and (models or any(given) or method != "slerp" or tokenizer != "same"):
+        raise RequestError("--rule: all that is merged stands in the file; leave models and other options out")
+    path = resolve(rule, _here()) if rule else ""
+    chosen = load_rule(path) if rule else rule_of(method, models or [], t, base, weight, density, dtype, tokenizer)
+    start = str(Path(path).parent) if rule else _here()
+    names = [item.model for item in chosen.models] + ([chosen.base] if chosen.base else [])
+    folders = {name: Path(resolve(name, start)) for name in names}
+    with _progress() as progress:
+        done = run_merge(chosen, folders, Path(resolve(output, _here())), seed=seed, progress=progress)
+    if as_json:
+        _print_json(done.model_dump(mode="json"))
+    else:
+        _print_merge(done, output)
+
+
+def _print_merge(done: "MergeReport", output: str) -> None:
+    rows = [(path, part.n_tensors, part.n_parameters, f"{done.share(path):.1%}") for path, part in done.paths.items()]
+    out.print(_table(["path", "tensors", "parameters", "share"], rows))
+    for sentence in (*done.words, *done.notes):
+        out.print(sentence, soft_wrap=True, **_PLAIN)
+    out.print(f"\n{output}: {_size(done.n_bytes)}; every tensor is in {output}/merge.json", soft_wrap=True, **_PLAIN)
 
 
 @app.command()
@@ -963,6 +1040,7 @@ _NUMBERS: tuple[str, ...] = (
     "tokens",
     "taken",
 )
+_NUMBERS += ("rows", "steps", "FLOPs", "disk")
 _NUMBERS += ("tokens there", "asked", "missing", "bytes per token", "characters per token", "now", "at")
 """Columns of tables that are aligned to the right."""
 _WHOLE = ("id", "document")
@@ -1107,6 +1185,38 @@ def _print_synthesis(record: "SynthesisRecord", folder: str) -> None:
         )
     tables = ", ".join(f"{folder}/{name}" for name in record.digests if name != "rejected") or "none"
     out.print(f"Samples: {tables}\nReport:  {folder}/report.html", soft_wrap=True, highlight=False)
+
+
+def _print_training_outlook(found: "TrainingOutlook") -> None:
+    """What each stage reads and would take."""
+    rows = [
+        (
+            stage.name,
+            stage.kind,
+            ", ".join(stage.starts_from),
+            _counted(stage.n_rows, stage.is_exact),
+            _counted(stage.n_steps),
+            _counted(stage.n_tokens, stage.is_exact),
+            f"{stage.flops:.2e}" if stage.flops else "",
+            _size(stage.memory_bytes) if stage.memory_bytes else "",
+            _size(stage.disk_bytes) if stage.disk_bytes else "",
+            "done" if stage.is_done else _duration(stage.seconds) if stage.seconds else "",
+        )
+        for stage in found.stages
+    ]
+    header = ["stage", "kind", "goes on from", "rows", "steps", "tokens", "FLOPs", "memory", "disk", "time"]
+    out.print(_table(header, rows))
+    free = f" of {_size(found.free_bytes)} that are free" if found.free_bytes is not None else ""
+    out.print(
+        f"{found.n_parameters:,} weights; {found.flops:.2e} FLOPs to do (6ND); at most {_size(found.disk_bytes)} on "
+        f"disk{free}, {_size(found.kept_bytes)} when all is done: {found.folder}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _counted(n: int | None, is_exact: bool = True) -> str:
+    return "" if n is None else f"{n:,}" if is_exact else f"~ {n:,}"
 
 
 def _print_training(folder: str) -> None:

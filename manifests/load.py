@@ -15,6 +15,7 @@ from manifests.json_schema import Schema, expected, options, resolved, tagged, t
 from manifests.overrides import override
 from manifests.schema import CorpusManifest
 from manifests.schema_classifier import ClassifierManifest
+from manifests.schema_merge import MergeRule
 from manifests.schema_mixture import MixtureManifest
 from manifests.schema_synthesis import SynthesisManifest
 from manifests.schema_training import TrainingManifest
@@ -63,6 +64,24 @@ def parse_manifest(text: str, name: str) -> CorpusManifest:
         RequestError: one line per mistake.
     """
     return _of_kind(_manifest(text, name, ()), CorpusManifest, name)
+
+
+def load_rule(path: str) -> MergeRule:
+    """The rule of a merge in a YAML file: what stands under `rule` in a stage of a training.
+
+    Raises:
+        RequestError: the file cannot be read, or something in it is wrong; a line per mistake.
+    """
+    root, mistakes = parse_tree(_read(path), path)
+    if root is None:
+        raise _request_error(mistakes)
+    try:
+        rule = MergeRule.model_validate(root.plain())
+    except ValidationError as error:
+        raise _request_error([*mistakes, *_mistakes(error, root, _json_schema(MergeRule))]) from None
+    if mistakes:
+        raise _request_error(mistakes)
+    return rule
 
 
 def any_manifest(path: str) -> Manifest:

@@ -1,9 +1,11 @@
 """How checkpoints are merged: the methods, their weights, and where they hold."""
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from manifests.errors import FieldError
 from manifests.schema import Model
 
 
@@ -15,7 +17,22 @@ class Where(Model):
     before matched."""
     value: float | list[float]
     """A number, or a gradient: anchors at equal distances from the first layer to the last, with straight lines
-    between them. Tensors of no layer take its first value before the layers and its last after them."""
+    between them. Tensors of no layer, before the layers and after them, take its first value, as mergekit has it."""
+
+    @model_validator(mode="after")
+    def _is_a_number(self) -> "Where":
+        if not self.values:
+            raise FieldError(
+                "found an empty list; expected a number, or numbers from the first layer to the last", "value"
+            )
+        if not all(math.isfinite(value) for value in self.values):
+            raise FieldError("expected finite numbers", "value")
+        return self
+
+    @property
+    def values(self) -> list[float]:
+        """The anchors of the gradient; of a number, that one."""
+        return self.value if isinstance(self.value, list) else [self.value]
 
 
 def _alone(value: Any) -> Any:
@@ -35,6 +52,12 @@ Schedule = Annotated[
 """A number, a gradient over the layers, or a list of {match, value}, of which the first that matches counts."""
 
 
+def _check_shares(schedule: list[Where], *at: str | int) -> None:
+    for number, where in enumerate(schedule):
+        if not all(0 <= value <= 1 for value in where.values):
+            raise FieldError("expected numbers from 0 to 1", *at, number, "value")
+
+
 class Merged(Model):
     """A model that takes part in a merge."""
 
@@ -44,6 +67,11 @@ class Merged(Model):
     """How much it counts (`linear`, `task_arithmetic`, `ties`, `dare_linear`, `dare_ties`)."""
     density: Schedule = Field(default=[Where(value=0.5)])
     """Share of its changes that is kept (`ties`: the largest; `dare_linear`, `dare_ties`: a random draw)."""
+
+    @model_validator(mode="after")
+    def _densities_are_shares(self) -> "Merged":
+        _check_shares(self.density, "density")
+        return self
 
 
 def _model_alone(value: Any) -> Any:
@@ -71,8 +99,9 @@ class MergeRule(Model):
     t: Schedule = Field(default=[Where(value=0.5)])
     """Of `slerp`: the place between the first model, 0, and the second, 1. A number, a gradient over the layers, or a
     list of {match, value}."""
-    normalize: bool = True
-    """Divide weights by their sum (`linear`, `ties`, `dare_ties`)."""
+    normalize: bool | None = None
+    """Divide by the sum of weights; of `ties` and `dare_ties`, by that of the models that agree on the sign. Without
+    it, `linear` and `ties` do, and the others do not, as mergekit has it."""
     scale: float = Field(1.0, gt=0, allow_inf_nan=False)
     """Of the sum of changes (`task_arithmetic`, `ties`, `dare_*`)."""
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
@@ -91,4 +120,15 @@ class MergeRule(Model):
             raise ValueError(f"base: `{self.method}` has none; leave it out")
         if self.method == "linear" and len(self.models) < 2:
             raise ValueError("models: `linear` is between two or more")
+        for number, item in enumerate(self.models):
+            if item.model == self.base:
+                raise FieldError("is the base, from which it has no changes; leave it out", "models", number, "model")
+            if item.model in [other.model for other in self.models[:number]]:
+                raise FieldError(f"{item.model!r} is there twice", "models", number, "model")
+        _check_shares(self.t, "t")
         return self
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether it divides by the sum of weights."""
+        return self.method in ("linear", "ties") if self.normalize is None else self.normalize

@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from manifests.errors import FieldError
 from manifests.schema import Model, Name
 from manifests.schema_mixture import Share
 
 Against = str
-"""`before` (the model that the stage began with), `base`, `parents` (the best of those that were merged), or the name
-of a stage."""
+"""`before` (the model that the stage began with), `base`, `parents` (of a merge: it must hold against one of the
+models that went into it, so against the worst of them), or the name of a stage."""
 
 
 class LossGate(Model):
@@ -23,7 +24,7 @@ class LossGate(Model):
     """Most that the loss may rise, as a share of what it was: 0.02 is 2%. Below 0, it must fall by so much."""
     against: Against = "before"
     """What it is compared with: `before` (the model that the stage began with), `base`, `parents` (of a merge, the
-    worst of the models that went into it), or the name of a stage."""
+    worst of the models that went into it: a loss above that is a spike), or the name of a stage."""
 
 
 class AccuracyGate(Model):
@@ -57,7 +58,7 @@ class RewardDriftGate(Model):
     """Which gate."""
     max_distance: Share = 0.5
     """Greatest Kolmogorov-Smirnov distance between the rewards of both models' answers to the same prompts."""
-    min_mean_rise: float | None = None
+    min_mean_rise: float | None = Field(None, allow_inf_nan=False)
     """Least rise of the mean reward; below 0, how much it may fall. Without it, it may do what it likes."""
     against: Against = "before"
     """As of `validation_loss`."""
@@ -81,11 +82,11 @@ class PlateauGate(Model):
     """Which of the manifest's `validation` shows the gap."""
     teacher: str = Field(min_length=1)
     """A folder or a stage."""
-    last: Share = 0.25
+    last: Share = Field(0.25, gt=0)
     """Share of the steps, at the end, in which the loss of training is looked at."""
-    min_fall: float = Field(0.01, ge=0)
-    """Fall of the loss over them, as a share, below which it counts as flat."""
-    max_gap: float = Field(0.1, ge=0)
+    min_fall: float = Field(0.01, ge=0, allow_inf_nan=False)
+    """Fall of the loss over them, along a straight line through them, as a share; below it the curve is flat."""
+    max_gap: float = Field(0.1, ge=0, allow_inf_nan=False)
     """Loss above the teacher's, as a share, that a flat curve may end with."""
 
 
@@ -93,6 +94,10 @@ TrainingGate = Annotated[
     LossGate | AccuracyGate | LengthBiasGate | RewardDriftGate | RewardAccuracyGate | PlateauGate,
     Field(discriminator="gate"),
 ]
+
+
+ANSWERS = "answers"
+"""Where measures of the answers to `prompts` stand among those of the sets."""
 
 
 class Validation(Model):
@@ -109,7 +114,16 @@ class Validation(Model):
     """Instead: folder of a token mixture, whose held-out sequences these are."""
     choices: str | None = None
     """Instead: JSONL or Parquet with `question`, `choices` (a list) and `answer` (its place, from 0, or its letter).
-    Measure: accuracy, by the log-likelihood of the answer per character."""
+    Measure: accuracy."""
+    form: Literal["answers", "letters"] = "answers"
+    """Of `choices`. `answers`: each choice stands after the question, and the greatest log-likelihood per character
+    wins (the harness's `acc_norm`). `letters`: choices are listed as `A. ...`, and the likeliest letter wins (MMLU,
+    KMMLU)."""
+    cue: str = "Answer:"
+    """Of `choices`: the line after the question that the answer follows, as `정답:`."""
+    window: int = Field(2048, ge=8)
+    """Of `text` and `mixture`: tokens that a model sees at once, or its context where that is shorter. The same for
+    all models, so that a longer context alone does not change the loss."""
     limit: int | None = Field(None, ge=1)
     """Documents, sequences or questions that are taken: always the same ones."""
 
@@ -117,6 +131,8 @@ class Validation(Model):
     def _one_place(self) -> "Validation":
         if sum(place is not None for place in (self.text, self.mixture, self.choices)) != 1:
             raise ValueError("name one of `text`, `mixture` and `choices`")
+        if self.name == ANSWERS:
+            raise FieldError(f"`{ANSWERS}` are those to the manifest's `prompts`; give another name", "name")
         return self
 
 

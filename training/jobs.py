@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from manifests.schema_training import TrainingStage
+from manifests.schema_training_gates import Validation
 
 MODEL = "model"
 """Folder of what a stage makes, in the stage's own: `config.json`, safetensors, the tokenizer, its chat template."""
@@ -31,6 +32,10 @@ class Job(BaseModel):
     seed: int
     threads: int | None = None
     report_to: tuple[str, ...] = ()
+    validation: tuple[Validation, ...] = ()
+    """What a sweep is measured by; other stages are measured by the process that starts them."""
+    measures: str = ""
+    """Folder in which such measures are kept."""
 
     @property
     def path(self) -> Path:

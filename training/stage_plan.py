@@ -9,12 +9,13 @@ import xxhash
 
 from manifests.errors import RequestError
 from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest, TrainingStage, named_models
+from manifests.schema_training_gates import Validation
 from manifests.store import resolve
 from training.inputs import Digests, stage_data
 from training.jobs import MODEL, Job
 from training.stage_kinds import VERSIONS
 
-STAGES, DIGESTS, DONE = "stages", "digests.json", "made.json"
+STAGES, DIGESTS, DONE, MEASURES = "stages", "digests.json", "made.json", "measures"
 NAMED_BY_CHARS = 8
 """Of a stage's fingerprint in the name of its folder."""
 NOT_IN_THE_FINGERPRINT = {"gates", "checkpoints", "micro_batch", "recompute"}
@@ -79,6 +80,8 @@ class Plan:
             seed=_seed(self.manifest.seed, planned.name),
             threads=self.manifest.threads,
             report_to=tuple(self.manifest.report_to),
+            validation=tuple(_swept_on(planned.stage, self.manifest)),
+            measures=str(self.output / MEASURES),
         )
 
 
@@ -133,6 +136,10 @@ def _planned(stage: TrainingStage, plan: Plan, known: dict[str, str], digests: D
         "seed": plan.manifest.seed,
         "version": VERSIONS[stage.kind],
     }
+    if isinstance(stage, Merge) and stage.sweep:
+        said["validation"] = [item.model_dump(mode="json") for item in plan.manifest.validation]
+    if swept_on := _swept_on(stage, plan.manifest):
+        said["validation"] = [item.model_dump(mode="json") for item in swept_on]
     fingerprint = xxhash.xxh3_128_hexdigest(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
     return PlannedStage(
         stage=stage,
@@ -153,6 +160,10 @@ def _model_names(stage: TrainingStage, plan: Plan) -> list[tuple[str, str]]:
         return named
     earlier = [planned.name for planned in plan.stages if planned.stage.kind in MAKES_POLICY]
     return [("model", earlier[-1] if earlier else BASE), *named]
+
+
+def _swept_on(stage: TrainingStage, manifest: TrainingManifest) -> list[Validation]:
+    return manifest.validation if isinstance(stage, Merge) and stage.sweep else []
 
 
 def _seed(seed: int, name: str) -> int:

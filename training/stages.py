@@ -27,11 +27,11 @@ from training.launch import alone, n_gpus, run
 from training.measure_jobs import Measured, MeasureJob, MeasuresResult
 from training.record import RECORD, TrainingRecord, record_of
 from training.report import render
-from training.stage_plan import DONE, Plan, PlannedStage, plan_stages
+from training.stage_plan import DONE, MEASURES, Plan, PlannedStage, plan_stages
 from training.summary_models import StageSummary, TrainingSummary, Verdict
 
 SUMMARY, REPORT, CARD = "summary.json", "report.html", "README.md"
-MEASURES, HISTORY = "measures", "history.json"
+HISTORY = "history.json"
 
 
 def train(
