@@ -318,7 +318,7 @@ class OnlineDpo(Trained):
     """What the policy is held to, for the whole stage. Without it, the model that it goes on from: Kanana's is the
     offline-DPO model, since a reference that follows the policy made answers longer."""
     refresh_reference: int | None = Field(None, ge=1)
-    """Take the policy as the new reference after so many steps: the control arm of that finding."""
+    """Take the policy as the new reference every so many steps: the control arm of that finding."""
     learning_rate: float = Field(1e-6, gt=0, allow_inf_nan=False)
     """Peak of the learning rate."""
     beta: float = Field(0.1, gt=0)
@@ -335,12 +335,18 @@ class OnlineDpo(Trained):
     """Tokens of a prompt; longer ones are left out."""
     max_new_tokens: int = Field(256, ge=1)
     """Longest answer."""
-    missing_eos_penalty: float = Field(1.0, ge=0)
+    missing_eos_penalty: float = Field(1.0, ge=0, allow_inf_nan=False)
     """What is taken from the reward of an answer that does not end."""
     asynchronous: bool = True
     """Draw answers for the next step while this one trains: they are exactly one update old."""
     generator: Literal["auto", "transformers", "vllm"] = "auto"
-    """Who draws: `auto` is vLLM where it is installed and a GPU is there, else the model itself."""
+    """Who draws: `auto` is vLLM where it is installed and a GPU is there, else a copy of the model."""
+
+    @model_validator(mode="after")
+    def _one_reference(self) -> "OnlineDpo":
+        if self.reference is not None and self.refresh_reference is not None:
+            raise ValueError("refresh_reference: takes the policy for the reference; leave `reference` out")
+        return self
 
 
 class Merge(_Stage):
@@ -457,6 +463,11 @@ class TrainingManifest(Model):
                 return f"{gate.set!r} is no set of `validation` that it can judge; valid: {', '.join(suits)}", "set"
         if isinstance(gate, PlateauGate) and stage.kind == "merge":
             return "a merge has no loss of training", "gate"
+        if isinstance(gate, PlateauGate) and _is_name(gate.teacher):
+            models = [BASE, *(item.name for item in earlier if item.kind in MAKES_POLICY)]
+            if gate.teacher not in models:
+                said = f"{gate.teacher!r} is no earlier stage; valid: {', '.join(models)}, or a folder"
+                return f"{said} (`./{gate.teacher}`)", "teacher"
         if isinstance(gate, LengthBiasGate | RewardDriftGate):
             if self.prompts is None:
                 return "it judges answers to the manifest's `prompts`, and there are none", "gate"
