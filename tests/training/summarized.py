@@ -103,8 +103,9 @@ def online_curve(n: int, seed: int) -> Curve:
                 "learning_rate": 1e-6,
                 "rewards/margins": round(0.5 * gain + random.normal(0, 0.06), 4),
                 "rewards/accuracies": round(float(np.clip(0.5 + 0.25 * gain + random.normal(0, 0.08), 0, 1)), 3),
-                "reward": round(0.3 + 0.9 * gain + random.normal(0, 0.15), 4),
-                "length": round(88 + 9 * gain + random.normal(0, 6), 1),
+                "my_own": step % 3,
+                "reward_mean": round(0.3 + 0.9 * gain + random.normal(0, 0.15), 4),
+                "answer_length": round(88 + 9 * gain + random.normal(0, 6), 1),
             }
         )
     return rows

@@ -63,7 +63,8 @@ def test_curves_are_drawn_by_kind(found: tuple[TrainingSummary, str]) -> None:
         "loss", "learning rate", "accuracy of preferences", "margin of rewards", "implicit rewards"
     ]  # fmt: skip
     assert {"reward of drawn answers", "length of drawn answers, tokens"} <= set(titles["online"])
-    assert "logps/chosen" in titles["dpo"]  # nothing that was logged is lost
+    assert "log-probability of both answers" in titles["dpo"]
+    assert "my own" in titles["online"]  # nothing that was logged is lost
     assert titles["merged"] == ["angle between the parents, degrees", "sweep of t: Korean against English"]
 
 
