@@ -260,6 +260,10 @@ DpoLoss = Literal[
 ]
 
 
+SMOOTHED = ("robust", "exo_pair", "aot", "aot_unpaired")
+"""Losses that take notice of `label_smoothing`."""
+
+
 class Dpo(Trained):
     """Direct preference optimisation on pairs that are there. Defaults are DNA 1.0's."""
 
@@ -273,10 +277,13 @@ class Dpo(Trained):
     """How often the pairs are gone through."""
     beta: float = Field(0.1, gt=0)
     """How strongly the policy is held to the reference."""
-    loss: dict[DpoLoss, float] = Field(default={"sigmoid": 1.0}, min_length=1)
-    """TRL's losses and their weights, as {sigmoid: 1, sft: 0.2}."""
+    loss: dict[DpoLoss, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        default={"sigmoid": 1.0}, min_length=1
+    )
+    """TRL's losses and their weights, as {sigmoid: 1, sft: 0.2}. `aot` and `aot_unpaired` compare the pairs that a
+    process takes at once with each other, so there `micro_batch` matters."""
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
-    """Share of the pairs that are taken to be the wrong way round."""
+    """Share of the pairs that are taken to be the wrong way round: by `robust`, `exo_pair`, `aot`, `aot_unpaired`."""
     length_desensitization: float | None = Field(None, ge=0, le=1)
     """LD-DPO's alpha: weight of what the longer answer has beyond the shorter one's length."""
     reference: str | None = None
@@ -285,6 +292,17 @@ class Dpo(Trained):
     """Share of the pairs by which margin and accuracy are measured."""
     max_length: int = Field(4096, ge=8)
     """Tokens of prompt and answer; longer pairs are left out."""
+
+    @model_validator(mode="after")
+    def _smoothing_is_used(self) -> "Dpo":
+        smoothed = [name for name in self.loss if name in SMOOTHED]
+        if self.label_smoothing and not smoothed:
+            raise FieldError(
+                f"none of the losses takes notice of it; valid with {', '.join(SMOOTHED)}", "label_smoothing"
+            )
+        if "exo_pair" in self.loss and not self.label_smoothing:
+            raise FieldError("`exo_pair` needs one above 0, as 0.001", "label_smoothing")
+        return self
 
 
 class OnlineDpo(Trained):
@@ -300,7 +318,7 @@ class OnlineDpo(Trained):
     """What the policy is held to, for the whole stage. Without it, the model that it goes on from: Kanana's is the
     offline-DPO model, since a reference that follows the policy made answers longer."""
     refresh_reference: int | None = Field(None, ge=1)
-    """Take the policy as the new reference after so many steps: the control arm of that finding."""
+    """Take the policy as the new reference every so many steps: the control arm of that finding."""
     learning_rate: float = Field(1e-6, gt=0, allow_inf_nan=False)
     """Peak of the learning rate."""
     beta: float = Field(0.1, gt=0)
@@ -317,12 +335,18 @@ class OnlineDpo(Trained):
     """Tokens of a prompt; longer ones are left out."""
     max_new_tokens: int = Field(256, ge=1)
     """Longest answer."""
-    missing_eos_penalty: float = Field(1.0, ge=0)
+    missing_eos_penalty: float = Field(1.0, ge=0, allow_inf_nan=False)
     """What is taken from the reward of an answer that does not end."""
     asynchronous: bool = True
     """Draw answers for the next step while this one trains: they are exactly one update old."""
     generator: Literal["auto", "transformers", "vllm"] = "auto"
-    """Who draws: `auto` is vLLM where it is installed and a GPU is there, else the model itself."""
+    """Who draws: `auto` is vLLM where it is installed and a GPU is there, else a copy of the model."""
+
+    @model_validator(mode="after")
+    def _one_reference(self) -> "OnlineDpo":
+        if self.reference is not None and self.refresh_reference is not None:
+            raise ValueError("refresh_reference: takes the policy for the reference; leave `reference` out")
+        return self
 
 
 class Merge(_Stage):
@@ -430,6 +454,8 @@ class TrainingManifest(Model):
         stage, earlier = self.stages[number], self.stages[:number]
         if (gate.gate == "reward_accuracy") != (stage.kind == "reward"):
             return f"a stage of kind `{stage.kind}` makes no measure for it", "gate"
+        if isinstance(stage, Reward) and not stage.held_out:
+            return "it judges held-out pairs, and the stage's `held_out` is 0", "gate"
         if isinstance(gate, LossGate | AccuracyGate | PlateauGate):
             sets = {item.name: item.choices is not None for item in self.validation}
             suits = [name for name, is_choice in sets.items() if is_choice == isinstance(gate, AccuracyGate)]
@@ -437,6 +463,11 @@ class TrainingManifest(Model):
                 return f"{gate.set!r} is no set of `validation` that it can judge; valid: {', '.join(suits)}", "set"
         if isinstance(gate, PlateauGate) and stage.kind == "merge":
             return "a merge has no loss of training", "gate"
+        if isinstance(gate, PlateauGate) and _is_name(gate.teacher):
+            models = [BASE, *(item.name for item in earlier if item.kind in MAKES_POLICY)]
+            if gate.teacher not in models:
+                said = f"{gate.teacher!r} is no earlier stage; valid: {', '.join(models)}, or a folder"
+                return f"{said} (`./{gate.teacher}`)", "teacher"
         if isinstance(gate, LengthBiasGate | RewardDriftGate):
             if self.prompts is None:
                 return "it judges answers to the manifest's `prompts`, and there are none", "gate"

@@ -82,7 +82,7 @@ def plateau_found(gate: PlateauGate, facts: Facts) -> Found:
 
 
 def _fall(curve: Sequence[Mapping[str, Cell]], last: float) -> tuple[float, float, float]:
-    """Of the last steps, by a least-squares line: the loss where they start, its fall as a share, the fall's error."""
+    """Of the last steps, by a least-squares line: the loss at their start, its fall as a share, the fall's error."""
     of_steps = {
         step: loss  # a step that was logged again after a resumption counts once
         for step, loss in ((line.get("step"), line.get("loss")) for line in curve)

@@ -29,7 +29,7 @@ def length_bias_found(gate: LengthBiasGate, of: Measured, other: Measured, to: s
     said = (
         f"answers: mean length {before:.1f} -> {now:.1f} tokens ({shown}"
         f"{unsure(growth, gate.max_growth, error, f'{error:.1%}')}{to}; at most {limit} where reward rises), "
-        f"mean reward {mean(paid_before):.3f} -> {mean(paid):.3f} ({rise:+.3f}"
+        f"reward {mean(paid_before):.3f} -> {mean(paid):.3f} ({rise:+z.3f}"
         f"{unsure(rise, 0.0, rise_error, f'{rise_error:.3f}')}){_cut(ours)}"
     )
     figures = {"before": before, "now": now, "growth": growth, "growth_se": error, "max_growth": gate.max_growth}
@@ -44,7 +44,7 @@ def reward_drift_found(gate: RewardDriftGate, of: Measured, other: Measured, to:
     distance, chance = ks_distance(before, now), ks_by_chance(len(before), len(now))
     rise, error = mean(now) - mean(before), _rise_error(before, now)
     shown, limit = limited(distance, gate.max_distance, number)
-    past, risen, least = excess(distance, gate.max_distance), f"{rise:+.3f}", ""
+    past, risen, least = excess(distance, gate.max_distance), f"{rise:+z.3f}", ""
     if gate.min_mean_rise is not None:
         past = max(past, excess(gate.min_mean_rise, rise))
         risen, wanted = limited(rise, gate.min_mean_rise, signed)
@@ -61,14 +61,14 @@ def reward_drift_found(gate: RewardDriftGate, of: Measured, other: Measured, to:
 
 def reward_accuracy_found(gate: RewardAccuracyGate, made: Made) -> Found:
     """How well a reward model tells held-out pairs apart."""
-    accuracy, n = made.figures.get("accuracy"), made.counts.get("held_out", 0)
+    accuracy, n = made.figures.get("accuracy"), made.counts.get("held_out_pairs", 0)
     if accuracy is None:
         raise CannotJudgeError("no accuracy on held-out pairs was measured; set `held_out` above 0")
     if not isfinite(accuracy):
         raise CannotJudgeError(f"the accuracy on held-out pairs is {accuracy}")
     shown, limit = limited(accuracy, gate.min, share)
     low, high = wilson(accuracy * n, n) if n else (0.0, 1.0)
-    doubt = "; the limit lies within its interval" if low < gate.min < high and n else ""
+    doubt = "; the limit lies within that" if low < gate.min < high and n else ""
     of = f" on {n:,} held-out pairs" if n else ""
     interval = f"; 95%: {low:.1%} to {high:.1%}{doubt}" if n else ""
     said = f"accuracy {shown}{of} (at least {limit}{interval})"

@@ -7,17 +7,17 @@ DIGITS_MAX = 6
 
 def percent(value: float, digits: int) -> str:
     """A share as a change in percent."""
-    return f"{value:+.{digits}%}"
+    return f"{value:+z.{digits}%}"
 
 
 def points(value: float, digits: int) -> str:
     """A difference of shares in points."""
-    return f"{100 * value:+.{digits}f}"
+    return f"{100 * value:+z.{digits}f}"
 
 
 def share(value: float, digits: int) -> str:
     """A share in percent."""
-    return f"{value:.{digits}%}"
+    return f"{value:z.{digits}%}"
 
 
 def number(value: float, digits: int) -> str:
@@ -27,7 +27,7 @@ def number(value: float, digits: int) -> str:
 
 def signed(value: float, digits: int) -> str:
     """A change as it is."""
-    return f"{value:+.{digits + 2}f}"
+    return f"{value:+z.{digits + 2}f}"
 
 
 def limited(found: float, limit: float, written: Callable[[float, int], str]) -> tuple[str, str]:

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-TOKENS_AT_ONCE = 8192
-"""Tokens of a batch, padding included; a longer row is a batch of its own."""
+TOKENS_AT_ONCE = {"cpu": 4096, "cuda": 65536}
+"""Tokens of a batch, padding included; a longer row is a batch of its own. On a CPU more of them leave its caches."""
 LOGITS_AT_ONCE = 1 << 28
 """Logits of a batch: 1 GiB of float32."""
 ROWS_OF_SOFTMAX = 1024
@@ -32,7 +32,7 @@ class Row:
 def log_likelihoods(
     model: Any,
     rows: Sequence[Row],
-    tokens_at_once: int = TOKENS_AT_ONCE,
+    tokens_at_once: int | None = None,
     told: Callable[[int], None] | None = None,
 ) -> list[float]:
     """The sum of the natural log-likelihoods of each row's counted tokens.
@@ -40,7 +40,7 @@ def log_likelihoods(
     Args:
         model: a causal language model of transformers, on its device.
         rows: in any order.
-        tokens_at_once: tokens of a batch; sums change with it by rounding only.
+        tokens_at_once: tokens of a batch, by default what suits the device; sums change with it by rounding only.
         told: is told how many tokens are done, after each batch.
 
     Returns:
@@ -51,7 +51,8 @@ def log_likelihoods(
         by_inputs.setdefault(row.ids[:-1], []).append(number)
     inputs = sorted(by_inputs, key=lambda ids: (-len(ids), ids))  # longest first: what does not fit fails at once
     vocab_size = model.get_output_embeddings().weight.shape[0]
-    limit, start, n_done = max(1, min(tokens_at_once, LOGITS_AT_ONCE // vocab_size)), 0, 0
+    at_once = tokens_at_once or TOKENS_AT_ONCE["cpu" if model.device.type == "cpu" else "cuda"]
+    limit, start, n_done = max(1, min(at_once, LOGITS_AT_ONCE // vocab_size)), 0, 0
     with torch.inference_mode():
         while start < len(inputs):
             batch = inputs[start : start + max(1, limit // len(inputs[start]))]

@@ -6,28 +6,31 @@ from typing import Any
 
 import torch
 
-from training.measure_cache import model_digest
 from training.trainers import load_model, load_tokenizer
+
+UNBOUNDED = 1 << 40
 
 
 class OpenModel:
     """A model that is measured; its weights are read when something has to be measured."""
 
-    def __init__(self, folder: str, precision: str = "auto") -> None:
-        """Look at the model's files.
+    def __init__(self, folder: str, digest: str = "", precision: str = "auto") -> None:
+        """Take note of a model.
 
         Args:
             folder: of the model.
+            digest: of its files.
             precision: `float32`, `bfloat16`, or `auto` for the latter where a GPU has it.
-
-        Raises:
-            RequestError: there is no model.
         """
-        self.folder = Path(folder)
-        self.digest = model_digest(self.folder)
+        self.folder, self.digest = Path(folder), digest
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         has_bf16 = self.device == "cuda" and torch.cuda.is_bf16_supported()
         self.precision = ("bfloat16" if has_bf16 else "float32") if precision == "auto" else precision
+
+    @property
+    def numbers(self) -> dict[str, str]:
+        """What its numbers are computed on and in, which changes figures by rounding."""
+        return {"device": self.device, "precision": self.precision}
 
     @cached_property
     def model(self) -> Any:
@@ -55,7 +58,7 @@ class OpenModel:
         found = [getattr(self.tokenizer, name) for name in ("bos_token_id", "eos_token_id")]
         return next(((int(number),) for number in found if number is not None), ())
 
-    def window(self, tokens: int) -> int:
+    def window(self, tokens: int = UNBOUNDED) -> int:
         """So many tokens at once, or the model's context where that is shorter."""
         context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         return min(tokens, context) if context else tokens

@@ -13,12 +13,11 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from manifests.errors import RequestError
-from training.rendering import Answer, Prompt, answered_ids, end_ids
+from training.padding import padding_token
+from training.rendering import Answer, Prompt, answered_ids
 
 HEADS = ("score", "classifier", "v_head")
 """What models call the layer that makes the reward."""
-NAMES_OF_PADDING = ("pad", "reserved", "unused")
-"""What a special token is called that no text has."""
 
 
 class RewardModel:
@@ -127,33 +126,3 @@ def check_vocabulary(folder: str, tokenizer: Any, model: Any) -> None:
             f"{folder}: its tokenizer has {n_used:,} tokens and the model {n_known:,}: put the tokenizer that it was "
             "trained with beside it"
         )
-
-
-def padding_token(tokenizer: Any) -> int:
-    """A token to pad with that never ends an answered prompt: the tokenizer's own if it is one, else another.
-
-    Raises:
-        RequestError: there is none.
-    """
-    ends = set(end_ids(tokenizer)) | set(_last_tokens(tokenizer))
-    own = tokenizer.pad_token_id
-    special = sorted({*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder})
-    named = [one for one in special if any(word in _name(tokenizer, one) for word in NAMES_OF_PADDING)]
-    choices = [own, *named, tokenizer.unk_token_id, tokenizer.bos_token_id, *special, *range(len(tokenizer))]
-    found = next((one for one in choices if one is not None and one not in ends), None)
-    if found is None:
-        raise RequestError("the tokenizer has no token beside the ones that end answers")
-    return int(found)
-
-
-def _name(tokenizer: Any, token: int) -> str:
-    return str(tokenizer.convert_ids_to_tokens(token)).lower()
-
-
-def _last_tokens(tokenizer: Any) -> list[int]:
-    """The last token of an answered prompt, which may be a line break behind the end of the turn."""
-    prompt: Prompt = "." if tokenizer.chat_template is None else [{"role": "user", "content": "."}]
-    try:
-        return answered_ids(tokenizer, prompt, ".")[-1:]
-    except RequestError:
-        return []

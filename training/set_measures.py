@@ -1,7 +1,7 @@
-"""What a model comes to on one set: its loss on text or on held-out sequences, or how many questions it gets right."""
+"""What a model comes to on a set: its loss on text or on held-out sequences, or how many questions it gets right."""
 
 from collections.abc import Callable
-from math import log
+from math import isfinite, log
 from typing import Any
 
 from manifests.schema_training_gates import Validation
@@ -22,17 +22,17 @@ def measure_set(model: OpenModel, settings: Validation, base: str, told: Told) -
     """Figures of a set, and the value of each document or question; or why there are none."""
     if settings.choices is not None:
         return choice_measures(model, settings, base, told)
-    return (
-        text_measures(model, settings, base, told) if settings.text else mixture_measures(model, settings, base, told)
-    )
+    if settings.text is not None:
+        return text_measures(model, settings, base, told)
+    return mixture_measures(model, settings, base, told)
 
 
 def text_measures(model: OpenModel, settings: Validation, base: str, told: Told) -> Found:
     """Loss over all tokens of documents, in nats per token and in bits per byte of UTF-8.
 
     A document begins with the model's prefix. A longer one than the window is cut into windows that do not overlap
-    but for a token that the next one is foretold from, as the harness's rolling log-likelihood: no token is lost, none
-    counts twice.
+    but for a token that the next one is foretold from, as the harness's rolling log-likelihood: no token is lost, and
+    none counts twice.
     """
     documents = documents_of(settings, base)
     window, prefix = model.window(settings.window), model.prefix
@@ -96,30 +96,29 @@ def choice_measures(model: OpenModel, settings: Validation, base: str, told: Tol
     See `training.choice_prompts` for what is compared. A question longer than the context loses its beginning.
     """
     questions = questions_of(settings, base)
-    window = model.window(1 << 60)
-    asked = [
-        _choice_rows(model, prompt_of(q, settings.form, settings.cue), continuations_of(q, settings.form), window)
-        for q in questions
+    texts = [continuations_of(question, settings.form) for question in questions]
+    prompts = [prompt_of(question, settings.form, settings.cue) for question in questions]
+    rows = [row for prompt, of in zip(prompts, texts, strict=True) for row in _choice_rows(model, prompt, of)]
+    found = iter(_scored(model, rows, told))
+    scores = [[next(found) for _ in of] for of in texts]
+    if not all(isfinite(value) for of in scores for value in of):
+        return {"figures": {"accuracy": float("nan")}, "units": []}
+    credits = [
+        credit(of, [len(text) for text in written], question.right)
+        for of, written, question in zip(scores, texts, questions, strict=True)
     ]
-    found = iter(_scored(model, [row for rows in asked for row in rows], told))
-    credits = []
-    for question in questions:
-        texts = continuations_of(question, settings.form)
-        credits.append(credit([next(found) for _ in texts], [len(text) for text in texts], question.right))
     low, high = wilson(sum(credits), len(credits))
     figures = {"accuracy": sum(credits) / len(credits), "accuracy_low": low, "accuracy_high": high}
     chance = sum(1 / len(question.choices) for question in questions) / len(questions)
     return {"figures": figures | {"chance": chance, "n_questions": len(questions)}, "units": credits}
 
 
-def _choice_rows(model: OpenModel, prompt: str, continuations: list[str], window: int) -> list[Row]:
+def _choice_rows(model: OpenModel, prompt: str, continuations: list[str]) -> list[Row]:
     """A prompt with each of its continuations, which are counted from where their ids part from the prompt's."""
-    context, rows = [*model.prefix, *model.ids(prompt)], list[Row]()
+    window, context, rows = model.window(), [*model.prefix, *model.ids(prompt)], list[Row]()
     for text in continuations:
         whole = [*model.prefix, *model.ids(f"{prompt} {text}")]
-        shared = next(
-            (i for i, pair in enumerate(zip(context, whole, strict=False)) if pair[0] != pair[1]), len(context)
-        )
-        n_counted = len(whole) - max(shared, 1)
-        rows.append(Row(tuple(whole[-(window + 1) :]), min(n_counted, window)))
+        pairs = enumerate(zip(context, whole, strict=False))
+        n_shared = next((place for place, (one, other) in pairs if one != other), min(len(context), len(whole) - 1))
+        rows.append(Row(tuple(whole[-(window + 1) :]), min(len(whole) - max(n_shared, 1), window)))
     return rows

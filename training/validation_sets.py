@@ -1,21 +1,21 @@
 """What `validation` of a manifest is measured on: documents, held-out sequences, questions. No torch is needed."""
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from string import ascii_uppercase
 from typing import Any, TypeVar
 
-import fsspec
 import numpy as np
 import xxhash
 
-from classifiers.rows import frames, input_files
-from curation.mixture.record import MixtureRecord
+from classifiers.rows import input_files
+from curation.mixture.record import MixtureRecord, read_mixture
 from manifests.errors import RequestError, RunError
 from manifests.schema_training_gates import Validation
-from manifests.store import resolve
+from manifests.store import Folder, resolve
+from training.rows import Left, Row, Source, read_rows
 from training.token_dataset import TokenDataset
 
 T = TypeVar("T")
@@ -56,27 +56,26 @@ def documents_of(settings: Validation, base: str) -> Documents:
         RequestError: there is none, or a file or its column cannot be read; names set, file and field.
     """
     assert settings.text is not None
-    where, found, n_blank = f"validation.{settings.name}", list[tuple[int, int, str]](), 0
+    at, n_blank = f"validation.{settings.name}", 0
 
     def texts() -> Iterator[tuple[int, int, str]]:
         nonlocal n_blank
-        for number, (text,) in enumerate(_rows(settings.text or "", base, (settings.column,), f"{where}.text")):
+        for number, row in enumerate(_rows(settings.text or "", base, (settings.column,), f"{at}.text")):
+            text = row.values[settings.column]
             if text is not None and not isinstance(text, str):
-                raise RequestError(
-                    f"{where}.column: {settings.text}: record {number + 1}: `{settings.column}` holds "
-                    f"{type(text).__name__}; expected text"
-                )
+                found = f"`{settings.column}` holds {type(text).__name__}; expected text"
+                raise RequestError(f"{at}.column: {row.place}: {found}")
             if text is None or not text.strip():
                 n_blank += 1
             else:
                 yield xxhash.xxh3_64_intdigest(text.encode()), number, text
 
-    found = _lowest(texts(), settings.limit)
+    found = [text for _, _, text in _lowest(texts(), settings.limit)]
     if not found:
         raise RequestError(
-            f"{where}.text: {settings.text}: no row has text in `{settings.column}`; name files with documents"
+            f"{at}.text: {settings.text}: no row has text in `{settings.column}`; name files with documents"
         )
-    return Documents([text for _, _, text in found], n_blank)
+    return Documents(found, n_blank)
 
 
 def questions_of(settings: Validation, base: str) -> list[Question]:
@@ -86,25 +85,25 @@ def questions_of(settings: Validation, base: str) -> list[Question]:
         RequestError: there is none, or one cannot be read; names set, file, record and field.
     """
     assert settings.choices is not None
-    where = f"validation.{settings.name}.choices"
+    at = f"validation.{settings.name}.choices"
 
     def questions() -> Iterator[tuple[int, int, Question]]:
-        for number, row in enumerate(_rows(settings.choices or "", base, QUESTION, where)):
-            question = _question(row, f"{where}: {settings.choices}: record {number + 1}")
+        for number, row in enumerate(_rows(settings.choices or "", base, QUESTION, at)):
+            question = _question(row.values, f"{at}: {row.place}")
             yield xxhash.xxh3_64_intdigest(repr(question).encode()), number, question
 
-    found = _lowest(questions(), settings.limit)
+    found = [question for _, _, question in _lowest(questions(), settings.limit)]
     if not found:
-        raise RequestError(f"{where}: {settings.choices}: holds no question; name a file with {', '.join(QUESTION)}")
-    return [question for _, _, question in found]
+        raise RequestError(f"{at}: {settings.choices}: holds no question; name a file with {', '.join(QUESTION)}")
+    return found
 
 
-def _question(row: tuple[Any, ...], where: str) -> Question:
-    question, choices, answer = row
+def _question(row: Mapping[str, Any], where: str) -> Question:
+    question, choices, answer = (row[name] for name in QUESTION)
     if not isinstance(question, str) or not question.strip():
         raise RequestError(f"{where}: `question`: expected text")
     listed = list(choices) if isinstance(choices, Sequence) and not isinstance(choices, str) else []
-    if len(listed) < 2 or len(listed) > len(ascii_uppercase) or not all(isinstance(one, str) for one in listed):
+    if not 2 <= len(listed) <= len(ascii_uppercase) or not all(isinstance(one, str) for one in listed):
         raise RequestError(f"{where}: `choices`: expected a list of 2 to {len(ascii_uppercase)} texts")
     if blank := [place for place, one in enumerate(listed) if not one.strip()]:
         raise RequestError(f"{where}: `choices`: number {blank[0]} (from 0) is blank")
@@ -166,50 +165,25 @@ def _lowest(items: Iterator[tuple[int, int, T]], limit: int | None) -> list[tupl
     return sorted(heapq.nsmallest(limit, items, key=lambda item: item[:2]), key=lambda item: item[1])
 
 
-def _rows(path: str, base: str, columns: Sequence[str], where: str) -> Iterator[tuple[Any, ...]]:
-    """The named columns of each row of all files."""
+def _rows(path: str, base: str, columns: Sequence[str], at: str) -> Iterator[Row]:
+    """The rows of all files, with the named columns."""
     try:
         for file in input_files(resolve(path, base)):
-            for frame in frames(file, columns):
-                yield from frame.iter_rows()
-    except (RequestError, RunError) as error:
-        raise RequestError(f"{where}: {error}") from error
-    except OSError as error:
-        raise RequestError(f"{where}: {path}: cannot be read: {error}") from error
+            yield from read_rows(Source(path=file, at=at), columns, Left())
+    except (RequestError, RunError, OSError) as error:
+        said = str(error)
+        raise RequestError(said if said.startswith(f"{at}: ") else f"{at}: {said}") from error
 
 
-def data_digest(settings: Validation, base: str) -> str:
-    """XXH3-128 of what a set is read from: bytes of its files, or what a mixture was made from.
+def data_digest(settings: Validation, base: str, of_files: Callable[[Sequence[str]], str]) -> str:
+    """Digest of what a set is read from: of its files in their order, or of what a mixture was made from.
 
     Raises:
-        RequestError: it is not there.
+        RequestError: it is not there; names the set and the field.
     """
-    where = f"validation.{settings.name}"
-    if settings.mixture is not None:
-        return _named(
-            lambda: TokenDataset(resolve(settings.mixture or "", base), split="validation"), where
-        ).record.fingerprint
-    path = settings.text or settings.choices or ""
-    return files_digest(
-        _named(lambda: input_files(resolve(path, base)), f"{where}.{'text' if settings.text else 'choices'}")
-    )
-
-
-def _named(read: Callable[[], T], where: str) -> T:
+    field = next(name for name in ("text", "mixture", "choices") if getattr(settings, name) is not None)
+    path = resolve(getattr(settings, field), base)
     try:
-        return read()
-    except RequestError as error:
-        raise RequestError(f"{where}: {error}") from error
-
-
-def files_digest(paths: Sequence[str]) -> str:
-    """XXH3-128 of the bytes of files, one after the other, each with its size."""
-    digest = xxhash.xxh3_128()
-    for path in paths:
-        with fsspec.open(path, "rb") as file:
-            size = 0
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-                size += len(chunk)
-        digest.update(size.to_bytes(8, "little"))
-    return digest.hexdigest()
+        return read_mixture(Folder(path)).fingerprint if field == "mixture" else of_files(input_files(path))
+    except (RequestError, OSError) as error:
+        raise RequestError(f"validation.{settings.name}.{field}: {error}") from error
