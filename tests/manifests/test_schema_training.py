@@ -63,6 +63,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (changed(5, reward="sft"), r"stages\[5\]\.reward: 'sft' makes a language model, and this takes a reward model"),
     (changed(1, model="rm"), r"stages\[1\]\.model: 'rm' is no earlier stage; valid: base, cpt,"),
     (changed(4, reference="rm"), r"stages\[4\]\.reference: 'rm' makes a reward model, and this takes a language"),
+    (changed(5, reference="dpo", refresh_reference=9), r"refresh_reference: takes the policy for the reference"),
     (changed(1, name="cpt"), r"stages\[1\]\.name: 'cpt' is used twice"),
     (changed(1, name="base"), r"stages\[1\]\.name: 'base' means something else"),
     (changed(3, rule={"models": ["sft"]}), r"models: `slerp` is between exactly two; found 1"),

@@ -16,7 +16,7 @@ from tests.curation.tokens.small import byte_level
 RECIPES = [
     recipe.name
     for recipe in list_recipes()
-    if recipe.name.startswith(("kanana", "dna")) and recipe.name != "kanana-web"
+    if recipe.name.startswith(("kanana", "dna")) and recipe.kind == "mixture"
 ]
 SMALL = 200_000
 """Tokens of the smallest stage."""
