@@ -1,6 +1,9 @@
 """Gates pass up to their limit and fail past it, say what they found, and never pass what they cannot judge."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -440,6 +443,12 @@ def test_parents_are_the_worst_of_them(pairs: list[tuple[float, float]], now: fl
     worst = gate_of("validation_loss", set="en", max_rise=limit)
     expected = judge(worst, facts(loss_of(now), loss_of(max(loss for loss, _ in pairs))))
     assert judge(gate, Facts(kind="merge", of=loss_of(now), parents=parents)).passed == expected.passed
+
+
+def test_gates_are_judged_without_torch() -> None:
+    modules = "training.gates, training.measure_jobs, training.validation_sets"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
 # Which models are needed
