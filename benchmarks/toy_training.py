@@ -123,10 +123,11 @@ def make_model(folder: Path, data: Path, seed: int) -> None:
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     from curation.tokens.train import Recipe, train_tokenizer
+    from manifests.engine import silent
     from manifests.store import Folder
 
     recipe = Recipe(VOCABULARY, 0.5, 2_000_000, "single", SPECIAL, "text")
-    train_tokenizer([str(data / "text_ko.jsonl"), str(data / "text_en.jsonl")], Folder(str(folder)), recipe)
+    train_tokenizer([str(data / "text_ko.jsonl"), str(data / "text_en.jsonl")], Folder(str(folder)), recipe, silent)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.eos_token, tokenizer.pad_token = SPECIAL[0], SPECIAL[3]
     torch.manual_seed(seed)
