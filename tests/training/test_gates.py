@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from manifests.schema_training import TrainingStage
 from manifests.schema_training_gates import TrainingGate
 from training.gate_facts import Facts
-from training.gates import judge, models_needed
+from training.gates import judge, models_needed, parents_of
 from training.jobs import Made
 from training.measure_jobs import Measured
 from training.summary_models import Answer
@@ -470,3 +470,10 @@ def test_models_that_gates_need() -> None:
         }
     )
     assert models_needed(stage) == ["base", "a", "./large"]
+    assert parents_of(stage) == ["a", "b"]
+
+
+def test_what_changes_are_counted_from_is_no_parent() -> None:
+    rule = {"method": "ties", "models": ["a", "b", "a"], "base": "base"}
+    stage = TypeAdapter(TrainingStage).validate_python({"kind": "merge", "name": "merged", "rule": rule})
+    assert parents_of(stage) == ["a", "b"]
