@@ -36,7 +36,7 @@ def models_needed(stage: TrainingStage) -> list[str]:
 
 def parents_of(stage: TrainingStage) -> list[str]:
     """The models that a merge is a mean of; what changes are counted from (`rule.base`) is none of them."""
-    return list(dict.fromkeys(item.model for item in stage.rule.models)) if isinstance(stage, Merge) else []
+    return [item.model for item in stage.rule.models] if isinstance(stage, Merge) else []
 
 
 def judge(gate: TrainingGate, facts: Facts) -> Verdict:

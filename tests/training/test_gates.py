@@ -474,6 +474,6 @@ def test_models_that_gates_need() -> None:
 
 
 def test_what_changes_are_counted_from_is_no_parent() -> None:
-    rule = {"method": "ties", "models": ["a", "b", "a"], "base": "base"}
+    rule = {"method": "ties", "models": ["a", "b"], "base": "base"}
     stage = TypeAdapter(TrainingStage).validate_python({"kind": "merge", "name": "merged", "rule": rule})
     assert parents_of(stage) == ["a", "b"]
