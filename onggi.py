@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from synth.record import SynthesisRecord
     from synth.summary_models import Example
     from training.merge_report import MergeReport
+    from training.outlook import TrainingOutlook
     from training.summary_models import Verdict
 
 app = typer.Typer(
@@ -1039,6 +1040,7 @@ _NUMBERS: tuple[str, ...] = (
     "tokens",
     "taken",
 )
+_NUMBERS += ("rows", "steps", "FLOPs", "disk")
 _NUMBERS += ("tokens there", "asked", "missing", "bytes per token", "characters per token", "now", "at")
 """Columns of tables that are aligned to the right."""
 _WHOLE = ("id", "document")
@@ -1183,6 +1185,38 @@ def _print_synthesis(record: "SynthesisRecord", folder: str) -> None:
         )
     tables = ", ".join(f"{folder}/{name}" for name in record.digests if name != "rejected") or "none"
     out.print(f"Samples: {tables}\nReport:  {folder}/report.html", soft_wrap=True, highlight=False)
+
+
+def _print_training_outlook(found: "TrainingOutlook") -> None:
+    """What each stage reads and would take."""
+    rows = [
+        (
+            stage.name,
+            stage.kind,
+            ", ".join(stage.starts_from),
+            _counted(stage.n_rows, stage.is_exact),
+            _counted(stage.n_steps),
+            _counted(stage.n_tokens, stage.is_exact),
+            f"{stage.flops:.2e}" if stage.flops else "",
+            _size(stage.memory_bytes) if stage.memory_bytes else "",
+            _size(stage.disk_bytes) if stage.disk_bytes else "",
+            "done" if stage.is_done else _duration(stage.seconds) if stage.seconds else "",
+        )
+        for stage in found.stages
+    ]
+    header = ["stage", "kind", "goes on from", "rows", "steps", "tokens", "FLOPs", "memory", "disk", "time"]
+    out.print(_table(header, rows))
+    free = f" of {_size(found.free_bytes)} that are free" if found.free_bytes is not None else ""
+    out.print(
+        f"{found.n_parameters:,} weights; {found.flops:.2e} FLOPs to do (6ND); at most {_size(found.disk_bytes)} on "
+        f"disk{free}, {_size(found.kept_bytes)} when all is done: {found.folder}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _counted(n: int | None, is_exact: bool = True) -> str:
+    return "" if n is None else f"{n:,}" if is_exact else f"~ {n:,}"
 
 
 def _print_training(folder: str) -> None:

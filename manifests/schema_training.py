@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from manifests.errors import FieldError
 from manifests.schema import Model, Name, path_alone
@@ -68,18 +68,32 @@ class Trained(_Stage):
 # Continued pre-training
 
 
-class MixtureUse(Model):
-    """A token mixture that is trained on, or a part of one."""
+class _MixturePart(Model):
+    """Sequences of a token mixture."""
 
     path: str = Field(min_length=1)
     """Folder of `onggi mix`. Relative paths start at the manifest's folder."""
     stage: Name | None = None
     """One of the mixture's stages; without it, all of them in their order."""
-    tokens: Tokens | None = None
-    """How many of its tokens; without it, all. More than it has goes through it again, in another order."""
-    balance_lengths: list[int] | None = None
+    balance_lengths: list[Annotated[int, Field(ge=1)]] | None = Field(None, min_length=1)
     """Edges of length, in tokens, as [2048, 8192, 32768]: sequences are drawn so that each range of their longest
-    document has an equal share of the tokens."""
+    document has an equal share of the tokens. None is drawn more than four times for that; ranges that cannot reach
+    their share leave it to the others."""
+
+    @field_validator("balance_lengths")
+    @classmethod
+    def _edges_rise(cls, edges: list[int] | None) -> list[int] | None:
+        if edges is not None and edges != sorted(set(edges)):
+            raise ValueError(f"found {edges}; expected numbers that rise")
+        return edges
+
+
+class MixtureUse(_MixturePart):
+    """A token mixture that is trained on, or a part of one."""
+
+    tokens: Tokens | None = None
+    """How many of its tokens; without it, all. More than it has goes through it again, in another order. The last
+    sequence is not cut."""
 
 
 def _mixtures(value: Any) -> Any:
@@ -87,11 +101,11 @@ def _mixtures(value: Any) -> Any:
     return [path_alone(item) for item in value] if isinstance(value, list) else [path_alone(value)]
 
 
-class Replay(MixtureUse):
+class Replay(_MixturePart):
     """A mixture of which a share stands among the others', so that what it holds is not forgotten."""
 
-    share: Share
-    """Share of all tokens of the stage."""
+    share: Annotated[Share, Field(gt=0, lt=1)]
+    """Share of all tokens of the stage. What it takes beyond the mixture goes through it again, in another order."""
 
 
 class Yarn(Model):
@@ -125,7 +139,7 @@ class DeepSeekLaw(Model):
     law: Literal["deepseek"]
     """Which law."""
     compute: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """C; without it 6 N D of this stage: the model's weights times its tokens."""
+    """C; without it 6 N D of this stage: all of the model's weights, embeddings too, times its tokens."""
 
 
 class Cpt(Trained):
@@ -144,8 +158,16 @@ class Cpt(Trained):
     """Changes for a longer context."""
     law: DeepSeekLaw | None = None
     """Takes the place of `learning_rate`, and of `batch`."""
-    z_loss: float = Field(0.0, ge=0)
+    z_loss: float = Field(0.0, ge=0, allow_inf_nan=False)
     """Coefficient of the squared log of the softmax's sum, which keeps logits from drifting (Kanana: 5e-6)."""
+
+    @model_validator(mode="after")
+    def _law_has_its_compute(self) -> "Cpt":
+        if self.law is not None and self.law.compute is None and self.steps is not None:
+            raise FieldError(
+                "`steps` of a batch that the law has yet to tell are no tokens; name it", "law", "compute"
+            )
+        return self
 
 
 # Supervised fine-tuning
@@ -160,7 +182,8 @@ class ChatData(Model):
     domain: Name = "chat"
     """What they count as, as `code` or `maths`."""
     weight: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Share of the domain's examples, in any unit; without weights, all examples are taken once."""
+    """Share of these examples among all that are trained on, in any unit. As many are taken as have these shares and
+    are there; none is taken twice. Without weights, all are taken."""
     where: str | None = None
     """SQL predicate over the columns; rows for which it is not true are left out."""
     limit: int | None = Field(None, ge=1)
@@ -175,15 +198,27 @@ class Sft(Trained):
     data: list[ChatData] = Field(min_length=1)
     """`messages` (and `tools`), or `prompt` and `completion`."""
     template: str | None = None
-    """Chat template: `chatml`, `llama3`, or a Jinja file with `{% generation %}`. Without it, the model's own."""
+    """Chat template: `chatml`, `llama3`, `gemma`, or a Jinja file, best one with `{% generation %}`. Without it, the
+    model's own. Control tokens that it writes and the tokenizer lacks are added."""
     max_length: int = Field(4096, ge=8)
     """Tokens per example; longer ones are cut at the end, and left out where nothing of the assistant remains."""
     packing: bool = True
     """Put several examples into a sequence, in which they do not see each other."""
     held_out: Share = 0.0
-    """Share of each domain's examples that is not trained on, and measured before and after."""
+    """Share of each domain's examples that is not trained on, and measured before and after: whole prompts, always
+    the same ones."""
     leave_one_out: bool = False
-    """Also train once without each domain, and tell what each measure loses (Kanana, table 9)."""
+    """Also train once without each domain, and tell what each measure loses (Kanana, table 9); takes `held_out`."""
+
+    @model_validator(mode="after")
+    def _mixture_can_be_made(self) -> "Sft":
+        if len({data.weight is None for data in self.data}) > 1:
+            raise ValueError("data: give the `weight` of all entries, or of none")
+        if self.leave_one_out and not self.held_out:
+            raise ValueError("leave_one_out: there is nothing to measure; set `held_out`, as 5%")
+        if self.leave_one_out and len({data.domain for data in self.data}) < 2:
+            raise ValueError("leave_one_out: takes two domains or more; name the `domain` of each entry of `data`")
+        return self
 
 
 # Preferences
@@ -260,6 +295,10 @@ DpoLoss = Literal[
 ]
 
 
+SMOOTHED = ("robust", "exo_pair", "aot", "aot_unpaired")
+"""Losses that take notice of `label_smoothing`."""
+
+
 class Dpo(Trained):
     """Direct preference optimisation on pairs that are there. Defaults are DNA 1.0's."""
 
@@ -273,10 +312,13 @@ class Dpo(Trained):
     """How often the pairs are gone through."""
     beta: float = Field(0.1, gt=0)
     """How strongly the policy is held to the reference."""
-    loss: dict[DpoLoss, float] = Field(default={"sigmoid": 1.0}, min_length=1)
-    """TRL's losses and their weights, as {sigmoid: 1, sft: 0.2}."""
+    loss: dict[DpoLoss, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+        default={"sigmoid": 1.0}, min_length=1
+    )
+    """TRL's losses and their weights, as {sigmoid: 1, sft: 0.2}. `aot` and `aot_unpaired` compare the pairs that a
+    process takes at once with each other, so there `micro_batch` matters."""
     label_smoothing: float = Field(0.0, ge=0, lt=0.5)
-    """Share of the pairs that are taken to be the wrong way round."""
+    """Share of the pairs that are taken to be the wrong way round: by `robust`, `exo_pair`, `aot`, `aot_unpaired`."""
     length_desensitization: float | None = Field(None, ge=0, le=1)
     """LD-DPO's alpha: weight of what the longer answer has beyond the shorter one's length."""
     reference: str | None = None
@@ -285,6 +327,17 @@ class Dpo(Trained):
     """Share of the pairs by which margin and accuracy are measured."""
     max_length: int = Field(4096, ge=8)
     """Tokens of prompt and answer; longer pairs are left out."""
+
+    @model_validator(mode="after")
+    def _smoothing_is_used(self) -> "Dpo":
+        smoothed = [name for name in self.loss if name in SMOOTHED]
+        if self.label_smoothing and not smoothed:
+            raise FieldError(
+                f"none of the losses takes notice of it; valid with {', '.join(SMOOTHED)}", "label_smoothing"
+            )
+        if "exo_pair" in self.loss and not self.label_smoothing:
+            raise FieldError("`exo_pair` needs one above 0, as 0.001", "label_smoothing")
+        return self
 
 
 class OnlineDpo(Trained):
@@ -300,7 +353,7 @@ class OnlineDpo(Trained):
     """What the policy is held to, for the whole stage. Without it, the model that it goes on from: Kanana's is the
     offline-DPO model, since a reference that follows the policy made answers longer."""
     refresh_reference: int | None = Field(None, ge=1)
-    """Take the policy as the new reference after so many steps: the control arm of that finding."""
+    """Take the policy as the new reference every so many steps: the control arm of that finding."""
     learning_rate: float = Field(1e-6, gt=0, allow_inf_nan=False)
     """Peak of the learning rate."""
     beta: float = Field(0.1, gt=0)
@@ -317,12 +370,18 @@ class OnlineDpo(Trained):
     """Tokens of a prompt; longer ones are left out."""
     max_new_tokens: int = Field(256, ge=1)
     """Longest answer."""
-    missing_eos_penalty: float = Field(1.0, ge=0)
+    missing_eos_penalty: float = Field(1.0, ge=0, allow_inf_nan=False)
     """What is taken from the reward of an answer that does not end."""
     asynchronous: bool = True
     """Draw answers for the next step while this one trains: they are exactly one update old."""
     generator: Literal["auto", "transformers", "vllm"] = "auto"
-    """Who draws: `auto` is vLLM where it is installed and a GPU is there, else the model itself."""
+    """Who draws: `auto` is vLLM where it is installed and a GPU is there, else a copy of the model."""
+
+    @model_validator(mode="after")
+    def _one_reference(self) -> "OnlineDpo":
+        if self.reference is not None and self.refresh_reference is not None:
+            raise ValueError("refresh_reference: takes the policy for the reference; leave `reference` out")
+        return self
 
 
 class Merge(_Stage):
@@ -430,6 +489,8 @@ class TrainingManifest(Model):
         stage, earlier = self.stages[number], self.stages[:number]
         if (gate.gate == "reward_accuracy") != (stage.kind == "reward"):
             return f"a stage of kind `{stage.kind}` makes no measure for it", "gate"
+        if isinstance(stage, Reward) and not stage.held_out:
+            return "it judges held-out pairs, and the stage's `held_out` is 0", "gate"
         if isinstance(gate, LossGate | AccuracyGate | PlateauGate):
             sets = {item.name: item.choices is not None for item in self.validation}
             suits = [name for name, is_choice in sets.items() if is_choice == isinstance(gate, AccuracyGate)]
@@ -437,6 +498,11 @@ class TrainingManifest(Model):
                 return f"{gate.set!r} is no set of `validation` that it can judge; valid: {', '.join(suits)}", "set"
         if isinstance(gate, PlateauGate) and stage.kind == "merge":
             return "a merge has no loss of training", "gate"
+        if isinstance(gate, PlateauGate) and _is_name(gate.teacher):
+            models = [BASE, *(item.name for item in earlier if item.kind in MAKES_POLICY)]
+            if gate.teacher not in models:
+                said = f"{gate.teacher!r} is no earlier stage; valid: {', '.join(models)}, or a folder"
+                return f"{said} (`./{gate.teacher}`)", "teacher"
         if isinstance(gate, LengthBiasGate | RewardDriftGate):
             if self.prompts is None:
                 return "it judges answers to the manifest's `prompts`, and there are none", "gate"

@@ -1,15 +1,35 @@
 """What must hold after a stage of a training before the next one starts."""
 
-from typing import Annotated, Literal
+import re
+from decimal import Decimal
+from functools import partial
+from math import isfinite
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from manifests.errors import FieldError
 from manifests.schema import Model, Name
 from manifests.schema_mixture import Share
 
 Against = str
-"""`before` (the model that the stage began with), `base`, `parents` (the best of those that were merged), or the name
-of a stage."""
+"""`before` (the model that the stage began with), `base`, `parents` (of a merge: it must hold against one of the
+models that went into it, so against the worst of them), or the name of a stage."""
+
+
+def _change(value: Any, least: float) -> Any:
+    """A change as people write it, 20%, -5% or 0.2, as a share."""
+    found = re.fullmatch(r"\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*%\s*", value, re.ASCII) if isinstance(value, str) else None
+    share = float(Decimal(found[1]) / 100) if found else value
+    if type(share) not in (int, float) or not isfinite(share) or share < least:
+        raise ValueError(f"found `{value}`; expected {least:.0%} or more, as 20% or 0.2")
+    return share
+
+
+Change = Annotated[float, BeforeValidator(partial(_change, least=-1.0), json_schema_input_type=float | str)]
+"""A change as a share of what was: 20% or 0.2; -5% is a fall."""
+Growth = Annotated[float, BeforeValidator(partial(_change, least=0.0), json_schema_input_type=float | str)]
+"""The same, from 0."""
 
 
 class LossGate(Model):
@@ -19,11 +39,11 @@ class LossGate(Model):
     """Which gate."""
     set: Name
     """Which of the manifest's `validation`."""
-    max_rise: float = Field(ge=-1, allow_inf_nan=False)
+    max_rise: Change
     """Most that the loss may rise, as a share of what it was: 0.02 is 2%. Below 0, it must fall by so much."""
     against: Against = "before"
     """What it is compared with: `before` (the model that the stage began with), `base`, `parents` (of a merge, the
-    worst of the models that went into it), or the name of a stage."""
+    worst of the models that went into it: a loss above that is a spike), or the name of a stage."""
 
 
 class AccuracyGate(Model):
@@ -44,7 +64,7 @@ class LengthBiasGate(Model):
 
     gate: Literal["length_bias"]
     """Which gate."""
-    max_growth: float = Field(ge=0, allow_inf_nan=False)
+    max_growth: Growth
     """Most that the mean length of answers may grow where their mean reward rises, as a share: 0.2 is 20%."""
     against: Against = "before"
     """As of `validation_loss`."""
@@ -57,7 +77,7 @@ class RewardDriftGate(Model):
     """Which gate."""
     max_distance: Share = 0.5
     """Greatest Kolmogorov-Smirnov distance between the rewards of both models' answers to the same prompts."""
-    min_mean_rise: float | None = None
+    min_mean_rise: float | None = Field(None, allow_inf_nan=False)
     """Least rise of the mean reward; below 0, how much it may fall. Without it, it may do what it likes."""
     against: Against = "before"
     """As of `validation_loss`."""
@@ -81,11 +101,11 @@ class PlateauGate(Model):
     """Which of the manifest's `validation` shows the gap."""
     teacher: str = Field(min_length=1)
     """A folder or a stage."""
-    last: Share = 0.25
+    last: Share = Field(0.25, gt=0)
     """Share of the steps, at the end, in which the loss of training is looked at."""
-    min_fall: float = Field(0.01, ge=0)
-    """Fall of the loss over them, as a share, below which it counts as flat."""
-    max_gap: float = Field(0.1, ge=0)
+    min_fall: Growth = 0.01
+    """Fall of the loss over them, along a straight line through them, as a share; below it the curve is flat."""
+    max_gap: Growth = 0.1
     """Loss above the teacher's, as a share, that a flat curve may end with."""
 
 
@@ -93,6 +113,10 @@ TrainingGate = Annotated[
     LossGate | AccuracyGate | LengthBiasGate | RewardDriftGate | RewardAccuracyGate | PlateauGate,
     Field(discriminator="gate"),
 ]
+
+
+ANSWERS = "answers"
+"""Where measures of the answers to `prompts` stand among those of the sets."""
 
 
 class Validation(Model):
@@ -108,8 +132,17 @@ class Validation(Model):
     mixture: str | None = None
     """Instead: folder of a token mixture, whose held-out sequences these are."""
     choices: str | None = None
-    """Instead: JSONL or Parquet with `question`, `choices` (a list) and `answer` (its place, from 0, or its letter).
-    Measure: accuracy, by the log-likelihood of the answer per character."""
+    """Instead: JSONL or Parquet with `question`, `choices` (a list) and `answer` (its place, from 0, or its letter);
+    or as KMMLU is published, with columns `A`, `B`, ... and `answer` counted from 1. Measure: accuracy."""
+    form: Literal["answers", "letters"] = "answers"
+    """Of `choices`. `answers`: each choice stands after the question, and the greatest log-likelihood per character
+    wins (the harness's `acc_norm`). `letters`: choices are listed as `A. ...`, and the likeliest letter wins (MMLU,
+    KMMLU)."""
+    cue: str = "Answer:"
+    """Of `choices`: the line after the question that the answer follows, as `정답:`."""
+    window: int = Field(2048, ge=8)
+    """Of `text` and `mixture`: tokens that a model sees at once, or its context where that is shorter. The same for
+    all models, so that a longer context alone does not change the loss."""
     limit: int | None = Field(None, ge=1)
     """Documents, sequences or questions that are taken: always the same ones."""
 
@@ -117,6 +150,8 @@ class Validation(Model):
     def _one_place(self) -> "Validation":
         if sum(place is not None for place in (self.text, self.mixture, self.choices)) != 1:
             raise ValueError("name one of `text`, `mixture` and `choices`")
+        if self.name == ANSWERS:
+            raise FieldError(f"`{ANSWERS}` are those to the manifest's `prompts`; give another name", "name")
         return self
 
 

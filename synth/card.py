@@ -46,7 +46,7 @@ def dataset_card(summary: SynthesisSummary, manifest: SynthesisManifest, created
         f"# {plain(manifest.name)}",
         "",
         f"{summary.n_kept:,} samples of synthetic data, made from {summary.n_seeds:,} seeds by "
-        f"{_code(manifest.teacher.model)} for the task {_code(summary.task)}, with Onggi {plain(version)} on "
+        f"{code(manifest.teacher.model)} for the task {code(summary.task)}, with Onggi {plain(version)} on "
         f"{plain(created[:10])}. No person wrote the answers, and none has read them all.",
         "",
         *_loading(shown, summary.task),
@@ -63,10 +63,7 @@ def dataset_card(summary: SynthesisSummary, manifest: SynthesisManifest, created
         "",
         f"Translated text: {summary.translated.n_kept:,} of {summary.n_kept:,} samples.",
         "",
-        *[
-            f"Digest of {_code(table.name)}: {_code(table.digest)}, {table.n_rows:,} rows."
-            for table in summary.tables
-        ],
+        *[f"Digest of {code(table.name)}: {code(table.digest)}, {table.n_rows:,} rows." for table in summary.tables],
         "",
     ]
     return "\n".join(parts)
@@ -116,14 +113,14 @@ def _makers(summary: SynthesisSummary, manifest: SynthesisManifest) -> list[str]
         if settings:
             spent = summary.spent.get(role)
             numbers = [f"{spent.n_requests:,}", f"{spent.n_output_tokens:,}"] if spent else ["0", "0"]
-            revision, temperature = _code(settings.revision or "none"), f"{settings.sampling.temperature:g}"
-            lines.append(_row([role, _code(settings.model), revision, temperature, *numbers]))
+            revision, temperature = code(settings.revision or "none"), f"{settings.sampling.temperature:g}"
+            lines.append(_row([role, code(settings.model), revision, temperature, *numbers]))
     return [*lines, "", "Requests and tokens are those of the last command, which pays no answer twice.", ""]
 
 
 def _prompts(summary: SynthesisSummary) -> list[str]:
     rows = [
-        _row([_code(prompt.template or "none"), _code(prompt.digest or "none"), prompt.role, f"{prompt.n_kept:,}"])
+        _row([code(prompt.template or "none"), code(prompt.digest or "none"), prompt.role, f"{prompt.n_kept:,}"])
         for prompt in summary.prompts
     ]
     return ["## Prompts", "", "| prompt | digest | asked of | kept samples |", "|---|---|---|---:|", *rows, ""]
@@ -147,12 +144,12 @@ def _table(title: str, what: str, splits: Sequence[Split]) -> list[str]:
 
 
 def _licenses(summary: SynthesisSummary, manifest: SynthesisManifest) -> list[str]:
-    says = f"The manifest says {_code(manifest.license)}." if manifest.license else "The manifest names none."
+    says = f"The manifest says {code(manifest.license)}." if manifest.license else "The manifest names none."
     return [
         "## Licence",
         "",
         f"{says} What may be done with the data depends on the licences of the seeds, below, and on the terms of the "
-        f"model that wrote it, {_code(manifest.teacher.model)}.",
+        f"model that wrote it, {code(manifest.teacher.model)}.",
         "",
         *_table("Licences of the seeds", "licence", summary.licenses),
         *_table("Sources of the seeds", "source", summary.sources),
@@ -168,7 +165,7 @@ def plain(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """The same as code, which a table may hold: without backticks and bars, which would end it."""
     return f"`{' '.join(text.split()).translate(_NOT_IN_CODE)}`"
 

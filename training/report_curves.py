@@ -28,15 +28,20 @@ def _one(
 
 
 LEARNING_RATE = "learning rate"
-GROUPS = (
+CHOSEN_COLOR, REJECTED_COLOR = "kept", "dropped"
+
+
+def _sides(title: str, chosen: str, rejected: str) -> Group:
+    """Of pairs, both answers in one chart."""
+    return Group(title, (((chosen,), "chosen", CHOSEN_COLOR), ((rejected,), "rejected", REJECTED_COLOR)))
+
+
+FIRST = (
     _one("loss", "loss"),
     _one(LEARNING_RATE, "learning_rate", low=0),
     _one("accuracy of preferences", "rewards/accuracies", "accuracy", low=0, high=1, level=0.5),
     _one("margin of rewards", "rewards/margins", "margin"),
-    Group(
-        "implicit rewards",
-        ((("rewards/chosen",), "chosen", "kept"), (("rewards/rejected",), "rejected", "dropped")),
-    ),
+    _sides("implicit rewards", "rewards/chosen", "rewards/rejected"),
     Group(
         "rewards of a batch",
         (
@@ -45,28 +50,29 @@ GROUPS = (
             (("min_reward",), "lowest", "dropped"),
         ),
     ),
-    _one("reward of drawn answers", "reward", "reward_mean", "objective/scores", "scores"),
-    _one(
-        "length of drawn answers, tokens",
-        "length",
-        "length_mean",
-        "answer_length",
-        "mean_length",
-        "completions/mean_length",
-    ),
-    _one("share of answers that end", "ended_frac", "val/contain_eos_token", low=0, high=1),
+    _one("reward of drawn answers", "reward_mean", "reward", "objective/scores"),
+    _one("length of drawn answers, tokens", "answer_length", "length", "completions/mean_length"),
     _one("divergence from the reference", "kl", "objective/kl"),
-    _one("accuracy of the next token", "mean_token_accuracy"),
-    _one("entropy", "entropy", "objective/entropy"),
-    _one("z-loss", "z_loss"),
+)
+"""What is shown without being asked for: it says what became of the stage."""
+MORE = (
     _one("norm of the gradient", "grad_norm", low=0),
+    _one("z-loss", "z_loss"),
+    _one("accuracy of the next token", "mean_token_accuracy"),
+    _one("entropy", "entropy"),
+    _sides("rewards of both answers", "reward_chosen", "reward_rejected"),
+    _sides("length of both answers, tokens", "lengths/chosen", "lengths/rejected"),
+    _sides("log-probability of both answers", "logps/chosen", "logps/rejected"),
+    _sides("mean logit of both answers", "logits/chosen", "logits/rejected"),
+    _one("share of answers that end", "ended_frac", low=0, high=1),
     _one("tokens per second", "tokens_per_second", low=0),
 )
-N_FIRST = 9
-"""Groups that are shown without being asked for: those that say what became of the stage."""
 N_SHOWN = 3
 """Charts that are shown at least: a row of the page."""
-NO_CURVES = frozenset({"step", "epoch", "num_tokens", "num_input_tokens_seen", "total_flos", "seconds", "runtime"})
+NO_CURVES = frozenset(
+    {"step", "epoch", "num_tokens", "num_input_tokens_seen", "total_flos", "tokens", "trained_tokens", "prompts"}
+    | {"pairs", "ties", "identical", "answers", "answer_tokens"}
+)
 """Columns that only count."""
 
 
@@ -86,7 +92,7 @@ def curves(rows: Rows) -> list[Drawn]:
         rows: lines of `curve.jsonl`; a line may lack a column.
     """
     used, drawn = set(NO_CURVES), list[Drawn]()
-    for place, group in enumerate(GROUPS):
+    for group in (*FIRST, *MORE):
         lines = list[Line]()
         for names, label, color in group.columns:
             used |= set(names)
@@ -95,7 +101,7 @@ def curves(rows: Rows) -> list[Drawn]:
         if lines:
             levels = [] if group.level is None else [(group.level, "")]
             chart = Chart(lines, "step", levels=levels, low=group.low, high=group.high)
-            drawn.append(Drawn(group.title, chart, place < N_FIRST or len(drawn) < N_SHOWN))
+            drawn.append(Drawn(group.title, chart, group in FIRST or len(drawn) < N_SHOWN))
     others = dict.fromkeys(name for row in rows for name in row if name not in used)
     for name in others:
         if points := points_of(rows, name):

@@ -13,12 +13,11 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from manifests.errors import RequestError
-from training.rendering import Answer, Prompt, answered_ids, end_ids
+from training.padding import padding_token
+from training.rendering import Answer, Prompt, answered_ids
 
 HEADS = ("score", "classifier", "v_head")
 """What models call the layer that makes the reward."""
-NAMES_OF_PADDING = ("pad", "reserved", "unused")
-"""What a special token is called that no text has."""
 
 
 class RewardModel:
@@ -80,23 +79,33 @@ def _dtype(precision: str, device: torch.device) -> torch.dtype:
     return found
 
 
-def _load(folder: Path, dtype: torch.dtype) -> Any:
-    """The model; its head in float32, since a bfloat16 cannot tell 5.00 from 5.01.
+def check_is_reward_model(folder: str | Path) -> None:
+    """That a folder holds a model with a head of one number, by its configuration.
 
     Raises:
-        RequestError: it is no reward model.
+        RequestError: it does not.
     """
-    if not (folder / "config.json").is_file():
+    if not Path(folder, "config.json").is_file():
         raise RequestError(f"{folder}: there is no model: no `config.json` in it")
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if config.num_labels != 1 or not any("Classification" in name for name in config.architectures or ()):
         found = f"{', '.join(config.architectures or ['nothing'])} of {config.num_labels} outputs"
         raise RequestError(
             f"{folder}: is no reward model (found {found}; expected ...ForSequenceClassification of 1): train one "
             "with a stage of kind `reward`"
         )
+
+
+def _load(folder: Path, dtype: torch.dtype) -> Any:
+    """The model; its head in float32, since a bfloat16 cannot tell 5.00 from 5.01."""
+    check_is_reward_model(folder)
     model, said = AutoModelForSequenceClassification.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, dtype=dtype, output_loading_info=True
+        folder,
+        local_files_only=True,
+        use_safetensors=True,
+        trust_remote_code=False,
+        dtype=dtype,
+        output_loading_info=True,
     )
     if said["missing_keys"]:
         raise RequestError(f"{folder}: its weights lack {', '.join(sorted(said['missing_keys'])[:3])}")
@@ -127,33 +136,3 @@ def check_vocabulary(folder: str, tokenizer: Any, model: Any) -> None:
             f"{folder}: its tokenizer has {n_used:,} tokens and the model {n_known:,}: put the tokenizer that it was "
             "trained with beside it"
         )
-
-
-def padding_token(tokenizer: Any) -> int:
-    """A token to pad with that never ends an answered prompt: the tokenizer's own if it is one, else another.
-
-    Raises:
-        RequestError: there is none.
-    """
-    ends = set(end_ids(tokenizer)) | set(_last_tokens(tokenizer))
-    own = tokenizer.pad_token_id
-    special = sorted({*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder})
-    named = [one for one in special if any(word in _name(tokenizer, one) for word in NAMES_OF_PADDING)]
-    choices = [own, *named, tokenizer.unk_token_id, tokenizer.bos_token_id, *special, *range(len(tokenizer))]
-    found = next((one for one in choices if one is not None and one not in ends), None)
-    if found is None:
-        raise RequestError("the tokenizer has no token beside the ones that end answers")
-    return int(found)
-
-
-def _name(tokenizer: Any, token: int) -> str:
-    return str(tokenizer.convert_ids_to_tokens(token)).lower()
-
-
-def _last_tokens(tokenizer: Any) -> list[int]:
-    """The last token of an answered prompt, which may be a line break behind the end of the turn."""
-    prompt: Prompt = "." if tokenizer.chat_template is None else [{"role": "user", "content": "."}]
-    try:
-        return answered_ids(tokenizer, prompt, ".")[-1:]
-    except RequestError:
-        return []

@@ -136,6 +136,8 @@ def _planned(stage: TrainingStage, plan: Plan, known: dict[str, str], digests: D
         "seed": plan.manifest.seed,
         "version": VERSIONS[stage.kind],
     }
+    if isinstance(stage, Merge) and stage.sweep:
+        said["validation"] = [item.model_dump(mode="json") for item in plan.manifest.validation]
     if swept_on := _swept_on(stage, plan.manifest):
         said["validation"] = [item.model_dump(mode="json") for item in swept_on]
     fingerprint = xxhash.xxh3_128_hexdigest(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))

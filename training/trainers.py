@@ -24,6 +24,7 @@ from manifests.schema_training import Trained
 from training.checkpoints import Curve, finish, full_disk, last_whole, load_extra, save_extra
 from training.jobs import CHECKPOINTS, CURVE, Cell, Job
 from training.optimizers import adamw
+from training.progress_notes import curve_note
 from training.schedules import lr_share
 
 LINES_MAX = 20_000
@@ -235,7 +236,8 @@ class Staged:
             raise RunError(self._not_finite(line))
         if trainer.args.should_save:
             self.curve.add(line)
-            self.progress(self.job.stage.name, trainer.state.global_step, trainer.state.max_steps, note(line))
+            n_steps = trainer.state.max_steps
+            self.progress(self.job.stage.name, trainer.state.global_step, n_steps, curve_note(line, n_steps))
 
     def _not_finite(self, line: Mapping[str, Cell]) -> str:
         stage = self.job.stage
@@ -257,15 +259,6 @@ class Staged:
             stage = self.job.stage
             assert isinstance(stage, Trained)
             finish(folder, stage.checkpoints.keep, trainer.state.global_step)
-
-
-def note(line: Mapping[str, Cell]) -> str:
-    """What is said of a step beside its number."""
-    said = {"loss": ".4f", "learning_rate": ".2e", "rewards/margins": ".3f", "reward_mean": ".3f"}
-    names = {"learning_rate": "lr", "rewards/margins": "margin", "reward_mean": "reward"}
-    return ", ".join(
-        f"{names.get(key, key)} {line[key]:{form}}" for key, form in said.items() if isinstance(line.get(key), float)
-    )
 
 
 def train(trainer: Any, job: Job, progress: Progress) -> list[dict[str, Cell]]:

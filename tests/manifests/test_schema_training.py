@@ -63,6 +63,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (changed(5, reward="sft"), r"stages\[5\]\.reward: 'sft' makes a language model, and this takes a reward model"),
     (changed(1, model="rm"), r"stages\[1\]\.model: 'rm' is no earlier stage; valid: base, cpt,"),
     (changed(4, reference="rm"), r"stages\[4\]\.reference: 'rm' makes a reward model, and this takes a language"),
+    (changed(5, reference="dpo", refresh_reference=9), r"refresh_reference: takes the policy for the reference"),
     (changed(1, name="cpt"), r"stages\[1\]\.name: 'cpt' is used twice"),
     (changed(1, name="base"), r"stages\[1\]\.name: 'base' means something else"),
     (changed(3, rule={"models": ["sft"]}), r"models: `slerp` is between exactly two; found 1"),
@@ -87,6 +88,22 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (
         changed(1, gates=[{"gate": "validation_loss", "set": "ko", "max_rise": 0, "against": "dpo"}]),
         r"gates\[0\]\.against: found `dpo`; valid: before, base, cpt",
+    ),
+    (
+        changed(0, gates=[{"gate": "validation_loss", "set": "ko", "max_rise": "2 percent"}]),
+        r"gates\[0\]\.max_rise: found `2 percent`; expected -100% or more, as 20% or 0\.2",
+    ),
+    (
+        changed(0, gates=[{"gate": "validation_loss", "set": "ko", "max_rise": "-101%"}]),
+        r"gates\[0\]\.max_rise: found `-101%`; expected -100% or more",
+    ),
+    (
+        changed(1, gates=[{"gate": "plateau", "set": "ko", "teacher": "rm"}]),
+        r"gates\[0\]\.teacher: 'rm' is no earlier stage; valid: base, cpt, or a folder \(`\./rm`\)",
+    ),
+    (
+        BASIC | {"validation": [{"name": "answers", "text": "ko.jsonl"}]},
+        r"validation\[0\]\.name: `answers` are those to the manifest's `prompts`; give another name",
     ),
 ]
 

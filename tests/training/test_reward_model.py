@@ -8,8 +8,9 @@ from transformers import AutoModelForSequenceClassification, PreTrainedTokenizer
 
 from manifests.errors import RequestError
 from tests.training.toy_models import CHATML, byte_tokenizer, saved, tiny_llama, tiny_reward
+from training.padding import padding_token
 from training.rendering import answered_ids
-from training.reward_model import RewardModel, padding_token
+from training.reward_model import RewardModel
 
 ANSWERED = [
     ("hi", "hello"),
