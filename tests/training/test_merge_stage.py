@@ -10,7 +10,8 @@ import pytest
 from manifests.engine import silent
 from manifests.errors import RequestError
 from manifests.schema_training import Merge
-from tests.training import merged
+from manifests.schema_training_gates import Validation
+from tests.training import merged, tiny
 from training.jobs import Job, Made
 from training.merge_arithmetic import slerp
 from training.merge_charts import angle_chart, pareto_chart
@@ -172,3 +173,28 @@ def test_charts_draw_each_tensor_once() -> None:
     assert "<mlp>.up" in [element.text for element in svg]
     equal = pareto_chart([("t=0.1", 1, 1), ("t=0.2", 1, 1), ("b", 2, 2)], "ko", "en")
     assert equal.count("t=0.1") == 1 and "b" in equal
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_sweep_that_is_measured_by_the_validation_sets(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    folders = {name: tiny.save_model(tmp_path / name, seed=seed) for seed, name in enumerate(("cpt", "base"))}
+    for name, texts in (("ko", tiny.KOREAN), ("en", tiny.ENGLISH)):
+        tiny.write_jsonl(tmp_path / f"{name}.jsonl", [{"text": text} for text in texts])
+    sets = tuple(Validation(name=name, text=f"{name}.jsonl") for name in ("ko", "en"))
+    asked = job(tmp_path, [0.5]).model_copy(update={"validation": sets, "measures": str(tmp_path / "measures")})
+    made = run(asked, silent)
+    table = made.tables[0]
+    assert [row[0] for row in table.rows] == ["cpt", "t=0.5", "base"]
+    from training.measure_jobs import MeasureJob
+    from training.measures import measure
+
+    alone = MeasureJob(
+        models={"base": str(folders["base"]), "m": str(asked.model_path)}, validations=sets,
+        manifest_base=str(tmp_path), cache=str(tmp_path / "other"),
+    )  # fmt: skip
+    found = measure(alone, silent).models
+    for row, name in ((table.rows[1], "m"), (table.rows[2], "base")):  # the stage's own t is 0.5 as well
+        assert row[1:3] == [round(found[name].measures[of]["loss"], 5) for of in ("ko", "en")]
+    assert "What t trades: loss on ko against en" in made.charts
