@@ -164,7 +164,9 @@ class Cpt(Trained):
     @model_validator(mode="after")
     def _law_has_its_compute(self) -> "Cpt":
         if self.law is not None and self.law.compute is None and self.steps is not None:
-            raise FieldError("`steps` of a batch that the law has yet to tell are no tokens; name it", "law", "compute")
+            raise FieldError(
+                "`steps` of a batch that the law has yet to tell are no tokens; name it", "law", "compute"
+            )
         return self
 
 
@@ -180,7 +182,8 @@ class ChatData(Model):
     domain: Name = "chat"
     """What they count as, as `code` or `maths`."""
     weight: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Share of the domain's examples, in any unit; without weights, all examples are taken once."""
+    """Share of these examples among all that are trained on, in any unit. As many are taken as have these shares and
+    are there; none is taken twice. Without weights, all are taken."""
     where: str | None = None
     """SQL predicate over the columns; rows for which it is not true are left out."""
     limit: int | None = Field(None, ge=1)
@@ -195,15 +198,27 @@ class Sft(Trained):
     data: list[ChatData] = Field(min_length=1)
     """`messages` (and `tools`), or `prompt` and `completion`."""
     template: str | None = None
-    """Chat template: `chatml`, `llama3`, or a Jinja file with `{% generation %}`. Without it, the model's own."""
+    """Chat template: `chatml`, `llama3`, `gemma`, or a Jinja file, best one with `{% generation %}`. Without it, the
+    model's own. Control tokens that it writes and the tokenizer lacks are added."""
     max_length: int = Field(4096, ge=8)
     """Tokens per example; longer ones are cut at the end, and left out where nothing of the assistant remains."""
     packing: bool = True
     """Put several examples into a sequence, in which they do not see each other."""
     held_out: Share = 0.0
-    """Share of each domain's examples that is not trained on, and measured before and after."""
+    """Share of each domain's examples that is not trained on, and measured before and after: whole prompts, always
+    the same ones."""
     leave_one_out: bool = False
-    """Also train once without each domain, and tell what each measure loses (Kanana, table 9)."""
+    """Also train once without each domain, and tell what each measure loses (Kanana, table 9); takes `held_out`."""
+
+    @model_validator(mode="after")
+    def _mixture_can_be_made(self) -> "Sft":
+        if len({data.weight is None for data in self.data}) > 1:
+            raise ValueError("data: give the `weight` of all entries, or of none")
+        if self.leave_one_out and not self.held_out:
+            raise ValueError("leave_one_out: there is nothing to measure; set `held_out`, as 5%")
+        if self.leave_one_out and len({data.domain for data in self.data}) < 2:
+            raise ValueError("leave_one_out: takes two domains or more; name the `domain` of each entry of `data`")
+        return self
 
 
 # Preferences
