@@ -78,7 +78,7 @@ def test_two_processes_are_one(train: Train, alone: Trained, micro_batch: int | 
 
 
 def test_sharded_processes_are_one(train: Train, alone: Trained, sharded: None) -> None:
-    """FSDP2 through accelerate, as on GPUs: loss, the check of isolation, decay, checkpoints, the files of the model."""
+    """FSDP2 through accelerate, as on GPUs, from the check of isolation to the files of the model."""
     found = train("sharded", 2, micro_batch=1)
     assert (found[2] / "checkpoints" / f"checkpoint-{len(found[1])}" / "pytorch_model_fsdp.bin").is_file()
     assert_same(found, alone)
