@@ -164,7 +164,9 @@ class Cpt(Trained):
     @model_validator(mode="after")
     def _law_has_its_compute(self) -> "Cpt":
         if self.law is not None and self.law.compute is None and self.steps is not None:
-            raise FieldError("`steps` of a batch that the law has yet to tell are no tokens; name it", "law", "compute")
+            raise FieldError(
+                "`steps` of a batch that the law has yet to tell are no tokens; name it", "law", "compute"
+            )
         return self
 
 
