@@ -27,13 +27,13 @@ from training.chat.control_tokens import add_missing, end_answers_at, end_turns_
 from training.chat.template import Template, template_source
 from training.isolation import check_isolation, inputs_of
 from training.jobs import CHECKPOINTS, Job, Made
+from training.lora import lora_config
 from training.sft_batches import NOTHING, Collator, Sequences, one_by_one, packed
 from training.sft_examples import Examples, prepared
 from training.sft_loss import Loss, losses
 from training.sft_mixture import Mixture, mixture_of
 from training.sft_tables import Measured, Trained, made_of
 from training.trainers import (
-    Staged,
     arguments,
     in_bfloat16,
     load_model,
@@ -43,6 +43,7 @@ from training.trainers import (
     save_model,
     train,
 )
+from training.trl_trainers import StagedTrl, old_names_allowed
 
 TRIED_TOKENS = 256
 WITHOUT, BEFORE, TRAINED = "without", "before.json", "trained.json"
@@ -143,7 +144,7 @@ def _without(job: Job, domain: str) -> Job:
 # One training
 
 
-class _Trainer(Staged, SFTTrainer):  # type: ignore[misc]
+class _Trainer(StagedTrl, SFTTrainer):  # type: ignore[misc]
     """TRL's, with the tokens that were read so far told by the step alone, so that a resumed one says the same."""
 
     n_tokens_by_step: I64
@@ -207,32 +208,18 @@ def _trainer(opened: _Stage, job: Job, sequences: Sequences, order: I64) -> _Tra
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
-    trainer = _Trainer(
-        model=model,
-        args=steps,
-        train_dataset=Dataset.from_dict({"sequence": order}),
-        data_collator=Collator(opened.examples, sequences, attention, pad_id=opened.ends[0]),
-        processing_class=opened.tokenizer,
-        peft_config=_adapter(stage),
-    )
+    with old_names_allowed():
+        trainer = _Trainer(
+            model=model,
+            args=steps,
+            train_dataset=Dataset.from_dict({"sequence": order}),
+            data_collator=Collator(opened.examples, sequences, attention, pad_id=opened.ends[0]),
+            processing_class=opened.tokenizer,
+            peft_config=lora_config(stage.lora, "CAUSAL_LM"),
+        )
     lengths = np.append(sequences.sums(opened.examples.lengths), 0)  # the last one is NOTHING's
     trainer.n_tokens_by_step = np.cumsum(lengths[order].reshape(-1, stage.batch).sum(1))
     return trainer
-
-
-def _adapter(stage: Sft) -> Any:
-    """What peft is told of the manifest's `lora`."""
-    if stage.lora is None:
-        return None
-    from peft import LoraConfig
-
-    return LoraConfig(
-        r=stage.lora.rank,
-        lora_alpha=stage.lora.alpha,
-        lora_dropout=stage.lora.dropout,
-        target_modules=stage.lora.targets,
-        task_type="CAUSAL_LM",
-    )
 
 
 def _check_isolation(model: Any, examples: Examples) -> None:

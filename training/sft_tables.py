@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from training.jobs import Cell, Made, Table
+from training.pair_tables import left_out_table
+from training.rows import Left
 from training.sft_examples import Examples
 from training.sft_loss import Loss
 from training.sft_mixture import Mixture
@@ -53,7 +55,8 @@ def made_of(
         arms: of those without a domain, by its name.
     """
     n_held_out = sum(map(len, mixture.held_out.values()))
-    left_out = {**examples.about.left_out, "held_out": n_held_out, "over_weight": mixture.n_over_weight}
+    all_left = {**examples.about.left_out, "held_out": n_held_out, "over_weight": mixture.n_over_weight}
+    counted = Left({reason: count for reason, count in all_left.items() if count}, examples.about.left_out_first)
     figures = {"loss_first": trained.loss_first, "loss_last": trained.loss_last}
     if n_held_out:
         figures |= {"held_out_loss_before": _all(before).mean, "held_out_loss": _all(trained).mean}
@@ -70,10 +73,10 @@ def made_of(
             "trained_parameters": trained.n_parameters,
         },
         figures=figures,
-        left_out={reason: count for reason, count in left_out.items() if count},
+        left_out=counted.counts,
         tables=[
             _domains(examples, mixture, before, trained),
-            *([_left_out(examples)] if examples.about.left_out_first else []),
+            *([left_out] if (left_out := left_out_table(counted)) else []),
             *(_leave_one_out(mixture.domains, trained, arms) if arms else []),
         ],
     )
@@ -119,14 +122,6 @@ def _domain(
         None if before is None else round(before.mean, 4),
         None if after is None else round(after.mean, 4),
     ]
-
-
-def _left_out(examples: Examples) -> Table:
-    about = examples.about
-    rows: list[list[Cell]] = [
-        [reason, about.left_out[reason], example] for reason, example in about.left_out_first.items()
-    ]
-    return Table(title="Rows that cannot be used", columns=["reason", "rows", "the first"], rows=rows)
 
 
 def _leave_one_out(domains: Sequence[str], full: Trained, arms: Mapping[str, Trained]) -> list[Table]:

@@ -220,10 +220,10 @@ def test_a_finished_training_without_a_domain_is_kept(tmp_path: Path, tiny_model
 def test_what_a_left_out_domain_teaches_falls_most(tmp_path: Path, tiny_model: Path) -> None:
     for seed in range(3):
         made = run(
-            tmp_path, tiny_model, seed, data=planted(tmp_path, 60), held_out=0.15, leave_one_out=True, epochs=6
+            tmp_path, tiny_model, seed, data=planted(tmp_path, 60), held_out=0.15, leave_one_out=True, steps=100
         )
         shares = np.array([row[1:] for row in made.tables[-2].rows[1:]], np.float64)
         assert (shares.argmin(0) == np.arange(3)).all() and (shares.argmin(1) == np.arange(3)).all()
-        assert np.diag(shares).max() < 0.6
-        assert shares[~np.eye(3, dtype=bool)].min() > 0.75
+        assert np.diag(shares).max() < 0.4
+        assert shares[~np.eye(3, dtype=bool)].min() > 0.85
         shutil.rmtree(tmp_path / "stage")
