@@ -22,8 +22,8 @@ from training.trainers import load_tokenizer, n_steps_of, rows_in_order, save_mo
 
 NOTE = (
     "Margin: beta times the difference of both answers' log-ratios to the reference, 0 by definition where the "
-    "policy begins as the reference; pairs of margin 0 count half. Where the log-probability of chosen answers falls, "
-    "too, the policy moves away from both: a smaller learning rate, or `sft` among the losses, holds it."
+    "policy begins as the reference; pairs of margin 0 count half. Where the log-probability of chosen answers "
+    "falls, too, the policy moves away from both: a smaller learning rate, or `sft` among the losses, holds it."
 )
 Curve = Sequence[Mapping[str, Cell]]
 
