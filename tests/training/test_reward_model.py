@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSequenceClassification, LlamaForSequenceClassification
+from transformers import AutoModelForSequenceClassification
 
 from manifests.errors import RequestError
 from tests.training import tiny
@@ -30,15 +30,12 @@ WITHOUT_PAD = tiny.SPECIAL[1:]
 
 def _saved(folder: Path, special: Sequence[str] = tiny.SPECIAL, pad: str | None = None) -> Path:
     """A reward model of random weights."""
-    tokenizer = load_tokenizer(str(tiny.save_tokenizer(folder, special=special)))
+    pads = 0 if special[0] == (pad or tiny.PAD) else None  # what comes first has the id 0
+    tiny.save_reward_model(folder, special=special, initializer_range=0.2, pad_token_id=pads)
+    tokenizer = load_tokenizer(str(folder))
     if pad:
         tokenizer.pad_token = pad
         tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    pads = tokenizer.pad_token_id
-    LlamaForSequenceClassification(
-        tiny.config(num_labels=1, initializer_range=0.2, pad_token_id=pads)
-    ).save_pretrained(folder)
     return folder
 
 
@@ -115,7 +112,7 @@ def test_what_is_no_reward_model_is_refused(tmp_path: Path, tiny_model: Path) ->
         RewardModel(tmp_path / "headless")
     for file in whole.glob("tokenizer*"):
         file.unlink()
-    with pytest.raises(RequestError, match="no tokenizer beside the model"):
+    with pytest.raises(RequestError, match="its tokenizer cannot be read"):
         RewardModel(whole)
 
 
