@@ -12,7 +12,9 @@ micro-batch has, and the reward model. With LoRA, reference and copy share the b
 has its own, 2 N), and what is left is 4 N plus the adapters.
 """
 
+import os
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -55,18 +57,23 @@ def run(job: Job, progress: Progress) -> Made:
     """
     stage = job.stage
     assert isinstance(stage, OnlineDpo)
+    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"  # reference and copy are whole in each process
     tokenizer, left = load_tokenizer(job.models["model"]), Left()
     questions = read_questions(stage.prompts, job.manifest_base, tokenizer, stage.max_prompt_length, left)
     n_steps = n_steps_of(stage, len(questions))
     order = np.resize(rows_in_order(stage, len(questions), job.seed), n_steps * stage.batch)
     trainer = _trainer(job, stage, [questions[number] for number in order], n_steps, tokenizer)
+    began = perf_counter()
     try:
         curve = train(trainer, job, progress)
+        waited_frac = trainer.drawer.waited_s / (perf_counter() - began)
         end = trainer.draw_again()
     finally:
         trainer.drawer.close()
     save_model(trainer, tokenizer, job)
-    return _made(trainer, tokenizer, curve, end, left, n_prompts=len(questions))
+    made = _made(trainer, tokenizer, curve, end, left, n_prompts=len(questions))
+    made.figures["waited_frac"] = waited_frac
+    return made
 
 
 def _trainer(
@@ -177,7 +184,8 @@ def _made(
     counts = {name: sum(int(line[name] or 0) for line in curve) for name in names}
     counts |= {"steps": trainer.state.global_step, "prompts": n_prompts, "examples": counts["pairs"]}
     counts["trained_parameters"] = sum(one.numel() for one in trainer.model.parameters() if one.requires_grad)
-    pairs_left = {f"{name}_answers": sum(int(line[name] or 0) for line in curve) for name in ("identical", "ties")}
+    no_pair = {"identical_answers": "identical", "equal_rewards": "ties"}
+    pairs_left = {reason: sum(int(line[name] or 0) for line in curve) for reason, name in no_pair.items()}
     return Made(
         counts=counts,
         figures=_figures(curve) | {"score_distance": distance(*scores)},

@@ -72,17 +72,19 @@ def _plain(name: str) -> str:
 
 
 def merged_weights(policy: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """The policy's weights by the names of its checkpoint, one at a time, with low-rank updates added.
+    """The policy's weights by the names of its checkpoint, each once, one at a time, with low-rank updates added.
 
     Raises:
         NotImplementedError: an adapted layer is none that has a `get_delta_weight`.
     """
+    seen = set[int]()
     for module_name, module in policy.named_modules():
         adapted = hasattr(module, "get_base_layer")
         for name, weight in module.named_parameters(recurse=False):
             full = f"{module_name}.{name}" if module_name else name
-            if ".base_layer" in full or "lora_" in full:
+            if ".base_layer" in full or "lora_" in full or id(weight) in seen:
                 continue
+            seen.add(id(weight))
             yield _of_checkpoint(full), whole(weight.detach())
         if adapted:
             yield from _merged(module_name, module)
