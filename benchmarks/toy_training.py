@@ -1,4 +1,4 @@
-"""A whole training at toy size: CPT, SFT, reward model, SLERP, offline and online DPO on a Llama of 1.3 M weights.
+"""A whole training at toy size: CPT, SFT, reward model, SLERP, offline and online DPO on a Llama of half a million weights.
 
     python benchmarks/toy_training.py OUT [--seed 0] [--text DIR] [--fast]
 
@@ -31,7 +31,7 @@ SPECIAL = ["<|endoftext|>", TURN, END, "<|pad|>"]
 KOREAN = ("ko_docs_mixed", "ko_wiki_korquad", "ko_books_misc", "ko_petitions")
 ENGLISH = ("en_books_misc", "en_docs_mixed")
 SIZES = {
-    "full": {"chars": 1_500_000, "base": 500, "cpt": 300, "sft": 150, "reward": 60, "dpo": 60, "online": 24},
+    "full": {"chars": 1_000_000, "base": 400, "cpt": 250, "sft": 150, "reward": 60, "dpo": 60, "online": 24},
     "fast": {"chars": 250_000, "base": 30, "cpt": 12, "sft": 10, "reward": 8, "dpo": 6, "online": 4},
 }
 """Characters of text per language, and steps."""
@@ -123,18 +123,19 @@ def make_model(folder: Path, data: Path, seed: int) -> None:
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     from curation.tokens.train import Recipe, train_tokenizer
+    from manifests.engine import silent
     from manifests.store import Folder
 
     recipe = Recipe(VOCABULARY, 0.5, 2_000_000, "single", SPECIAL, "text")
-    train_tokenizer([str(data / "text_ko.jsonl"), str(data / "text_en.jsonl")], Folder(str(folder)), recipe)
+    train_tokenizer([str(data / "text_ko.jsonl"), str(data / "text_en.jsonl")], Folder(str(folder)), recipe, silent)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.eos_token, tokenizer.pad_token = SPECIAL[0], SPECIAL[3]
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=4,
+        intermediate_size=256,
+        num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
         head_dim=32,
@@ -184,7 +185,7 @@ def base_manifest(size: dict[str, int], seed: int) -> dict[str, Any]:
                 "kind": "cpt",
                 "mixture": "mix_en",
                 "steps": size["base"],
-                "batch": 32,
+                "batch": 16,
                 "learning_rate": 3e-3,
                 "schedule": schedule,
             },
@@ -224,7 +225,7 @@ def manifest_of(base: str, instruct: str, size: dict[str, int], seed: int) -> di
                 "mixture": "mix_ko",
                 "replay": {"path": "mix_en", "share": 0.4},
                 "steps": size["cpt"],
-                "batch": 32,
+                "batch": 16,
                 "learning_rate": 1e-3,
                 "schedule": {"kind": "warmup_stable_decay", "warmup": 0.1, "decay": 0.4},
                 "z_loss": 5e-6,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from manifests.errors import FieldError
 from manifests.schema import Model, Name, path_alone
@@ -68,18 +68,32 @@ class Trained(_Stage):
 # Continued pre-training
 
 
-class MixtureUse(Model):
-    """A token mixture that is trained on, or a part of one."""
+class _MixturePart(Model):
+    """Sequences of a token mixture."""
 
     path: str = Field(min_length=1)
     """Folder of `onggi mix`. Relative paths start at the manifest's folder."""
     stage: Name | None = None
     """One of the mixture's stages; without it, all of them in their order."""
-    tokens: Tokens | None = None
-    """How many of its tokens; without it, all. More than it has goes through it again, in another order."""
-    balance_lengths: list[int] | None = None
+    balance_lengths: list[Annotated[int, Field(ge=1)]] | None = Field(None, min_length=1)
     """Edges of length, in tokens, as [2048, 8192, 32768]: sequences are drawn so that each range of their longest
-    document has an equal share of the tokens."""
+    document has an equal share of the tokens. None is drawn more than four times for that; ranges that cannot reach
+    their share leave it to the others."""
+
+    @field_validator("balance_lengths")
+    @classmethod
+    def _edges_rise(cls, edges: list[int] | None) -> list[int] | None:
+        if edges is not None and edges != sorted(set(edges)):
+            raise ValueError(f"found {edges}; expected numbers that rise")
+        return edges
+
+
+class MixtureUse(_MixturePart):
+    """A token mixture that is trained on, or a part of one."""
+
+    tokens: Tokens | None = None
+    """How many of its tokens; without it, all. More than it has goes through it again, in another order. The last
+    sequence is not cut."""
 
 
 def _mixtures(value: Any) -> Any:
@@ -87,11 +101,11 @@ def _mixtures(value: Any) -> Any:
     return [path_alone(item) for item in value] if isinstance(value, list) else [path_alone(value)]
 
 
-class Replay(MixtureUse):
+class Replay(_MixturePart):
     """A mixture of which a share stands among the others', so that what it holds is not forgotten."""
 
-    share: Share
-    """Share of all tokens of the stage."""
+    share: Annotated[Share, Field(gt=0, lt=1)]
+    """Share of all tokens of the stage. What it takes beyond the mixture goes through it again, in another order."""
 
 
 class Yarn(Model):
@@ -125,7 +139,7 @@ class DeepSeekLaw(Model):
     law: Literal["deepseek"]
     """Which law."""
     compute: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """C; without it 6 N D of this stage: the model's weights times its tokens."""
+    """C; without it 6 N D of this stage: all of the model's weights, embeddings too, times its tokens."""
 
 
 class Cpt(Trained):
@@ -144,8 +158,16 @@ class Cpt(Trained):
     """Changes for a longer context."""
     law: DeepSeekLaw | None = None
     """Takes the place of `learning_rate`, and of `batch`."""
-    z_loss: float = Field(0.0, ge=0)
+    z_loss: float = Field(0.0, ge=0, allow_inf_nan=False)
     """Coefficient of the squared log of the softmax's sum, which keeps logits from drifting (Kanana: 5e-6)."""
+
+    @model_validator(mode="after")
+    def _law_has_its_compute(self) -> "Cpt":
+        if self.law is not None and self.law.compute is None and self.steps is not None:
+            raise FieldError(
+                "`steps` of a batch that the law has yet to tell are no tokens; name it", "law", "compute"
+            )
+        return self
 
 
 # Supervised fine-tuning
@@ -160,7 +182,8 @@ class ChatData(Model):
     domain: Name = "chat"
     """What they count as, as `code` or `maths`."""
     weight: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Share of the domain's examples, in any unit; without weights, all examples are taken once."""
+    """Share of these examples among all that are trained on, in any unit. As many are taken as have these shares and
+    are there; none is taken twice. Without weights, all are taken."""
     where: str | None = None
     """SQL predicate over the columns; rows for which it is not true are left out."""
     limit: int | None = Field(None, ge=1)
@@ -175,15 +198,27 @@ class Sft(Trained):
     data: list[ChatData] = Field(min_length=1)
     """`messages` (and `tools`), or `prompt` and `completion`."""
     template: str | None = None
-    """Chat template: `chatml`, `llama3`, or a Jinja file with `{% generation %}`. Without it, the model's own."""
+    """Chat template: `chatml`, `llama3`, `gemma`, or a Jinja file, best one with `{% generation %}`. Without it, the
+    model's own. Control tokens that it writes and the tokenizer lacks are added."""
     max_length: int = Field(4096, ge=8)
     """Tokens per example; longer ones are cut at the end, and left out where nothing of the assistant remains."""
     packing: bool = True
     """Put several examples into a sequence, in which they do not see each other."""
     held_out: Share = 0.0
-    """Share of each domain's examples that is not trained on, and measured before and after."""
+    """Share of each domain's examples that is not trained on, and measured before and after: whole prompts, always
+    the same ones."""
     leave_one_out: bool = False
-    """Also train once without each domain, and tell what each measure loses (Kanana, table 9)."""
+    """Also train once without each domain, and tell what each measure loses (Kanana, table 9); takes `held_out`."""
+
+    @model_validator(mode="after")
+    def _mixture_can_be_made(self) -> "Sft":
+        if len({data.weight is None for data in self.data}) > 1:
+            raise ValueError("data: give the `weight` of all entries, or of none")
+        if self.leave_one_out and not self.held_out:
+            raise ValueError("leave_one_out: there is nothing to measure; set `held_out`, as 5%")
+        if self.leave_one_out and len({data.domain for data in self.data}) < 2:
+            raise ValueError("leave_one_out: takes two domains or more; name the `domain` of each entry of `data`")
+        return self
 
 
 # Preferences

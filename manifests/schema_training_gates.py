@@ -1,8 +1,12 @@
 """What must hold after a stage of a training before the next one starts."""
 
-from typing import Annotated, Literal
+import re
+from decimal import Decimal
+from functools import partial
+from math import isfinite
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from manifests.errors import FieldError
 from manifests.schema import Model, Name
@@ -13,6 +17,21 @@ Against = str
 models that went into it, so against the worst of them), or the name of a stage."""
 
 
+def _change(value: Any, least: float) -> Any:
+    """A change as people write it, 20%, -5% or 0.2, as a share."""
+    found = re.fullmatch(r"\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*%\s*", value, re.ASCII) if isinstance(value, str) else None
+    share = float(Decimal(found[1]) / 100) if found else value
+    if type(share) not in (int, float) or not isfinite(share) or share < least:
+        raise ValueError(f"found `{value}`; expected {least:.0%} or more, as 20% or 0.2")
+    return share
+
+
+Change = Annotated[float, BeforeValidator(partial(_change, least=-1.0), json_schema_input_type=float | str)]
+"""A change as a share of what was: 20% or 0.2; -5% is a fall."""
+Growth = Annotated[float, BeforeValidator(partial(_change, least=0.0), json_schema_input_type=float | str)]
+"""The same, from 0."""
+
+
 class LossGate(Model):
     """The loss on held-out text does not rise: what CPT and merges forget, and a merge that does not fit."""
 
@@ -20,7 +39,7 @@ class LossGate(Model):
     """Which gate."""
     set: Name
     """Which of the manifest's `validation`."""
-    max_rise: float = Field(ge=-1, allow_inf_nan=False)
+    max_rise: Change
     """Most that the loss may rise, as a share of what it was: 0.02 is 2%. Below 0, it must fall by so much."""
     against: Against = "before"
     """What it is compared with: `before` (the model that the stage began with), `base`, `parents` (of a merge, the
@@ -45,7 +64,7 @@ class LengthBiasGate(Model):
 
     gate: Literal["length_bias"]
     """Which gate."""
-    max_growth: float = Field(ge=0, allow_inf_nan=False)
+    max_growth: Growth
     """Most that the mean length of answers may grow where their mean reward rises, as a share: 0.2 is 20%."""
     against: Against = "before"
     """As of `validation_loss`."""
@@ -84,9 +103,9 @@ class PlateauGate(Model):
     """A folder or a stage."""
     last: Share = Field(0.25, gt=0)
     """Share of the steps, at the end, in which the loss of training is looked at."""
-    min_fall: float = Field(0.01, ge=0, allow_inf_nan=False)
+    min_fall: Growth = 0.01
     """Fall of the loss over them, along a straight line through them, as a share; below it the curve is flat."""
-    max_gap: float = Field(0.1, ge=0, allow_inf_nan=False)
+    max_gap: Growth = 0.1
     """Loss above the teacher's, as a share, that a flat curve may end with."""
 
 
@@ -113,8 +132,8 @@ class Validation(Model):
     mixture: str | None = None
     """Instead: folder of a token mixture, whose held-out sequences these are."""
     choices: str | None = None
-    """Instead: JSONL or Parquet with `question`, `choices` (a list) and `answer` (its place, from 0, or its letter).
-    Measure: accuracy."""
+    """Instead: JSONL or Parquet with `question`, `choices` (a list) and `answer` (its place, from 0, or its letter);
+    or as KMMLU is published, with columns `A`, `B`, ... and `answer` counted from 1. Measure: accuracy."""
     form: Literal["answers", "letters"] = "answers"
     """Of `choices`. `answers`: each choice stands after the question, and the greatest log-likelihood per character
     wins (the harness's `acc_norm`). `letters`: choices are listed as `A. ...`, and the likeliest letter wins (MMLU,

@@ -44,7 +44,7 @@ class Optimizer(Model):
     eps: float = Field(1e-8, gt=0)
     """Least divisor."""
     weight_decay: float = Field(0.0, ge=0)
-    """Share of a matrix that is taken away per step; norms and biases keep theirs."""
+    """Share of a matrix that is taken away per step; norms, biases and embeddings keep theirs."""
     decay: Literal["coupled", "independent"] = "coupled"
     """`coupled`: times the learning rate, as PyTorch does. `independent`: times the schedule's share of its peak,
     as Loshchilov and Hutter had it, so that another peak shrinks weights alike."""

@@ -20,7 +20,7 @@ from synth.verify import Case, expected_of, verify_all
 from training.jobs import Cell, Job, Made, Table
 from training.prompts import Asked, read_prompts
 from training.rendering import as_text
-from training.reward_model import RewardModel
+from training.reward_model import RewardModel, check_is_reward_model
 from training.rows import Left
 from training.sampling import Drawn, draw
 from training.trainers import load_model, load_tokenizer
@@ -46,8 +46,31 @@ class Picked:
     """On held-out pairs, where it can be told."""
 
 
+def prepare(job: Job, choice: BestOfN, left: Left) -> list[Asked]:
+    """The prompts; candidates and judge are looked at, so that what cannot be chosen by is told before the training.
+
+    Raises:
+        RequestError: there are no prompts, or a candidate or the judge is no reward model.
+    """
+    with_gold = choice.judge == ANSWERS
+    for name in [*choice.candidates, *([] if with_gold else [choice.judge])]:
+        check_is_reward_model(job.models[name])
+    at, of_choice = "best_of_n.prompts", Left()
+    asked = read_prompts(choice.prompts, job.manifest_base, at, of_choice, limit=choice.limit, needs_answer=with_gold)
+    if not asked:
+        raise RequestError(f"{at}: {choice.prompts} has no prompt")
+    for reason, count in of_choice.counts.items():
+        left.count(f"best_of_n.{reason}", count, of_choice.examples.get(reason))
+    return asked
+
+
 def choose_best(
-    made: Made, job: Job, choice: BestOfN, progress: Progress, accuracy_of: Callable[[RewardModel], float | None]
+    made: Made,
+    job: Job,
+    choice: BestOfN,
+    asked: Sequence[Asked],
+    progress: Progress,
+    accuracy_of: Callable[[RewardModel], float | None],
 ) -> None:
     """Choose between the stage's own model and the candidates; the best becomes what the stage makes.
 
@@ -55,17 +78,16 @@ def choose_best(
         made: gets the table.
         job: of the stage, whose own model lies in `model/`.
         choice: of the manifest.
+        asked: the prompts.
         progress: is told how far it is.
         accuracy_of: accuracy of a model on held-out pairs, if it can be told: for the table.
 
     Raises:
-        RequestError: there are no prompts, or a candidate or the judge is no reward model.
+        RequestError: a candidate or the judge cannot be read.
     """
     folders = {job.stage.name: str(job.model_path)} | {name: job.models[name] for name in choice.candidates}
-    left, with_gold = Left(), choice.judge == ANSWERS
-    asked = _asked(job, choice, left)
     answers = _drawn(job, choice, asked, progress)
-    judge = None if with_gold else RewardModel(job.models[choice.judge])
+    judge = None if choice.judge == ANSWERS else RewardModel(job.models[choice.judge])
     judged = judge_answers(asked, answers) if judge is None else rewards_of_answers(judge, asked, answers)
     rewards, accuracies = dict[str, FLOATS](), dict[str, float | None]()
     for number, (name, folder) in enumerate(folders.items()):
@@ -75,17 +97,8 @@ def choose_best(
     picked = [replace(one, accuracy=accuracies[one.name]) for one in compare(rewards, judged)]
     made.tables.insert(0, _table(picked, choice, judged))
     made.figures |= {f"best_of_n/{one.name}": one.score for one in picked}
-    made.left_out |= {f"best_of_n.{reason}": count for reason, count in left.counts.items()}
     if picked[0].name != job.stage.name:
         _take(Path(folders[picked[0].name]), job)
-
-
-def _asked(job: Job, choice: BestOfN, left: Left) -> list[Asked]:
-    at, gold = "best_of_n.prompts", choice.judge == ANSWERS
-    asked = read_prompts(choice.prompts, job.manifest_base, at, left, limit=choice.limit, needs_answer=gold)
-    if not asked:
-        raise RequestError(f"{at}: {choice.prompts} has no prompt")
-    return asked
 
 
 def _drawn(job: Job, choice: BestOfN, asked: Sequence[Asked], progress: Progress) -> list[list[Drawn]]:

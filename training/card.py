@@ -1,4 +1,4 @@
-"""The model card of a training, README.md in its folder: made from what, on which data, what it measures, how to load.
+"""The model card of a training, README.md in its folder: made from what, on which data, its measures, how to load it.
 
 It says what the records say and no more: licences of data that no record names are not known, and no model is called
 fit for anything.
@@ -42,9 +42,9 @@ def model_card(summary: TrainingSummary, record: TrainingRecord) -> str:
         "",
         f"# {plain(summary.name)}",
         "",
-        f"{len(manifest.stages)} stage{'s' if len(manifest.stages) > 1 else ''} of training on from "
-        f"{code(manifest.base)}, by Onggi {plain(record.onggi_version)} on {plain(record.created[:10])}. The model of "
-        f"the last one is in {code(model)}; {code('report.html')} shows how each came about.",
+        f"{len(manifest.stages)} stage{'s' if len(manifest.stages) > 1 else ''} of training, on from "
+        f"{code(manifest.base)}, by Onggi {plain(record.onggi_version)} on {plain(record.created[:10])}. The model "
+        f"of the last one is in {code(model)}; {code('report.html')} shows how each came about.",
         "",
         *_loading(model, is_policy),
         *_stages(summary, record),
@@ -149,8 +149,8 @@ def _licenses(manifest: TrainingManifest, record: TrainingRecord) -> list[str]:
     return [
         "## Licence",
         "",
-        f"That of the base model binds what is made from it: {told}. What else may be done with this model depends on "
-        "the licences of the data above and, where a model wrote it, on that model's terms.",
+        f"That of the base model binds what is made from it: {told}. What else may be done with this model depends "
+        "on the licences of the data above and, where a model wrote it, on that model's terms.",
         "",
     ]
 

@@ -58,6 +58,11 @@ class Order:
         """How often each sequence of a mixture is drawn."""
         return np.bincount(self.sequence[self.mixture == number], minlength=n_sequences)
 
+    def n_tokens(self, supplies: Sequence[Supply]) -> int:
+        """Tokens at all places, without padding."""
+        drawn = (self.drawn(number, len(of.n_tokens)) for number, of in enumerate(supplies))
+        return sum(int(times @ of.n_tokens.astype(np.int64)) for times, of in zip(drawn, supplies, strict=True))
+
     def filled(self, batch: int) -> "Order":
         """With places behind the last sequence, so that all steps have the same number."""
         n_more = -len(self) % batch

@@ -51,7 +51,11 @@ def run(job: BaseModel, folder: Path, n_processes: int, progress: Progress) -> b
     job_file.write_bytes(job.model_dump_json(indent=2).encode())
     with (folder / LOG).open("ab") as log:
         process = subprocess.Popen(
-            command(job_file, n_processes), stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=_environment()
+            command(job_file, n_processes),
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            env=_environment(n_processes),
         )
         try:
             code = _watch(process, folder / PROGRESS, progress)
@@ -68,7 +72,7 @@ def command(job_file: Path, n_processes: int) -> list[str]:
     worker = ["-m", "training.worker", str(job_file)]
     if n_processes == 1:
         return [sys.executable, *worker]
-    kind = ["--cpu"] if n_gpus() < n_processes else ["--multi_gpu", *FSDP]
+    kind = ["--multi_gpu"] if n_gpus() < n_processes else ["--multi_gpu", *FSDP]
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(n_processes)]
     options = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     return [*launcher, *options, *kind, *worker]
@@ -86,11 +90,14 @@ FSDP = [
 """Weights, gradients and the optimiser's state are shared out among GPUs (FSDP2)."""
 
 
-def _environment() -> dict[str, str]:
+def _environment(n_processes: int) -> dict[str, str]:
     here = str(Path(__file__).resolve().parent.parent)
     me = psutil.Process()
+    # `accelerate launch --cpu --num_processes 2` starts one process; with this, `--multi_gpu` starts two without GPUs
+    on_cpus = {"ACCELERATE_USE_CPU": "true"} if n_gpus() < n_processes else {}
     return {
         **os.environ,
+        **on_cpus,
         PARENT: f"{me.pid}:{me.create_time()}",
         "PYTHONPATH": os.pathsep.join(item for item in (here, os.environ.get("PYTHONPATH", "")) if item),
         "HF_HUB_OFFLINE": "1",

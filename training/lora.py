@@ -1,5 +1,6 @@
 """Low-rank adaptation of a stage, as peft is told."""
 
+import warnings
 from typing import Any, Literal
 
 from manifests.errors import RequestError
@@ -35,3 +36,19 @@ def lora_config(lora: Lora | None, task: Literal["CAUSAL_LM", "SEQ_CLS"], new: t
         target_modules=lora.targets,
         modules_to_save=list(new) or None,
     )
+
+
+def adapted(model: Any, lora: Lora) -> Any:
+    """A causal language model of which only low-rank updates are trained.
+
+    Raises:
+        RequestError: it has none of the modules that are to be adapted.
+    """
+    from peft import get_peft_model
+
+    try:
+        with warnings.catch_warnings():  # it knows activation checkpointing by its old name only
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+            return get_peft_model(model, lora_config(lora, "CAUSAL_LM"))
+    except ValueError as error:
+        raise RequestError(f"lora.targets: {lora.targets}: {error}") from error

@@ -288,6 +288,8 @@ class _Looked:
         table = "messages" if isinstance(stage, Sft) else "preference"
         reads, problems = row_reads(stage.data, self.base, table, tokens, stage.max_length)
         self.found.problems += [f"stage {stage.name}: {problem}" for problem in problems]
+        if isinstance(stage, Reward) and (choice := stage.best_of_n):
+            prompt_reads(choice.prompts, self.base, "best_of_n.prompts", tokens, choice.limit)
         left = 1 - stage.held_out
         return Reads(round(reads.n_rows * left), round(reads.n_tokens * left))
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from classifiers.rows import PARQUET, decoded, json_rows
 from curation.mixture.record import MixtureRecord, read_mixture
 from manifests.errors import RequestError, RunError
-from manifests.schema_training import ChatData, Cpt, MixtureUse, PairData
+from manifests.schema_training import ChatData, Cpt, MixtureUse, PairData, Replay
 from manifests.store import Folder, resolve
 from synth.outlook import n_tokens as tokens_by_characters
 from training.rows import data_files, source_of
@@ -76,7 +76,7 @@ def mixture_reads(stage: Cpt, base: str, vocab_size: int | None) -> Reads:
     return Reads(n_rows, n_tokens, is_exact=True)
 
 
-def _of_mixture(use: MixtureUse, base: str, vocab_size: int | None, at: str) -> Reads:
+def _of_mixture(use: MixtureUse | Replay, base: str, vocab_size: int | None, at: str) -> Reads:
     try:
         record = read_mixture(Folder(resolve(use.path, base)))
     except RequestError as error:
@@ -89,7 +89,7 @@ def _of_mixture(use: MixtureUse, base: str, vocab_size: int | None, at: str) -> 
     n_rows, n_tokens = sum(stage.n_sequences for stage in stages), sum(stage.n_tokens for stage in stages)
     if not n_tokens:
         raise RequestError(f"{at}: {use.path} holds no tokens; mix again with documents in it")
-    wanted = use.tokens or n_tokens
+    wanted = (use.tokens if isinstance(use, MixtureUse) else None) or n_tokens
     return Reads(math.ceil(n_rows * wanted / n_tokens), wanted)
 
 

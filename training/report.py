@@ -6,6 +6,7 @@ stripped to shapes and texts, and a content security policy forbids scripts and 
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,12 +21,15 @@ from curation.report import environment, manifest_text
 from curation.report_values import number
 from training.charts import harmless, line_charts
 from training.flops import PER_WEIGHT_AND_TOKEN, PUBLISHED, Published, kanana_saved_frac, kanana_upscaled_frac
+from training.jobs import Table
 from training.report_curves import curves
 from training.report_measures import Change, Course, before, changes, courses, kinds
 from training.report_values import amount, power, ratio, signed
 from training.summary_models import Answer, StageSummary, TrainingSummary
 
 BASE_KIND = "base"
+CARD_WIDTH = 380
+"""Pixels of a chart that a card can hold without making its texts too small."""
 N_ANSWER_CHARS = 4000
 """Of a text that is shown; longer ones lose their middle."""
 
@@ -54,6 +58,7 @@ def render(summary: TrainingSummary, record: Mapping[str, Any]) -> str:
             comparisons=list(_comparisons(summary)),
             account=account(summary),
             manifest=manifest_text(record["manifest"]) if record.get("manifest") else "",
+            numeric=_numeric,
             **_WRITERS,
         )
     )
@@ -87,6 +92,12 @@ class Image:
     svg: Markup
     is_first: bool = True
     """Whether it is shown without being asked for."""
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it is drawn for more room than a card has."""
+        found = re.match(r'<svg viewBox="\S+ \S+ ([\d.]+) ', self.svg)
+        return found is not None and float(found[1]) > CARD_WIDTH
 
 
 def _charts(summary: TrainingSummary) -> tuple[list[tuple[Course, Markup]], dict[str, list[Image]]]:
@@ -142,6 +153,11 @@ def _stage(summary: TrainingSummary, stage: StageSummary, drawn: list[Image]) ->
             (name.replace("_", " "), number(float(f"{value:.4g}"))) for name, value in stage.made.figures.items()
         ],
     )
+
+
+def _numeric(table: Table) -> list[bool]:
+    """Of each column, whether it holds numbers only, and so is aligned to the right."""
+    return [all(not isinstance(row[k], str) for row in table.rows if k < len(row)) for k in range(len(table.columns))]
 
 
 # answers

@@ -17,7 +17,7 @@ from trl import RewardConfig, RewardTrainer
 from manifests.engine import Progress
 from manifests.errors import RequestError
 from manifests.schema_training import Reward
-from training.best_of_n import choose_best
+from training.best_of_n import choose_best, prepare
 from training.jobs import Job, Made
 from training.lora import lora_config
 from training.padding import set_padding
@@ -53,6 +53,7 @@ def run(job: Job, progress: Progress) -> Made:
     stage, left = _stage_of(job), Left()
     tokenizer = load_tokenizer(job.models["model"])
     set_padding(tokenizer)
+    asked = prepare(job, stage.best_of_n, left) if stage.best_of_n else []
     pairs = read_pairs(
         stage.data,
         job.manifest_base,
@@ -75,7 +76,9 @@ def run(job: Job, progress: Progress) -> Made:
     )
     if trainer.args.should_save:
         if stage.best_of_n:
-            choose_best(made, job, stage.best_of_n, progress, lambda one: _accuracy(one, tokenizer, pairs.held_out))
+            choose_best(
+                made, job, stage.best_of_n, asked, progress, lambda one: _accuracy(one, tokenizer, pairs.held_out)
+            )
         _measure(made, RewardModel(job.model_path, precision="float32"), tokenizer, pairs.held_out)
     return made
 

@@ -79,23 +79,33 @@ def _dtype(precision: str, device: torch.device) -> torch.dtype:
     return found
 
 
-def _load(folder: Path, dtype: torch.dtype) -> Any:
-    """The model; its head in float32, since a bfloat16 cannot tell 5.00 from 5.01.
+def check_is_reward_model(folder: str | Path) -> None:
+    """That a folder holds a model with a head of one number, by its configuration.
 
     Raises:
-        RequestError: it is no reward model.
+        RequestError: it does not.
     """
-    if not (folder / "config.json").is_file():
+    if not Path(folder, "config.json").is_file():
         raise RequestError(f"{folder}: there is no model: no `config.json` in it")
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if config.num_labels != 1 or not any("Classification" in name for name in config.architectures or ()):
         found = f"{', '.join(config.architectures or ['nothing'])} of {config.num_labels} outputs"
         raise RequestError(
             f"{folder}: is no reward model (found {found}; expected ...ForSequenceClassification of 1): train one "
             "with a stage of kind `reward`"
         )
+
+
+def _load(folder: Path, dtype: torch.dtype) -> Any:
+    """The model; its head in float32, since a bfloat16 cannot tell 5.00 from 5.01."""
+    check_is_reward_model(folder)
     model, said = AutoModelForSequenceClassification.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, dtype=dtype, output_loading_info=True
+        folder,
+        local_files_only=True,
+        use_safetensors=True,
+        trust_remote_code=False,
+        dtype=dtype,
+        output_loading_info=True,
     )
     if said["missing_keys"]:
         raise RequestError(f"{folder}: its weights lack {', '.join(sorted(said['missing_keys'])[:3])}")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -19,14 +20,16 @@ from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifes
 from manifests.store import Folder
 from training.card import model_card
 from training.checkpoints import read_curve
+from training.environment import environment
 from training.flops import Training, count_parameters
 from training.gate_facts import Facts
-from training.gates import judge, models_needed
+from training.gates import judge, models_needed, parents_of
 from training.jobs import CHECKPOINTS, CURVE, Cell, Made
 from training.launch import alone, n_gpus, run
 from training.measure_jobs import Measured, MeasureJob, MeasuresResult
 from training.record import RECORD, TrainingRecord, record_of
 from training.report import render
+from training.reporters import check_reporters
 from training.stage_plan import DONE, MEASURES, Plan, PlannedStage, plan_stages
 from training.summary_models import StageSummary, TrainingSummary, Verdict
 
@@ -54,6 +57,7 @@ def train(
         RequestError: the manifest asks for what is not there or does not fit; names the stage.
         RunError: a stage failed, or a gate; what was finished is kept.
     """
+    check_reporters(manifest.report_to)
     plan = plan_stages(manifest, base, output)
     with alone(plan.output):
         training = _Training(plan, progress, n_processes or max(1, n_gpus()))
@@ -210,7 +214,7 @@ class _Training:
             kind=planned.stage.kind,
             of=self.measured.get(planned.name, Measured()),
             models=models,
-            parents={name: self.measured[name] for name in planned.starts_from if name in self.measured},
+            parents={name: self.measured[name] for name in parents_of(planned.stage) if name in self.measured},
             curve=curve,
             made=made,
         )
@@ -228,14 +232,21 @@ class _Training:
         """Write what is known so far, for programs and for people."""
         summary = TrainingSummary(name=self.plan.manifest.name, stages=self.summaries, stopped_at=stopped_at)
         write(self.plan.output / SUMMARY, summary.model_dump_json(indent=1))
-        write(self.plan.output / REPORT, render(summary, {"manifest": self.plan.manifest.model_dump(mode="json")}))
+        self._write_page(summary, {"manifest": self.plan.manifest.model_dump(mode="json")})
         return summary
+
+    def _write_page(self, summary: TrainingSummary, record: Mapping[str, Any]) -> None:
+        around = {
+            "folder": str(self.plan.output),
+            "environment": environment(self.n_processes, self.plan.manifest.threads),
+        }
+        write(self.plan.output / REPORT, render(summary, {**record, **around}))
 
     def finish(self) -> TrainingRecord:
         """Write page, card and, last, the record."""
         summary = self._show()
         record = record_of(self.plan, summary, max(stage.peak_bytes for stage in self.summaries), self.n_processes)
-        write(self.plan.output / REPORT, render(summary, record.model_dump(mode="json")))
+        self._write_page(summary, record.model_dump(mode="json"))
         write(self.plan.output / CARD, model_card(summary, record))
         write_record(Folder(str(self.plan.output)), record)
         return record

@@ -68,6 +68,11 @@ class TokenDataset:
         self._groups_kept, self._groups = max(1, groups_kept), OrderedDict[int, Sequences]()
 
     @property
+    def files(self) -> SequenceFiles:
+        """The files of the sequences."""
+        return self._files
+
+    @property
     def sequence_length(self) -> int:
         """Tokens per sequence."""
         return self.record.sequence_length

@@ -77,7 +77,8 @@ def _chunk(logits: torch.Tensor, targets: torch.Tensor, z_loss: float, gradient:
     entropy = (lse - logits.gather(1, places).squeeze(1)) * counts
     if gradient is not None:
         work *= ((1 + 2 * z_loss * lse) * counts / sums).unsqueeze(1)
-        work.scatter_add_(1, places, -counts.unsqueeze(1))
+        rows = torch.arange(len(work), device=work.device)
+        work[rows, places.squeeze(1)] -= counts  # on GPUs `scatter_add_` has no order of its own
         if not in_place:
             gradient.copy_(work)
     return torch.stack([entropy.sum(), (lse * counts).sum(), (lse * lse * counts).sum()])

@@ -177,6 +177,16 @@ class SequenceFiles:
             yield part
             first += len(part)
 
+    @property
+    def rows_per_group(self) -> int:
+        """Sequences in the first row group, which is as large as any."""
+        return self._firsts[1] if len(self._firsts) > 1 else self.n_sequences
+
+    def columns(self, names: list[str]) -> Iterator[tuple[int, pa.Table]]:
+        """Columns of each row group, without the others, and the number of its first sequence."""
+        for number, (of_file, of_group) in enumerate(self._groups):
+            yield self._firsts[number], self._file(of_file).read_row_group(of_group, columns=names, use_threads=False)
+
     def group_of(self, sequence: int) -> int:
         """The row group that holds a sequence."""
         return bisect_right(self._firsts, sequence) - 1

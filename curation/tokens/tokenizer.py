@@ -152,6 +152,10 @@ class Tokenizer:
             raise RequestError(f"{self.file.path}: there is no id {id}; the largest is {self.vocab_size - 1}")
         return self._tokens[id]
 
+    def vocabulary(self) -> dict[str, int]:
+        """Ids of all tokens, added and special ones included, as the tokenizer's file writes them."""
+        return self._vocabulary() | dict(self._named())
+
     def _vocabulary(self) -> dict[str, int]:
         """Ids of the model's own tokens; of ranks, bytes that are no UTF-8 are written \\xNN."""
         if self._ids is None:

@@ -89,6 +89,22 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         changed(1, gates=[{"gate": "validation_loss", "set": "ko", "max_rise": 0, "against": "dpo"}]),
         r"gates\[0\]\.against: found `dpo`; valid: before, base, cpt",
     ),
+    (
+        changed(0, gates=[{"gate": "validation_loss", "set": "ko", "max_rise": "2 percent"}]),
+        r"gates\[0\]\.max_rise: found `2 percent`; expected -100% or more, as 20% or 0\.2",
+    ),
+    (
+        changed(0, gates=[{"gate": "validation_loss", "set": "ko", "max_rise": "-101%"}]),
+        r"gates\[0\]\.max_rise: found `-101%`; expected -100% or more",
+    ),
+    (
+        changed(1, gates=[{"gate": "plateau", "set": "ko", "teacher": "rm"}]),
+        r"gates\[0\]\.teacher: 'rm' is no earlier stage; valid: base, cpt, or a folder \(`\./rm`\)",
+    ),
+    (
+        BASIC | {"validation": [{"name": "answers", "text": "ko.jsonl"}]},
+        r"validation\[0\]\.name: `answers` are those to the manifest's `prompts`; give another name",
+    ),
 ]
 
 

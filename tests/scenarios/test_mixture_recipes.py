@@ -14,9 +14,7 @@ from manifests.schema_mixture import MixtureManifest
 from tests.curation.tokens.small import byte_level
 
 RECIPES = [
-    recipe.name
-    for recipe in list_recipes()
-    if recipe.name.startswith(("kanana", "dna")) and recipe.name != "kanana-web"
+    recipe.name for recipe in list_recipes() if recipe.name.startswith(("kanana", "dna")) and recipe.kind == "mixture"
 ]
 SMALL = 200_000
 """Tokens of the smallest stage."""

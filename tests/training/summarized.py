@@ -7,6 +7,8 @@ import numpy as np
 
 from training.charts import Chart, Line, line_chart
 from training.jobs import Cell, Made, Table
+from training.merge_charts import angle_chart
+from training.merge_report import TensorRecord
 from training.summary_models import Answer, Measures, StageSummary, TrainingSummary, Verdict
 
 HOSTILE = "</p><script>alert(1)</script><img src=x onerror=alert(2)> \u202e{{ 7 * 7 }} \x07"
@@ -134,6 +136,22 @@ def measures(ko: float, en: float, mmlu: float, length: float, reward: float) ->
     }
 
 
+def records() -> list[TensorRecord]:
+    found = []
+    for layer in range(30):
+        for k, module in enumerate(("self_attn.q_proj", "self_attn.o_proj", "mlp.up_proj", "mlp.down_proj")):
+            angle = 2.0 + 5 * math.sin(layer / 9) + k
+            of = {
+                "layer": layer,
+                "module": module,
+                "angle": angle,
+                "path": "slerp" if angle > 3 else "linear",
+                "t": 0.5,
+            }
+            found.append(TensorRecord(name="", shape=[4, 4], dtype="F32", n_numbers=16, **of))  # type: ignore[arg-type]
+    return found
+
+
 def merge_made() -> Made:
     layers = [(float(k), 2.0 + 5 * math.sin(k / 9)) for k in range(30)]
     sweep = [(0.98 + 0.09 * t, 1.31 - 0.22 * t + 0.3 * (t - 0.5) ** 2) for t in (0.0, 0.3, 0.5, 0.7, 1.0)]
@@ -152,9 +170,21 @@ def merge_made() -> Made:
                     ["embed_tokens", 1, 0.9999, 0, 1],
                 ],
                 note="Above a cosine of .9995 the straight line is taken.",
-            )
+            ),
+            Table(
+                title="Samples",
+                columns=["prompt", "answer", "score"],
+                rows=[
+                    [
+                        "김치란?",
+                        "배추를 절여 양념에 버무려 익힌 음식입니다. 옹기에 담아 두면 천천히 익습니다.\n끝.",
+                        0.5,
+                    ]
+                ],
+            ),
         ],
         charts={
+            "angles": angle_chart(records()),
             "angle between the parents, degrees": line_chart(angle),
             "sweep of t: Korean against English": line_chart(Chart([front], "English, bits per byte", "Korean")),
         },

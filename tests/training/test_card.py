@@ -53,7 +53,7 @@ def record_at(folder: Path, stages: list[dict[str, Any]], **fields: Any) -> Trai
     return TrainingRecord(
         name="dna", kind="training", fingerprint="f", onggi_version="0.1.0", created="2026-12-01T03:00:00+00:00",
         manifest=whole.model_dump(mode="json"), manifest_base=str(folder), measured_in="", inputs=[], outputs=[],
-        peak_memory_bytes=1, n_workers=1, stages={name: "f" for name in names}, models=names, base_digest="d", **nothing,
+        peak_memory_bytes=1, n_workers=1, stages=dict.fromkeys(names, "f"), models=names, base_digest="d", **nothing,
     )  # fmt: skip
 
 
@@ -70,7 +70,8 @@ def test_a_card(here: Path) -> None:
         "| merged | merge | `sft`, `../instruct` | – | 0 | 0 | `stages/merged-0a/model` |",
         "| cpt | 1.09 | 0.991 | 29.8% | −1.1 | 231 | 40.0% |",
         "| cpt | `mixture` | mixture mix | CC-BY-4.0 90, MIT 10 |",
-        "| sft | `synthetic` | synthetic data instructions | its manifest says CC-BY-SA-4.0; CC0-1.0 5, not known 2 |",
+        "| sft | `synthetic` | synthetic data instructions | its manifest says CC-BY-SA-4.0; CC0-1.0 5, "
+        "not known 2 |",
         "| sft | `chats.jsonl` | files | not known |",
         "its card says `llama3.1`",
     ):

@@ -65,7 +65,8 @@ def test_curves_are_drawn_by_kind(found: tuple[TrainingSummary, str]) -> None:
     assert {"reward of drawn answers", "length of drawn answers, tokens"} <= set(titles["online"])
     assert "log-probability of both answers" in titles["dpo"]
     assert "my own" in titles["online"]  # nothing that was logged is lost
-    assert titles["merged"] == ["angle between the parents, degrees", "sweep of t: Korean against English"]
+    assert titles["merged"] == ["angles", "angle between the parents, degrees", "sweep of t: Korean against English"]
+    assert html.count('<article class="card wide-card">') == 1  # too wide for a card
 
 
 def test_a_page_is_of_bounded_size(found: tuple[TrainingSummary, str]) -> None:

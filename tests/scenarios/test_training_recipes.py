@@ -1,0 +1,123 @@
+"""Recipes of trainings name what was published, and plan on a user's own files."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+import pytest
+import zstandard
+
+from manifests.load import load_kind
+from manifests.recipes import find_manifest, list_recipes, read_recipe
+from manifests.schema_training import Cpt, Dpo, Merge, OnlineDpo, Reward, Sft, TrainingManifest
+from tests.curation.mixture.mixtures import write_mixture
+from tests.training.tiny import conversation, save_model
+from training.outlook import outlook
+
+RECIPES = [recipe.name for recipe in list_recipes() if recipe.kind == "training"]
+PAIR = {"prompt": "질문", "chosen": "답", "rejected": "모름"}
+CHAT = {"messages": conversation("질문", "답")}
+QUESTION = {"question": "1+1?", "choices": ["1", "2"], "answer": 1}
+
+
+def stages_of(name: str) -> dict[str, Any]:
+    return {stage.name: stage for stage in load_kind(TrainingManifest, find_manifest(name)).stages}
+
+
+def test_dna_is_what_was_published() -> None:
+    stages = stages_of("dna-1.0")
+    assert [stage.kind for stage in stages.values()] == ["cpt", "sft", "merge", "reward", "dpo", "online_dpo"]
+    merge, dpo, online = stages["merged"], stages["dpo"], stages["online"]
+    assert isinstance(merge, Merge) and merge.rule.method == "slerp" and merge.sweep == [0.3, 0.5, 0.7]
+    assert [model.model for model in merge.rule.models] == ["sft", "models/Llama-3.1-8B-Instruct"]
+    assert isinstance(dpo, Dpo) and (dpo.epochs, dpo.learning_rate, dpo.beta) == (2, 1e-6, 0.1)
+    assert [entry.limit for entry in dpo.data] == [80_000]
+    assert isinstance(online, OnlineDpo) and online.beta == 0.1
+    assert isinstance(stages["cpt"], Cpt) and stages["cpt"].mixture[0].path == "out/dna-cpt"
+    [mixture] = [line for line in read_recipe("dna-cpt").splitlines() if line.startswith("output:")]
+    assert mixture == "output: out/dna-cpt"
+    assert all(("accuracy", 0.05) in [(gate.gate, getattr(gate, "max_fall", 0)) for gate in stages[name].gates]
+               for name in ("cpt", "sft", "merged", "online"))  # fmt: skip
+
+
+def test_kanana_is_what_was_published() -> None:
+    stages = stages_of("kanana-post")
+    assert [stage.kind for stage in stages.values()] == ["sft", "reward", "dpo", "online_dpo"]
+    sft, reward, dpo, online = stages.values()
+    assert isinstance(sft, Sft) and isinstance(reward, Reward) and isinstance(dpo, Dpo)
+    weights = {entry.domain: entry.weight or 0 for entry in sft.data}
+    assert weights == {"code": 492, "maths": 260, "instructions": 230, "chat": 120, "safety": 96}
+    shares = {domain: round(100 * weight / sum(weights.values()), 1) for domain, weight in weights.items()}
+    assert shares == {"code": 41.1, "maths": 21.7, "instructions": 19.2, "chat": 10.0, "safety": 8.0}
+    limits = {entry.domain: entry.limit or 0 for entry in dpo.data}
+    assert {domain: round(100 * limit / 407_000, 1) for domain, limit in limits.items()} == {
+        "instructions": 32.9, "code": 31.7, "chat": 23.3, "maths": 12.0,
+    }  # fmt: skip
+    assert 406_000 < sum(limits.values()) <= 407_000
+    assert reward.model == "sft" and reward.best_of_n is not None
+    assert isinstance(online, OnlineDpo) and online.asynchronous
+    assert (online.model, online.reference, online.refresh_reference) == ("dpo", "dpo", None)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_is_not_published_says_so(name: str) -> None:
+    """Learning rates and batches are ours, except where a source tells them."""
+    lines = read_recipe(name).splitlines()
+    published = {"1.0e-6": "dna-1.0"}
+    for line in lines:
+        field, _, value = line.strip().partition(": ")
+        if field in ("learning_rate", "batch", "t", "n", "temperature"):
+            assert "# ours" in line or published.get(value.split()[0]) == name, line
+
+
+def lay_out(folder: Path, manifest: TrainingManifest) -> None:
+    """Models and files where the recipe looks for them."""
+    tiny = save_model(folder / "tiny")
+    models = [manifest.base]
+    for stage in manifest.stages:
+        if isinstance(stage, Merge):
+            models += [model.model for model in stage.rule.models if "/" in model.model]
+        if isinstance(stage, Cpt):
+            shutil.copytree(write_mixture(folder / "mixture").path, folder / stage.mixture[0].path)
+        for entry in stage.data if isinstance(stage, Sft | Reward | Dpo) else ():
+            write(folder / entry.path, CHAT if isinstance(stage, Sft) else PAIR)
+        if isinstance(stage, OnlineDpo):
+            write(folder / stage.prompts, {"prompt": "질문"})
+        if isinstance(stage, Reward) and stage.best_of_n:
+            write(folder / stage.best_of_n.prompts, {"prompt": "질문", "answer": "답"})
+    for model in models:
+        shutil.copytree(tiny, folder / model)
+    for item in manifest.validation:
+        write(folder / str(item.text or item.choices), QUESTION if item.choices else {"text": "글"})
+    assert manifest.prompts
+    write(folder / manifest.prompts.path, {"prompt": "질문"})
+
+
+def write(pattern: Path, row: dict[str, Any]) -> None:
+    path = Path(str(pattern).replace("*", "part"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        pl.DataFrame([row]).write_parquet(path)
+        return
+    line = orjson.dumps(row) + b"\n"
+    path.write_bytes(zstandard.compress(line) if path.suffix == ".zst" else line)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_plans(name: str, tmp_path: Path) -> None:
+    manifest = load_kind(TrainingManifest, find_manifest(name))
+    lay_out(tmp_path, manifest)
+    found = outlook(manifest, str(tmp_path))
+    assert found.problems == []
+    assert all(stage.n_tokens for stage in found.stages if stage.kind != "merge")
+    assert not any(stage.is_done for stage in found.stages)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_without_its_files_says_all_that_is_missing(name: str, tmp_path: Path) -> None:
+    manifest = load_kind(TrainingManifest, find_manifest(name))
+    told = "\n".join(outlook(manifest, str(tmp_path)).problems)
+    for path in (manifest.base, *(str(item.text or item.choices) for item in manifest.validation), "data/prompts"):
+        assert path in told, path
