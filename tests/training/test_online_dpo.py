@@ -171,7 +171,7 @@ def test_a_reference_of_another_vocabulary_is_refused(tiny_model: Path, reward: 
     other = tiny.save_model(tmp_path / "other", special=("<|new|>", *tiny.SPECIAL))
     job = planted.online_job(tmp_path, tiny_model, reward, reference="other")
     job = job.model_copy(update={"models": {**job.models, "other": str(other)}})
-    with pytest.raises(RequestError, match=r"reference: .*other has another vocabulary.*leave `reference` out"):
+    with pytest.raises(RequestError, match=r"reference: .*other has another vocabulary.*leave it out"):
         run(job, quiet)
 
 
