@@ -132,8 +132,8 @@ class Validation(Model):
     mixture: str | None = None
     """Instead: folder of a token mixture, whose held-out sequences these are."""
     choices: str | None = None
-    """Instead: JSONL or Parquet with `question`, `choices` (a list) and `answer` (its place, from 0, or its letter).
-    Measure: accuracy."""
+    """Instead: JSONL or Parquet with `question`, `choices` (a list) and `answer` (its place, from 0, or its letter);
+    or as KMMLU is published, with columns `A`, `B`, ... and `answer` counted from 1. Measure: accuracy."""
     form: Literal["answers", "letters"] = "answers"
     """Of `choices`. `answers`: each choice stands after the question, and the greatest log-likelihood per character
     wins (the harness's `acc_norm`). `letters`: choices are listed as `A. ...`, and the likeliest letter wins (MMLU,

@@ -6,7 +6,7 @@ number, does not pass, and says why.
 
 from collections.abc import Callable
 
-from manifests.schema_training import TrainingStage
+from manifests.schema_training import Merge, TrainingStage
 from manifests.schema_training_gates import (
     AccuracyGate,
     LengthBiasGate,
@@ -32,6 +32,11 @@ def models_needed(stage: TrainingStage) -> list[str]:
     folders of teachers."""
     named = [gate.teacher if isinstance(gate, PlateauGate) else getattr(gate, "against", "") for gate in stage.gates]
     return [name for name in dict.fromkeys(named) if name not in ("", "parents")]
+
+
+def parents_of(stage: TrainingStage) -> list[str]:
+    """The models that a merge is a mean of; what changes are counted from (`rule.base`) is none of them."""
+    return [item.model for item in stage.rule.models] if isinstance(stage, Merge) else []
 
 
 def judge(gate: TrainingGate, facts: Facts) -> Verdict:

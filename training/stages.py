@@ -23,7 +23,7 @@ from training.checkpoints import read_curve
 from training.environment import environment
 from training.flops import Training, count_parameters
 from training.gate_facts import Facts
-from training.gates import judge, models_needed
+from training.gates import judge, models_needed, parents_of
 from training.jobs import CHECKPOINTS, CURVE, Cell, Made
 from training.launch import alone, n_gpus, run
 from training.measure_jobs import Measured, MeasureJob, MeasuresResult
@@ -214,7 +214,7 @@ class _Training:
             kind=planned.stage.kind,
             of=self.measured.get(planned.name, Measured()),
             models=models,
-            parents={name: self.measured[name] for name in planned.starts_from if name in self.measured},
+            parents={name: self.measured[name] for name in parents_of(planned.stage) if name in self.measured},
             curve=curve,
             made=made,
         )

@@ -20,6 +20,8 @@ from training.token_dataset import TokenDataset
 
 T = TypeVar("T")
 QUESTION = ("question", "choices", "answer")
+LETTERED = ("A", "B", "C", "D", "E")
+"""Columns of the choices where there is no `choices`, as KMMLU is published; its answers are counted from 1."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def questions_of(settings: Validation, base: str) -> list[Question]:
     at = f"validation.{settings.name}.choices"
 
     def questions() -> Iterator[tuple[int, int, Question]]:
-        for number, row in enumerate(_rows(settings.choices or "", base, QUESTION, at)):
+        for number, row in enumerate(_rows(settings.choices or "", base, (*QUESTION, *LETTERED), at)):
             question = _question(row.values, f"{at}: {row.place}")
             yield xxhash.xxh3_64_intdigest(repr(question).encode()), number, question
 
@@ -100,6 +102,9 @@ def questions_of(settings: Validation, base: str) -> list[Question]:
 
 def _question(row: Mapping[str, Any], where: str) -> Question:
     question, choices, answer = (row[name] for name in QUESTION)
+    first = 0
+    if choices is None and row["A"] is not None:
+        choices, first = [row[name] for name in LETTERED if row[name] is not None], 1
     if not isinstance(question, str) or not question.strip():
         raise RequestError(f"{where}: `question`: expected text")
     listed = list(choices) if isinstance(choices, Sequence) and not isinstance(choices, str) else []
@@ -107,24 +112,21 @@ def _question(row: Mapping[str, Any], where: str) -> Question:
         raise RequestError(f"{where}: `choices`: expected a list of 2 to {len(ascii_uppercase)} texts")
     if blank := [place for place, one in enumerate(listed) if not one.strip()]:
         raise RequestError(f"{where}: `choices`: number {blank[0]} (from 0) is blank")
-    return Question(question.strip(), tuple(one.strip() for one in listed), _right(answer, len(listed), where))
+    return Question(question.strip(), tuple(one.strip() for one in listed), _right(answer, len(listed), first, where))
 
 
-def _right(answer: Any, n: int, where: str) -> int:
-    """Place of the right choice."""
-    letters = ascii_uppercase[:n]
-    place = answer if isinstance(answer, int) and not isinstance(answer, bool) else -1
-    if isinstance(answer, str):
-        written = answer.strip()
-        is_letter = len(written) == 1 and written.upper() in letters
-        place = letters.index(written.upper()) if is_letter else int(written) if written.isdecimal() else -1
-    if isinstance(answer, float) and answer.is_integer():
-        place = int(answer)
+def _right(answer: Any, n: int, first: int, where: str) -> int:
+    """Place of the right choice, from 0; answers that are numbers count from `first`."""
+    letters, place = ascii_uppercase[:n], -1
+    if isinstance(answer, int | float) and not isinstance(answer, bool) and answer % 1 == 0:
+        place = int(answer) - first
+    elif isinstance(answer, str):
+        written = answer.strip().upper()
+        is_letter = len(written) == 1 and written in letters
+        place = letters.index(written) if is_letter else int(written) - first if written.isdecimal() else -1
     if not 0 <= place < n:
-        raise RequestError(
-            f"{where}: `answer`: found {answer!r}; expected a place from 0 to {n - 1}, or a letter from A to "
-            f"{letters[-1]}"
-        )
+        valid = f"a number from {first} to {n - 1 + first}, or a letter from A to {letters[-1]}"
+        raise RequestError(f"{where}: `answer`: found {answer!r}; expected {valid}")
     return place
 
 

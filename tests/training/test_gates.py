@@ -1,6 +1,9 @@
 """Gates pass up to their limit and fail past it, say what they found, and never pass what they cannot judge."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +14,7 @@ from pydantic import TypeAdapter
 from manifests.schema_training import TrainingStage
 from manifests.schema_training_gates import TrainingGate
 from training.gate_facts import Facts
-from training.gates import judge, models_needed
+from training.gates import judge, models_needed, parents_of
 from training.jobs import Made
 from training.measure_jobs import Measured
 from training.summary_models import Answer
@@ -442,6 +445,12 @@ def test_parents_are_the_worst_of_them(pairs: list[tuple[float, float]], now: fl
     assert judge(gate, Facts(kind="merge", of=loss_of(now), parents=parents)).passed == expected.passed
 
 
+def test_gates_are_judged_without_torch() -> None:
+    modules = "training.gates, training.measure_jobs, training.validation_sets"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
 # Which models are needed
 
 
@@ -461,3 +470,10 @@ def test_models_that_gates_need() -> None:
         }
     )
     assert models_needed(stage) == ["base", "a", "./large"]
+    assert parents_of(stage) == ["a", "b"]
+
+
+def test_what_changes_are_counted_from_is_no_parent() -> None:
+    rule = {"method": "ties", "models": ["a", "b"], "base": "base"}
+    stage = TypeAdapter(TrainingStage).validate_python({"kind": "merge", "name": "merged", "rule": rule})
+    assert parents_of(stage) == ["a", "b"]

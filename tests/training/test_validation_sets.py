@@ -75,6 +75,18 @@ def test_questions(tmp_path: Path) -> None:
     assert questions_of(choice_set("p.parquet"), str(tmp_path)) == [expected]
 
 
+def test_questions_as_kmmlu_is_published(tmp_path: Path) -> None:
+    lettered = {"question": "1+1?", "A": "1", "B": "2", "C": "3", "answer": 2}
+    write_jsonl(tmp_path / "q.jsonl", [lettered, lettered | {"answer": "B"}])
+    assert questions_of(choice_set("q.jsonl"), str(tmp_path)) == [Question("1+1?", ("1", "2", "3"), 1)] * 2
+    for wrong in (0, 4):
+        write_jsonl(tmp_path / "q.jsonl", [lettered | {"answer": wrong}])
+        with pytest.raises(
+            RequestError, match=f"found {wrong}; expected a number from 1 to 3, or a letter from A to C"
+        ):
+            questions_of(choice_set("q.jsonl"), str(tmp_path))
+
+
 def test_a_limit_of_questions(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "q.jsonl", [question(question=str(i)) for i in range(50)])
     some = questions_of(choice_set("q.jsonl", limit=5), str(tmp_path))
@@ -89,11 +101,12 @@ def test_a_limit_of_questions(tmp_path: Path) -> None:
         ({"choices": ["1"]}, "`choices`: expected a list of 2 to 26 texts"),
         ({"choices": "ABCD"}, "`choices`: expected a list of 2 to 26 texts"),
         ({"choices": ["a", " "]}, r"`choices`: number 1 \(from 0\) is blank"),
-        ({"answer": 3}, "`answer`: found 3; expected a place from 0 to 2, or a letter from A to C"),
-        ({"answer": "D"}, "`answer`: found 'D'; expected a place"),
-        ({"answer": -1}, "`answer`: found -1; expected a place"),
-        ({"answer": None}, "`answer`: found None; expected a place"),
-        ({"answer": "2번"}, "`answer`: found '2번'; expected a place"),
+        ({"answer": 3}, "`answer`: found 3; expected a number from 0 to 2, or a letter from A to C"),
+        ({"answer": "D"}, "`answer`: found 'D'; expected a number"),
+        ({"answer": -1}, "`answer`: found -1; expected a number"),
+        ({"answer": None}, "`answer`: found None; expected a number"),
+        ({"answer": 0.5}, r"`answer`: found 0\.5; expected a number"),
+        ({"answer": "2번"}, "`answer`: found '2번'; expected a number"),
     ],
 )
 def test_questions_that_are_none(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
