@@ -1041,19 +1041,7 @@ _NUMBERS: tuple[str, ...] = (
     "taken",
 )
 _NUMBERS += ("rows", "steps", "FLOPs", "disk")
-_NUMBERS += (
-    "tokens there",
-    "asked",
-    "missing",
-    "bytes per token",
-    "characters per token",
-    "now",
-    "at",
-    "rows",
-    "steps",
-    "FLOPs",
-    "disk",
-)
+_NUMBERS += ("tokens there", "asked", "missing", "bytes per token", "characters per token", "now", "at")
 """Columns of tables that are aligned to the right."""
 _WHOLE = ("id", "document")
 """Columns that are not broken, so that they can be copied."""
