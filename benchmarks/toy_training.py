@@ -2,10 +2,10 @@
 
     python benchmarks/toy_training.py OUT [--seed 0] [--text DIR] [--fast]
 
-The Llama has half a million weights. Text is real (`--text`: a folder with the development corpora's Parquet files; else the bundled sample). Chats are
-made up: sums in Korean and English, and whether an answer ends politely. That can be learnt by so small a model, and
-what is preferred (a polite end) is known, so that the reward model can be judged. The base is trained here, on
-English alone: the training begins with a model that has English to forget.
+The Llama has half a million weights. Text is real (`--text`: a folder with the development corpora's Parquet files;
+else the bundled sample). Chats are made up: sums in Korean and English, and whether an answer ends politely. That can
+be learnt by so small a model, and what is preferred (a polite end) is known, so that the reward model can be judged.
+The base is trained here, on English alone: the training begins with a model that has English to forget.
 """
 
 import argparse

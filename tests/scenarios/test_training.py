@@ -1,4 +1,4 @@
-"""`onggi train` from end to end, on models so tiny that nothing is learnt: what is written, kept, skipped, stopped."""
+"""`onggi train` from end to end, on models too tiny to learn: what is written, kept, skipped, stopped."""
 
 from collections.abc import Iterator
 from pathlib import Path
