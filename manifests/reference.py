@@ -91,7 +91,10 @@ def _once(sections: Iterator[_Section]) -> list[_Section]:
     found: dict[str, _Section] = {}
     for section in sections:
         other = found.get(section.title)
-        found[section.title] = other._replace(path=f"{other.path}`, `{section.path}") if other else section
+        if other is None:
+            found[section.title] = section
+        elif section.path not in other.path.split("`, `"):
+            found[section.title] = other._replace(path=f"{other.path}`, `{section.path}")
     return list(found.values())
 
 
@@ -107,13 +110,14 @@ def _models(path: str, schema: Schema, top: Schema) -> Iterator[_Section]:
     for form in options(schema):
         if "items" in form:
             yield from _models(f"{path}[]", resolved(form["items"], top), top)
-        elif "$ref" in form:
-            name = _model_name(form)
-            yield _Section(name, path, top["$defs"][name])
+        else:
+            yield from (_Section(name, path, top["$defs"][name]) for name in _model_names(form))
 
 
-def _model_name(form: Schema) -> str:
-    return str(form.get("$ref", "")).removeprefix("#/$defs/")
+def _model_names(form: Schema) -> list[str]:
+    """The model that a form is, or those that one of its keys tells apart."""
+    references = [form["$ref"]] if "$ref" in form else form.get("discriminator", {}).get("mapping", {}).values()
+    return list(dict.fromkeys(str(reference).removeprefix("#/$defs/") for reference in references))
 
 
 def _section_text(section: _Section, top: Schema) -> str:
@@ -141,7 +145,7 @@ def _value(field: Schema) -> str:
 
 
 def _form(form: Schema) -> str:
-    names = [_model_name(option) for option in options(form.get("items", form)) if "$ref" in option]
+    names = [name for option in options(form.get("items", form)) for name in _model_names(option)]
     models = " or ".join(f"[{name}](#{name.lower()})" for name in names)
     return f"a list of {models}" if models and "items" in form else models or expected(form)
 

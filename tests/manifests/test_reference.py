@@ -27,6 +27,17 @@ def test_committed_pages_are_those_of_this_version(tmp_path: Path) -> None:
     assert not stale, "run `make docs`"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_model_has_a_section(kind: str) -> None:
+    """Those that a key tells apart too: tasks, gates, stages."""
+    page = (FOLDER / "manifest.md").read_text("utf-8")
+    (section,) = [part for part in page.split("\n## kind: ") if part.startswith(f"{kind}\n")]
+    models = [
+        name for name, schema in json.loads(json_schema(kind)).get("$defs", {}).items() if "properties" in schema
+    ]
+    assert [name for name in models if f"\n## {name}\n" not in section] == []
+
+
 def test_example_is_a_manifest() -> None:
     assert parse_manifest(EXAMPLE, "example").name == "web"
 
