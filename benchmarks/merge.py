@@ -89,7 +89,7 @@ def measured(folder: Path, gigabytes: float, dtype: str, n_rounds: int) -> str:
         f"{total['numbers'] / 1e6:,.0f} million numbers each; the largest tensor has {largest / 2**20:,.0f} MiB in "
         f"float32; {os.cpu_count()} cores, {n_rounds} rounds, from the start of the process to its end.\n\n"
         f"{markdown(columns, rows)}\n\nParameters by path: {shares}. Largest difference between both: {apart:.2g} "
-        f"(of numbers up to {of:.2g}), in {where}; there Onggi is {ours_off:.2g} off what float64 gives, and mergekit "
+        f"(of numbers up to {of:.2g}), in {where}; there Onggi is {ours_off:.2g} off float64, and mergekit "
         f"{theirs_off:.2g}.\n"
     )
 
