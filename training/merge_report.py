@@ -14,9 +14,9 @@ from training.merge_arithmetic import COLLINEAR
 
 REPORT = "merge.json"
 MOSTLY = 0.5
-"""Share of the parameters below which a merge is not what its method is called."""
-HARDLY = 1e-3
-"""By how much arcs may be longer than straight lines and still be the same as these, for what a model computes."""
+"""Share of the parameters that says what a merge is."""
+NARROW = 5.0
+"""Degrees below which arc and straight line are the same to 0.1%, halfway between tensors of equal norm."""
 ROWS_MAX = 40
 
 
@@ -116,11 +116,13 @@ def _slerp_in_words(report: MergeReport) -> list[str]:
             f"Where it took the arc, the weights of both models add up to {1 + excess:.4f} at most: by so much at "
             "most are tensors of equal norm longer than along the straight line."
         )
-    if (share < MOSTLY and line > 0) or (slerped and excess < HARDLY):
+    near = [of for of in report.tensors if of.t is not None and of.angle is not None and of.angle < NARROW]
+    narrow = sum(record.n_numbers for record in near)
+    if narrow / max(report.n_parameters, 1) > MOSTLY:
         said.append(
-            "So this is a linear merge in nearly all but name: these models lie so near each other, as fine-tunes of "
-            "one base do, that arc and straight line are the same, and a comparison of SLERP with `linear` compares "
-            "two equal models."
+            f"{narrow / report.n_parameters:.1%} of the parameters lie less than {NARROW:g} degrees apart, where arc and "
+            "straight line are the same to 0.1%: this is a linear merge in nearly all but name, as of most fine-tunes "
+            "of one base, and a comparison of SLERP with `linear` compares two equal models."
         )
     return said
 

@@ -161,6 +161,18 @@ def test_which_path_tensors_take(tmp_path: Path) -> None:
     assert record.angle == pytest.approx(np.degrees(np.arccos(cosine)), abs=1e-3)
 
 
+def test_narrow_arcs_are_said_to_be_lines(tmp_path: Path) -> None:
+    first, noise = merged.arrays_of(0), merged.arrays_of(1)
+    for share, is_line in ((0.05, True), (0.5, False)):
+        near = {name: of + np.float32(share) * noise[name] for name, of in first.items()}
+        folders = {name: tmp_path / f"{name}-{share}" for name in "ab"}
+        for folder, arrays in zip(folders.values(), (first, near), strict=True):
+            merged.model(folder, arrays)
+        report = run(folders, tmp_path / f"out-{share}", t=1)
+        assert report.share("slerp") > 0.5
+        assert any("a linear merge in nearly all but name" in sentence for sentence in report.words) == is_line
+
+
 def test_tied_embeddings(tmp_path: Path) -> None:
     tied = {"tie_word_embeddings": True}
     folders = {
