@@ -79,14 +79,15 @@ def plan(stage: Cpt, mixtures: Sequence[Opened], seed: int, n_weights: int, n_pr
 def by_law(stage: Cpt, compute: float, length: int, n_processes: int) -> Cpt:
     """A stage with the learning rate and the batch of DeepSeek's law.
 
-    The batch is that of the law in whole sequences, at least one, and shared out evenly: it is rounded to a multiple
-    of processes, and of what each takes at once where that is less.
+    The batch is that of the law in whole sequences, at least one; among several processes the nearest multiple of
+    them. `micro_batch` is lowered to what divides it, which changes nothing that is computed.
     """
     learning_rate, batch_tokens = deepseek_law(compute)
-    batch = max(1.0, batch_tokens / length)
-    at_once = n_processes * (stage.micro_batch or 1)
-    unit = at_once if batch >= at_once else n_processes
-    return stage.model_copy(update={"learning_rate": learning_rate, "batch": unit * max(1, round(batch / unit))})
+    batch = n_processes * max(1, round(batch_tokens / length / n_processes))
+    share, micro = batch // n_processes, stage.micro_batch
+    if micro is not None:
+        micro = next(n for n in range(min(micro, share), 0, -1) if share % n == 0)
+    return stage.model_copy(update={"learning_rate": learning_rate, "batch": batch, "micro_batch": micro})
 
 
 # What came of it

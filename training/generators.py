@@ -48,6 +48,7 @@ class ModelGenerator:
         copied: bool,
         bfloat16: bool = False,
         at_once: int = 16,
+        device: torch.device | None = None,
     ) -> None:
         """A generator that holds no weights yet.
 
@@ -58,8 +59,9 @@ class ModelGenerator:
             copied: whether it has a copy; without one it must not draw while the policy is trained.
             bfloat16: whether the copy is one in bfloat16.
             at_once: answers that are drawn together.
+            device: where the copy goes; without it, where the policy is.
         """
-        self._copy = PolicyCopy(policy, torch.bfloat16 if bfloat16 else None) if copied else None
+        self._copy = PolicyCopy(policy, torch.bfloat16 if bfloat16 else None, device) if copied else None
         self._policy, self._tokenizer, self._stage = policy, tokenizer, stage
         self._bfloat16, self._at_once = bfloat16, at_once
         self.version = -1

@@ -12,20 +12,25 @@ micro-batch has, and the reward model. With LoRA, reference and copy share the b
 has its own, 2 N), and what is left is 4 N plus the adapters.
 """
 
+import os
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
+import torch
 
 from manifests.engine import Progress
-from manifests.errors import RequestError
 from manifests.schema_training import OnlineDpo
 from training.generators import Generator, ModelGenerator, VllmGenerator, is_vllm
 from training.jobs import Cell, Job, Made, Table
+from training.lora import adapted
 from training.online_batches import Batch, Drawer, Question
 from training.online_prompts import read_questions
 from training.online_trainer import OnlineDpoTrainer
+from training.pair_tables import left_out_table
 from training.policy_copies import PolicyCopy
+from training.reference import check_same_vocabulary
 from training.rendering import as_text
 from training.reward_model import RewardModel
 from training.rows import Left
@@ -41,6 +46,8 @@ from training.trainers import (
 )
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+NO_PAIR = {"identical_answers": "identical", "equal_rewards": "ties"}
+"""Why a prompt of a step makes no pair, and the column of the curve that counts it."""
 SAMPLES = 4
 SAMPLE_CHARS = 1000
 Line = dict[str, Cell]
@@ -55,18 +62,23 @@ def run(job: Job, progress: Progress) -> Made:
     """
     stage = job.stage
     assert isinstance(stage, OnlineDpo)
+    os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"  # reference and copy are whole in each process
     tokenizer, left = load_tokenizer(job.models["model"]), Left()
     questions = read_questions(stage.prompts, job.manifest_base, tokenizer, stage.max_prompt_length, left)
     n_steps = n_steps_of(stage, len(questions))
     order = np.resize(rows_in_order(stage, len(questions), job.seed), n_steps * stage.batch)
     trainer = _trainer(job, stage, [questions[number] for number in order], n_steps, tokenizer)
+    began = perf_counter()
     try:
         curve = train(trainer, job, progress)
+        waited_frac = trainer.drawer.waited_s / (perf_counter() - began)
         end = trainer.draw_again()
     finally:
         trainer.drawer.close()
     save_model(trainer, tokenizer, job)
-    return _made(trainer, tokenizer, curve, end, left, n_prompts=len(questions))
+    made = _made(trainer, tokenizer, curve, end, left, n_prompts=len(questions))
+    made.figures["waited_frac"] = waited_frac
+    return made
 
 
 def _trainer(
@@ -75,7 +87,10 @@ def _trainer(
     """The trainer, with who draws, who judges and what the policy is held to."""
     policy = load_model(job.models["model"])
     without_dropout(policy)
-    trainer = OnlineDpoTrainer(_adapted(policy, stage, job.seed), arguments(job, n_steps), stage, ordered)
+    if stage.lora:
+        torch.manual_seed(job.seed)
+        policy = adapted(policy, stage.lora)
+    trainer = OnlineDpoTrainer(policy, arguments(job, n_steps), stage, ordered)
     _hold(trainer, job, stage, tokenizer)
     at_once = stage.n * trainer.args.per_device_train_batch_size
     trainer.drawer = Drawer(
@@ -94,28 +109,11 @@ def _trainer(
 
 def without_dropout(model: Any) -> None:
     """Take the model's own dropout away: log-probabilities of policy and reference are compared."""
-    import torch
-
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-
-
-def _adapted(policy: Any, stage: OnlineDpo, seed: int) -> Any:
-    if stage.lora is None:
-        return policy
-    import peft
-    import torch
-
-    torch.manual_seed(seed)
-    config = peft.LoraConfig(
-        task_type="CAUSAL_LM",
-        r=stage.lora.rank,
-        lora_alpha=stage.lora.alpha,
-        lora_dropout=stage.lora.dropout,
-        target_modules=stage.lora.targets,
-    )
-    return peft.get_peft_model(policy, config)
+        if hasattr(module, "attention_dropout"):  # what goes to scaled_dot_product_attention
+            module.attention_dropout = 0.0
 
 
 def _hold(trainer: OnlineDpoTrainer, job: Job, stage: OnlineDpo, tokenizer: Any) -> None:
@@ -129,28 +127,12 @@ def _hold(trainer: OnlineDpoTrainer, job: Job, stage: OnlineDpo, tokenizer: Any)
         check_same_vocabulary(tokenizer, load_tokenizer(folder), folder)
         trainer.reference = load_model(folder).to(trainer.args.device).eval().requires_grad_(False)
         return
-    copy = PolicyCopy(trainer.model)
+    copy = PolicyCopy(trainer.model, device=trainer.args.device)
     trainer.reference = copy.model
     if stage.refresh_reference:
         trainer.refreshed = copy
     elif stage.lora:
         copy.model.disable_adapter_layers()
-
-
-def check_same_vocabulary(tokenizer: Any, other: Any, folder: str) -> None:
-    """That token ids mean the same to the policy and to the reference.
-
-    Raises:
-        RequestError: they do not.
-    """
-    mine, theirs = tokenizer.get_vocab(), other.get_vocab()
-    if differ := sorted(token for token in {*mine, *theirs} if mine.get(token) != theirs.get(token)):
-        token = differ[0]
-        raise RequestError(
-            f"reference: {folder} has another vocabulary than the policy ({len(theirs):,} and {len(mine):,} tokens; "
-            f"{token!r} is {theirs.get(token)} there and {mine.get(token)} here), so it cannot judge the policy's "
-            "tokens: name a model with the same tokenizer, or leave `reference` out"
-        )
 
 
 def _generator(trainer: OnlineDpoTrainer, job: Job, stage: OnlineDpo, at_once: int) -> Generator:
@@ -160,7 +142,15 @@ def _generator(trainer: OnlineDpoTrainer, job: Job, stage: OnlineDpo, at_once: i
         return VllmGenerator(job.models["model"], tokenizer, config, stage, in_bfloat16(stage))
     copied = stage.asynchronous or trainer.is_fsdp_enabled
     bfloat16 = in_bfloat16(stage)
-    return ModelGenerator(trainer.model, tokenizer, stage, copied=copied, bfloat16=bfloat16, at_once=at_once)
+    return ModelGenerator(
+        trainer.model,
+        tokenizer,
+        stage,
+        copied=copied,
+        bfloat16=bfloat16,
+        at_once=at_once,
+        device=trainer.args.device,
+    )
 
 
 # What came of it
@@ -177,12 +167,14 @@ def _made(
     counts = {name: sum(int(line[name] or 0) for line in curve) for name in names}
     counts |= {"steps": trainer.state.global_step, "prompts": n_prompts, "examples": counts["pairs"]}
     counts["trained_parameters"] = sum(one.numel() for one in trainer.model.parameters() if one.requires_grad)
-    pairs_left = {f"{name}_answers": sum(int(line[name] or 0) for line in curve) for name in ("identical", "ties")}
+    for reason, name in NO_PAIR.items():
+        left.count(reason, sum(int(line[name] or 0) for line in curve))
+    tables = [_distributions(*scores), _samples(trainer, tokenizer, start, end), left_out_table(left)]
     return Made(
         counts=counts,
         figures=_figures(curve) | {"score_distance": distance(*scores)},
-        left_out=left.counts | {name: n for name, n in pairs_left.items() if n},
-        tables=[_distributions(*scores), _samples(trainer, tokenizer, start, end)],
+        left_out=left.counts,
+        tables=[one for one in tables if one],
     )
 
 

@@ -18,18 +18,24 @@ WRAPPINGS = ("_checkpoint_wrapped_module.", "_orig_mod.", "_fsdp_wrapped_module.
 class PolicyCopy:
     """A copy of a policy, without gradients and without dropout."""
 
-    def __init__(self, policy: nn.Module, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self, policy: nn.Module, dtype: torch.dtype | None = None, device: torch.device | None = None
+    ) -> None:
         """Copy a policy, with the weights that it has.
 
         Args:
             policy: a model of transformers or peft, before it is sharded.
             dtype: another type of the copy's weights, which then shares none of them.
+            device: where the copy goes; it shares nothing with a policy that is elsewhere, as one is that FSDP will
+                share out among GPUs.
         """
-        shared = {} if dtype else {id(one): one for one in policy.parameters() if not one.requires_grad}
+        is_beside = device is None or all(one.device == device for one in policy.parameters())
+        fixed = [one for one in policy.parameters() if not one.requires_grad and is_beside and not dtype]
+        shared = {id(one): one for one in fixed}
         self.model: Any = copy.deepcopy(policy, dict(shared)).eval()
         self.model.requires_grad_(False)
-        if dtype:
-            self.model.to(dtype)
+        if dtype or not is_beside:
+            self.model.to(device, dtype)
         trained = [name for name, one in policy.named_parameters() if one.requires_grad]
         mine = {id(one) for one in shared.values()}
         parameters = dict(self.model.named_parameters())
@@ -72,17 +78,19 @@ def _plain(name: str) -> str:
 
 
 def merged_weights(policy: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """The policy's weights by the names of its checkpoint, one at a time, with low-rank updates added.
+    """The policy's weights by the names of its checkpoint, each once, one at a time, with low-rank updates added.
 
     Raises:
         NotImplementedError: an adapted layer is none that has a `get_delta_weight`.
     """
+    seen = set[int]()
     for module_name, module in policy.named_modules():
         adapted = hasattr(module, "get_base_layer")
         for name, weight in module.named_parameters(recurse=False):
             full = f"{module_name}.{name}" if module_name else name
-            if ".base_layer" in full or "lora_" in full:
+            if ".base_layer" in full or "lora_" in full or id(weight) in seen:
                 continue
+            seen.add(id(weight))
             yield _of_checkpoint(full), whole(weight.detach())
         if adapted:
             yield from _merged(module_name, module)

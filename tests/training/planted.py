@@ -1,7 +1,8 @@
 """A reward model with a known preference, made by hand, and prompts and policies that go with it.
 
-Its reward falls with the share of tokens that are not plain: others than lower-case Latin letters and spaces. Prompts
-hold plain tokens only, so an answer of plain tokens has the same reward whatever its length.
+Its reward grows with the share of plain tokens, those of lower-case Latin letters and spaces; what the chat template
+writes counts as none, and prompts hold digits. So it pays to write plain tokens, and less with each one more, while
+an answer that is cut off pays `missing_eos_penalty`.
 """
 
 import string
@@ -10,15 +11,14 @@ from typing import Any
 
 from tests.training import tiny
 
-PLAIN = set(string.ascii_lowercase + " \n")
-PROMPTS = ("what is it", "where are they", "who was that", "when did we go", "why not this one", "how many are there")
+PLAIN = set(string.ascii_lowercase + " ")
 
 
 def save_reward_model(folder: Path, *, scale: float = 0.25) -> Path:
     """A folder with the reward model: a Llama of one layer whose attention takes the mean over all tokens.
 
-    Each token's embedding says in its second place whether it is not plain; the one head that is not zero writes the
-    mean of that into the third place, which the score takes the negative of.
+    Each token's embedding says in its second place whether it is plain; the one head that is not zero writes the mean
+    of that into the third place, which is the score.
     """
     import torch
     from transformers import AutoTokenizer, LlamaForSequenceClassification
@@ -32,23 +32,23 @@ def save_reward_model(folder: Path, *, scale: float = 0.25) -> Path:
             weight.fill_(1.0 if "norm" in name else 0.0)
         layer, embeddings = model.model.layers[0].self_attn, model.model.embed_tokens.weight
         embeddings[:, 0] = 1.0
-        embeddings[:, 1] = torch.tensor([not is_plain(tokenizer, one) for one in range(len(embeddings))]).float()
+        embeddings[:, 1] = torch.tensor([is_plain(tokenizer, one) for one in range(len(embeddings))]).float()
         layer.v_proj.weight[0, 1] = 1.0
         layer.o_proj.weight[2, 0] = scale
-        model.score.weight[0, 2] = -1.0
+        model.score.weight[0, 2] = 1.0
     model.save_pretrained(folder)
     return folder
 
 
 def is_plain(tokenizer: Any, token: int) -> bool:
-    """Whether a token is special, or stands for plain letters alone."""
-    return token in tokenizer.all_special_ids or token < len(tiny.SPECIAL) or set(tokenizer.decode([token])) <= PLAIN
+    """Whether a token stands for plain letters alone, and is none of the chat template's."""
+    of_template = tokenizer.apply_chat_template(tiny.conversation(""), add_generation_prompt=True, return_dict=False)
+    return token not in {*of_template, *range(len(tiny.SPECIAL))} and set(tokenizer.decode([token])) <= PLAIN
 
 
 def save_prompts(path: Path, n: int = 24) -> Path:
     """Rows with `messages`: n prompts."""
-    asked = [f"{PROMPTS[i % len(PROMPTS)]} {string.ascii_lowercase[i // len(PROMPTS)]}" for i in range(n)]
-    return tiny.write_jsonl(path, [{"messages": tiny.conversation(one)} for one in asked])
+    return tiny.write_jsonl(path, [{"messages": tiny.conversation(str(10**6 + 7919 * i))} for i in range(n)])
 
 
 def online_job(folder: Path, policy: Path, reward: Path, *, seed: int = 1, **changes: Any) -> Any:

@@ -94,8 +94,7 @@ def kept(job: Job) -> tuple[bytes, dict[str, torch.Tensor]]:
     [
         {},
         {"asynchronous": False, "n": 3, "batch": 2},
-        {"refresh_reference": 2, "loss": "ipo"},
-        {"lora": {"rank": 2, "dropout": 0.5}, "refresh_reference": 3, "learning_rate": 1e-2},
+        {"lora": {"rank": 2, "dropout": 0.5}, "refresh_reference": 2, "loss": "ipo"},
     ],
 )
 def test_a_run_that_was_stopped_ends_with_the_same_bits(
@@ -112,10 +111,9 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(
 
         return progress
 
-    for n_steps in (2, 4):  # the step itself has no checkpoint yet
-        with pytest.raises(Killed):
-            run(again, stop_after(n_steps))
-        assert sorted(path.name for path in (again.path / CHECKPOINTS).iterdir())[-1] == f"checkpoint-{n_steps - 1}"
+    with pytest.raises(Killed):
+        run(again, stop_after(4))
+    assert not (again.path / CHECKPOINTS / "checkpoint-4").exists()  # the last step has no checkpoint yet
     resumed = run(again, quiet)
     (curve, weights), (curve_again, weights_again) = kept(job), kept(again)
     assert curve == curve_again
@@ -173,7 +171,7 @@ def test_a_reference_of_another_vocabulary_is_refused(tiny_model: Path, reward: 
     other = tiny.save_model(tmp_path / "other", special=("<|new|>", *tiny.SPECIAL))
     job = planted.online_job(tmp_path, tiny_model, reward, reference="other")
     job = job.model_copy(update={"models": {**job.models, "other": str(other)}})
-    with pytest.raises(RequestError, match=r"reference: .*other has another vocabulary.*leave `reference` out"):
+    with pytest.raises(RequestError, match=r"reference: .*other has another vocabulary.*leave it out"):
         run(job, quiet)
 
 
@@ -210,7 +208,7 @@ def test_prompts_that_are_none_are_refused(
 
 def test_a_reward_that_is_no_number_stops_the_run(tiny_model: Path, reward: Path, tmp_path: Path) -> None:
     broken = planted.save_reward_model(tmp_path / "broken", scale=float("nan"))
-    with pytest.raises(RunError, match=r"the reward model gives nan for the answer '.*' to the prompt '[a-z ]+'"):
+    with pytest.raises(RunError, match=r"the reward model gives nan for the answer '.*' to the prompt '\d+'"):
         run(planted.online_job(tmp_path, tiny_model, broken), quiet)
 
 

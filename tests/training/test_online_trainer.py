@@ -266,7 +266,9 @@ def test_a_refreshed_reference_is_the_policy_of_that_step(models: tuple[Path, Pa
 
 
 def test_dropout_of_the_model_itself_is_taken_away(tmp_path: Path) -> None:
-    model = load_model(str(tiny.save_model(tmp_path / "model", attention_dropout=0.0)))
+    model = load_model(str(tiny.save_model(tmp_path / "model", attention_dropout=0.5)))
     model.model.layers[0].mlp.act_fn = torch.nn.Dropout(0.5)
+    ids = torch.tensor([[5, 6, 7, 8]])
+    assert not torch.equal(model.train()(input_ids=ids).logits, model(input_ids=ids).logits)
     without_dropout(model)
-    assert model.model.layers[0].mlp.act_fn.p == 0
+    assert torch.equal(model.train()(input_ids=ids).logits, model(input_ids=ids).logits)
