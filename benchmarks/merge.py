@@ -21,6 +21,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import orjson
@@ -30,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sample_text import markdown, publish
 
+from training.merge_arithmetic import COLLINEAR
 from training.merge_inputs import from_float32, numbers_of
 from training.safetensors_files import Tensor, read_header
 from training.safetensors_shards import Planned, file_names, open_shard, shards_of, write_index
@@ -77,8 +79,9 @@ def measured(folder: Path, gigabytes: float, dtype: str, n_rounds: int) -> str:
     rows = [row(name, runs, base[name], largest) for name in commands]
     columns = ["", "seconds", "range", "against mergekit", "of the CPU", "against mergekit", "imports, MiB"]
     columns += ["above them, MiB", "of the largest tensor"]
-    apart, of = difference(folder / "by-onggi", folder / "by-mergekit")
-    paths = orjson.loads((folder / "by-onggi/merge.json").read_bytes())["paths"]
+    apart, of, where = difference(folder / "by-onggi", folder / "by-mergekit")
+    ours_off, theirs_off = off_float64(folder, where)
+    paths = merge_report(folder)["paths"]
     shares = ", ".join(f"{path} {part['n_parameters'] / total['numbers']:.0%}" for path, part in paths.items())
     size = f"{total['bytes'] / 1e9:.2f} GB in {dtype}"
     return (
@@ -86,7 +89,8 @@ def measured(folder: Path, gigabytes: float, dtype: str, n_rounds: int) -> str:
         f"{total['numbers'] / 1e6:,.0f} million numbers each; the largest tensor has {largest / 2**20:,.0f} MiB in "
         f"float32; {os.cpu_count()} cores, {n_rounds} rounds, from the start of the process to its end.\n\n"
         f"{markdown(columns, rows)}\n\nParameters by path: {shares}. Largest difference between both: {apart:.2g} "
-        f"(of numbers up to {of:.2g}).\n"
+        f"(of numbers up to {of:.2g}), in {where}; there Onggi is {ours_off:.2g} off float64, and mergekit "
+        f"{theirs_off:.2g}.\n"
     )
 
 
@@ -140,7 +144,7 @@ def shapes_of(n_numbers: int) -> dict[str, tuple[int, ...]]:
     layer |= {"mlp.up_proj": (INTERMEDIATE, HIDDEN), "mlp.down_proj": (HIDDEN, INTERMEDIATE)}
     norms = {"input_layernorm": (HIDDEN,), "post_attention_layernorm": (HIDDEN,)}
     per_layer = sum(int(np.prod(shape)) for shape in [*layer.values(), *norms.values()])
-    n_layers = max(2, (n_numbers - 2 * VOCABULARY * HIDDEN) // per_layer)
+    n_layers = max(2, -(-(n_numbers - 2 * VOCABULARY * HIDDEN) // per_layer))
     shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (VOCABULARY, HIDDEN)}
     for n in range(n_layers):
         shapes |= {f"model.layers.{n}.{name}.weight": shape for name, shape in (layer | norms).items()}
@@ -226,17 +230,49 @@ def anonymous_bytes(pid: int) -> int:
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
 
 
-def difference(first: Path, second: Path) -> tuple[float, float]:
-    """Between the numbers of two checkpoints, at most; and the largest number."""
+def difference(first: Path, second: Path) -> tuple[float, float, str]:
+    """Between the numbers of two checkpoints, at most; the largest number; the tensor in which they differ most."""
     sides = [tensors(folder) for folder in (first, second)]
     assert sides[0].keys() == sides[1].keys(), sides[0].keys() ^ sides[1].keys()
-    apart = largest = 0.0
+    found, largest = (0.0, ""), 0.0
     for name, tensor in sides[0].items():
-        n_numbers = int(np.prod(tensor.shape))
-        for start in range(0, n_numbers, COMPARED):
-            a, b = (numbers_of(side[name], start, min(start + COMPARED, n_numbers)) for side in sides)
-            apart, largest = max(apart, float(np.abs(a - b).max())), max(largest, float(np.abs(a).max()))
-    return apart, largest
+        for start, end in parts(tensor):
+            a, b = (numbers_of(side[name], start, end) for side in sides)
+            found, largest = max(found, (float(np.abs(a - b).max()), name)), max(largest, float(np.abs(a).max()))
+    return found[0], largest, found[1]
+
+
+def off_float64(folder: Path, name: str) -> tuple[float, float]:
+    """How far both results are from SLERP in float64, in one tensor, at most."""
+    of = {side: tensors(folder / side)[name] for side in ("first", "second", "by-onggi", "by-mergekit")}
+
+    def read(side: str, start: int, end: int) -> np.ndarray:
+        return numbers_of(of[side], start, end).astype(np.float64)
+
+    sums = np.zeros(3)
+    for part in parts(of["first"]):
+        a, b = read("first", *part), read("second", *part)
+        sums += a @ a, b @ b, a @ b
+    record = next(one for one in merge_report(folder)["tensors"] if one["name"] == name)
+    t, cosine = record["t"], sums[2] / np.sqrt(sums[0] * sums[1])
+    angle = np.arccos(cosine)
+    weights = [np.sin((1 - t) * angle) / np.sin(angle), np.sin(t * angle) / np.sin(angle)]
+    weights = [1 - t, t] if abs(cosine) > COLLINEAR else weights
+    off = [0.0, 0.0]
+    for part in parts(of["first"]):
+        exact = weights[0] * read("first", *part) + weights[1] * read("second", *part)
+        for place, side in enumerate(("by-onggi", "by-mergekit")):
+            off[place] = max(off[place], float(np.abs(read(side, *part) - exact).max()))
+    return off[0], off[1]
+
+
+def parts(tensor: Tensor) -> list[tuple[int, int]]:
+    n_numbers = int(np.prod(tensor.shape))
+    return [(start, min(start + COMPARED, n_numbers)) for start in range(0, n_numbers, COMPARED)]
+
+
+def merge_report(folder: Path) -> dict[str, Any]:
+    return orjson.loads((folder / "by-onggi/merge.json").read_bytes())
 
 
 def tensors(folder: Path) -> dict[str, Tensor]:

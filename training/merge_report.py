@@ -15,6 +15,8 @@ from training.merge_arithmetic import COLLINEAR
 REPORT = "merge.json"
 MOSTLY = 0.5
 """Share of the parameters below which a merge is not what its method is called."""
+HARDLY = 1e-3
+"""By how much arcs may be longer than straight lines and still be the same as these, for what a model computes."""
 ROWS_MAX = 40
 
 
@@ -109,15 +111,16 @@ def _slerp_in_words(report: MergeReport) -> list[str]:
     ]
     slerped = [record for record in report.tensors if record.path == "slerp" and record.weights]
     excess = max((sum(record.weights) - 1 for record in slerped if (record.cosine or 0) > 0), default=0.0)
-    if share < MOSTLY and line > 0:
-        said.append(
-            "So this is mostly a linear merge: fine-tunes of one base lie so near each other that SLERP falls back "
-            "to the mean of weights, and a comparison of SLERP with `linear` compares these models with themselves."
-        )
     if excess > 0:
         said.append(
             f"Where it took the arc, the weights of both models add up to {1 + excess:.4f} at most: by so much at "
-            "most are tensors of equal norm longer than the straight line would have them."
+            "most are tensors of equal norm longer than along the straight line."
+        )
+    if (share < MOSTLY and line > 0) or (slerped and excess < HARDLY):
+        said.append(
+            "So this is a linear merge in nearly all but name: these models lie so near each other, as fine-tunes of "
+            "one base do, that arc and straight line are the same, and a comparison of SLERP with `linear` compares "
+            "two equal models."
         )
     return said
 
