@@ -307,7 +307,7 @@ class _Looked:
             )
         if isinstance(stage, OnlineDpo):
             yield "reward model", WEIGHT_BYTES * self.sizes.get(stage.reward, found.n_parameters)
-            yield "copy that draws", WEIGHT_BYTES * found.n_parameters if stage.asynchronous else 0
+            yield "copy that draws", WEIGHT_BYTES * found.n_trained_parameters if stage.asynchronous else 0
 
 
 def _ignore(_: object) -> None:

@@ -140,6 +140,7 @@ def test_stages_of_a_mixture_one_after_another(train: Train, mixture: Path) -> N
     assert made.counts == whole.counts
     assert [line["loss"] for line in curve] == [line["loss"] for line in of_whole]
     assert (model / "model.safetensors").read_bytes() == (of_model / "model.safetensors").read_bytes()
+    assert table(made, "Tokens by mixture") == table(whole, "Tokens by mixture")
     assert [row[0] for row in table(made, "Tokens by mixture").rows] == [f"{mixture}: broad", f"{mixture}: fine"]
 
 
@@ -153,7 +154,7 @@ def test_part_of_a_mixture_and_more_than_it_has(train: Train, mixture: Path) -> 
     made, _, _ = train(mixture={"path": str(mixture), "stage": "fine", "tokens": "2500"}, name="more")
     assert 2500 <= made.counts["tokens"] < 2500 + LENGTH
     assert made.left_out == {}
-    assert table(made, "Tokens by mixture").rows[0][3] == 3
+    assert table(made, "Tokens by mixture").rows[0][3] == 3  # each at most
     assert sum(row[1] for row in table(made, "Tokens by category").rows) == made.counts["tokens"]  # type: ignore[misc]
 
 
@@ -165,6 +166,19 @@ def test_replay(train: Train, mixture: Path) -> None:
     assert own[1] == own[2] and replayed[0] == f"{mixture}: broad (replay)"
     assert made.left_out == {"replay: sequences beyond its `share`": int(replayed[1] or 0) - int(replayed[2] or 0)}
     assert made.counts["tokens"] == int(own[4] or 0) + int(replayed[4] or 0)
+
+
+def test_documents_that_may_see_each_other(train: Train, tmp_path: Path, tiny_model: Path) -> None:
+    """Of sequences that the mixture made for it, only the first token counts in no loss."""
+    packing = {"packing": {"cross_lingual": 0.5}, "sequence_length": 256}
+    cross = make_mixture(tmp_path / "cross", tiny_model, **packing)
+    sequences = list(TokenDataset(str(cross)).files.read())
+    crossing = np.concatenate([of.cross_document for of in sequences])
+    n_tokens = np.concatenate([of.n_tokens for of in sequences])
+    n_documents = np.concatenate([np.diff(of.offsets) for of in sequences])
+    assert crossing.any() and not crossing.all()
+    made, _, _ = train(mixture=str(cross))
+    assert made.counts["trained_tokens"] == int((n_tokens - np.where(crossing, 1, n_documents)).sum())
 
 
 def test_lengths_are_balanced(train: Train, mixture: Path) -> None:
@@ -193,6 +207,7 @@ def test_deepseek_law(train: Train, tiny_model: Path, mixture: Path) -> None:
     learning_rate, batch_tokens = deepseek_law(6 * n_weights * TokenDataset(str(mixture)).record.counts["tokens"])
     assert curve[0]["learning_rate"] == made.figures["learning_rate"] == pytest.approx(learning_rate)
     assert made.figures["batch"] == round(batch_tokens / LENGTH) > 1
+    assert made.figures["law_batch_tokens"] == pytest.approx(batch_tokens)
     made, _, _ = train(name="named", law={"law": "deepseek", "compute": 1e3}, steps=2)
     assert made.figures["batch"] == 1  # never less than a sequence
     assert made.counts["sequences"] == 2

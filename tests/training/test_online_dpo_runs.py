@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from manifests.house import HOME
 from tests.training import planted, tiny
 from training.checkpoints import read_curve
-from training.jobs import Job
+from training.jobs import Job, Made
 from training.launch import command
 from training.online_dpo import run
 
@@ -126,21 +126,26 @@ def test_killed_at_random_it_ends_with_the_same_bits(reward: Path, tmp_path: Pat
 # Several processes
 
 
-def test_two_processes_equal_one(reward: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changes", [{"micro_batch": 2}, {"micro_batch": 1, "max_new_tokens": 1, "missing_eos_penalty": 0.0}]
+)
+def test_two_processes_equal_one(reward: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Also where most prompts make no pair, so that a process may have none."""
     policy = tiny.save_model(tmp_path / "policy")
-    curves, tables = [], []
+    curves, made = [], []
     for n in (1, 2):
-        job = planted.online_job(
-            tmp_path / str(n), policy, reward, steps=6, batch=8, micro_batch=2, learning_rate=1e-4
-        )
+        settings = {"steps": 6, "batch": 4, "learning_rate": 1e-4} | changes
+        job = planted.online_job(tmp_path / str(n), policy, reward, **settings)
         job.path.mkdir(parents=True)
         (job.path / "job.json").write_text(job.model_dump_json())
         assert launched(job, n).wait() == 0, (job.path / "log.txt").read_text()[-3000:]
         curves.append(read_curve(job.path / "curve.jsonl"))
-        tables.append((job.path / "made.json").read_text())
-    assert len(curves[0]) == len(curves[1]) == 6
+        made.append(Made.model_validate_json((job.path / "made.json").read_bytes()))
     for one, two in zip(*curves, strict=True):
         assert one.keys() == two.keys()
-        assert [one[name] for name in ("prompts", "answers", "staleness")] == [8, 16, two["staleness"]]
         for name, value in one.items():
             assert two[name] == pytest.approx(value, rel=1e-4, abs=1e-5), (name, one, two)
+    assert made[0].counts == made[1].counts
+    assert made[0].left_out == made[1].left_out
+    assert (made[0].left_out.get("equal_rewards", 0) > 5) == (changes["micro_batch"] == 1)
+    assert made[0].tables[0].rows[0][1:] == pytest.approx(made[1].tables[0].rows[0][1:], rel=1e-4)

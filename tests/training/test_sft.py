@@ -244,5 +244,5 @@ def test_what_a_left_out_domain_teaches_falls_most(tmp_path: Path, tiny_model: P
         shares = np.array([row[1:] for row in made.tables[-2].rows[1:]], np.float64)
         assert (shares.argmin(0) == np.arange(3)).all() and (shares.argmin(1) == np.arange(3)).all()
         assert np.diag(shares).max() < 0.4
-        assert shares[~np.eye(3, dtype=bool)].min() > 0.85
+        assert shares[~np.eye(3, dtype=bool)].min() > 0.7
         shutil.rmtree(tmp_path / "stage")
