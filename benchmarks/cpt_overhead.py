@@ -5,8 +5,8 @@
 
 Ours is all of `onggi train`'s loop: rows from the mixture's Parquet files, transformers' trainer, clipping, schedule,
 a line of the curve per step. The bare loop has its batches in memory and does forward, cross entropy, backward,
-clipping and a step of AdamW. Since our cross entropy is faster than PyTorch's, there is a second bare loop with ours:
-the ratio to it is the overhead of the loop alone. Repeats alternate; ratios are of neighbours, and the median counts.
+clipping and a step of AdamW. Since our loss is faster than PyTorch's, there is a second bare loop with it: the ratio
+to that one is the overhead of the loop alone. Repeats alternate; ratios are of neighbours, and the median counts.
 Prints JSON.
 """
 
@@ -30,11 +30,11 @@ from manifests.schema_training import Cpt, MixtureUse
 from training.cpt_mixtures import Opened
 from training.cpt_order import Supply, order_of
 from training.cpt_trainer import CptTrainer, SequenceRows, collate
+from training.head_loss import with_head_loss
 from training.isolation import inputs_of
 from training.jobs import Job
 from training.optimizers import adamw
 from training.token_dataset import NO_LOSS, TokenDataset
-from training.token_loss import token_loss
 from training.trainers import arguments, attention, train
 from training.utilization import flops_per_token, peak_flops
 
@@ -114,8 +114,13 @@ def ours(stage: Cpt, mixture: Path, size: dict[str, int]) -> Any:
         job = Job(stage=stage, folder=folder, manifest_base=folder, models={}, seed=0)
         clock, rows = Clock(), rows_of(stage, mixture)
         assert stage.steps is not None
+        model = model_of(size)
         trainer = CptTrainer(
-            model=model_of(size), args=arguments(job, stage.steps), train_dataset=rows, data_collator=collate
+            with_head_loss(model),
+            model=model,
+            args=arguments(job, stage.steps),
+            train_dataset=rows,
+            data_collator=collate,
         )
         trainer.add_callback(clock)
         trainer.remove_callback(transformers.PrinterCallback)
@@ -124,9 +129,17 @@ def ours(stage: Cpt, mixture: Path, size: dict[str, int]) -> Any:
 
 
 def bare(stage: Cpt, mixture: Path, size: dict[str, int], loss_of: Callable[..., torch.Tensor]) -> Any:
-    """Seconds per step of a loop that does only what has to be done."""
+    """Seconds per step of a loop that does only what has to be done.
+
+    Args:
+        stage: for batch and optimiser.
+        mixture: whose rows it is given, in memory.
+        size: of the model.
+        loss_of: from the model, its inputs and the ids that are to come to their mean loss.
+    """
     assert stage.steps is not None and stage.micro_batch is not None
     model, rows = model_of(size), rows_of(stage, mixture)
+    with_head_loss(model)
     micro = stage.micro_batch
     batches = [collate(rows.__getitems__(range(at, at + micro))) for at in range(0, len(rows), micro)]
     batches = [{name: value.to(model.device) for name, value in batch.items()} for batch in batches]
@@ -141,20 +154,21 @@ def bare(stage: Cpt, mixture: Path, size: dict[str, int], loss_of: Callable[...,
         for batch in batches[step * per_step : (step + 1) * per_step]:
             inputs = inputs_of(batch["input_ids"], batch["position_ids"], attention())
             with half:
-                logits = model(**inputs).logits
-            (loss_of(logits.flatten(0, 1), batch["shift_labels"].flatten()) / per_step).backward()
+                loss = loss_of(model, inputs, batch["shift_labels"].flatten())
+            (loss / per_step).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), stage.optimizer.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
     return (now() - began) / (stage.steps - WARMUP_STEPS)
 
 
-def of_pytorch(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def of_pytorch(model: Any, inputs: dict[str, Any], targets: torch.Tensor) -> torch.Tensor:
+    logits = model(**inputs).logits.flatten(0, 1)
     return functional.cross_entropy(logits.float(), targets, ignore_index=NO_LOSS)
 
 
-def of_ours(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    return token_loss(logits, targets).total / (targets != NO_LOSS).sum()
+def of_ours(model: Any, inputs: dict[str, Any], targets: torch.Tensor) -> Any:
+    return model(**inputs, targets=targets)["total"] / (targets != NO_LOSS).sum()
 
 
 def trl(stage: Cpt, mixture: Path, size: dict[str, int]) -> Any:

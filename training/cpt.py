@@ -16,6 +16,7 @@ from training.cpt_mixtures import Opened, open_mixtures
 from training.cpt_order import Order, order_of
 from training.cpt_trainer import CptTrainer, SequenceRows, collate
 from training.flops import Training
+from training.head_loss import with_head_loss
 from training.jobs import Job, Made
 from training.lora import adapted
 from training.schedules import deepseek_law
@@ -37,13 +38,18 @@ def run(job: Job, progress: Progress) -> Made:
     stage, order, law = plan(stage, mixtures, job.seed, model.num_parameters(), n_ranks())
     job = job.model_copy(update={"stage": stage})
     planned = account(stage, mixtures, order)
+    gives_loss = with_head_loss(model)
     if stage.lora is not None:
         model = adapted(model, stage.lora)
         if stage.recompute:
             model.enable_input_require_grads()
     data = SequenceRows(mixtures, order.filled(stage.batch))
     trainer = CptTrainer(
-        model=model, args=arguments(job, len(data) // stage.batch), train_dataset=data, data_collator=collate
+        gives_loss,
+        model=model,
+        args=arguments(job, len(data) // stage.batch),
+        train_dataset=data,
+        data_collator=collate,
     )
     curve = train(trainer, job, progress)
     save_model(trainer, load_tokenizer(folder), job)
