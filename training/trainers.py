@@ -232,7 +232,7 @@ class Staged:
         line: dict[str, Cell] = dict(trainer.state.log_history.pop())
         if "loss" not in line or "train_runtime" in line:
             return
-        if not math.isfinite(float(line["loss"] or 0)) or math.isnan(float(line.get("grad_norm") or 0)):
+        if not all(math.isfinite(float(line.get(name) or 0)) for name in ("loss", "grad_norm")):
             raise RunError(self._not_finite(line))
         if trainer.args.should_save:
             self.curve.add(line)
@@ -274,6 +274,7 @@ def train(trainer: Any, job: Job, progress: Progress) -> list[dict[str, Cell]]:
     if checkpoint:
         trainer.load_extra_state(load_extra(checkpoint, trainer.args.process_index))
     progress(job.stage.name, step, trainer.args.max_steps)
+    transformers.set_seed(job.seed)  # whatever a run that goes on has not had to do before
     with full_disk(job.path, job.stage.name), trainer.curve:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     curve: Curve = trainer.curve

@@ -112,8 +112,8 @@ def _failed(folder: Path, is_request: bool, message: str) -> int:
 
 def _memory(job_file: Path) -> str:
     return (
-        f"{_name(job_file)}: memory ran out. Take a smaller `micro_batch`, `recompute: true`, shorter sequences, or `lora`; "
-        "finished stages are kept"
+        f"{_name(job_file)}: memory ran out. Take a smaller `micro_batch`, `recompute: true`, shorter sequences, or "
+        "`lora`; finished stages are kept"
     )
 
 
