@@ -49,6 +49,11 @@ def rows_in_order(stage: Trained, n_rows: int, seed: int) -> NDArray[np.int64]:
     return data_order(n_rows, taken, seed)
 
 
+def n_trained(model: Any) -> int:
+    """Weights that are trained: with LoRA, those of the update; to be asked before they are shared out."""
+    return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+
+
 def load_tokenizer(folder: str) -> Any:
     """The tokenizer in a model's folder.
 

@@ -113,7 +113,7 @@ ALL_AT_ONCE = {"lora": {"rank": 4, "dropout": 0.1}, "loss": {"sigmoid": 1, "sft"
 )
 def test_killed_and_resumed_it_gives_the_same_bits(base: Path, tiny_model: Path, more: dict[str, Any]) -> None:
     models, weights = {"model": tiny_model, "base": tiny_model}, "model/model.safetensors"
-    dpo.run(job(base / "whole", models, DPO | more), silent)
+    made = dpo.run(job(base / "whole", models, DPO | more), silent)
     with pytest.raises(Killed):
         dpo.run(job(base / "killed", models, DPO | more), killed_at(5))
     dpo.run(job(base / "killed", models, DPO | more), silent)
@@ -123,7 +123,8 @@ def test_killed_and_resumed_it_gives_the_same_bits(base: Path, tiny_model: Path,
     changed = [name for name, one in before.items() if not torch.equal(one, after[name])]
     if "lora" in more:  # merged, and the adapter stays beside the model
         assert changed and all("proj" in name for name in changed) and before.keys() == after.keys()
-        assert (base / "whole/adapter/adapter_model.safetensors").is_file()
+        adapter = load_file(base / "whole/adapter/adapter_model.safetensors")
+        assert made.counts["trained_parameters"] == sum(one.numel() for one in adapter.values())
     else:
         assert len(changed) == len(before)
 
