@@ -49,6 +49,15 @@ def rows_in_order(stage: Trained, n_rows: int, seed: int) -> NDArray[np.int64]:
     return data_order(n_rows, taken, seed)
 
 
+def whole_steps(stage: Trained, n_rows: int, seed: int) -> NDArray[np.int64]:
+    """`rows_in_order`, with the first ones again in what is left of the last step.
+
+    Losses are means over what a process takes at once, so rows of a smaller step would count by how they are shared
+    out.
+    """
+    return np.resize(rows_in_order(stage, n_rows, seed), n_steps_of(stage, n_rows) * stage.batch)
+
+
 def n_trained(model: Any) -> int:
     """Weights that are trained: with LoRA, those of the update; to be asked before they are shared out."""
     return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
