@@ -179,8 +179,10 @@ def pair_trainer(
         pairs,
         order,
         reference,
-        model=load_model(own),
-        ref_model=load_model(reference) if reference != own or (stage.lora and uses_fsdp()) else None,
+        model=load_model(own, bfloat16=in_bfloat16(stage)),
+        ref_model=load_model(reference, bfloat16=in_bfloat16(stage))
+        if reference != own or (stage.lora and uses_fsdp())
+        else None,
         args=args,
         processing_class=tokenizer,
         peft_config=lora_config(stage.lora, "CAUSAL_LM"),

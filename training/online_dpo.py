@@ -86,7 +86,7 @@ def _trainer(
     job: Job, stage: OnlineDpo, ordered: Sequence[Question], n_steps: int, tokenizer: Any
 ) -> OnlineDpoTrainer:
     """The trainer, with who draws, who judges and what the policy is held to."""
-    policy = load_model(job.models["model"])
+    policy = load_model(job.models["model"], bfloat16=in_bfloat16(stage))
     without_dropout(policy)
     if stage.lora:
         torch.manual_seed(job.seed)
@@ -126,7 +126,9 @@ def _hold(trainer: OnlineDpoTrainer, job: Job, stage: OnlineDpo, tokenizer: Any)
     folder = job.models[stage.reference] if stage.reference else job.models["model"]
     if folder != job.models["model"]:
         check_same_vocabulary(tokenizer, load_tokenizer(folder), folder)
-        trainer.reference = load_model(folder).to(trainer.args.device).eval().requires_grad_(False)
+        trainer.reference = (
+            load_model(folder, bfloat16=in_bfloat16(stage)).to(trainer.args.device).eval().requires_grad_(False)
+        )
         return
     copy = PolicyCopy(trainer.model, device=trainer.args.device)
     trainer.reference = copy.model

@@ -39,7 +39,7 @@ class OpenModel:
         Raises:
             RequestError: it cannot be read, or nobody knows its architecture.
         """
-        model = load_model(str(self.folder))
+        model = load_model(str(self.folder), bfloat16=self.precision == "bfloat16")
         return model.to(self.device, getattr(torch, self.precision)).eval()
 
     @cached_property

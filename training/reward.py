@@ -27,6 +27,7 @@ from training.reward_model import RewardModel, check_vocabulary
 from training.rows import Left
 from training.trainers import (
     arguments,
+    in_bfloat16,
     load_model,
     load_tokenizer,
     n_trained,
@@ -102,7 +103,7 @@ def _trainer(
     )
     with old_names_allowed():
         return RewardOfPairs(
-            model=new_reward_model(job.models["model"], tokenizer, job.seed),
+            model=new_reward_model(job.models["model"], tokenizer, job.seed, in_bfloat16(stage)),
             args=args,
             train_dataset=dataset_of(pairs, stage.margin).select(order.tolist()),
             processing_class=tokenizer,
@@ -110,7 +111,7 @@ def _trainer(
         )
 
 
-def new_reward_model(folder: str, tokenizer: Any, seed: int) -> Any:
+def new_reward_model(folder: str, tokenizer: Any, seed: int, bfloat16: bool = False) -> Any:
     """A language model without its output layer, with a head of one number that the seed alone makes.
 
     Raises:
@@ -120,7 +121,7 @@ def new_reward_model(folder: str, tokenizer: Any, seed: int) -> Any:
     level = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()  # it would tell that the head is new, which is what we want
     try:
-        model = load_model(folder, heads=1)
+        model = load_model(folder, heads=1, bfloat16=bfloat16)
     finally:
         transformers.logging.set_verbosity(level)
     if not hasattr(model, HEAD):

@@ -72,7 +72,7 @@ class _Stage:
 
     def model(self) -> Any:
         """The model that the stage goes on from, with rows for all tokens."""
-        model = load_model(self.job.models["model"])
+        model = load_model(self.job.models["model"], bfloat16=in_bfloat16(self.stage))
         fit_embeddings(model, self.tokenizer, self.added)
         end_answers_at(model, self.ends)
         return model
@@ -177,7 +177,11 @@ def _train(opened: _Stage, job: Job, left_out: str | None) -> Trained:
     save_model(trainer, opened.tokenizer, job)
     del trainer
     gc.collect()
-    after = _losses(opened, load_model(str(job.model_path))) if opened.held_out else {}
+    after = (
+        _losses(opened, load_model(str(job.model_path), bfloat16=in_bfloat16(opened.stage)))
+        if opened.held_out
+        else {}
+    )
     lengths, n_learnt = opened.examples.lengths, opened.examples.n_learnt
     trained = Trained(
         losses=after,

@@ -75,12 +75,13 @@ def load_tokenizer(folder: str) -> Any:
         raise RequestError(f"{folder}: its tokenizer cannot be read: {error}") from error
 
 
-def load_model(folder: str, *, heads: int | None = None, **options: Any) -> Any:
+def load_model(folder: str, *, heads: int | None = None, bfloat16: bool = False, **options: Any) -> Any:
     """The model in a folder, weights in float32: a causal language model, or one with so many scores per sequence.
 
     Args:
         folder: `config.json` and safetensors.
         heads: scores per sequence, for a reward model; None for a language model.
+        bfloat16: whether its sums will be made in bfloat16.
         options: more for `from_pretrained`.
 
     Raises:
@@ -100,7 +101,7 @@ def load_model(folder: str, *, heads: int | None = None, **options: Any) -> Any:
         return kind.from_pretrained(
             folder,
             dtype=torch.float32,
-            attn_implementation=attention(),
+            attn_implementation=attention(bfloat16),
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
@@ -112,9 +113,12 @@ def load_model(folder: str, *, heads: int | None = None, **options: Any) -> Any:
         raise RequestError(f"{folder}: cannot be read: {error}") from error
 
 
-def attention() -> str:
-    """Which implementation of attention is used: FlashAttention where a GPU and the package are there, else sdpa."""
-    if torch.cuda.is_available():
+def attention(bfloat16: bool) -> str:
+    """Which implementation of attention is used: FlashAttention where a GPU and the package are there, else sdpa.
+
+    FlashAttention knows no float32.
+    """
+    if bfloat16 and torch.cuda.is_available():
         from transformers.utils import is_flash_attn_2_available
 
         if is_flash_attn_2_available():

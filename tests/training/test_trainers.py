@@ -196,6 +196,13 @@ def test_each_epoch_goes_through_all_rows(n: int, epochs: float) -> None:
     assert np.array_equal(order, trainers.data_order(n, epochs, 3))
 
 
+def test_float32_has_an_attention_that_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr("transformers.utils.is_flash_attn_2_available", lambda: True)
+    assert trainers.attention(bfloat16=True) == "flash_attention_2"
+    assert trainers.attention(bfloat16=False) == "sdpa"
+
+
 def test_a_model_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"no config\.json"):
         trainers.load_model(str(tmp_path))
