@@ -291,3 +291,5 @@ def test_a_stage_goes_on_where_it_was(train: Train, tmp_path: Path, monkeypatch:
     ]
     assert again.counts == made.counts
     assert (of_model / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+    finished, _, _ = train(**settings)  # killed after its last step, before it said what it made
+    assert finished.counts == made.counts
