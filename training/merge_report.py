@@ -120,9 +120,9 @@ def _slerp_in_words(report: MergeReport) -> list[str]:
     narrow = sum(record.n_numbers for record in near)
     if narrow / max(report.n_parameters, 1) > MOSTLY:
         said.append(
-            f"{narrow / report.n_parameters:.1%} of the parameters lie less than {NARROW:g} degrees apart, where arc and "
-            "straight line are the same to 0.1%: this is a linear merge in nearly all but name, as of most fine-tunes "
-            "of one base, and a comparison of SLERP with `linear` compares two equal models."
+            f"{narrow / report.n_parameters:.1%} of the parameters lie less than {NARROW:g} degrees apart, where arc "
+            "and straight line are the same to 0.1%: this is a linear merge in nearly all but name, as of most "
+            "fine-tunes of one base, and a comparison of SLERP with `linear` compares two equal models."
         )
     return said
 
