@@ -20,7 +20,7 @@ from training.head_loss import with_head_loss
 from training.jobs import Job, Made
 from training.lora import adapted
 from training.schedules import deepseek_law
-from training.trainers import arguments, load_model, load_tokenizer, n_ranks, save_model, train
+from training.trainers import arguments, in_bfloat16, load_model, load_tokenizer, n_ranks, save_model, train
 
 
 def run(job: Job, progress: Progress) -> Made:
@@ -34,7 +34,7 @@ def run(job: Job, progress: Progress) -> Made:
     assert isinstance(stage, Cpt)
     mixtures = open_mixtures(stage, job.manifest_base, folder)
     config = _config(stage, folder)
-    model = load_model(folder, config=config)
+    model = load_model(folder, is_packed=in_bfloat16(stage), config=config)
     stage, order, law = plan(stage, mixtures, job.seed, model.num_parameters(), n_ranks())
     job = job.model_copy(update={"stage": stage})
     planned = account(stage, mixtures, order)

@@ -71,7 +71,7 @@ class _Stage:
 
     def model(self) -> Any:
         """The model that the stage goes on from, with rows for all tokens."""
-        model = load_model(self.job.models["model"])
+        model = load_model(self.job.models["model"], is_packed=self.stage.packing and in_bfloat16(self.stage))
         fit_embeddings(model, self.tokenizer, self.added)
         end_answers_at(model, self.ends)
         return model

@@ -61,12 +61,13 @@ def load_tokenizer(folder: str) -> Any:
         raise RequestError(f"{folder}: its tokenizer cannot be read: {error}") from error
 
 
-def load_model(folder: str, *, heads: int | None = None, **options: Any) -> Any:
+def load_model(folder: str, *, heads: int | None = None, is_packed: bool = False, **options: Any) -> Any:
     """The model in a folder, weights in float32: a causal language model, or one with so many scores per sequence.
 
     Args:
         folder: `config.json` and safetensors.
         heads: scores per sequence, for a reward model; None for a language model.
+        is_packed: whether it is to read packed sequences in bfloat16.
         options: more for `from_pretrained`.
 
     Raises:
@@ -86,7 +87,7 @@ def load_model(folder: str, *, heads: int | None = None, **options: Any) -> Any:
         return kind.from_pretrained(
             folder,
             dtype=torch.float32,
-            attn_implementation=attention(),
+            attn_implementation=attention(is_packed),
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
@@ -98,9 +99,13 @@ def load_model(folder: str, *, heads: int | None = None, **options: Any) -> Any:
         raise RequestError(f"{folder}: cannot be read: {error}") from error
 
 
-def attention() -> str:
-    """Which implementation of attention is used: FlashAttention where a GPU and the package are there, else sdpa."""
-    if torch.cuda.is_available():
+def attention(is_packed: bool) -> str:
+    """Which implementation of attention is used.
+
+    FlashAttention, where a GPU and the package are there, for packed sequences in bfloat16: it skips what sdpa computes
+    and masks, and takes no float32. Else sdpa.
+    """
+    if is_packed and torch.cuda.is_available():
         from transformers.utils import is_flash_attn_2_available
 
         if is_flash_attn_2_available():
