@@ -102,8 +102,8 @@ def load_model(folder: str, *, heads: int | None = None, is_packed: bool = False
 def attention(is_packed: bool) -> str:
     """Which implementation of attention is used.
 
-    FlashAttention, where a GPU and the package are there, for packed sequences in bfloat16: it skips what sdpa computes
-    and masks, and takes no float32. Else sdpa.
+    FlashAttention, where a GPU and the package are there, for packed sequences in bfloat16: it skips what sdpa
+    computes and masks, and takes no float32. Else sdpa.
     """
     if is_packed and torch.cuda.is_available():
         from transformers.utils import is_flash_attn_2_available
