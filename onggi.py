@@ -1189,23 +1189,23 @@ def _print_synthesis(record: "SynthesisRecord", folder: str) -> None:
 
 def _print_training_outlook(found: "TrainingOutlook") -> None:
     """What each stage reads and would take."""
+    from training.report_values import amount
+
     rows = [
         (
             stage.name,
-            stage.kind,
             ", ".join(stage.starts_from),
-            _counted(stage.n_rows, stage.is_exact),
-            _counted(stage.n_steps),
-            _counted(stage.n_tokens, stage.is_exact),
-            f"{stage.flops:.2e}" if stage.flops else "",
+            "" if stage.n_rows is None else f"{stage.n_rows:,}",
+            "" if stage.n_steps is None else f"{stage.n_steps:,}",
+            "" if stage.n_tokens is None else f"{'' if stage.is_exact else '~'}{amount(stage.n_tokens)}",
+            f"{stage.flops:.1e}".replace("e+", "e") if stage.flops else "",
             _size(stage.memory_bytes) if stage.memory_bytes else "",
             _size(stage.disk_bytes) if stage.disk_bytes else "",
             "done" if stage.is_done else _duration(stage.seconds) if stage.seconds else "",
         )
         for stage in found.stages
     ]
-    header = ["stage", "kind", "goes on from", "rows", "steps", "tokens", "FLOPs", "memory", "disk", "time"]
-    out.print(_table(header, rows))
+    out.print(_table(["stage", "from", "rows", "steps", "tokens", "FLOPs", "memory", "disk", "time"], rows))
     free = f" of {_size(found.free_bytes)} that are free" if found.free_bytes is not None else ""
     out.print(
         f"{found.n_parameters:,} weights; {found.flops:.2e} FLOPs to do (6ND); at most {_size(found.disk_bytes)} on "
@@ -1213,10 +1213,6 @@ def _print_training_outlook(found: "TrainingOutlook") -> None:
         soft_wrap=True,
         highlight=False,
     )
-
-
-def _counted(n: int | None, is_exact: bool = True) -> str:
-    return "" if n is None else f"{n:,}" if is_exact else f"~ {n:,}"
 
 
 def _print_training(folder: str) -> None:

@@ -24,7 +24,7 @@ from training.token_batches import TokenBatches
 from training.token_dataset import TokenDataset
 
 
-def random_mixture(folder: Path, n_sequences: int, length: int) -> None:
+def random_mixture(folder: Path, n_sequences: int, length: int, n_ids: int = 100_000) -> None:
     """Sequences of four documents each, in row groups of a million tokens and files of 256 MiB of ids."""
     write_mixture(folder, length=length, n_documents=(2,))
     schema, random = versioned(tokens_schema(length), "tokens"), np.random.default_rng(0)
@@ -37,16 +37,16 @@ def random_mixture(folder: Path, n_sequences: int, length: int) -> None:
         with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1, **how) as writer:
             for start in range(first, end, per_group):
                 n = min(per_group, end - start)
-                writer.write_table(_rows(start, n, length, random).cast(schema))
+                writer.write_table(_rows(start, n, length, random, n_ids).cast(schema))
     record = Folder(str(folder)).read_json("run.json")
-    record["outputs"], record["tokenizer"]["vocab_size"] = [], 100_000
+    record["outputs"], record["tokenizer"]["vocab_size"] = [], n_ids
     record["stages"] = [{**record["stages"][0], "first_sequence": 0, "n_sequences": n_sequences}]
     Folder(str(folder)).write_json("run.json", MixtureRecord.model_validate(record).model_dump(mode="json"))
 
 
-def _rows(first: int, n: int, length: int, random: np.random.Generator) -> pa.Table:
+def _rows(first: int, n: int, length: int, random: np.random.Generator, n_ids: int) -> pa.Table:
     # as skewed as ids of a tokenizer are, so that they compress about as well
-    ids = np.minimum(random.zipf(1.2, n * length), 99_999).astype(np.uint32)
+    ids = np.minimum(random.zipf(1.2, n * length), n_ids - 1).astype(np.uint32)
     quarter = length // 4
     starts = np.tile(np.arange(4, dtype=np.int32) * quarter, n)
     columns = {

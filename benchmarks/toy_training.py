@@ -1,11 +1,11 @@
-"""A whole training at toy size: CPT, SFT, reward model, SLERP, offline and online DPO on a Llama of half a million weights.
+"""A whole training at toy size: CPT, SFT, reward model, SLERP, offline and online DPO on a small Llama.
 
     python benchmarks/toy_training.py OUT [--seed 0] [--text DIR] [--fast]
 
-Text is real (`--text`: a folder with the development corpora's Parquet files; else the bundled sample). Chats are
-made up: sums in Korean and English, and whether an answer ends politely. That can be learnt by so small a model, and
-what is preferred (a polite end) is known, so that the reward model can be judged. The base is trained here, on
-English alone: the training begins with a model that has English to forget.
+The Llama has half a million weights. Text is real (`--text`: a folder with the development corpora's Parquet files;
+else the bundled sample). Chats are made up: sums in Korean and English, and whether an answer ends politely. That can
+be learnt by so small a model, and what is preferred (a polite end) is known, so that the reward model can be judged.
+The base is trained here, on English alone: the training begins with a model that has English to forget.
 """
 
 import argparse

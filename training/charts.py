@@ -223,7 +223,7 @@ def _name(name: str, k: int, rows: list[dict[str, Any]]) -> Text:
     else:
         shift, up, anchor = 0, 7, 0.5
     width = CHAR_WIDTH * len(name)
-    start = min(max(x + shift - anchor * width, 0), WIDTH - width)
+    start = min(max(x + shift - anchor * width, LEFT_X), WIDTH - width)
     return Text(name, round(start + width / 2, 1), round(y - up, 1), "middle", SMALL, "ink")
 
 
@@ -265,7 +265,7 @@ def _y_axis(chart: Chart, lines: Sequence[tuple[Line, Points]]) -> Axis:
     margin = frac * (high - low) or 0.05 * abs(high) or 0.5
     low = low - margin if chart.low is None else chart.low
     high = high + margin if chart.high is None else chart.high
-    return Axis(chart.y_title, low, high, ticks_between(low, high, 4))
+    return Axis(chart.y_title, low, high, ticks_between(low, high, 5))
 
 
 def ticks_between(low: float, high: float, n_most: int) -> list[float]:
@@ -286,11 +286,10 @@ def tick_label(value: float, step: float) -> str:
         return f"−{tick_label(-value, step)}"
     if value >= 1000:
         return short(value)
-    if value < 0.001:
+    if value < 0.001 or (value < 0.01 and 0 < step < 0.001):
         digits, _, power = f"{value:.2e}".partition("e")
         return f"{float(digits):g}e{int(power)}"
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step else 2
-    return f"{value:.{decimals}f}" if decimals < 6 else f"{value:g}"
+    return f"{value:.{max(0, -math.floor(math.log10(step) + 1e-9))}f}" if step else f"{value:.3g}"
 
 
 def _axis_texts(chart: Chart, x: Axis, y: Axis) -> list[Text]:

@@ -16,6 +16,7 @@ from training.cpt_mixtures import Opened, open_mixtures
 from training.cpt_order import Order, order_of
 from training.cpt_trainer import CptTrainer, SequenceRows, collate
 from training.flops import Training
+from training.head_loss import with_head_loss
 from training.jobs import Job, Made
 from training.lora import adapted
 from training.schedules import deepseek_law
@@ -34,20 +35,25 @@ def run(job: Job, progress: Progress) -> Made:
     mixtures = open_mixtures(stage, job.manifest_base, folder)
     config = _config(stage, folder)
     model = load_model(folder, config=config)
-    stage, order = plan(stage, mixtures, job.seed, model.num_parameters(), n_ranks())
+    stage, order, law = plan(stage, mixtures, job.seed, model.num_parameters(), n_ranks())
     job = job.model_copy(update={"stage": stage})
     planned = account(stage, mixtures, order)
+    gives_loss = with_head_loss(model)
     if stage.lora is not None:
         model = adapted(model, stage.lora)
         if stage.recompute:
             model.enable_input_require_grads()
     data = SequenceRows(mixtures, order.filled(stage.batch))
     trainer = CptTrainer(
-        model=model, args=arguments(job, len(data) // stage.batch), train_dataset=data, data_collator=collate
+        gives_loss,
+        model=model,
+        args=arguments(job, len(data) // stage.batch),
+        train_dataset=data,
+        data_collator=collate,
     )
     curve = train(trainer, job, progress)
     save_model(trainer, load_tokenizer(folder), job)
-    return _made(planned, trainer.totals(), curve, stage)
+    return _made(planned, trainer.totals(), curve, stage, law)
 
 
 def _config(stage: Cpt, folder: str) -> Any:
@@ -56,10 +62,14 @@ def _config(stage: Cpt, folder: str) -> Any:
     return config if stage.context is None else extended(config, stage.context)
 
 
-def plan(stage: Cpt, mixtures: Sequence[Opened], seed: int, n_weights: int, n_processes: int) -> tuple[Cpt, Order]:
-    """The stage with the learning rate and the batch that its law gives, and the order of its sequences."""
-    if stage.law is not None and stage.law.compute is not None:
-        stage = by_law(stage, stage.law.compute, mixtures[0].dataset.sequence_length, n_processes)
+def plan(
+    stage: Cpt, mixtures: Sequence[Opened], seed: int, n_weights: int, n_processes: int
+) -> tuple[Cpt, Order, dict[str, float]]:
+    """The stage with the learning rate and the batch that its law gives, the order of its sequences, and what the law
+    was asked and said."""
+    compute = stage.law.compute if stage.law is not None else None
+    if compute is not None:
+        stage = by_law(stage, compute, mixtures[0].dataset.sequence_length, n_processes)
     has_replay = stage.replay is not None
     supplies = [one.supply for one in mixtures]
     order = order_of(
@@ -70,29 +80,37 @@ def plan(stage: Cpt, mixtures: Sequence[Opened], seed: int, n_weights: int, n_pr
         epochs=stage.epochs,
         n_places=stage.steps * stage.batch if stage.steps else None,
     )
-    if stage.law is not None and stage.law.compute is None:
+    if stage.law is not None and compute is None:
         compute = Training(n_weights, order.n_tokens(supplies)).flops
         stage = by_law(stage, compute, mixtures[0].dataset.sequence_length, n_processes)
-    return stage, order
+    law = {} if compute is None else {"law_compute": compute, "law_batch_tokens": deepseek_law(compute)[1]}
+    return stage, order, law
 
 
 def by_law(stage: Cpt, compute: float, length: int, n_processes: int) -> Cpt:
     """A stage with the learning rate and the batch of DeepSeek's law.
 
-    The batch is that of the law in whole sequences, at least one, and shared out evenly: it is rounded to a multiple
-    of processes, and of what each takes at once where that is less.
+    The batch is that of the law in whole sequences, at least one; among several processes the nearest multiple of
+    them. `micro_batch` is lowered to what divides it, which changes nothing that is computed.
     """
     learning_rate, batch_tokens = deepseek_law(compute)
-    batch = max(1.0, batch_tokens / length)
-    at_once = n_processes * (stage.micro_batch or 1)
-    unit = at_once if batch >= at_once else n_processes
-    return stage.model_copy(update={"learning_rate": learning_rate, "batch": unit * max(1, round(batch / unit))})
+    batch = n_processes * max(1, round(batch_tokens / length / n_processes))
+    share, micro = batch // n_processes, stage.micro_batch
+    if micro is not None:
+        micro = next(n for n in range(min(micro, share), 0, -1) if share % n == 0)
+    return stage.model_copy(update={"learning_rate": learning_rate, "batch": batch, "micro_batch": micro})
 
 
 # What came of it
 
 
-def _made(planned: Account, totals: Mapping[str, int], curve: Sequence[Mapping[str, Any]], stage: Cpt) -> Made:
+def _made(
+    planned: Account,
+    totals: Mapping[str, int],
+    curve: Sequence[Mapping[str, Any]],
+    stage: Cpt,
+    law: Mapping[str, float],
+) -> Made:
     """Counts, measures and tables.
 
     Raises:
@@ -104,7 +122,7 @@ def _made(planned: Account, totals: Mapping[str, int], curve: Sequence[Mapping[s
             "files changed while it ran; run it again"
         )
     figures = {"loss_first": curve[0]["loss"], "loss_last": curve[-1]["loss"], "batch": stage.batch}
-    figures |= {"learning_rate": stage.learning_rate}
+    figures |= {"learning_rate": stage.learning_rate, **law}
     for name in ("tokens_per_s", "mfu"):
         if found := [line[name] for line in curve if name in line]:
             figures[name] = statistics.median(found)

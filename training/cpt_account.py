@@ -1,12 +1,12 @@
 """What a stage of continued pre-training reads of its mixtures: no token is lost, and none is counted that is not
 read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from manifests.schema_training import Cpt
+from manifests.schema_training import Cpt, Replay
 from training.cpt_mixtures import Opened, tokens_by_category
 from training.cpt_order import I64, Order, range_of
 from training.jobs import Cell, Table
@@ -33,9 +33,8 @@ def account(stage: Cpt, mixtures: Sequence[Opened], order: Order) -> Account:
         order: without places behind the last sequence.
     """
     drawn = [order.drawn(number, len(one.supply.n_tokens)) for number, one in enumerate(mixtures)]
-    tokens = [int(times @ one.supply.n_tokens.astype(np.int64)) for times, one in zip(drawn, mixtures, strict=True)]
-    n_tokens, length = sum(tokens), mixtures[0].dataset.sequence_length
-    tables = [_by_mixture(mixtures, drawn, tokens), _by_category(mixtures, drawn, n_tokens)]
+    n_tokens, length = order.n_tokens([one.supply for one in mixtures]), mixtures[0].dataset.sequence_length
+    tables = [_by_mixture(mixtures, drawn, n_tokens), _by_category(mixtures, drawn, n_tokens)]
     tables += [_by_length(one, times) for one, times in zip(mixtures, drawn, strict=True) if one.supply.edges]
     counts = {"sequences": len(order), "padding_tokens": len(order) * length - n_tokens}
     return Account(n_tokens, counts, _left_out(stage, mixtures, drawn), tables)
@@ -61,20 +60,20 @@ def _reason(stage: Cpt, one: Opened) -> str:
     return f"sequences beyond the stage's `{'steps' if stage.steps else 'epochs'}`"
 
 
-def _by_mixture(mixtures: Sequence[Opened], drawn: Sequence[I64], tokens: Sequence[int]) -> Table:
-    rows: list[list[Cell]] = [
-        [
-            one.label,
-            len(times),
-            int(times.sum()),
-            int(times.max()),
-            n_tokens,
-            round(n_tokens / max(1, sum(tokens)), 4),
-        ]
-        for one, times, n_tokens in zip(mixtures, drawn, tokens, strict=True)
-    ]
+def _by_mixture(mixtures: Sequence[Opened], drawn: Sequence[I64], n_tokens: int) -> Table:
+    rows = [row for one, times in zip(mixtures, drawn, strict=True) for row in _by_stage(one, times, n_tokens)]
     columns = ["mixture", "sequences", "read", "each at most", "tokens", "share"]
     return Table(title="Tokens by mixture", columns=columns, rows=rows, note="Padding is not counted.")
+
+
+def _by_stage(one: Opened, times: I64, n_tokens: int) -> Iterator[list[Cell]]:
+    """A row for each of the mixture's stages that is trained on."""
+    for stretch in one.dataset.files.stretches(one.use.stage):
+        here = slice(stretch.first - one.dataset.first, stretch.end - one.dataset.first)
+        read, tokens = times[here], int(times[here] @ one.supply.n_tokens[here].astype(np.int64))
+        name = f"{one.use.path}: {stretch.stage}{' (replay)' if isinstance(one.use, Replay) else ''}"
+        share = round(tokens / max(1, n_tokens), 4)
+        yield [name, len(read), int(read.sum()), int(read.max(initial=0)), tokens, share]
 
 
 def _by_category(mixtures: Sequence[Opened], drawn: Sequence[I64], n_tokens: int) -> Table:

@@ -15,7 +15,7 @@ from training.cpt_mixtures import Opened
 from training.cpt_order import FILLER, Order
 from training.isolation import check_isolation, inputs_of
 from training.token_dataset import NO_LOSS
-from training.token_loss import token_loss
+from training.token_loss import TokenLoss, token_loss
 from training.trainers import Staged
 from training.utilization import flops_per_token, peak_flops
 
@@ -64,8 +64,15 @@ def collate(items: Sequence[Mapping[str, Any]]) -> Batch:
 class CptTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
     """transformers' trainer with `token_loss`, its mean taken over all tokens of a step, whoever takes part in it."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, gives_loss: bool = False, **settings: Any) -> None:
+        """As transformers' trainer.
+
+        Args:
+            gives_loss: whether the model was made to give its loss (`with_head_loss`).
+            settings: of transformers' trainer.
+        """
         super().__init__(**settings)
+        self._gives_loss = gives_loss
         self.model_accepts_loss_kwargs = self.loss_is_scaled_for_ga = True  # so that it counts the step's labels
         self._attention = self.model.config._attn_implementation
         self._is_checked = False
@@ -90,13 +97,12 @@ class CptTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
         if not self._is_checked:
             self._is_checked = True
             self._check(model, inputs["input_ids"])
-        logits = self._logits(model, inputs["input_ids"], inputs["position_ids"])
-        targets, z_loss = inputs["shift_labels"].reshape(-1), self._stage().z_loss
-        found = token_loss(logits.reshape(targets.numel(), -1), targets, z_loss)
-        n_items = torch.as_tensor(num_items_in_batch, device=logits.device).clamp(min=1)
+        targets = inputs["shift_labels"].reshape(-1)
+        found = self._loss(model, inputs, targets)
+        n_items = torch.as_tensor(num_items_in_batch, device=targets.device).clamp(min=1)
         scale = self.accelerator.num_processes / n_items
         self._entropy = found.cross_entropy * scale
-        self._sums[:2] += torch.stack([z_loss * found.lse_squared, found.lse]) / n_items
+        self._sums[:2] += torch.stack([self._stage().z_loss * found.lse_squared, found.lse]) / n_items
         self._sums[2] += self.accelerator.sync_gradients
         self._counts += torch.stack([inputs["n_tokens"].sum(), (targets != NO_LOSS).sum()])
         return found.total * scale
@@ -105,6 +111,14 @@ class CptTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
         """A step; what is logged as its loss is the cross entropy alone."""
         super().training_step(model, inputs, num_items_in_batch)
         return self._entropy
+
+    def _loss(self, model: Any, inputs: Batch, targets: torch.Tensor) -> TokenLoss:
+        z_loss = self._stage().z_loss
+        if not self._gives_loss:
+            logits = self._logits(model, inputs["input_ids"], inputs["position_ids"])
+            return token_loss(logits.reshape(targets.numel(), -1), targets, z_loss)
+        asked = inputs_of(inputs["input_ids"], inputs["position_ids"], self._attention)
+        return TokenLoss(**model(**asked, targets=targets, z_loss=z_loss))
 
     def _logits(self, model: Any, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = model(**inputs_of(ids, positions, self._attention)).logits

@@ -12,7 +12,7 @@ from manifests.engine import Progress
 from manifests.schema_training import Dpo
 from training.charts import Chart, curve, line_charts
 from training.dpo_trainer import PairTrainer, pair_trainer, stage_of
-from training.jobs import Cell, Job, Made, Table
+from training.jobs import Cell, Job, Made
 from training.padding import set_padding
 from training.pair_tables import FLOATS, Column, accuracy, counts_of, left_out_table, losses_of, table_of
 from training.pairs import PairIds, PairSet, read_pairs
@@ -20,6 +20,11 @@ from training.reference import check_same_vocabulary
 from training.rows import Left
 from training.trainers import load_tokenizer, n_steps_of, rows_in_order, save_model, train
 
+NOTE = (
+    "Margin: beta times the difference of both answers' log-ratios to the reference, 0 by definition where the "
+    "policy begins as the reference; pairs of margin 0 count half. Where the log-probability of chosen answers "
+    "falls, too, the policy moves away from both: a smaller learning rate, or `sft` among the losses, holds it."
+)
 Curve = Sequence[Mapping[str, Cell]]
 
 
@@ -60,53 +65,46 @@ def run(job: Job, progress: Progress) -> Made:
     )
     if pairs.n_shortened_prompts:
         made.counts["shortened_prompts"] = pairs.n_shortened_prompts
-    if before is not None and after is not None:
-        _add_held_out(made, stage, pairs.held_out, trainer.held_out_reference(), before, after)
+    if after is not None:
+        _add_held_out(made, stage.beta, pairs.held_out, trainer.held_out_reference(), before, after)
     return made
 
 
 def _before(trainer: PairTrainer, stage: Dpo, pairs: PairSet) -> FLOATS | None:
-    """What the policy says of held-out pairs before the first step: the reference's where it begins as that."""
-    if not pairs.held_out:
+    """What the policy says of held-out pairs before the first step: the reference's where it begins as that.
+
+    Not known with FSDP and another reference: the policy is on no GPU before the training.
+    """
+    if not pairs.held_out or (stage.reference and trainer.is_fsdp_enabled):
         return None
     return trainer.held_out_logps() if stage.reference else trainer.held_out_reference()
 
 
 def _add_held_out(
-    made: Made, stage: Dpo, pairs: Sequence[PairIds], reference: FLOATS, before: FLOATS, after: FLOATS
+    made: Made, beta: float, pairs: Sequence[PairIds], reference: FLOATS, before: FLOATS | None, after: FLOATS
 ) -> None:
-    """Margins of implicit rewards, beta times the difference of log-ratios, before and after."""
-    was, now = (stage.beta * np.diff(reference - logps)[:, 0] for logps in (before, after))
-    moved = after - before
-    lengths = np.array([[len(pair.chosen), len(pair.rejected)] for pair in pairs], np.float64)
-    made.figures |= {
-        "accuracy_before": accuracy(was),
-        "accuracy": accuracy(now),
-        "margin_before": float(was.mean()),
-        "margin": float(now.mean()),
-        "chosen_logp_change": float(moved[:, 0].mean()),
-        "rejected_logp_change": float(moved[:, 1].mean()),
-    }
-    made.tables.insert(0, _held_out_table(pairs, was, now, moved, lengths))
+    """Margins of implicit rewards, and how log-probabilities moved, all (pairs, 2): chosen, rejected."""
+    scored = _margins("", beta, reference, after)
+    if before is not None:
+        scored = [*_margins(" before", beta, reference, before), *scored]
+    for one in scored:
+        value = accuracy(one.values) if one.is_share else float(one.values.mean())
+        made.figures[one.title.replace(" ", "_")] = value
+    columns = list(scored)
+    if before is not None:
+        chosen, rejected = (after - before).T
+        made.figures["chosen_logp_change"] = float(chosen.mean())
+        made.figures["rejected_logp_change"] = float(rejected.mean())
+        columns += [Column("log-probability of chosen, change", chosen), Column("of rejected, change", rejected)]
+    chosen, rejected = np.array([[len(pair.chosen), len(pair.rejected)] for pair in pairs], np.float64).T
+    columns += [Column("tokens of chosen", chosen), Column("of rejected", rejected)]
+    made.tables.insert(0, table_of("Held-out pairs", pairs, columns, NOTE))
 
 
-def _held_out_table(pairs: Sequence[PairIds], was: FLOATS, now: FLOATS, moved: FLOATS, lengths: FLOATS) -> Table:
-    columns = [
-        Column("accuracy before", was, is_share=True),
-        Column("accuracy", now, is_share=True),
-        Column("margin before", was),
-        Column("margin", now),
-        Column("log-probability of chosen, change", moved[:, 0]),
-        Column("of rejected, change", moved[:, 1]),
-        Column("tokens of chosen", lengths[:, 0]),
-        Column("of rejected", lengths[:, 1]),
-    ]
-    note = (
-        "Margin: beta times the difference of both answers' log-ratios to the reference, 0 by definition where the "
-        "policy begins as the reference; pairs of margin 0 count half. Where the log-probability of chosen answers "
-        "falls, too, the policy moves away from both: a smaller learning rate, or `sft` among the losses, holds it."
-    )
-    return table_of("Held-out pairs", pairs, columns, note)
+def _margins(when: str, beta: float, reference: FLOATS, logps: FLOATS) -> list[Column]:
+    """Beta times the difference of both answers' log-ratios, and the share that is above 0."""
+    margins = beta * np.diff(reference - logps)[:, 0]
+    return [Column(f"accuracy{when}", margins, is_share=True), Column(f"margin{when}", margins)]
 
 
 def _charts(lines: Curve) -> dict[str, str]:

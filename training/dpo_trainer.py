@@ -1,5 +1,6 @@
 """TRL's trainer of DPO with what it lacks: pairs that are tokenised already, and a reference that is asked once."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -149,6 +150,11 @@ def stage_of(job: Job) -> Dpo:
     return job.stage
 
 
+def uses_fsdp() -> bool:
+    """Whether weights are shared out among GPUs; the policy is then on none of them before the training."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true", "yes")
+
+
 def pair_trainer(
     job: Job, progress: Progress, pairs: PairSet, order: NDArray[np.int64], tokenizer: Any, n_steps: int
 ) -> PairTrainer:
@@ -174,7 +180,7 @@ def pair_trainer(
         order,
         reference,
         model=load_model(own),
-        ref_model=load_model(reference) if reference != own else None,
+        ref_model=load_model(reference) if reference != own or (stage.lora and uses_fsdp()) else None,
         args=args,
         processing_class=tokenizer,
         peft_config=lora_config(stage.lora, "CAUSAL_LM"),

@@ -86,7 +86,7 @@ def merge(
     aside = output.parent / f".{output.name}.merging"
     try:
         _make(aside, sum(tensor.n_bytes for tensor in work.tensors))
-        records = _write_weights(work, aside, threads or len(os.sched_getaffinity(0)), progress)
+        records = _write_weights(work, aside, threads or _n_cores(), progress)
         n_main = len(rule.models)
         notes += write_beside(work.models[:n_main], work.vocabularies, config, aside)
         n_bytes = sum(tensor.n_bytes for tensor in work.tensors)
@@ -281,6 +281,11 @@ def with_t(rule: MergeRule, t: float) -> MergeRule:
     first, second = rule.models
     models = [{**item.model_dump(), "weight": weight} for item, weight in ((first, 1 - t), (second, t))]
     return MergeRule.model_validate({**rule.model_dump(), "models": models})
+
+
+def _n_cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _gigabytes(n_bytes: int) -> str:

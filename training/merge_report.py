@@ -14,7 +14,9 @@ from training.merge_arithmetic import COLLINEAR
 
 REPORT = "merge.json"
 MOSTLY = 0.5
-"""Share of the parameters below which a merge is not what its method is called."""
+"""Share of the parameters that says what a merge is."""
+NARROW = 5.0
+"""Degrees below which arc and straight line are the same to 0.1%, halfway between tensors of equal norm."""
 ROWS_MAX = 40
 
 
@@ -109,15 +111,18 @@ def _slerp_in_words(report: MergeReport) -> list[str]:
     ]
     slerped = [record for record in report.tensors if record.path == "slerp" and record.weights]
     excess = max((sum(record.weights) - 1 for record in slerped if (record.cosine or 0) > 0), default=0.0)
-    if share < MOSTLY and line > 0:
-        said.append(
-            "So this is mostly a linear merge: fine-tunes of one base lie so near each other that SLERP falls back "
-            "to the mean of weights, and a comparison of SLERP with `linear` compares these models with themselves."
-        )
     if excess > 0:
         said.append(
             f"Where it took the arc, the weights of both models add up to {1 + excess:.4f} at most: by so much at "
-            "most are tensors of equal norm longer than the straight line would have them."
+            "most are tensors of equal norm longer than along the straight line."
+        )
+    near = [of for of in report.tensors if of.t is not None and of.angle is not None and of.angle < NARROW]
+    narrow = sum(record.n_numbers for record in near)
+    if narrow / max(report.n_parameters, 1) > MOSTLY:
+        said.append(
+            f"{narrow / report.n_parameters:.1%} of the parameters lie less than {NARROW:g} degrees apart, where arc "
+            "and straight line are the same to 0.1%: this is a linear merge in nearly all but name, as of most "
+            "fine-tunes of one base, and a comparison of SLERP with `linear` compares two equal models."
         )
     return said
 

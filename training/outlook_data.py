@@ -29,6 +29,8 @@ SAMPLE_ROWS = 200
 COUNTED_BYTES = 256 << 20
 """Lines are counted up to here, and estimated by the share of the file beyond."""
 CHUNK_BYTES = 1 << 20
+TEMPLATE_TOKENS = 5
+"""That a chat template puts around a message: two special tokens, the role, line breaks."""
 TEXT_FIELDS = ("messages", "prompt", "completion", "chosen", "rejected", "tools", "system")
 NOT_TEXT = ("role", "tool_call_id", "id", "type")
 
@@ -140,7 +142,7 @@ def prompt_reads(path: str, base: str, at: str, tokens: Tokens, limit: int | Non
     if not n_rows:
         raise RequestError(f"{at}: {path} holds no row")
     n_rows = min(n_rows, limit or n_rows)
-    lengths = [tokens(_prompt_text(row)) for row in islice(first_rows(files), SAMPLE_ROWS)]
+    lengths = [tokens(_prompt_text(row)) + TEMPLATE_TOKENS for row in islice(first_rows(files), SAMPLE_ROWS)]
     return Reads(n_rows, round(n_rows * sum(lengths) / max(len(lengths), 1)))
 
 
@@ -153,10 +155,23 @@ def _of_entry(entry: ChatData | PairData, base: str, table: str, tokens: Tokens,
 
 def _length(row: Mapping[str, Any], tokens: Tokens, max_length: int) -> int:
     """Tokens of a conversation; of a pair those of both answers, each after the prompt."""
-    if row.get("chosen") is None:
-        return min(tokens(text_of(row)), max_length)
-    shared = tokens(text_of(row.get("prompt")))
-    return sum(min(shared + tokens(text_of(row.get(side))), max_length) for side in ("chosen", "rejected"))
+
+    def count(*values: Any) -> int:
+        return sum(tokens(text_of(value)) + TEMPLATE_TOKENS * n_messages(value) for value in values)
+
+    if row.get("chosen") is not None:
+        sides = (count(row.get("prompt"), row[side]) for side in ("chosen", "rejected") if row.get(side) is not None)
+        return sum(min(length, max_length) for length in sides)
+    if row.get("messages") is not None:
+        return min(count(row["messages"], row.get("tools")), max_length)
+    return min(count(row.get("prompt"), row.get("completion")), max_length)
+
+
+def n_messages(value: Any) -> int:
+    """Of a conversation; a text is one."""
+    if isinstance(value, str):
+        return 1
+    return len(value) if isinstance(value, list) else 0
 
 
 def _prompt_text(row: Mapping[str, Any]) -> str:

@@ -104,6 +104,8 @@ def read_pairs(
         faults = "; ".join(left.examples.values()) or "the files are empty"
         raise RequestError(f"data: no pair is left to train on: {faults}")
     found.trained, found.held_out = split(found.trained, held_out, seed)
+    if not found.trained:
+        raise RequestError(f"held_out: {held_out} leaves no pair to train on: prompts are held out whole")
     return found
 
 

@@ -11,7 +11,7 @@ SHOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("reward_mean", "reward"), "reward", ".3f"),
     (("answer_length", "length"), "length", ".0f"),
     (("learning_rate",), "lr", ".1e"),
-    (("tokens_per_second",), "tok/s", ",.0f"),
+    (("tokens_per_s",), "tok/s", ",.0f"),
 )
 """Names that trainers give a figure, what it is called here, and how it is written."""
 

@@ -18,13 +18,12 @@ from markupsafe import Markup
 
 from curation.charts import COLORS
 from curation.report import environment, manifest_text
-from curation.report_values import number
 from training.charts import harmless, line_charts
 from training.flops import PER_WEIGHT_AND_TOKEN, PUBLISHED, Published, kanana_saved_frac, kanana_upscaled_frac
 from training.jobs import Table
 from training.report_curves import curves
 from training.report_measures import Change, Course, before, changes, courses, kinds
-from training.report_values import amount, power, ratio, signed
+from training.report_values import amount, plain, power, ratio, signed
 from training.summary_models import Answer, StageSummary, TrainingSummary
 
 BASE_KIND = "base"
@@ -64,7 +63,7 @@ def render(summary: TrainingSummary, record: Mapping[str, Any]) -> str:
     )
 
 
-_WRITERS = {"amount": amount, "power": power, "ratio": ratio, "signed": signed, "number": number}
+_WRITERS = {"amount": amount, "power": power, "ratio": ratio, "signed": signed, "number": plain}
 
 
 @cache
@@ -129,6 +128,12 @@ class Stage:
     figures: list[tuple[str, str]]
 
     @property
+    def counts(self) -> dict[str, int]:
+        """What was counted, without nothing and without what is said of the weights already."""
+        counts = self.summary.made.counts
+        return {name: n for name, n in counts.items() if n and name not in ("parameters", "trained_parameters")}
+
+    @property
     def n_failed(self) -> int:
         """Gates that failed."""
         return sum(not gate.passed for gate in self.summary.gates)
@@ -150,7 +155,7 @@ def _stage(summary: TrainingSummary, stage: StageSummary, drawn: list[Image]) ->
         curves=drawn,
         charts=[Image(title, Markup(svg)) for title, svg in own.items() if svg],
         figures=[
-            (name.replace("_", " "), number(float(f"{value:.4g}"))) for name, value in stage.made.figures.items()
+            (name.replace("_", " "), plain(float(f"{value:.4g}"))) for name, value in stage.made.figures.items()
         ],
     )
 

@@ -58,6 +58,7 @@ FIRST = (
 MORE = (
     _one("norm of the gradient", "grad_norm", low=0),
     _one("z-loss", "z_loss"),
+    _one("log of the sum of the softmax", "lse"),
     _one("accuracy of the next token", "mean_token_accuracy"),
     _one("entropy", "entropy"),
     _sides("rewards of both answers", "reward_chosen", "reward_rejected"),
@@ -65,7 +66,7 @@ MORE = (
     _sides("log-probability of both answers", "logps/chosen", "logps/rejected"),
     _sides("mean logit of both answers", "logits/chosen", "logits/rejected"),
     _one("share of answers that end", "ended_frac", low=0, high=1),
-    _one("tokens per second", "tokens_per_second", low=0),
+    _one("tokens per second", "tokens_per_s", low=0),
 )
 N_SHOWN = 3
 """Charts that are shown at least: a row of the page."""

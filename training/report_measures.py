@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from curation.report_values import number, percent
+from curation.report_values import percent
 from training.charts import Chart, Line
-from training.report_values import signed
+from training.report_values import plain, signed
 from training.summary_models import StageSummary, TrainingSummary
 
 ANSWERS = "answers"
@@ -27,7 +27,10 @@ class Kind:
 
     def text(self, value: float) -> str:
         """A value as the page writes it."""
-        return percent(value, 1) if self.is_share else number(float(f"{value:.4g}")).replace("-", "−")
+        if self.is_share:
+            return percent(value, 1)
+        digits = 3 if self.key.startswith("reward") else 4
+        return plain(float(f"{value:.{digits}g}"))
 
     def change(self, before: float, after: float) -> str:
         """What became of a value: in points of a share, else in percent; of rewards, which have no zero, as it is."""

@@ -23,6 +23,11 @@ def power(value: float) -> str:
     return f"{digits}×10{str(int(exponent)).translate(_SUPERSCRIPT)}"
 
 
+def plain(value: float) -> str:
+    """A measured value: 2,000, 0.374, −1.2."""
+    return number(value).replace("-", "−")
+
+
 def signed(value: float) -> str:
     """A difference: +0.31, −1.2."""
     return f"{'−' if value < 0 else '+'}{number(float(f'{abs(value):.3g}'))}"

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from manifests.errors import RequestError
 from training.padding import padding_token
 from training.rendering import Answer, Prompt, answered_ids
+from training.trainers import load_tokenizer
 
 HEADS = ("score", "classifier", "v_head")
 """What models call the layer that makes the reward."""
@@ -39,7 +40,7 @@ class RewardModel:
         self.folder, self.batch = str(folder), batch
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.model = _load(Path(folder), _dtype(precision, self.device)).to(self.device).eval()
-        self.tokenizer = _tokenizer(Path(folder))
+        self.tokenizer = load_tokenizer(self.folder)
         check_vocabulary(self.folder, self.tokenizer, self.model)
         self.pad_id = padding_token(self.tokenizer)
         self.model.config.get_text_config().pad_token_id = self.pad_id
@@ -115,13 +116,6 @@ def _load(folder: Path, dtype: torch.dtype) -> Any:
     if head is not None:
         head.float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
     return model
-
-
-def _tokenizer(folder: Path) -> Any:
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise RequestError(f"{folder}: there is no tokenizer beside the model: {error}") from error
 
 
 def check_vocabulary(folder: str, tokenizer: Any, model: Any) -> None:

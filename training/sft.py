@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from accelerate import PartialState
 from datasets import Dataset
 from numpy.typing import NDArray
 from pydantic import BaseModel
@@ -30,7 +29,7 @@ from training.jobs import CHECKPOINTS, Job, Made
 from training.lora import lora_config
 from training.sft_batches import NOTHING, Collator, Sequences, one_by_one, packed
 from training.sft_examples import Examples, prepared
-from training.sft_loss import Loss, losses
+from training.sft_loss import Loss, losses, processes
 from training.sft_mixture import Mixture, mixture_of
 from training.sft_tables import Measured, Trained, made_of
 from training.trainers import (
@@ -98,7 +97,7 @@ def _open(job: Job, progress: Progress) -> _Stage:
     stage = job.stage
     assert isinstance(stage, Sft)
     tokenizer = load_tokenizer(job.models["model"])
-    name, source = template_source(stage.template, tokenizer, job.manifest_base)
+    template_name, source = template_source(stage.template, tokenizer, job.manifest_base)
     added = add_missing(tokenizer, source)
     if added and stage.lora:
         raise RequestError(
@@ -106,7 +105,9 @@ def _open(job: Job, progress: Progress) -> _Stage:
             "leaves embeddings as they are: train without `lora`, or take a template whose tokens the model has"
         )
     tokenizer.chat_template = source
-    examples = prepared(job, tokenizer, Template(name, source, tokenizer), progress, PartialState().is_main_process)
+    examples = prepared(
+        job, tokenizer, Template(template_name, source, tokenizer), progress, processes().is_main_process
+    )
     ends = end_turns_with(tokenizer, max(examples.about.ends, key=lambda end: examples.about.ends[end]))
     mixture = mixture_of(stage, examples, job.seed)
     held_out = {
@@ -150,9 +151,14 @@ class _Trainer(StagedTrl, SFTTrainer):  # type: ignore[misc]
     n_tokens_by_step: I64
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Write a line of the curve."""
+        """Write a line of the curve; batches that hold nothing, at the end, do not count in its means."""
+        metrics = self._metrics["train"]
+        held = [entropy > 0 for entropy in metrics.get("entropy", [])]
+        if any(held):
+            for name in ("entropy", "mean_token_accuracy"):
+                metrics[name] = [value for value, counts in zip(metrics[name], held, strict=True) if counts]
         step = min(self.state.global_step, len(self.n_tokens_by_step)) - 1
-        self._metrics["train"]["num_tokens"] = [int(self.n_tokens_by_step[step])]
+        metrics["num_tokens"] = [int(self.n_tokens_by_step[step])]
         super().log(logs, start_time)
 
 
@@ -184,7 +190,7 @@ def _train(opened: _Stage, job: Job, left_out: str | None) -> Trained:
         loss_last=float(curve[-1]["loss"] or 0),
     )
     kept = _keep(job.path / TRAINED, trained)
-    if left_out and PartialState().is_main_process:
+    if left_out and processes().is_main_process:
         shutil.rmtree(job.path / CHECKPOINTS, ignore_errors=True)
     return kept
 
@@ -247,7 +253,7 @@ def _kept(path: Path, kind: type[Kept]) -> Kept | None:
 
 def _keep(path: Path, value: Kept) -> Kept:
     """Write it whole or not at all, by the first process; the others wait for it."""
-    state = PartialState()
+    state = processes()
     if state.is_main_process:
         partial = path.with_suffix(".partial")
         partial.write_text(value.model_dump_json(), "utf-8")

@@ -4,10 +4,12 @@ They lie beside the checkpoints, as arrays that every process maps into its memo
 stage that was killed finds them there, and so does each training without a domain.
 """
 
+import os
 import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -29,6 +31,7 @@ FOLDER, ABOUT = "examples", "examples.json"
 ARRAYS = ("ids", "learnt", "bounds", "entry", "prompt_hash")
 AT_ONCE = 1024
 WAIT_S = 0.5
+PARALLEL = "TOKENIZERS_PARALLELISM"
 
 
 class About(BaseModel):
@@ -91,7 +94,8 @@ def prepared(job: Job, tokenizer: Any, template: Template, progress: Progress, i
     if is_first and not folder.is_dir():
         stage = job.stage
         assert isinstance(stage, Sft)
-        examples = make_examples(stage, job.manifest_base, tokenizer, template, progress)
+        with _all_cores(job.threads):
+            examples = make_examples(stage, job.manifest_base, tokenizer, template, progress)
         partial = folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -104,6 +108,19 @@ def prepared(job: Job, tokenizer: Any, template: Template, progress: Progress, i
     about = About.model_validate_json((folder / ABOUT).read_bytes())
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
     return Examples(**arrays, about=about)
+
+
+@contextmanager
+def _all_cores(n_threads: int | None) -> Iterator[None]:
+    """Let the tokenizer use all cores, unless the manifest wants one thread; ids are the same."""
+    before = os.environ.get(PARALLEL)
+    os.environ[PARALLEL] = "false" if n_threads == 1 else "true"
+    try:
+        yield
+    finally:
+        os.environ.pop(PARALLEL)
+        if before is not None:
+            os.environ[PARALLEL] = before
 
 
 @dataclass

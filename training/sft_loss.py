@@ -29,6 +29,11 @@ class Loss(BaseModel):
         return self.nats / self.n_tokens if self.n_tokens else math.nan
 
 
+def processes() -> Any:
+    """This process among those that train together, told as the trainer will tell it."""
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
 def losses(
     model: Any, examples: Examples, held_out: Mapping[str, Sequences], in_bfloat16: bool = False
 ) -> dict[str, Loss]:
@@ -40,7 +45,7 @@ def losses(
         held_out: those that are measured, by domain.
         in_bfloat16: whether the model computes in bfloat16; losses are summed in float32 at least.
     """
-    state, was_training = PartialState(), model.training
+    state, was_training = processes(), model.training
     model.to(state.device).eval()
     collators = {
         domain: Collator(examples, sequences, model.config._attn_implementation, pad_id=0)

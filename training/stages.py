@@ -80,7 +80,8 @@ class _Training:
 
     def run(self) -> None:
         """All stages; the page is written anew after each."""
-        self._measure([BASE, *(item.name for item in self.plan.stages if item.is_done and _makes_policy(item))])
+        done = [name for planned in self.plan.stages if planned.is_done for name in self._to_measure(planned)]
+        self._measure(list(dict.fromkeys([BASE, *done])))
         self.summaries.append(self._base())
         self._show()
         for planned in self.plan.stages:

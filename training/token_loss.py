@@ -17,6 +17,11 @@ CHUNK_ELEMENTS = {"cpu": 1 << 20}
 CHUNK_ELEMENTS_ELSE = 1 << 26
 
 
+def rows_at_once(device: torch.device, n_ids: int) -> int:
+    """Positions whose logits are worked on together."""
+    return max(1, CHUNK_ELEMENTS.get(device.type, CHUNK_ELEMENTS_ELSE) // n_ids)
+
+
 @dataclass(frozen=True)
 class TokenLoss:
     """Sums over the tokens that count, scalars of float32 (float64 if the logits are)."""
@@ -43,13 +48,13 @@ def token_loss(logits: torch.Tensor, targets: torch.Tensor, z_loss: float = 0.0)
 class _TokenLoss(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, targets: torch.Tensor, z_loss: float) -> tuple[torch.Tensor, ...]:
-        n_rows = max(1, CHUNK_ELEMENTS.get(logits.device.type, CHUNK_ELEMENTS_ELSE) // logits.shape[1])
+        n_rows = rows_at_once(logits.device, logits.shape[1])
         gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
         exact = torch.promote_types(logits.dtype, torch.float32)
         sums = torch.zeros(3, dtype=exact, device=logits.device)
         for start in range(0, len(logits), n_rows):
             rows = slice(start, start + n_rows)
-            sums += _chunk(
+            sums += loss_of_rows(
                 logits[rows].to(exact), targets[rows], z_loss, None if gradient is None else gradient[rows]
             )
         ctx.gradient = gradient
@@ -64,7 +69,9 @@ class _TokenLoss(torch.autograd.Function):  # type: ignore[misc]
         return gradient.mul_(of_total.to(gradient.dtype)), None, None
 
 
-def _chunk(logits: torch.Tensor, targets: torch.Tensor, z_loss: float, gradient: torch.Tensor | None) -> torch.Tensor:
+def loss_of_rows(
+    logits: torch.Tensor, targets: torch.Tensor, z_loss: float, gradient: torch.Tensor | None
+) -> torch.Tensor:
     """Sums of cross entropy, lse and lse^2 of some rows; their gradient is written into its place."""
     counts = (targets != NO_LOSS).to(logits.dtype)
     places = targets.clamp(min=0).unsqueeze(1)

@@ -69,6 +69,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (changed(3, rule={"models": ["sft"]}), r"models: `slerp` is between exactly two; found 1"),
     (changed(3, rule={"method": "ties", "models": ["sft"]}), r"base: missing; `ties` counts changes from it"),
     (changed(4, loss={"sigmod": 1}), r"stages\[4\]\.loss\.sigmod: unknown key; did you mean `sigmoid`"),
+    (changed(4, loss={"sigmoid": 0}), r"stages\[4\]\.loss\.sigmoid"),
+    (changed(4, label_smoothing=0.1), r"stages\[4\].*label_smoothing: none of the losses takes notice of it"),
+    (changed(4, loss={"exo_pair": 1}), r"stages\[4\].*label_smoothing: `exo_pair` needs one above 0"),
+    (
+        changed(2, held_out=0, gates=[{"gate": "reward_accuracy", "min": 0.9}]),
+        r"stages\[2\]\.gates\[0\]\.gate: it judges held-out pairs",
+    ),
     (changed(0, schedule="cosin"), r"schedule.*did you mean `cosine`"),
     (BASIC | {"reward": "sft"}, r"reward: 'sft' is no stage that makes a reward model; valid: rm"),
     (

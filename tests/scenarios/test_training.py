@@ -1,4 +1,4 @@
-"""`onggi train` from end to end, with models so tiny that nothing is learnt: what is written, kept, skipped, stopped."""
+"""`onggi train` from end to end, on models too tiny to learn: what is written, kept, skipped, stopped."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_a_whole_training(finished: Path) -> None:
     summary = TrainingSummary.model_validate_json((finished / "summary.json").read_bytes())
     assert [stage.name for stage in summary.stages] == ["base", *KINDS]
     record = read_training(Folder(str(finished)))
-    assert list(record.models) == list(KINDS) and all((finished / model).is_dir() for model in record.models.values())
+    assert set(record.models) == set(KINDS) and all((finished / model).is_dir() for model in record.models.values())
     for stage in summary.stages:
         policy = stage.kind != "reward"
         assert ("ko" in stage.measures and "held_out" in stage.measures) == policy, stage.name
@@ -123,9 +123,9 @@ def test_what_is_wrong_is_said(prepared: Path, tmp_path: Path, override: str, sa
     (prepared.parent / "empty.jsonl").write_bytes(b"")
     (prepared.parent / "odd.jsonl").write_bytes(b'{"text": "no conversation"}\n' * 3)
     only = override.split(".")[1] if override.startswith("stages") else "sft"
-    manifest = load(prepared, override, "prompts=null", "validation=[]")
+    manifest = load(prepared, override)
     chosen = [stage for stage in manifest.stages if stage.name == only]
-    alone = manifest.model_copy(update={"stages": chosen})
+    alone = manifest.model_copy(update={"stages": chosen, "prompts": None, "validation": []})
     with pytest.raises((RequestError, RunError), match=said):
         stages.train(alone, str(prepared.parent), str(tmp_path / "run"))
     assert not list(tmp_path.rglob("made.json"))

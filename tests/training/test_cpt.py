@@ -110,13 +110,16 @@ def test_packed_is_unpacked(train: Train, mixture: Path, tiny_model: Path) -> No
         assert curve[0]["loss"] == pytest.approx(unpacked_loss(model, dataset, list(range(6))), abs=1e-5)
 
 
-def test_a_step_is_the_same_however_it_is_computed(train: Train) -> None:
-    """Two at once, six times one, or all: loss and gradient of a step are over all of its tokens."""
-    curves = [train(name=f"m{micro}", micro_batch=micro, batch=6, steps=4)[1] for micro in (1, 2, 6)]
-    for of in ("loss", "grad_norm", "tokens", "lse"):
+def test_a_step_is_the_same_however_it_is_computed(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at once, six times one, or all: loss and gradient of a step are over all of its tokens; with logits or
+    without."""
+    settings = {"batch": 6, "steps": 4, "z_loss": 1e-3}
+    curves = [train(name=f"m{micro}", micro_batch=micro, **settings)[1] for micro in (1, 2, 6)]
+    monkeypatch.setattr(cpt, "with_head_loss", lambda model: False)
+    curves.append(train(name="logits", micro_batch=2, **settings)[1])
+    for of in ("loss", "grad_norm", "tokens", "lse", "z_loss"):
         found = [[line[of] for line in curve] for curve in curves]
-        assert np.allclose(found[0], found[2], atol=1e-5, rtol=1e-5), of
-        assert np.allclose(found[1], found[2], atol=1e-5, rtol=1e-5), of
+        assert all(np.allclose(one, found[2], atol=1e-5, rtol=1e-5) for one in found), of
 
 
 def test_the_last_step_has_no_token_twice(train: Train, mixture: Path) -> None:
@@ -140,6 +143,7 @@ def test_stages_of_a_mixture_one_after_another(train: Train, mixture: Path) -> N
     assert made.counts == whole.counts
     assert [line["loss"] for line in curve] == [line["loss"] for line in of_whole]
     assert (model / "model.safetensors").read_bytes() == (of_model / "model.safetensors").read_bytes()
+    assert table(made, "Tokens by mixture") == table(whole, "Tokens by mixture")
     assert [row[0] for row in table(made, "Tokens by mixture").rows] == [f"{mixture}: broad", f"{mixture}: fine"]
 
 
@@ -153,7 +157,7 @@ def test_part_of_a_mixture_and_more_than_it_has(train: Train, mixture: Path) -> 
     made, _, _ = train(mixture={"path": str(mixture), "stage": "fine", "tokens": "2500"}, name="more")
     assert 2500 <= made.counts["tokens"] < 2500 + LENGTH
     assert made.left_out == {}
-    assert table(made, "Tokens by mixture").rows[0][3] == 3
+    assert table(made, "Tokens by mixture").rows[0][3] == 3  # each at most
     assert sum(row[1] for row in table(made, "Tokens by category").rows) == made.counts["tokens"]  # type: ignore[misc]
 
 
@@ -165,6 +169,19 @@ def test_replay(train: Train, mixture: Path) -> None:
     assert own[1] == own[2] and replayed[0] == f"{mixture}: broad (replay)"
     assert made.left_out == {"replay: sequences beyond its `share`": int(replayed[1] or 0) - int(replayed[2] or 0)}
     assert made.counts["tokens"] == int(own[4] or 0) + int(replayed[4] or 0)
+
+
+def test_documents_that_may_see_each_other(train: Train, tmp_path: Path, tiny_model: Path) -> None:
+    """Of sequences that the mixture made for it, only the first token counts in no loss."""
+    packing = {"packing": {"cross_lingual": 0.5}, "sequence_length": 256}
+    cross = make_mixture(tmp_path / "cross", tiny_model, **packing)
+    sequences = list(TokenDataset(str(cross)).files.read())
+    crossing = np.concatenate([of.cross_document for of in sequences])
+    n_tokens = np.concatenate([of.n_tokens for of in sequences])
+    n_documents = np.concatenate([np.diff(of.offsets) for of in sequences])
+    assert crossing.any() and not crossing.all()
+    made, _, _ = train(mixture=str(cross))
+    assert made.counts["trained_tokens"] == int((n_tokens - np.where(crossing, 1, n_documents)).sum())
 
 
 def test_lengths_are_balanced(train: Train, mixture: Path) -> None:
@@ -193,6 +210,7 @@ def test_deepseek_law(train: Train, tiny_model: Path, mixture: Path) -> None:
     learning_rate, batch_tokens = deepseek_law(6 * n_weights * TokenDataset(str(mixture)).record.counts["tokens"])
     assert curve[0]["learning_rate"] == made.figures["learning_rate"] == pytest.approx(learning_rate)
     assert made.figures["batch"] == round(batch_tokens / LENGTH) > 1
+    assert made.figures["law_batch_tokens"] == pytest.approx(batch_tokens)
     made, _, _ = train(name="named", law={"law": "deepseek", "compute": 1e3}, steps=2)
     assert made.figures["batch"] == 1  # never less than a sequence
     assert made.counts["sequences"] == 2
@@ -273,3 +291,5 @@ def test_a_stage_goes_on_where_it_was(train: Train, tmp_path: Path, monkeypatch:
     ]
     assert again.counts == made.counts
     assert (of_model / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+    finished, _, _ = train(**settings)  # killed after its last step, before it said what it made
+    assert finished.counts == made.counts

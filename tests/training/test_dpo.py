@@ -1,6 +1,9 @@
 """The stage `dpo`: what it begins with, how it ends, killed and resumed, and what it refuses."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from tests.training.preferences import Killed, job, killed_at, planted, silent
 from training import dpo
 from training.checkpoints import read_curve
 from training.dpo_trainer import PairTrainer, pair_trainer
+from training.jobs import Made
 from training.pairs import PairSet, read_pairs
 from training.rows import Left
 from training.trainers import load_tokenizer, n_steps_of, rows_in_order
@@ -145,6 +149,31 @@ def test_pieces_of_a_batch_give_the_same_steps(base: Path, tiny_model: Path) -> 
         read_curve(base / "whole/curve.jsonl"), read_curve(base / "pieces/curve.jsonl"), strict=True
     ):
         assert one["loss"] == pytest.approx(other["loss"], abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["dpo", "reward"])
+def test_two_processes_are_one(base: Path, tiny_model: Path, kind: str) -> None:
+    """Figures of the same global batch, through gloo: the reference is asked by both, and counted once."""
+    stage = DPO | {"kind": kind, "held_out": 0.2}
+    found = {}
+    for n in (1, 2):
+        made = job(base / f"of-{n}", {"model": tiny_model}, stage)
+        (made.path / "job.json").write_text(made.model_copy(update={"threads": 1}).model_dump_json())
+        worker = ["-m", "training.worker", str(made.path / "job.json")]
+        several = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"] if n == 2 else []
+        environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+        subprocess.run([sys.executable, *several, *worker], check=True, capture_output=True, env=environment)
+        found[n] = (
+            read_curve(made.path / "curve.jsonl"),
+            Made.model_validate_json((made.path / "made.json").read_text()),
+        )
+    for one, other in zip(found[1][0], found[2][0], strict=True):
+        assert one.keys() == other.keys()
+        numbers = {name: value for name, value in one.items() if isinstance(value, float)}
+        assert {name: other[name] for name in numbers} == pytest.approx(numbers, abs=1e-4)
+        assert one["loss"] == pytest.approx(other["loss"], abs=1e-5)
+    assert found[2][1].figures == pytest.approx(found[1][1].figures, abs=1e-4)
 
 
 def test_a_reference_of_another_vocabulary_is_refused(base: Path, tiny_model: Path) -> None:

@@ -14,7 +14,6 @@ from manifests.errors import RequestError
 from manifests.schema_training_gates import LossGate, Prompts, Validation
 from tests.curation.mixture.mixtures import write_mixture
 from tests.training import tiny
-from tests.training.toy_models import byte_tokenizer, saved, tiny_reward
 from training.gate_facts import Facts
 from training.gates import judge
 from training.measure_jobs import MeasureJob, MeasuresResult
@@ -38,8 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_mixture(path / "mixture")
     tiny.save_model(path / "base", special=(tiny.PAD, tiny.END_OF_TEXT), template=None, initializer_range=0.2)
     tiny.save_model(path / "sft", seed=1, initializer_range=0.2)
-    tokenizer = byte_tokenizer()
-    saved(path / "reward", tiny_reward(tokenizer), tokenizer)
+    tiny.save_reward_model(path / "reward", initializer_range=0.2)
     return path
 
 

@@ -18,7 +18,7 @@ from training import outlook_data
 from training.flops import count_parameters
 from training.jobs import Made
 from training.outlook import SUMMARY, StageOutlook, TrainingOutlook, measured_speeds, outlook
-from training.outlook_data import count_rows, text_of, tokens_of
+from training.outlook_data import TEMPLATE_TOKENS, count_rows, text_of, tokens_of
 from training.summary_models import StageSummary, TrainingSummary
 
 PAIRS = [
@@ -92,7 +92,22 @@ def test_tokens_are_those_of_the_models_tokenizer(here: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(here / "base")
     ids = [tokenizer("\n".join(m["content"] for m in row["messages"]))["input_ids"] for row in chats(100)]
     found = stage_of(outlook(manifest([SFT]), str(here)), "sft")
-    assert found.n_tokens == sum(map(len, ids)) and not found.is_exact
+    assert found.n_tokens == sum(map(len, ids)) + 100 * 2 * TEMPLATE_TOKENS and not found.is_exact
+
+
+def test_tokens_of_pairs_are_those_of_both_answers(here: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(here / "base")
+    row = PAIRS[0]
+    texts = [row["prompt"], row["chosen"], row["prompt"], row["rejected"]]
+    length = sum(len(tokenizer(text)["input_ids"]) + TEMPLATE_TOKENS for text in texts)
+    write_jsonl(here / "one.jsonl", [row])
+    write_jsonl(here / "turns.jsonl", [{"chosen": conversation(*texts[:2]), "rejected": conversation(*texts[2:])}])
+    for path in ("one.jsonl", "turns.jsonl"):
+        stage = STAGES[4] | {"data": [{"path": path}], "epochs": 1}
+        # a line break stands between the messages of a conversation
+        assert stage_of(outlook(manifest([stage]), str(here)), "dpo").n_tokens == pytest.approx(length, abs=2)
 
 
 def test_packing_puts_rows_together(here: Path) -> None:

@@ -183,6 +183,32 @@ def test_files_of_all_kinds(tmp_path: Path, tokenizer: Any) -> None:
     assert pair.domain == "maths" and left.counts == {"where": 1}
 
 
+def test_a_run_of_synth_is_read_by_its_table_of_preferences(tmp_path: Path, tokenizer: Any) -> None:
+    """Messages are JSON there where samples have tools."""
+    from manifests.contracts import versioned
+    from manifests.contracts_synthetic import Columns, synthetic_schema
+    from tests.training.test_rows import run_of_synth
+
+    run_of_synth(tmp_path / "run")
+    schema = synthetic_schema("preference", Columns(has_tools=True))
+    sides = {"prompt": [USER], "chosen": [GOOD], "rejected": [BAD]}
+    row: dict[str, Any] = {field.name: None for field in schema}
+    row |= dict.fromkeys(("id", "language", "task", "variety", "source"), "") | {"n_chars": 0}
+    row |= {"is_translated": False, "provenance": {}, "tools": '[{"name": "weather"}]'}
+    arrays = [
+        pa.array([[orjson.dumps(one).decode() for one in sides[field.name]]], pa.list_(pa.string())).cast(field.type)
+        if field.name in sides
+        else pa.array([row[field.name]], field.type)
+        for field in schema
+    ]
+    (tmp_path / "run/preference").mkdir()
+    table = pa.Table.from_arrays(arrays, schema=versioned(schema, "preference"))
+    pq.write_table(table, tmp_path / "run/preference/part-00000.parquet")
+    [pair] = read_pairs([PairData(path="run")], str(tmp_path), tokenizer, Left(), max_length=900).trained
+    prompt, *answers = _texts(tokenizer, pair)
+    assert '"weather"' in prompt and answers == ["서울입니다.<|im_end|>\n", "I don't know.<|im_end|>\n"]
+
+
 def _pair(domain: str, prompt: int) -> PairIds:
     import numpy as np
 

@@ -22,7 +22,7 @@ from training.progress_notes import curve_note
             4800,
             "1,200/4,800 · reward -0.500 · length 93",
         ),
-        ({"loss": "nan", "tokens_per_second": 3412.3}, None, "tok/s 3,412"),
+        ({"loss": "nan", "tokens_per_s": 3412.3}, None, "tok/s 3,412"),
     ],
 )
 def test_notes(line: dict[str, Cell], n_steps: int | None, note: str) -> None:

@@ -143,7 +143,7 @@ def test_nothing_done_yet() -> None:
     base = StageSummary(name="base", kind="base", folder="m")
     for stages in ([], [base]):
         page = Page(render(TrainingSummary(name="none", stages=stages), {}))
-        assert page.open == [] and "No stage was done." in page.text
+        assert page.open == [] and "No stage is done yet." in page.text
         there = {value for name, value in page.attributes if name == "id"}
         assert there & set(SECTIONS) == {"glance", "compute"}
         assert not re.search(r"\bnan\b|None|Undefined", page.text)

@@ -1,5 +1,7 @@
 """Answers that are drawn: against a model that is asked token by token, without cache, padding or a batch."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,22 +9,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from tests.training.toy_models import byte_tokenizer, tiny_llama
+from tests.training import tiny
 from training.rendering import end_ids, prompt_ids
 from training.sampling import choose, draw, uniforms
+from training.trainers import load_tokenizer
 
 PROMPTS = ["hi", "안녕하세요, 반갑습니다", "What is the capital of Korea?" * 3, "x"]
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> PreTrainedTokenizerFast:
-    return byte_tokenizer()
+def tokenizer(tiny_tokenizer: Path) -> PreTrainedTokenizerFast:
+    return load_tokenizer(str(tiny_tokenizer))
 
 
 @pytest.fixture(scope="module")
-def model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+def model() -> LlamaForCausalLM:
+    """Its weights are wide, so that tokens differ in probability."""
     torch.set_num_threads(1)
-    return tiny_llama(tokenizer)
+    torch.manual_seed(0)
+    return LlamaForCausalLM(tiny.config(initializer_range=0.2)).eval()
 
 
 def _one_by_one(
@@ -84,7 +89,7 @@ def test_answers_end_at_the_end_of_a_turn(model: LlamaForCausalLM, tokenizer: Pr
     answers = [a for some in draw(model, tokenizer, PROMPTS, n=30, max_new_tokens=60, batch=60) for a in some]
     ended, cut = [a for a in answers if a.ended], [a for a in answers if not a.ended]
     names = {tokenizer.convert_ids_to_tokens(answer.ids[-1]) for answer in ended}
-    assert names == {"<|im_end|>", "<|end|>"} and cut
+    assert names == {tiny.END_OF_TURN, tiny.END_OF_TEXT} and cut
     assert all(len(answer.ids) == 60 for answer in cut)
     assert all("<|" not in answer.text for answer in answers)
 
@@ -104,8 +109,10 @@ def test_a_models_own_settings_change_nothing_and_stay(
         own.update(do_sample=False, repetition_penalty=1.0, top_k=50, temperature=1.0)
 
 
-def test_without_a_padding_token(model: LlamaForCausalLM) -> None:
-    assert draw(model, byte_tokenizer(pad=False), PROMPTS, max_new_tokens=4, batch=4)
+def test_without_a_padding_token(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    other = load_tokenizer(str(tiny.save_tokenizer(tmp_path)))
+    other.pad_token = None
+    assert draw(model, other, PROMPTS, max_new_tokens=4) == draw(model, tokenizer, PROMPTS, max_new_tokens=4)
 
 
 @settings(deadline=None, max_examples=60)

@@ -118,6 +118,26 @@ def save_model(
     return folder
 
 
+def save_reward_model(folder: Path, *, seed: int = 0, special: Sequence[str] = SPECIAL, **changes: Any) -> Path:
+    """The same with a head of one number instead of the output layer.
+
+    Args:
+        folder: where to.
+        seed: of the weights.
+        special: as of `save_tokenizer`.
+        changes: of its configuration.
+    """
+    import torch
+    from transformers import LlamaForSequenceClassification
+
+    save_tokenizer(folder, special=special)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = LlamaForSequenceClassification(config(num_labels=1, **changes))
+    model.save_pretrained(folder)
+    return folder
+
+
 def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     """A JSONL file."""
     path.parent.mkdir(parents=True, exist_ok=True)

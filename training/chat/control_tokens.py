@@ -8,6 +8,7 @@ equal at first; their gradients are not.
 
 from typing import Any
 
+from jinja2 import TemplateError
 from transformers import AddedToken
 
 from manifests.errors import RequestError
@@ -15,8 +16,15 @@ from training.chat.template import control_tokens_of
 
 
 def add_missing(tokenizer: Any, source: str) -> list[str]:
-    """Add the control tokens of a template's source that the tokenizer does not have; which ones."""
-    missing = [token for token in control_tokens_of(source) if not _is_one(tokenizer, token)]
+    """Add the control tokens of a template's source that the tokenizer does not have; which ones.
+
+    Raises:
+        RequestError: the template is no Jinja.
+    """
+    try:
+        missing = [token for token in control_tokens_of(source) if not _is_one(tokenizer, token)]
+    except TemplateError as error:
+        raise RequestError(f"template: is no Jinja: {error}") from error
     tokenizer.add_tokens(
         [AddedToken(token, special=True, normalized=False) for token in missing], special_tokens=True
     )

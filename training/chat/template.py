@@ -16,13 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError
-from transformers.utils.chat_template_utils import (
-    _alias_reasoning_fields,
-    _cached_compile_jinja_template,
-    _get_template_literal_text,
-    _render_with_assistant_indices,
-)
+from jinja2 import Environment, TemplateError, nodes
+from transformers.utils import chat_template_utils
+from transformers.utils.chat_template_utils import _cached_compile_jinja_template, _render_with_assistant_indices
 
 from manifests.errors import RequestError
 from manifests.store import resolve
@@ -40,6 +36,8 @@ PRIVATE = [chr(code) for code in range(0xE000, 0xF8FF)]
 """Characters that mean nothing; two that a conversation does not have mark what is text in it."""
 ERRORS = (TemplateError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 """What a template may raise."""
+_ALIASED = getattr(chat_template_utils, "_alias_reasoning_fields", list)
+"""Messages with their reasoning under every name that templates call it by, since transformers 5.2x."""
 Span = tuple[int, int]
 
 
@@ -81,9 +79,21 @@ def template_source(name: str | None, tokenizer: Any, base: str) -> tuple[str, s
 
 
 def control_tokens_of(source: str) -> list[str]:
-    """The control tokens that a template writes, as far as they can be told from its text, in the text's order."""
-    found = set(CONTROL_TOKEN.findall(_get_template_literal_text(source)))  # which is in an order of each process
+    """The control tokens that a template writes, as far as they can be told from its text, in the text's order.
+
+    Raises:
+        TemplateError: it is no Jinja.
+    """
+    found = set(CONTROL_TOKEN.findall(_literals(_cached_compile_jinja_template(source).environment, source)))
     return sorted(found, key=lambda token: (source.find(token), token))
+
+
+def _literals(environment: Environment, source: str) -> str:
+    """What a template writes as it stands in it: its text and its constants, comments left out."""
+    tree = environment.parse(source)
+    texts = [node.data for node in tree.find_all(nodes.TemplateData)]
+    texts += [node.value for node in tree.find_all(nodes.Const) if isinstance(node.value, str)]
+    return "\0".join(texts)
 
 
 class Template:
@@ -98,7 +108,7 @@ class Template:
         self.name, self.source = name, source
         try:
             self._compiled = _cached_compile_jinja_template(source)
-            literals = _get_template_literal_text(source)
+            literals = _literals(self._compiled.environment, source)
         except TemplateError as error:
             raise RequestError(f"{name}: is no Jinja: {error}") from error
         self._compiled.environment.globals["strftime_now"] = TODAY.strftime
@@ -145,7 +155,7 @@ class Template:
         try:
             text, spans = _render_with_assistant_indices(
                 compiled_template=self._compiled,
-                messages=_alias_reasoning_fields(list(messages)),
+                messages=_ALIASED(list(messages)),
                 tools=list(tools) or None,
                 documents=None,
                 add_generation_prompt=asks,
