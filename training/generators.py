@@ -143,7 +143,7 @@ class VllmGenerator:
     def take(self, policy: Any, version: int) -> None:
         """Load the policy's weights into the engine, and drop what it had cached of the old ones."""
         if version != self.version:
-            self._engine.apply_model(lambda model: model.load_weights(merged_weights(policy)))
+            self._engine.collective_rpc("reload_weights", kwargs={"weights_iterator": merged_weights(policy)})
             self._engine.reset_prefix_cache()
         self.version = version
 

@@ -1,7 +1,10 @@
 """Who draws: with which weights, with which numbers, and what is handed over to vLLM."""
 
 import importlib.machinery
+import os
+import subprocess
 import sys
+import sysconfig
 import types
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,12 +16,14 @@ from transformers import AutoTokenizer
 
 from manifests.errors import RequestError
 from manifests.schema_training import OnlineDpo
+from tests.conftest import REPOSITORY
 from training.generators import ModelGenerator, VllmGenerator, is_vllm
 from training.sampling import draw_ids
 from training.trainers import load_model
 
 PROMPTS = [[5, 6, 7], [8, 9]]
 END = 1
+VLLM_PYTHON = Path(os.environ.get("ONGGI_JUDGE_PYTHON", REPOSITORY / ".venv-judge" / "bin" / "python"))
 
 
 def stage(**changes: Any) -> OnlineDpo:
@@ -83,11 +88,9 @@ class Engine:
     def __init__(self, **options: Any) -> None:
         self.options, self.loaded, self.n_resets, self.asked = options, dict[str, float](), 0, list[Any]()
 
-    def apply_model(self, do: Any) -> None:
-        do(self)
-
-    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-        self.loaded = {name: float(weight.sum()) for name, weight in weights}
+    def collective_rpc(self, method: str, *, kwargs: dict[str, Iterable[tuple[str, torch.Tensor]]]) -> None:
+        assert method == "reload_weights"
+        self.loaded = {name: float(weight.sum()) for name, weight in kwargs["weights_iterator"]}
 
     def reset_prefix_cache(self) -> None:
         self.n_resets += 1
@@ -140,3 +143,22 @@ def test_without_vllm_the_manifest_hears_of_it(tiny_model: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     with pytest.raises(RequestError, match=r"`vllm` is not installed.*`generator: transformers`"):
         VllmGenerator(str(tiny_model), tokenizer, None, stage(generator="vllm"), bfloat16=False)
+
+
+@pytest.mark.slow
+def test_real_vllm_draws_by_the_weights_that_it_was_handed(tmp_path: Path) -> None:
+    """vLLM on a CPU: all weights, low-rank updates, and a whole stage; in an interpreter of its own."""
+    if not VLLM_PYTHON.exists():
+        pytest.skip(
+            f"no vLLM is installed at {VLLM_PYTHON}: `make judge` builds it, or ONGGI_JUDGE_PYTHON says where"
+        )
+    done = subprocess.run(
+        [VLLM_PYTHON, REPOSITORY / "tests/training/vllm_draws.py", tmp_path, sysconfig.get_path("purelib")],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = [line for line in done.stdout.splitlines() if line.startswith(("likeliest:", "seeds:", "run:"))]
+    assert said == ["likeliest: 9 9 9", "seeds: True True True", "run: 4 1.0"]
