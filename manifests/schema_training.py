@@ -23,6 +23,8 @@ from manifests.schema_training_steps import Checkpoints, Lora, Optimizer, Schedu
 
 BASE = "base"
 """What stages call the model that the training begins with."""
+RESERVED = (BASE, "before", "parents", "model", "reference", "answers")
+"""What a stage cannot be called, since it is what gates, stages and judges call a model by its part."""
 
 
 class _Stage(Model):
@@ -391,7 +393,7 @@ class Merge(_Stage):
     """What the stage does."""
     rule: MergeRule
     """What is merged with what, and how."""
-    sweep: list[float] = Field(default_factory=list)
+    sweep: list[Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=list)
     """Of `slerp` and `linear`: values of `t` that are tried, as [0.3, 0.5, 0.7]; each is measured by the manifest's
     `validation`, and drawn. What the stage makes has the rule's own `t`."""
 
@@ -442,7 +444,7 @@ class TrainingManifest(Model):
             for number, name in enumerate(names):
                 if name in names[:number]:
                     raise FieldError(f"{name!r} is used twice", what, number, "name")
-                if name in (BASE, "before", "parents"):
+                if what == "stages" and name in RESERVED:
                     raise FieldError(f"{name!r} means something else; give another name", what, number, "name")
         return self
 
@@ -508,6 +510,8 @@ class TrainingManifest(Model):
                 return "it judges answers to the manifest's `prompts`, and there are none", "gate"
             if self.reward is None and not any(item.kind == "reward" for item in earlier):
                 return "no reward stage comes before, and the manifest names no `reward` model", "gate"
+            if self.reward in [item.name for item in self.stages[number:]]:
+                return f"the manifest's `reward`, {self.reward!r}, is made after this stage", "gate"
         against = getattr(gate, "against", "before")
         known = ["before", BASE, *(["parents"] if stage.kind == "merge" else [])]
         known += [item.name for item in earlier if item.kind in MAKES_POLICY]

@@ -3,7 +3,7 @@
 Files are hashed once and remembered by size and time of their last change, since weights are large.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import fsspec
@@ -17,7 +17,7 @@ from manifests.store import Folder, resolve
 
 TABLES = ("messages", "preference")
 """Folders of a run of `onggi synth` that stages read."""
-MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.tiktoken")
+MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.tiktoken", "merges.txt", "vocab.txt")
 HASHED_AT_ONCE = 1 << 22
 
 
@@ -55,11 +55,11 @@ class Digests:
         if not Path(folder, "config.json").is_file():
             raise RequestError(f"{folder}: is no model: there is no config.json")
         files = sorted({path for pattern in MODEL_FILES for path in Path(folder).glob(pattern)})
-        return _joined(f"{path.name}:{self.of_file(str(path))}" for path in files)
+        return joined(f"{path.name}:{self.of_file(str(path))}" for path in files)
 
     def of_rows(self, path: str) -> str:
         """Of the Parquet and JSONL files of a path; their names and order do not count, their content does."""
-        return _joined(sorted(self.of_file(file) for file in row_files(path)))
+        return joined(sorted(self.of_file(file) for file in row_files(path)))
 
     def _hashed(self, path: str) -> str:
         digest = xxhash.xxh3_128()
@@ -106,5 +106,6 @@ def stage_data(stage: TrainingStage, base: str, digests: Digests) -> Iterator[tu
         raise RequestError(f"stage {stage.name}: {error}") from None
 
 
-def _joined(parts: "Iterator[str] | list[str]") -> str:
+def joined(parts: Iterable[str]) -> str:
+    """The digest of digests."""
     return xxhash.xxh3_128_hexdigest("\n".join(parts).encode())

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.engine import Progress
-from manifests.errors import RequestError
 from manifests.schema_merge import MergeRule
 from training.charts import pareto
 from training.jobs import Cell, Table
@@ -56,12 +55,7 @@ def sweep(
         seed: of the merge.
         threads: of the merge.
         progress: is told of each t.
-
-    Raises:
-        RequestError: a value is not between 0 and 1.
     """
-    if wrong := [t for t in values if not 0 <= t <= 1]:
-        raise RequestError(f"sweep: found {wrong[0]:g}; expected numbers from 0 to 1")
     first, second = (item.model for item in rule.models)
     swept = [Swept(first, 0.0, measure(first, folders[first]))]
     for number, t in enumerate(between := sorted({t for t in values if 0 < t < 1})):

@@ -8,10 +8,10 @@ import orjson
 import xxhash
 
 from manifests.errors import RequestError
-from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest, TrainingStage, named_models
+from manifests.schema_training import BASE, MAKES_POLICY, Dpo, Merge, TrainingManifest, TrainingStage, named_models
 from manifests.schema_training_gates import Validation
 from manifests.store import resolve
-from training.inputs import Digests, stage_data
+from training.inputs import Digests, joined, stage_data
 from training.jobs import MODEL, Job
 from training.stage_kinds import VERSIONS
 
@@ -20,6 +20,8 @@ NAMED_BY_CHARS = 8
 """Of a stage's fingerprint in the name of its folder."""
 NOT_IN_THE_FINGERPRINT = {"gates", "checkpoints", "micro_batch", "recompute"}
 """What a stage makes does not depend on it."""
+OF_A_MICRO_BATCH = {"aot", "aot_unpaired"}
+"""Losses of DPO that compare the pairs of a micro-batch with each other."""
 
 
 @dataclass(frozen=True)
@@ -132,14 +134,14 @@ def _planned(stage: TrainingStage, plan: Plan, known: dict[str, str], digests: D
     said = {
         "stage": stage.model_dump(mode="json", exclude=NOT_IN_THE_FINGERPRINT),
         "models": {place: known[name] for place, name in names.items()},
-        "data": sorted(data.values()),
+        "data": list(data.values()),  # in the manifest's order: two files that change places are other data
         "seed": plan.manifest.seed,
         "version": VERSIONS[stage.kind],
     }
-    if isinstance(stage, Merge) and stage.sweep:
-        said["validation"] = [item.model_dump(mode="json") for item in plan.manifest.validation]
+    if isinstance(stage, Dpo) and OF_A_MICRO_BATCH & stage.loss.keys():
+        said["micro_batch"] = stage.micro_batch
     if swept_on := _swept_on(stage, plan.manifest):
-        said["validation"] = [item.model_dump(mode="json") for item in swept_on]
+        said["validation"] = [(item.model_dump(mode="json"), _digest(item, plan, digests)) for item in swept_on]
     fingerprint = xxhash.xxh3_128_hexdigest(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
     return PlannedStage(
         stage=stage,
@@ -151,6 +153,13 @@ def _planned(stage: TrainingStage, plan: Plan, known: dict[str, str], digests: D
         starts_from=list(dict.fromkeys(names.values())),
         data=data,
     )
+
+
+def _digest(item: Validation, plan: Plan, digests: Digests) -> str:
+    """Of the data of a set."""
+    from training.validation_sets import data_digest  # brings readers of all kinds, and few manifests have a sweep
+
+    return data_digest(item, plan.base, lambda paths: joined(map(digests.of_file, paths)))
 
 
 def _model_names(stage: TrainingStage, plan: Plan) -> list[tuple[str, str]]:

@@ -66,6 +66,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (changed(5, reference="dpo", refresh_reference=9), r"refresh_reference: takes the policy for the reference"),
     (changed(1, name="cpt"), r"stages\[1\]\.name: 'cpt' is used twice"),
     (changed(1, name="base"), r"stages\[1\]\.name: 'base' means something else"),
+    (changed(1, name="model"), r"stages\[1\]\.name: 'model' means something else"),
+    (changed(2, name="answers"), r"stages\[2\]\.name: 'answers' means something else"),
+    (
+        changed(3, sweep=[0.5, 1.5]),
+        r"stages\[3\]\.sweep\[1\]: found `1\.5`; expected a number, at least 0, at most 1",
+    ),
+    (
+        changed(1, gates=[{"gate": "length_bias", "max_growth": 1}]) | {"reward": "rm"},
+        r"gates\[0\]\.gate: the manifest's `reward`, 'rm', is made after this stage",
+    ),
     (changed(3, rule={"models": ["sft"]}), r"models: `slerp` is between exactly two; found 1"),
     (changed(3, rule={"method": "ties", "models": ["sft"]}), r"base: missing; `ties` counts changes from it"),
     (changed(4, loss={"sigmod": 1}), r"stages\[4\]\.loss\.sigmod: unknown key; did you mean `sigmoid`"),

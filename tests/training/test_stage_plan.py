@@ -96,6 +96,39 @@ def test_data_and_weights_count_by_their_content(base: Path) -> None:
     assert "merged" in changed(first, plan(base))
 
 
+def test_files_that_change_places_are_other_data(base: Path) -> None:
+    write(base / "more.jsonl", b'{"messages": [1]}\n')
+    both = {"sft": {"data": [{"path": "chats.jsonl"}, {"path": "more.jsonl", "domain": "maths"}]}}
+    first = plan(base, both)
+    one, other = (base / "chats.jsonl").read_bytes(), (base / "more.jsonl").read_bytes()
+    write(base / "chats.jsonl", other)
+    write(base / "more.jsonl", one)
+    assert "sft" in changed(first, plan(base, both))
+
+
+@pytest.mark.parametrize("name", ["merges.txt", "vocab.txt"])
+def test_a_vocabulary_in_files_of_its_own_counts(base: Path, name: str) -> None:
+    write(base / "base" / name, "a b")
+    first = plan(base)
+    write(base / "base" / name, "b a")
+    assert first.base_digest != plan(base).base_digest
+
+
+def test_micro_batch_counts_where_pairs_of_one_are_compared(base: Path) -> None:
+    aot = {"dpo": {"loss": {"aot": 1}}}
+    assert "dpo" in changed(plan(base, aot), plan(base, {"dpo": aot["dpo"] | {"micro_batch": 2}}))
+
+
+def test_a_sweep_is_done_again_on_other_validation_data(base: Path) -> None:
+    write(base / "ko.jsonl", b'{"text": "one"}\n')
+    sets = [{"name": "ko", "text": "ko.jsonl"}]
+    swept = {"merged": {"sweep": [0.5]}}
+    first = plan(base, swept, validation=sets)
+    assert changed(first, plan(base, swept, validation=sets)) == []
+    write(base / "ko.jsonl", b'{"text": "two or more"}\n')
+    assert "merged" in changed(first, plan(base, swept, validation=sets))
+
+
 def test_digests_are_remembered_by_size_and_time(tmp_path: Path) -> None:
     path = write(tmp_path / "weights")
     digests = Digests(tmp_path / "digests.json")
