@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from manifests.errors import RunError
+from manifests.errors import OnggiError, RunError
 from manifests.store import FULL
 from training.jobs import Cell
 
@@ -132,27 +132,33 @@ def _line(line: Mapping[str, Cell]) -> bytes:
 
 
 @contextlib.contextmanager
-def full_disk(folder: Path, stage: str) -> Iterator[None]:
-    """Turn what libraries raise on a full disk into an error that says so."""
+def full_disk(folder: Path, stage: str, unfinished: Path | None = None) -> Iterator[None]:
+    """Turn what libraries raise on a full disk into an error that says so.
+
+    Args:
+        folder: on the disk.
+        stage: what is told of.
+        unfinished: a folder of no worth if it is not whole: it makes room, for one for the message.
+    """
     try:
         yield
-    except (OSError, RuntimeError) as error:
-        if isinstance(error, RunError) or not _is_full(error):
-            raise
-        raise RunError(
-            f"{stage}: the disk of {folder} is full. "
-            "Make room, or keep fewer checkpoints (`checkpoints.keep`), and "
-            "run the same command again: it goes on from the last whole checkpoint, and finished stages are kept"
-        ) from error
     except Exception as error:  # that of safetensors has no base of its own
-        if "No space left" not in str(error):
+        if isinstance(error, OnggiError) or not is_full(error):
             raise
-        raise RunError(
-            f"{stage}: the disk of {folder} is full. "
-            "Make room and run the same command again; finished stages are kept"
-        ) from error
+        if unfinished is not None:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        raise RunError(disk_is_full(folder, stage)) from error
 
 
-def _is_full(error: BaseException) -> bool:
-    number = getattr(error, "errno", None)
-    return number in FULL or "No space left" in str(error) or "unexpected pos" in str(error)
+def disk_is_full(folder: Path, stage: str) -> str:
+    """What is said where it is."""
+    return (
+        f"{stage}: the disk of {folder} is full. Make room, or keep fewer checkpoints (`checkpoints.keep`), and run the "
+        "same command again: it goes on from the last whole checkpoint, and finished stages are kept"
+    )
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error is that of a full disk, as the system, safetensors or torch tell it."""
+    said = str(error)
+    return getattr(error, "errno", None) in FULL or "No space left" in said or "unexpected pos" in said

@@ -3,6 +3,8 @@
 Files are hashed once and remembered by size and time of their last change, since weights are large.
 """
 
+import contextlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -26,14 +28,15 @@ class Digests:
 
     def __init__(self, memory: Path) -> None:
         self._memory = memory
-        self._known: dict[str, list[int | str]] = orjson.loads(memory.read_bytes()) if memory.is_file() else {}
+        self._known: dict[str, list[int | str]] = _read(memory)
 
     def keep(self) -> None:
-        """Write what is remembered."""
-        self._memory.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._memory.with_suffix(".partial")
-        partial.write_bytes(orjson.dumps(self._known))
-        partial.rename(self._memory)
+        """Write what is remembered; where that cannot be, files are read once more."""
+        with contextlib.suppress(OSError):  # a full disk, or another command that writes the same
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            partial = self._memory.with_suffix(f".{os.getpid()}.partial")
+            partial.write_bytes(orjson.dumps(self._known))
+            partial.rename(self._memory)
 
     def of_file(self, path: str) -> str:
         """XXH3 of a file's bytes."""
@@ -67,6 +70,15 @@ class Digests:
             while chunk := file.read(HASHED_AT_ONCE):
                 digest.update(chunk)
         return digest.hexdigest()
+
+
+def _read(memory: Path) -> dict[str, list[int | str]]:
+    """What is remembered; nothing where it is not there, or damaged."""
+    try:
+        found = orjson.loads(memory.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def row_files(path: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -16,12 +17,15 @@ from pydantic import BaseModel
 
 from manifests.engine import Progress
 from manifests.errors import RequestError, RunError
+from training.checkpoints import disk_is_full
 from training.worker import FAILURE, PARENT, PROGRESS, RESULT, Failure
 
 POLL_S = 0.1
 LOG = "log.txt"
 """What the libraries say."""
 LOG_TAIL_CHARS = 2000
+MESSAGE_BYTES = 1 << 16
+"""Room on a disk below which a process may have found none for what it had to say."""
 GPUS = Path("/proc/driver/nvidia/gpus")
 
 
@@ -100,6 +104,7 @@ def _environment(n_processes: int) -> dict[str, str]:
         **on_cpus,
         PARENT: f"{me.pid}:{me.create_time()}",
         "PYTHONPATH": os.pathsep.join(item for item in (here, os.environ.get("PYTHONPATH", "")) if item),
+        "PYTHONSAFEPATH": "1",  # `python -m` would import what lies in the user's folder before what is installed
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "TRL_EXPERIMENTAL_SILENCE": "1",
@@ -150,6 +155,8 @@ def _error(folder: Path, code: int) -> Exception:
             f"{folder.name}: its process was killed, as happens where memory runs out: take a smaller `micro_batch`, "
             "`recompute: true` or `lora`. Run the same command again to go on from the last checkpoint"
         )
+    if shutil.disk_usage(folder).free < MESSAGE_BYTES:
+        return RunError(disk_is_full(folder, folder.name))
     tail = (folder / LOG).read_text("utf-8", "replace")[-LOG_TAIL_CHARS:]
     return RunError(
         f"{folder.name}: its process ended with {code} and said nothing; the end of {folder / LOG}:\n{tail}"

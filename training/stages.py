@@ -4,6 +4,7 @@ Done stages are kept by their fingerprint: another run of the same manifest goes
 settings changed makes a folder of its own beside them, so nothing that took days is overwritten.
 """
 
+import contextlib
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from manifests.record import write_record
 from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest
 from manifests.store import Folder
 from training.card import model_card
-from training.checkpoints import read_curve
+from training.checkpoints import full_disk, read_curve
 from training.environment import environment
 from training.flops import Training, count_parameters
 from training.gate_facts import Facts
@@ -59,7 +60,7 @@ def train(
     """
     check_reporters(manifest.report_to)
     plan = plan_stages(manifest, base, output)
-    with alone(plan.output):
+    with full_disk(plan.output, manifest.name), alone(plan.output):
         training = _Training(plan, progress, n_processes or max(1, n_gpus()))
         (plan.output / RECORD).unlink(missing_ok=True)
         training.run()
@@ -114,7 +115,8 @@ class _Training:
                 max(history.peak_bytes, memory.peak_bytes),
             )
             done = history.model_copy(update={"seconds": seconds, "peak_bytes": peak_bytes})
-            write(planned.folder / HISTORY, done.model_dump_json())
+            with contextlib.suppress(OSError):  # on a full disk, of which the process has told
+                write(planned.folder / HISTORY, done.model_dump_json())
 
     def _tidy(self, planned: PlannedStage) -> None:
         """Remove what only a killed run would have needed."""

@@ -256,7 +256,7 @@ class Staged:
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         trainer: Any = self
         folder = Path(trainer.args.output_dir, f"checkpoint-{trainer.state.global_step}")
-        with full_disk(folder, self.job.stage.name):
+        with full_disk(folder, self.job.stage.name, unfinished=folder):
             super()._save_checkpoint(model, trial)  # type: ignore[misc]
             save_extra(folder, trainer.args.process_index, self.extra_state())
         trainer.accelerator.wait_for_everyone()
@@ -292,7 +292,7 @@ def save_model(trainer: Any, tokenizer: Any, job: Job) -> None:
         RunError: the disk is full.
     """
     partial = job.path / "model.partial"
-    with full_disk(job.path, job.stage.name):
+    with full_disk(job.path, job.stage.name, unfinished=partial):
         model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
         state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if trainer.is_fsdp_enabled else None
         if trainer.args.should_save:

@@ -4,6 +4,7 @@ It has the memory of the stage only, and ends with the command that started it. 
 last; so is what went wrong.
 """
 
+import contextlib
 import os
 import sys
 import threading
@@ -16,6 +17,7 @@ import psutil
 from pydantic import BaseModel
 
 from manifests.errors import RequestError, RunError
+from training.checkpoints import full_disk
 from training.jobs import Job
 from training.stage_kinds import runner
 
@@ -39,7 +41,10 @@ def main(path: str) -> int:
     folder = job_file.parent
     _end_with_parent()
     try:
-        result = _run(job_file, folder)
+        with full_disk(folder, _name(job_file)):
+            result = _run(job_file, folder)
+            if _rank() == 0:
+                _write(folder / RESULT, result)
     except (RequestError, RunError) as error:
         return _failed(folder, isinstance(error, RequestError), str(error))
     except MemoryError:
@@ -49,8 +54,6 @@ def main(path: str) -> int:
         if "out of memory" in str(error).lower():
             return _failed(folder, False, _memory(job_file))
         return _failed(folder, False, f"{type(error).__name__}: {error}")
-    if _rank() == 0:
-        _write(folder / RESULT, result)
     return 0
 
 
@@ -102,16 +105,21 @@ def _rank() -> int:
 def _failed(folder: Path, is_request: bool, message: str) -> int:
     print(message, file=sys.stderr)
     name = FAILURE if _rank() == 0 else f"{_rank()}.{FAILURE}"
-    _write(folder / name, Failure(is_request=is_request, message=message))
+    with contextlib.suppress(OSError):  # on a full disk the command finds out by itself
+        _write(folder / name, Failure(is_request=is_request, message=message))
     return 2 if is_request else 1
 
 
 def _memory(job_file: Path) -> str:
-    name = orjson.loads(job_file.read_bytes()).get("stage", {}).get("name", "measuring")
     return (
-        f"{name}: memory ran out. Take a smaller `micro_batch`, `recompute: true`, shorter sequences, or `lora`; "
+        f"{_name(job_file)}: memory ran out. Take a smaller `micro_batch`, `recompute: true`, shorter sequences, or `lora`; "
         "finished stages are kept"
     )
+
+
+def _name(job_file: Path) -> str:
+    """Of the stage, or what else is done."""
+    return str(orjson.loads(job_file.read_bytes()).get("stage", {}).get("name", "measuring"))
 
 
 def _write(path: Path, value: BaseModel) -> None:
@@ -127,15 +135,20 @@ def _end_with_parent() -> None:
     pid, created = os.environ[PARENT].split(":")
 
     def watch() -> None:
-        while True:
-            try:
-                if abs(psutil.Process(int(pid)).create_time() - float(created)) > 1:
-                    os._exit(1)
-            except psutil.NoSuchProcess:
-                os._exit(1)
+        while _runs(int(pid), float(created)):
             time.sleep(0.2)
+        os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _runs(pid: int, created_s: float) -> bool:
+    """Whether a process is there, and no other one of its number, and does not only wait to be taken note of."""
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - created_s) <= 1 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def test_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(transformers.Trainer, "_save_optimizer_and_scheduler", full)
     with pytest.raises(RunError, match=r"disk of .* is full"):
         train(job_in(tmp_path))
-    assert last_whole(tmp_path / "checkpoints") is None
+    assert not list(tmp_path.glob("checkpoints/checkpoint-*")), "what is of no worth makes room for the message"
 
 
 @pytest.mark.parametrize(
