@@ -27,16 +27,16 @@ from torch.nn import functional
 from benchmarks.token_dataset import random_mixture
 from manifests.engine import silent
 from manifests.schema_training import Cpt, MixtureUse
-from training.cpt_mixtures import Opened
-from training.cpt_order import Supply, order_of
-from training.cpt_trainer import CptTrainer, SequenceRows, collate
 from training.head_loss import with_head_loss
-from training.isolation import inputs_of
 from training.jobs import Job
 from training.optimizers import adamw
+from training.pretraining.isolation import inputs_of
+from training.pretraining.mixtures import Opened
+from training.pretraining.order import Supply, order_of
+from training.pretraining.trainer import CptTrainer, SequenceRows, collate
+from training.pretraining.utilization import flops_per_token, peak_flops
 from training.token_dataset import NO_LOSS, TokenDataset
 from training.trainers import arguments, attention, train
-from training.utilization import flops_per_token, peak_flops
 
 WARMUP_STEPS = 3
 CPU = {"hidden": 256, "layers": 4, "heads": 8, "groups": 4, "inner": 768, "ids": 4096, "length": 512, "batch": 2}

@@ -62,7 +62,7 @@ def arm(options: argparse.Namespace) -> dict[str, float]:
 
     from manifests.schema_training import OnlineDpo
     from training.jobs import Job
-    from training.online_dpo import run
+    from training.online.online_dpo import run
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:

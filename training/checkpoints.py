@@ -153,8 +153,8 @@ def full_disk(folder: Path, stage: str, unfinished: Path | None = None) -> Itera
 def disk_is_full(folder: Path, stage: str) -> str:
     """What is said where it is."""
     return (
-        f"{stage}: the disk of {folder} is full. Make room, or keep fewer checkpoints (`checkpoints.keep`), and run the "
-        "same command again: it goes on from the last whole checkpoint, and finished stages are kept"
+        f"{stage}: the disk of {folder} is full. Make room, or keep fewer checkpoints (`checkpoints.keep`), and run "
+        "the same command again: it goes on from the last whole checkpoint, and finished stages are kept"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from training.flops import LLAMA_LIKE
-from training.token_loss import TokenLoss, loss_of_rows, rows_at_once
+from training.pretraining.token_loss import TokenLoss, loss_of_rows, rows_at_once
 
 
 def head_loss(hidden: torch.Tensor, matrix: torch.Tensor, targets: torch.Tensor, z_loss: float = 0.0) -> TokenLoss:

@@ -61,8 +61,8 @@ def _run(job_file: Path, folder: Path) -> BaseModel:
     task = orjson.loads(job_file.read_bytes())
     say = _Said(folder / PROGRESS)
     if "stage" not in task:
-        from training.measure_jobs import MeasureJob
-        from training.measures import measure
+        from training.measuring.jobs import MeasureJob
+        from training.measuring.measures import measure
 
         measured = MeasureJob.model_validate(task)
         _settle(measured.threads, measured.seed)
@@ -112,8 +112,8 @@ def _failed(folder: Path, is_request: bool, message: str) -> int:
 
 def _memory(job_file: Path) -> str:
     return (
-        f"{_name(job_file)}: memory ran out. Take a smaller `micro_batch`, `recompute: true`, shorter sequences, or `lora`; "
-        "finished stages are kept"
+        f"{_name(job_file)}: memory ran out. Take a smaller `micro_batch`, `recompute: true`, shorter sequences, or "
+        "`lora`; finished stages are kept"
     )
 
 

@@ -5,9 +5,9 @@ import torch
 import transformers
 
 from tests.training import tiny
-from training import token_loss as module
 from training.head_loss import head_loss, with_head_loss
-from training.token_loss import token_loss
+from training.pretraining import token_loss as module
+from training.pretraining.token_loss import token_loss
 
 
 @pytest.fixture(autouse=True, params=[1 << 20, 40], ids=["at once", "two rows at a time"])

@@ -20,9 +20,9 @@ def main(folder: Path) -> None:
     import torch
 
     from tests.training import planted, tiny
-    from training import generators
-    from training.generators import VllmGenerator
-    from training.online_dpo import run
+    from training.online import generators
+    from training.online.generators import VllmGenerator
+    from training.online.online_dpo import run
     from training.trainers import load_model, load_tokenizer
 
     torch.set_num_threads(1)
@@ -67,9 +67,9 @@ def main(folder: Path) -> None:
     first, again, other = (generator.draw(PROMPTS, seed) for seed in (3, 3, 4))
     print("seeds:", first == again, first != other, len({answer.ids for answer in first[0]}) > 1)
     generators.VllmGenerator = lambda *_: generator  # type: ignore[assignment,misc]
-    import training.online_dpo
+    import training.online.online_dpo
 
-    training.online_dpo.VllmGenerator = lambda *_: generator  # type: ignore[assignment,misc]
+    training.online.online_dpo.VllmGenerator = lambda *_: generator  # type: ignore[assignment,misc]
     generator.version = -1
     made = run(job.model_copy(update={"stage": job.stage.model_copy(update={"temperature": 1.0})}), lambda *_: None)
     print("run:", made.counts["steps"], made.figures["staleness"])
