@@ -27,9 +27,9 @@ from torch.nn import functional
 from benchmarks.token_dataset import random_mixture
 from manifests.engine import silent
 from manifests.schema_training import Cpt, MixtureUse
-from training.head_loss import with_head_loss
 from training.jobs import Job
 from training.optimizers import adamw
+from training.pretraining.head_loss import with_head_loss
 from training.pretraining.isolation import inputs_of
 from training.pretraining.mixtures import Opened
 from training.pretraining.order import Supply, order_of

@@ -11,11 +11,11 @@ from manifests.engine import Progress
 from manifests.errors import RunError
 from manifests.schema_training import Cpt
 from training.flops import Training
-from training.head_loss import with_head_loss
 from training.jobs import Job, Made
 from training.lora import adapted
 from training.pretraining.account import Account, account
 from training.pretraining.context import extended
+from training.pretraining.head_loss import with_head_loss
 from training.pretraining.mixtures import Opened, open_mixtures
 from training.pretraining.order import Order, order_of
 from training.pretraining.trainer import CptTrainer, SequenceRows, collate

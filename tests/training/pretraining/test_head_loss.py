@@ -5,8 +5,8 @@ import torch
 import transformers
 
 from tests.training import tiny
-from training.head_loss import head_loss, with_head_loss
 from training.pretraining import token_loss as module
+from training.pretraining.head_loss import head_loss, with_head_loss
 from training.pretraining.token_loss import token_loss
 
 
