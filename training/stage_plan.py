@@ -9,7 +9,7 @@ import xxhash
 
 from manifests.errors import RequestError
 from manifests.schema_training import BASE, MAKES_POLICY, Dpo, Merge, TrainingManifest, TrainingStage, named_models
-from manifests.schema_training_gates import Validation
+from manifests.schema_training_gates import PlateauGate, Validation
 from manifests.store import resolve
 from training.inputs import Digests, joined, stage_data
 from training.jobs import MODEL, Job
@@ -109,6 +109,7 @@ def plan_stages(manifest: TrainingManifest, base: str, output: str | None = None
         planned = _planned(stage, plan, known, digests)
         known[stage.name] = planned.fingerprint
         plan.stages.append(planned)
+    _check_measured_with(plan)
     if Path(folder).is_dir():
         digests.keep()
     return plan
@@ -119,6 +120,22 @@ def _base(folder: str, digests: Digests) -> str:
         return digests.of_model(folder)
     except RequestError as error:
         raise RequestError(f"base: {error}") from None
+
+
+def _check_measured_with(plan: Plan) -> None:
+    """That models are there which no stage reads: those that gates compare with, and the one that scores answers."""
+    named = {
+        f"stage {stage.name}: gates[{number}].teacher": gate.teacher
+        for stage in plan.manifest.stages
+        for number, gate in enumerate(stage.gates)
+        if isinstance(gate, PlateauGate)
+    }
+    if plan.manifest.reward is not None:
+        named["reward"] = plan.manifest.reward
+    made = {BASE, *(planned.name for planned in plan.stages)}
+    for at, name in named.items():
+        if name not in made and not Path(plan.folder_of(name), "config.json").is_file():
+            raise RequestError(f"{at}: {plan.folder_of(name)}: is no model: there is no config.json")
 
 
 def _planned(stage: TrainingStage, plan: Plan, known: dict[str, str], digests: Digests) -> PlannedStage:

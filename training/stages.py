@@ -15,9 +15,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from manifests.engine import PeakMemory, Progress, silent
-from manifests.errors import RunError
+from manifests.errors import RequestError, RunError
 from manifests.record import write_record
 from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest
+from manifests.schema_training_gates import LengthBiasGate, RewardDriftGate
 from manifests.store import Folder
 from training.checkpoints import full_disk, read_curve
 from training.environment import environment
@@ -55,10 +56,16 @@ def train(
         n_processes: that train together; None is one per GPU, or one.
 
     Raises:
-        RequestError: the manifest asks for what is not there or does not fit; names the stage.
+        RequestError: the manifest asks for what is not there or does not fit; names the stage. Or more processes are
+            asked for than there are GPUs.
         RunError: a stage failed, or a gate; what was finished is kept.
     """
     check_reporters(manifest.report_to)
+    if n_processes and 0 < n_gpus() < n_processes:
+        raise RequestError(
+            f"--processes {n_processes}: there are {n_gpus()} GPUs, and each process takes one; without any "
+            "(`CUDA_VISIBLE_DEVICES=`) processes train on the CPU"
+        )
     plan = plan_stages(manifest, base, output)
     with full_disk(plan.output, manifest.name), alone(plan.output):
         training = _Training(plan, progress, n_processes or max(1, n_gpus()))
@@ -82,14 +89,14 @@ class _Training:
     def run(self) -> None:
         """All stages; the page is written anew after each."""
         done = [name for planned in self.plan.stages if planned.is_done for name in self._to_measure(planned)]
-        self._measure(list(dict.fromkeys([BASE, *done])))
+        self._measure(list(dict.fromkeys([BASE, *done])), self._reward(self.plan.stages))
         self.summaries.append(self._base())
         self._show()
         for planned in self.plan.stages:
             if not planned.is_done:
                 self._train(planned)
             self._tidy(planned)
-            self._measure(self._to_measure(planned))
+            self._measure(self._to_measure(planned), self._reward_for(planned))
             summary = self._summary(planned)
             self.summaries.append(summary)
             self._refresh()
@@ -124,18 +131,24 @@ class _Training:
 
     # Measures
 
-    @property
-    def _reward(self) -> str | None:
-        """The model that scores answers: the manifest's, or that of the last reward stage so far."""
+    def _reward(self, stages: Sequence[PlannedStage]) -> str | None:
+        """The model that scores answers: the manifest's, or that of the last reward stage of these that is done."""
         manifest = self.plan.manifest
-        done = [planned for planned in self.plan.stages if planned.stage.kind == "reward" and planned.is_done]
+        if manifest.prompts is None:
+            return None
+        made = {planned.name: planned for planned in stages if planned.stage.kind == "reward" and planned.is_done}
         if manifest.reward is None:
-            return str(done[-1].model_path) if done else None
-        stages = {planned.name: planned for planned in self.plan.stages}
-        if manifest.reward not in stages:
-            return self.plan.folder_of(manifest.reward)
-        planned = stages[manifest.reward]
-        return str(planned.model_path) if planned.is_done else None
+            return str(list(made.values())[-1].model_path) if made else None
+        if manifest.reward in made:
+            return str(made[manifest.reward].model_path)
+        is_to_come = manifest.reward in [planned.name for planned in self.plan.stages]
+        return None if is_to_come else self.plan.folder_of(manifest.reward)
+
+    def _reward_for(self, planned: PlannedStage) -> str | None:
+        """The same for a stage: where gates judge rewards, none that a later stage made, also when it is there."""
+        is_judged = any(isinstance(gate, LengthBiasGate | RewardDriftGate) for gate in planned.stage.gates)
+        stages = self.plan.stages
+        return self._reward(stages[: stages.index(planned)] if is_judged else stages)
 
     def _to_measure(self, planned: PlannedStage) -> list[str]:
         """What is measured after a stage: its model, what it is compared with, and all where rewards are new."""
@@ -145,9 +158,9 @@ class _Training:
         parents = planned.starts_from if isinstance(planned.stage, Merge) else planned.starts_from[:1]
         return list(dict.fromkeys([*parents, *others, planned.name]))
 
-    def _measure(self, names: list[str]) -> None:
+    def _measure(self, names: list[str], reward: str | None) -> None:
         """Measure models, in one process; those that are known already, with the same rewards, are left out."""
-        manifest, reward = self.plan.manifest, self._reward
+        manifest = self.plan.manifest
         names = [name for name in names if self.rewarded_by.get(name, "none") != (reward or "")]
         if not names or (not manifest.validation and manifest.prompts is None):
             return
@@ -155,7 +168,7 @@ class _Training:
             models={name: self.plan.folder_of(name) for name in names},
             validations=tuple(manifest.validation),
             prompts=manifest.prompts,
-            reward=reward if manifest.prompts else None,
+            reward=reward,
             manifest_base=self.plan.base,
             cache=str(self.plan.output / MEASURES),
             seed=manifest.seed,

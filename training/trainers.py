@@ -49,6 +49,11 @@ def rows_in_order(stage: Trained, n_rows: int, seed: int) -> NDArray[np.int64]:
     return data_order(n_rows, taken, seed)
 
 
+def n_trained(model: Any) -> int:
+    """Weights that are trained: with LoRA, those of the update; to be asked before they are shared out."""
+    return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+
+
 def load_tokenizer(folder: str) -> Any:
     """The tokenizer in a model's folder.
 
@@ -237,7 +242,7 @@ class Staged:
         line: dict[str, Cell] = dict(trainer.state.log_history.pop())
         if "loss" not in line or "train_runtime" in line:
             return
-        if not math.isfinite(float(line["loss"] or 0)) or math.isnan(float(line.get("grad_norm") or 0)):
+        if not all(math.isfinite(float(line.get(name) or 0)) for name in ("loss", "grad_norm")):
             raise RunError(self._not_finite(line))
         if trainer.args.should_save:
             self.curve.add(line)
@@ -279,6 +284,7 @@ def train(trainer: Any, job: Job, progress: Progress) -> list[dict[str, Cell]]:
     if checkpoint:
         trainer.load_extra_state(load_extra(checkpoint, trainer.args.process_index))
     progress(job.stage.name, step, trainer.args.max_steps)
+    transformers.set_seed(job.seed)  # whatever a run that goes on has not had to do before
     with full_disk(job.path, job.stage.name), trainer.curve:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     curve: Curve = trainer.curve

@@ -161,6 +161,12 @@ def test_the_tables_of_a_run_of_synthetic_data_are_found(tmp_path: Path) -> None
         ({}, {"base": "nothing"}, r"base: .*/nothing: is no model: there is no config\.json"),
         ({"merged": {"rule": {"models": ["sft", "./no"]}}}, {}, r"stage merged: .*/no: is no model"),
         ({"dpo": {"data": [{"path": "no.jsonl"}]}}, {}, r"stage dpo: .*/no\.jsonl: there is no such file"),
+        (
+            {"dpo": {"gates": [{"gate": "plateau", "set": "ko", "teacher": "./teacher"}]}},
+            {"validation": [{"name": "ko", "text": "ko.jsonl"}]},
+            r"stage dpo: gates\[0\]\.teacher: .*/teacher: is no model",
+        ),
+        ({}, {"reward": "./judge"}, r"reward: .*/judge: is no model"),
         ({}, {"output": "s3://bucket/out"}, r"output: s3://bucket/out: models are written to a folder on this"),
     ],
 )

@@ -144,6 +144,23 @@ def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("checkpoints/checkpoint-*"))
 
 
+def test_a_gradient_without_bounds_ends_the_training(tmp_path: Path) -> None:
+    """Scaled down to the greatest norm it is no number; after the last step nothing else would tell."""
+    weight = torch.nn.Parameter(torch.zeros(()))
+
+    class Steep(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = weight
+
+        def forward(self, **_: Any) -> dict[str, Any]:
+            return {"loss": (self.weight.double() * 1e300).float()}
+
+    with pytest.raises(RunError, match=r"at step 1 the loss is 0.0, its gradient inf"):
+        train(job_in(tmp_path), model=Steep())
+    assert not list(tmp_path.glob("checkpoints/checkpoint-*"))
+
+
 def test_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, os.strerror(28))

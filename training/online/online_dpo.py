@@ -40,10 +40,12 @@ from training.trainers import (
     load_model,
     load_tokenizer,
     n_steps_of,
+    n_trained,
     rows_in_order,
     save_model,
     train,
 )
+from training.uncertainty import ks_distance
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 NO_PAIR = {"identical_answers": "identical", "equal_rewards": "ties"}
@@ -68,7 +70,7 @@ def run(job: Job, progress: Progress) -> Made:
     n_steps = n_steps_of(stage, len(questions))
     order = np.resize(rows_in_order(stage, len(questions), job.seed), n_steps * stage.batch)
     trainer = _trainer(job, stage, [questions[number] for number in order], n_steps, tokenizer)
-    began = perf_counter()
+    n_weights, began = n_trained(trainer.model), perf_counter()
     try:
         curve = train(trainer, job, progress)
         waited_frac = trainer.drawer.waited_s / (perf_counter() - began)
@@ -76,7 +78,7 @@ def run(job: Job, progress: Progress) -> Made:
     finally:
         trainer.drawer.close()
     save_model(trainer, tokenizer, job)
-    made = _made(trainer, tokenizer, curve, end, left, n_prompts=len(questions))
+    made = _made(trainer, tokenizer, curve, end, left, n_prompts=len(questions), n_weights=n_weights)
     made.figures["waited_frac"] = waited_frac
     return made
 
@@ -157,7 +159,13 @@ def _generator(trainer: OnlineDpoTrainer, job: Job, stage: OnlineDpo, at_once: i
 
 
 def _made(
-    trainer: OnlineDpoTrainer, tokenizer: Any, curve: Sequence[Line], end: Batch, left: Left, n_prompts: int
+    trainer: OnlineDpoTrainer,
+    tokenizer: Any,
+    curve: Sequence[Line],
+    end: Batch,
+    left: Left,
+    n_prompts: int,
+    n_weights: int,
 ) -> Made:
     """Counts, figures and tables: the curve's, and the first batch beside answers to the same prompts at the end."""
     assert trainer.start is not None
@@ -166,13 +174,13 @@ def _made(
     names = ("answers", "pairs", "tokens", "trained_tokens")
     counts = {name: sum(int(line[name] or 0) for line in curve) for name in names}
     counts |= {"steps": trainer.state.global_step, "prompts": n_prompts, "examples": counts["pairs"]}
-    counts["trained_parameters"] = sum(one.numel() for one in trainer.model.parameters() if one.requires_grad)
+    counts["trained_parameters"] = n_weights
     for reason, name in NO_PAIR.items():
         left.count(reason, sum(int(line[name] or 0) for line in curve))
     tables = [_distributions(*scores), _samples(trainer, tokenizer, start, end), left_out_table(left)]
     return Made(
         counts=counts,
-        figures=_figures(curve) | {"score_distance": distance(*scores)},
+        figures=_figures(curve) | {"score_distance": ks_distance(*(some.tolist() for some in scores))},
         left_out=left.counts,
         tables=[one for one in tables if one],
     )
@@ -188,13 +196,6 @@ def _figures(curve: Sequence[Line]) -> dict[str, float]:
             figures[f"{name}_last"] = float(np.mean(values[-share:]))
     stale = [float(line["staleness"] or 0) for line in curve[1:]]
     return figures | ({"staleness": float(np.mean(stale))} if stale else {})
-
-
-def distance(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
-    """Kolmogorov and Smirnov's distance of two samples: the greatest one between their cumulated frequencies."""
-    places = np.concatenate([a, b])
-    of_a, of_b = (np.searchsorted(np.sort(one), places, side="right") / len(one) for one in (a, b))
-    return float(np.abs(of_a - of_b).max())
 
 
 def _distributions(start: np.ndarray[Any, Any], end: np.ndarray[Any, Any]) -> Table:

@@ -4,28 +4,26 @@ TRL cuts pairs that are longer than `max_length`, and says nothing of it; here t
 pairs of equal answers, before TRL sees any.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from manifests.engine import Progress
 from manifests.schema_training import Dpo
 from training.chat.rows import Left
-from training.jobs import Cell, Job, Made
-from training.pages.charts import Chart, curve, line_charts
+from training.jobs import Job, Made
 from training.preferences.dpo_trainer import PairTrainer, pair_trainer, stage_of
 from training.preferences.padding import set_padding
 from training.preferences.pair_tables import FLOATS, Column, accuracy, counts_of, left_out_table, losses_of, table_of
 from training.preferences.pairs import PairIds, PairSet, read_pairs
 from training.preferences.reference import check_same_vocabulary
-from training.trainers import load_tokenizer, n_steps_of, rows_in_order, save_model, train
+from training.trainers import load_tokenizer, n_steps_of, n_trained, rows_in_order, save_model, train
 
 NOTE = (
     "Margin: beta times the difference of both answers' log-ratios to the reference, 0 by definition where the "
     "policy begins as the reference; pairs of margin 0 count half. Where the log-probability of chosen answers "
     "falls, too, the policy moves away from both: a smaller learning rate, or `sft` among the losses, holds it."
 )
-Curve = Sequence[Mapping[str, Cell]]
 
 
 def run(job: Job, progress: Progress) -> Made:
@@ -52,16 +50,15 @@ def run(job: Job, progress: Progress) -> Made:
     )
     order, n_steps = rows_in_order(stage, len(pairs.trained), job.seed), n_steps_of(stage, len(pairs.trained))
     trainer = pair_trainer(job, progress, pairs, order, tokenizer, n_steps)
-    before = _before(trainer, stage, pairs)
+    n_weights, before = n_trained(trainer.model), _before(trainer, stage, pairs)
     lines = train(trainer, job, progress)
     after = trainer.held_out_logps() if pairs.held_out else None
     save_model(trainer, tokenizer, job)
     made = Made(
-        counts=counts_of(pairs.trained, order, n_steps, len(pairs.held_out)),
+        counts=counts_of(pairs.trained, order, n_steps, len(pairs.held_out)) | {"trained_parameters": n_weights},
         figures=losses_of(lines),
         left_out=left.counts,
         tables=[table for table in [left_out_table(left)] if table],
-        charts=_charts(lines),
     )
     if pairs.n_shortened_prompts:
         made.counts["shortened_prompts"] = pairs.n_shortened_prompts
@@ -105,18 +102,3 @@ def _margins(when: str, beta: float, reference: FLOATS, logps: FLOATS) -> list[C
     """Beta times the difference of both answers' log-ratios, and the share that is above 0."""
     margins = beta * np.diff(reference - logps)[:, 0]
     return [Column(f"accuracy{when}", margins, is_share=True), Column(f"margin{when}", margins)]
-
-
-def _charts(lines: Curve) -> dict[str, str]:
-    """What the page does not draw by itself: log-probabilities of both sides together, and lengths."""
-    titles = {"log-probabilities of answers": "logps", "tokens of answers": "lengths"}
-    charts = []
-    for name in titles.values():
-        sides = [("chosen", "kept"), ("rejected", "dropped")]
-        drawn = [one for side, color in sides for one in curve(_points(lines, f"{name}/{side}"), color, side)]
-        charts.append(Chart(drawn, x_title="step"))
-    return dict(zip(titles, line_charts(charts), strict=True))
-
-
-def _points(lines: Curve, name: str) -> list[tuple[float, float]]:
-    return [(float(line["step"] or 0), float(line[name] or 0)) for line in lines if name in line]

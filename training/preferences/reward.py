@@ -30,6 +30,7 @@ from training.trainers import (
     load_model,
     load_tokenizer,
     n_steps_of,
+    n_trained,
     rows_in_order,
     save_model,
     train,
@@ -66,10 +67,11 @@ def run(job: Job, progress: Progress) -> Made:
     )
     order, n_steps = rows_in_order(stage, len(pairs.trained), job.seed), n_steps_of(stage, len(pairs.trained))
     trainer = _trainer(job, stage, pairs.trained, order, tokenizer, n_steps)
+    n_weights = n_trained(trainer.model)
     lines = train(trainer, job, progress)
     save_model(trainer, tokenizer, job)
     made = Made(
-        counts=counts_of(pairs.trained, order, n_steps, len(pairs.held_out)),
+        counts=counts_of(pairs.trained, order, n_steps, len(pairs.held_out)) | {"trained_parameters": n_weights},
         figures=losses_of(lines),
         left_out=left.counts,
         tables=[table for table in [left_out_table(left)] if table],

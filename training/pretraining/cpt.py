@@ -20,7 +20,16 @@ from training.pretraining.mixtures import Opened, open_mixtures
 from training.pretraining.order import Order, order_of
 from training.pretraining.trainer import CptTrainer, SequenceRows, collate
 from training.schedules import deepseek_law
-from training.trainers import arguments, in_bfloat16, load_model, load_tokenizer, n_ranks, save_model, train
+from training.trainers import (
+    arguments,
+    in_bfloat16,
+    load_model,
+    load_tokenizer,
+    n_ranks,
+    n_trained,
+    save_model,
+    train,
+)
 
 
 def run(job: Job, progress: Progress) -> Made:
@@ -51,9 +60,11 @@ def run(job: Job, progress: Progress) -> Made:
         train_dataset=data,
         data_collator=collate,
     )
+    n_weights = n_trained(trainer.model)
     curve = train(trainer, job, progress)
     save_model(trainer, load_tokenizer(folder), job)
-    return _made(planned, trainer.totals(), curve, stage, law)
+    made = _made(planned, trainer.totals(), curve, stage, law)
+    return made.model_copy(update={"counts": made.counts | {"trained_parameters": n_weights}})
 
 
 def _config(stage: Cpt, folder: str) -> Any:

@@ -45,25 +45,25 @@ def mixture_of(stage: Sft, examples: Examples, seed: int) -> Mixture:
     names = [data.domain for data in stage.data]
     domains = tuple(dict.fromkeys(names))
     of = np.array([domains.index(name) for name in names])[examples.entry]
-    held_out = {
-        name: _held_out(np.flatnonzero(of == number), examples.prompt_hash, stage.held_out)
-        for number, name in enumerate(domains)
-    }
-    rest = np.setdiff1d(np.arange(len(examples)), np.concatenate(list(held_out.values())))
+    members = {name: np.flatnonzero(of == number) for number, name in enumerate(domains)}
+    prompts = [_held_out(numbers, examples.prompt_hash, stage.held_out) for numbers in members.values()]
+    is_held_out = np.isin(examples.prompt_hash, np.concatenate(prompts))  # in whichever domain a prompt stands
+    held_out = {name: numbers[is_held_out[numbers]] for name, numbers in members.items()}
+    rest = np.flatnonzero(~is_held_out)
     taken = _by_weight(stage.data, examples.entry, rest, seed)
     trained = {name: taken[of[taken] == number] for number, name in enumerate(domains)}
     return Mixture(domains, trained, held_out, len(rest) - len(taken))
 
 
-def _held_out(members: I64, prompt_hash: NDArray[np.uint64], share: float) -> I64:
-    """About a share of some examples: those whose prompts hash lowest, at least one prompt and never all of them."""
+def _held_out(members: I64, prompt_hash: NDArray[np.uint64], share: float) -> NDArray[np.uint64]:
+    """Hashes of prompts with about a share of some examples: the lowest, at least one and never all of them."""
     if not share:
-        return members[:0]
+        return prompt_hash[:0]
     hashes = prompt_hash[members]
     prompts, counts = np.unique(hashes, return_counts=True)
     n_prompts = int(np.searchsorted(np.cumsum(counts), share * len(members), side="right"))
     n_prompts = min(max(1, n_prompts), len(prompts) - 1)
-    return members[np.isin(hashes, prompts[:n_prompts])]
+    return prompts[:n_prompts]
 
 
 def _by_weight(data: Sequence[ChatData], entry: NDArray[np.int32], rest: I64, seed: int) -> I64:

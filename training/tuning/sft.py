@@ -33,6 +33,7 @@ from training.trainers import (
     load_model,
     load_tokenizer,
     n_steps_of,
+    n_trained,
     rows_in_order,
     save_model,
     train,
@@ -171,7 +172,7 @@ def _train(opened: _Stage, job: Job, left_out: str | None) -> Trained:
     order = _order(opened.stage, len(sequences), job.seed)
     job.path.mkdir(parents=True, exist_ok=True)
     trainer = _trainer(opened, job, sequences, order)
-    n_parameters = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
+    n_parameters = n_trained(trainer.model)
     curve = train(trainer, job, opened.progress)
     save_model(trainer, opened.tokenizer, job)
     del trainer

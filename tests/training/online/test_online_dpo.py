@@ -17,7 +17,7 @@ from training.jobs import CHECKPOINTS, Job, Made
 from training.online import online_dpo
 from training.online.batches import Batch, Drawer
 from training.online.generators import ModelGenerator
-from training.online.online_dpo import distance, run
+from training.online.online_dpo import run
 from training.online.trainer import OnlineDpoTrainer
 
 pytestmark = [
@@ -142,8 +142,8 @@ def test_low_rank_adaptation_is_held_to_the_model_below_it(tiny_model: Path, rew
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
     assert all("proj" in name for name in changed)
-    assert (job.path / "adapter" / "adapter_model.safetensors").is_file()
-    assert made.counts["trained_parameters"] < 0.1 * sum(one.numel() for one in before.values())
+    adapter = load_file(job.path / "adapter" / "adapter_model.safetensors")
+    assert made.counts["trained_parameters"] == sum(one.numel() for one in adapter.values())
 
 
 def test_what_is_left_out_is_counted(tiny_model: Path, reward: Path, tmp_path: Path) -> None:
@@ -229,17 +229,3 @@ def test_the_policy_itself_draws_where_nothing_is_drawn_ahead(tiny_model: Path, 
         copied.append(trainer.drawer.generator.size_bytes)  # type: ignore[attr-defined]
         trainer.drawer.close()
     assert copied == [sum(one.numel() * 4 for one in trainer.model.parameters()), 0]
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "expected"), [([1, 2], [1, 2], 0.0), ([1, 2], [3, 4], 1.0), ([1, 2], [2, 3], 0.5)]
-)
-def test_distance_of_rewards(a: list[float], b: list[float], expected: float) -> None:
-    assert distance(np.array(a), np.array(b)) == expected
-
-
-def test_distance_is_that_of_brute_force() -> None:
-    random = np.random.default_rng(0)
-    a, b = random.normal(size=40), random.normal(0.3, size=30)
-    at = [abs((a <= place).mean() - (b <= place).mean()) for place in np.concatenate([a, b])]
-    assert distance(a, b) == pytest.approx(max(at))

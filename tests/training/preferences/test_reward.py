@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from manifests.errors import RequestError
@@ -113,6 +114,8 @@ def test_killed_and_resumed_it_gives_the_same_bits(tmp_path: Path, tiny_model: P
     assert (tmp_path / "whole/curve.jsonl").read_bytes() == (tmp_path / "killed/curve.jsonl").read_bytes()
     assert (tmp_path / "whole" / weights).read_bytes() == (tmp_path / "killed" / weights).read_bytes()
     assert whole.figures == again.figures
+    read = load_file(tmp_path / "whole" / ("adapter/adapter_model.safetensors" if "lora" in more else weights))
+    assert whole.counts["trained_parameters"] == sum(one.numel() for one in read.values())
 
 
 def test_domains_and_lengths_are_told_apart(tmp_path: Path, tiny_model: Path) -> None:

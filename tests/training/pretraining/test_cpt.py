@@ -18,6 +18,7 @@ from manifests.schema_training import Cpt
 from tests.training import tiny
 from tests.training.small_mixtures import LENGTH, make_mixture
 from training.checkpoints import read_curve
+from training.flops import lora_parameters, read_config
 from training.jobs import Job, Made, Table
 from training.pretraining import cpt
 from training.schedules import deepseek_law
@@ -231,7 +232,8 @@ def test_a_longer_context(train: Train, tmp_path: Path, tiny_model: Path) -> Non
 
 
 def test_lora(train: Train, tiny_model: Path) -> None:
-    _, curve, model = train(lora={"rank": 4}, recompute=True, learning_rate=1e-2)
+    made, curve, model = train(lora={"rank": 4}, recompute=True, learning_rate=1e-2)
+    assert made.counts["trained_parameters"] == lora_parameters(read_config(tiny_model), 4, "all-linear")
     assert curve[-1]["loss"] < curve[0]["loss"] - 0.2
     before, after = load_model(str(tiny_model)).state_dict(), load_model(str(model)).state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}

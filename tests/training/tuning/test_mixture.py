@@ -69,6 +69,19 @@ def test_whole_prompts_are_held_out_of_each_domain() -> None:
     ].tolist() == (found.held_out["a"].tolist())
 
 
+def test_a_prompt_that_is_held_out_is_so_in_all_domains() -> None:
+    """The second domain asks what the first does, and more."""
+    prompts = [*range(20), *range(20), *range(20, 60)]
+    examples = examples_of([0] * 20 + [1] * 60, prompts)
+    found = mixture_of(stage([{"domain": "a"}, {"domain": "b"}], held_out=0.1), examples, 0)
+    held, trained = (
+        {int(examples.prompt_hash[number]) for numbers in some.values() for number in numbers}
+        for some in (found.held_out, found.trained)
+    )
+    assert held and trained and not held & trained
+    assert sum(map(len, found.held_out.values())) + sum(map(len, found.trained.values())) == len(examples)
+
+
 def test_something_is_held_out_and_something_trained_on() -> None:
     found = mixture_of(stage([{}], held_out=0.01), examples_of([0, 0]), 0)
     assert len(found.held_out["chat"]) == len(found.trained["chat"]) == 1
