@@ -26,6 +26,7 @@ from training.chat.rendering import as_text
 from training.chat.rows import Left
 from training.jobs import Cell, Job, Made, Table
 from training.lora import adapted
+from training.measuring.uncertainty import ks_distance
 from training.online.batches import Batch, Drawer, Question
 from training.online.generators import Generator, ModelGenerator, VllmGenerator, is_vllm
 from training.online.policy_copies import PolicyCopy
@@ -45,7 +46,6 @@ from training.trainers import (
     save_model,
     train,
 )
-from training.uncertainty import ks_distance
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 NO_PAIR = {"identical_answers": "identical", "equal_rewards": "ties"}
