@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from synth.outlook import Outlook as SynthesisOutlook
     from synth.record import SynthesisRecord
     from synth.summary_models import Example
-    from training.merge_report import MergeReport
+    from training.merging.report import MergeReport
     from training.outlook import TrainingOutlook
     from training.summary_models import Verdict
 
@@ -536,8 +536,8 @@ def merge(
     """Merge checkpoints into one, tensor by tensor, and tell how far apart they are."""
     from manifests.load import load_rule
     from manifests.store import resolve
-    from training.merge import merge as run_merge
-    from training.merge_options import rule_of
+    from training.merging.merge import merge as run_merge
+    from training.merging.options import rule_of
 
     if not output:
         raise RequestError("--output: missing; name the folder of the new checkpoint")
@@ -1189,7 +1189,7 @@ def _print_synthesis(record: "SynthesisRecord", folder: str) -> None:
 
 def _print_training_outlook(found: "TrainingOutlook") -> None:
     """What each stage reads and would take."""
-    from training.report_values import amount
+    from training.pages.values import amount
 
     rows = [
         (

@@ -27,16 +27,16 @@ from torch.nn import functional
 from benchmarks.token_dataset import random_mixture
 from manifests.engine import silent
 from manifests.schema_training import Cpt, MixtureUse
-from training.cpt_mixtures import Opened
-from training.cpt_order import Supply, order_of
-from training.cpt_trainer import CptTrainer, SequenceRows, collate
-from training.head_loss import with_head_loss
-from training.isolation import inputs_of
 from training.jobs import Job
 from training.optimizers import adamw
+from training.pretraining.head_loss import with_head_loss
+from training.pretraining.isolation import inputs_of
+from training.pretraining.mixtures import Opened
+from training.pretraining.order import Supply, order_of
+from training.pretraining.trainer import CptTrainer, SequenceRows, collate
+from training.pretraining.utilization import flops_per_token, peak_flops
 from training.token_dataset import NO_LOSS, TokenDataset
 from training.trainers import arguments, attention, train
-from training.utilization import flops_per_token, peak_flops
 
 WARMUP_STEPS = 3
 CPU = {"hidden": 256, "layers": 4, "heads": 8, "groups": 4, "inner": 768, "ids": 4096, "length": 512, "batch": 2}
@@ -68,7 +68,7 @@ def model_of(size: dict[str, int]) -> Any:
         eos_token_id=1,
     )
     torch.manual_seed(0)
-    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation=attention(bfloat16=True))
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation=attention())
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -152,7 +152,7 @@ def bare(stage: Cpt, mixture: Path, size: dict[str, int], loss_of: Callable[...,
         if step == WARMUP_STEPS:
             began = now()
         for batch in batches[step * per_step : (step + 1) * per_step]:
-            inputs = inputs_of(batch["input_ids"], batch["position_ids"], attention(bfloat16=True))
+            inputs = inputs_of(batch["input_ids"], batch["position_ids"], attention())
             with half:
                 loss = loss_of(model, inputs, batch["shift_labels"].flatten())
             (loss / per_step).backward()
@@ -273,7 +273,7 @@ def told(seconds: dict[str, list[Any]], peaks: dict[str, int], size: dict[str, i
         device = torch.cuda.get_device_name()
         model = model_of(size)
         per_token = flops_per_token(model.num_parameters(), model.config, size["length"])
-        found |= {"device": device, "attention": attention(bfloat16=True), "peak_gib": {n: b / 2**30 for n, b in peaks.items()}}
+        found |= {"device": device, "attention": attention(), "peak_gib": {n: b / 2**30 for n, b in peaks.items()}}
         if peak := peak_flops(device):
             found["mfu"] = {name: round(n_tokens / value * per_token / peak, 4) for name, value in medians.items()}
     return found

@@ -31,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sample_text import markdown, publish
 
-from training.merge_arithmetic import COLLINEAR
-from training.merge_inputs import from_float32, numbers_of
+from training.merging.arithmetic import COLLINEAR
+from training.merging.inputs import from_float32, numbers_of
 from training.safetensors_files import Tensor, read_header
 from training.safetensors_shards import Planned, file_names, open_shard, shards_of, write_index
 
@@ -43,7 +43,7 @@ SAMPLE_S = 0.01
 COMPARED = 1 << 22
 OURS = [sys.executable, "-m", "onggi"]
 IMPORTED = {
-    "onggi": "import onggi, training.merge, training.merge_options, manifests.load",
+    "onggi": "import onggi, training.merging.merge, training.merging.options, manifests.load",
     "mergekit": "import mergekit.scripts.run_yaml, mergekit.architecture, mergekit.merge, transformers.models.llama",
 }
 

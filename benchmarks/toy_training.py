@@ -35,7 +35,7 @@ SIZES = {
     "fast": {"chars": 250_000, "base": 30, "cpt": 12, "sft": 10, "reward": 8, "dpo": 6, "online": 4},
 }
 """Characters of text per language, and steps."""
-HELD_OUT = 40
+HELD_OUT = 24
 """Documents per language by which the loss is measured."""
 POLITE = {"ko": " 감사합니다.", "en": " Thank you."}
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads would fight over the cores with pytest's processes
+
 settings.register_profile("onggi", deadline=None)  # the first call of a kernel compiles it
 settings.load_profile("onggi")
 

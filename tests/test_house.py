@@ -21,7 +21,7 @@ BEHIND_EXTRAS = {
 }
 """Modules that nothing of the core imports, since they begin with the import of an extra."""
 OF_COMMANDS = ("embeddings", "outlook", "stages", "token_batches", "token_dataset", "worker")
-"""Modules of `training` that commands begin with: what they import is light. The others run in processes of stages."""
+"""Modules of `training` that commands begin with: what they import is light. Others run in processes of stages."""
 ELSEWHERE = {"loguru", "vllm"}
 """What datatrove brings, and what only an interpreter of its own imports."""
 PART_OF = {"markupsafe": "jinja2", "pydantic-core": "pydantic"}

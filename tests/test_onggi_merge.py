@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import onggi
-from tests.training import merged
+from tests.training.merging import merged
 
 Run = Callable[..., tuple[int, str, str]]
 

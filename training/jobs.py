@@ -69,4 +69,4 @@ class Made(BaseModel):
     tables: list[Table] = Field(default_factory=list)
     """For the page."""
     charts: dict[str, str] = Field(default_factory=dict)
-    """SVG by title, of `training.charts`."""
+    """SVG by title, of `training.pages.charts`."""

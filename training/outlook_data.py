@@ -22,7 +22,7 @@ from manifests.errors import RequestError, RunError
 from manifests.schema_training import ChatData, Cpt, MixtureUse, PairData, Replay
 from manifests.store import Folder, resolve
 from synth.outlook import n_tokens as tokens_by_characters
-from training.rows import data_files, source_of
+from training.chat.rows import data_files, source_of
 
 SAMPLE_ROWS = 200
 """Of each entry: rows by which tokens are estimated."""

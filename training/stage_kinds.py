@@ -7,12 +7,12 @@ from manifests.engine import Progress
 from training.jobs import Job, Made
 
 MODULES = {
-    "cpt": "training.cpt",
-    "sft": "training.sft",
-    "reward": "training.reward",
-    "dpo": "training.dpo",
-    "online_dpo": "training.online_dpo",
-    "merge": "training.merge_stage",
+    "cpt": "training.pretraining.cpt",
+    "sft": "training.tuning.sft",
+    "reward": "training.preferences.reward",
+    "dpo": "training.preferences.dpo",
+    "online_dpo": "training.online.online_dpo",
+    "merge": "training.merging.stage",
 }
 
 VERSIONS = dict.fromkeys(MODULES, 1)

@@ -174,7 +174,9 @@ def _planned(stage: TrainingStage, plan: Plan, known: dict[str, str], digests: D
 
 def _digest(item: Validation, plan: Plan, digests: Digests) -> str:
     """Of the data of a set."""
-    from training.validation_sets import data_digest  # brings readers of all kinds, and few manifests have a sweep
+    from training.measuring.validation_sets import (
+        data_digest,  # brings readers of all kinds, and few manifests have a sweep
+    )
 
     return data_digest(item, plan.base, lambda paths: joined(map(digests.of_file, paths)))
 

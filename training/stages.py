@@ -20,17 +20,17 @@ from manifests.record import write_record
 from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest
 from manifests.schema_training_gates import LengthBiasGate, RewardDriftGate
 from manifests.store import Folder
-from training.card import model_card
 from training.checkpoints import full_disk, read_curve
 from training.environment import environment
 from training.flops import Training, count_parameters
-from training.gate_facts import Facts
-from training.gates import judge, models_needed, parents_of
+from training.gates.facts import Facts
+from training.gates.judge import judge, models_needed, parents_of
 from training.jobs import CHECKPOINTS, CURVE, Cell, Made
 from training.launch import alone, n_gpus, run
-from training.measure_jobs import Measured, MeasureJob, MeasuresResult
+from training.measuring.jobs import Measured, MeasureJob, MeasuresResult
+from training.pages.card import model_card
+from training.pages.report import render
 from training.record import RECORD, TrainingRecord, record_of
-from training.report import render
 from training.reporters import check_reporters
 from training.stage_plan import DONE, MEASURES, Plan, PlannedStage, plan_stages
 from training.summary_models import StageSummary, TrainingSummary, Verdict

@@ -78,13 +78,13 @@ def load_tokenizer(folder: str) -> Any:
         raise RequestError(f"{folder}: its tokenizer cannot be read: {error}") from error
 
 
-def load_model(folder: str, *, heads: int | None = None, bfloat16: bool = False, **options: Any) -> Any:
+def load_model(folder: str, *, heads: int | None = None, is_packed: bool = False, **options: Any) -> Any:
     """The model in a folder, weights in float32: a causal language model, or one with so many scores per sequence.
 
     Args:
         folder: `config.json` and safetensors.
         heads: scores per sequence, for a reward model; None for a language model.
-        bfloat16: whether its sums will be made in bfloat16.
+        is_packed: whether it is to read packed sequences in bfloat16.
         options: more for `from_pretrained`.
 
     Raises:
@@ -105,7 +105,7 @@ def load_model(folder: str, *, heads: int | None = None, bfloat16: bool = False,
             folder,
             output_loading_info=True,
             dtype=torch.float32,
-            attn_implementation=attention(bfloat16),
+            attn_implementation=attention(is_packed),
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
@@ -124,12 +124,13 @@ def load_model(folder: str, *, heads: int | None = None, bfloat16: bool = False,
     return model
 
 
-def attention(bfloat16: bool) -> str:
-    """Which implementation of attention is used: FlashAttention where a GPU and the package are there, else sdpa.
+def attention(is_packed: bool) -> str:
+    """Which implementation of attention is used.
 
-    FlashAttention knows no float32.
+    FlashAttention, where a GPU and the package are there, for packed sequences in bfloat16: it skips what sdpa
+    computes and masks, and takes no float32. Else sdpa.
     """
-    if bfloat16 and torch.cuda.is_available():
+    if is_packed and torch.cuda.is_available():
         from transformers.utils import is_flash_attn_2_available
 
         if is_flash_attn_2_available():

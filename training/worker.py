@@ -61,8 +61,8 @@ def _run(job_file: Path, folder: Path) -> BaseModel:
     task = orjson.loads(job_file.read_bytes())
     say = _Said(folder / PROGRESS)
     if "stage" not in task:
-        from training.measure_jobs import MeasureJob
-        from training.measures import measure
+        from training.measuring.jobs import MeasureJob
+        from training.measuring.measures import measure
 
         measured = MeasureJob.model_validate(task)
         _settle(measured.threads, measured.seed)

@@ -68,7 +68,7 @@ def load(path: Path, *overrides: str) -> TrainingManifest:
 def in_this_process(job: Any, folder: Path, n_processes: int, progress: Progress = silent) -> bytes:
     """Instead of `training.launch.run`: no process per stage, since each takes seconds to load torch."""
     from training.jobs import Job
-    from training.measures import measure
+    from training.measuring.measures import measure
     from training.stage_kinds import runner
 
     folder.mkdir(parents=True, exist_ok=True)

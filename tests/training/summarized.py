@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from training.charts import Chart, Line, line_chart
 from training.jobs import Cell, Made, Table
-from training.merge_charts import angle_chart
-from training.merge_report import TensorRecord
+from training.merging.charts import angle_chart
+from training.merging.report import TensorRecord
+from training.pages.charts import Chart, Line, line_chart
 from training.summary_models import Answer, Measures, StageSummary, TrainingSummary, Verdict
 
 HOSTILE = "</p><script>alert(1)</script><img src=x onerror=alert(2)> \u202e{{ 7 * 7 }} \x07"

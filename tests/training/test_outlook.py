@@ -269,5 +269,7 @@ def test_without_a_tokenizer_letters_are_counted(tmp_path: Path) -> None:
 
 
 def test_no_torch_is_loaded() -> None:
-    code = "import sys, training.outlook, training.report, training.card; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, training.outlook, training.pages.report, training.pages.card; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -12,7 +12,7 @@ from manifests.errors import RequestError
 from manifests.schema_training import TrainingManifest
 from training import stages
 from training.jobs import Job, Made
-from training.measure_jobs import Measured, MeasureJob, MeasuresResult
+from training.measuring.jobs import Measured, MeasureJob, MeasuresResult
 from training.stage_plan import plan_stages
 from training.summary_models import Answer
 

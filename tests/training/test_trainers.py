@@ -201,8 +201,8 @@ def test_each_epoch_goes_through_all_rows(n: int, epochs: float) -> None:
 def test_float32_has_an_attention_that_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr("transformers.utils.is_flash_attn_2_available", lambda: True)
-    assert trainers.attention(bfloat16=True) == "flash_attention_2"
-    assert trainers.attention(bfloat16=False) == "sdpa"
+    assert trainers.attention(is_packed=True) == "flash_attention_2"
+    assert trainers.attention(is_packed=False) == "sdpa"
 
 
 def test_a_model_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from training.rows import BadRow, Row, Values
+from training.chat.rows import BadRow, Row, Values
 
 COLUMNS = ("messages", "tools", "prompt", "completion")
 ROLES = ("system", "user", "assistant", "tool")

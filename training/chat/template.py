@@ -23,7 +23,7 @@ from transformers.utils.chat_template_utils import _cached_compile_jinja_templat
 from manifests.errors import RequestError
 from manifests.store import resolve
 from training.chat.conversations import Conversation, Message
-from training.rows import BadRow
+from training.chat.rows import BadRow
 
 FOLDER = Path(__file__).parent.parent / "templates"
 SHIPPED = tuple(sorted(path.stem for path in FOLDER.glob("*.jinja")))

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.errors import RequestError
+from training.chat.rows import BadRow
 from training.chat.template import Rendered, Span
-from training.rows import BadRow
 
 AT_ONCE = 256
 """Conversations that are encoded at once."""

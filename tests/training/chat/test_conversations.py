@@ -7,7 +7,7 @@ import pytest
 
 from tests.training import tiny
 from training.chat.conversations import Conversation, conversation
-from training.rows import BadRow, Row
+from training.chat.rows import BadRow, Row
 
 ANSWERED = tiny.conversation("질문", "답", system="너는 옹기다.")
 CALL = {"type": "function", "function": {"name": "weather", "arguments": {"city": "서울"}}}

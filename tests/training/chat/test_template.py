@@ -11,7 +11,7 @@ from manifests.errors import RequestError
 from tests.training import tiny
 from tests.training.chat.test_conversations import CALLED, TOOL
 from tests.training.chat_texts import conversations
-from training.rows import BadRow
+from training.chat.rows import BadRow
 
 pytest.importorskip("transformers")
 

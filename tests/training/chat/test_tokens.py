@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.training import tiny
 from tests.training.chat_texts import contents, conversations
-from training.rows import BadRow
+from training.chat.rows import BadRow
 
 pytest.importorskip("trl")
 

@@ -1,0 +1,1 @@
+"""What must hold after a stage before the next one starts."""

@@ -1,0 +1,1 @@
+"""Models that become one, tensor by tensor."""

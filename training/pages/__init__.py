@@ -1,0 +1,1 @@
+"""What people see of a training: the page of a run and the model card."""

@@ -1,0 +1,1 @@
+"""Reward models and offline DPO: pairs of answers of which one is preferred."""

@@ -1,0 +1,1 @@
+"""Continued pre-training: packed sequences of token mixtures, in which documents do not see each other."""

@@ -1,0 +1,1 @@
+"""Supervised fine-tuning: conversations, of which what the assistant says is learnt."""
