@@ -60,7 +60,7 @@ class Lora(Model):
     alpha: float = Field(32, gt=0)
     """Updates are scaled by alpha / rank."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Of the update's input."""
+    """Of the update's input. `reward` and `dpo` train without, since TRL takes all dropout away there."""
     targets: str | list[str] = "all-linear"
     """Names of the modules that are adapted, or `all-linear`."""
 

@@ -247,6 +247,7 @@ class OnlineDpoTrainer(Staged, Trainer):  # type: ignore[misc]
     def extra_state(self) -> Mapping[str, Any]:
         """The batch that is drawn ahead, the first one, and a reference that was refreshed."""
         state: dict[str, Any] = {"totals": self.totals, "n_processes": self.args.world_size}
+        state["places"] = self.places(0)
         for name, batch in (("pending", self.drawer.pending()), ("start", self.start)):
             if batch:
                 values = batch.state()
@@ -261,6 +262,12 @@ class OnlineDpoTrainer(Staged, Trainer):  # type: ignore[misc]
         Raises:
             RunError: it is of another number of processes.
         """
+        if state.get("n_processes") == self.args.world_size and state["places"] != self.places(0):
+            raise RunError(
+                f"{self.stage.name}: the checkpoint is of another `micro_batch`, by which {self.args.world_size} "
+                "processes shared out answers that were drawn ahead: go on with that one, or remove "
+                f"{self.args.output_dir} to begin the stage anew"
+            )
         if state.get("n_processes") != self.args.world_size:
             raise RunError(
                 f"{self.stage.name}: the checkpoint is not of {self.args.world_size} processes, and answers drawn "

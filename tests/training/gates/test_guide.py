@@ -12,7 +12,7 @@ from training.gates.facts import Facts
 from training.gates.judge import judge
 from training.measuring.jobs import Measured
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "gates.md").read_text("utf-8")
+GUIDE = (Path(__file__).parents[3] / "docs" / "gates.md").read_text("utf-8")
 NEEDED: dict[str, dict[str, Any]] = {
     "cpt": {"mixture": "mixture"},
     "merged": {"rule": {"models": ["cpt", "./instruct"]}},

@@ -448,7 +448,7 @@ def test_parents_are_the_worst_of_them(pairs: list[tuple[float, float]], now: fl
 def test_gates_are_judged_without_torch() -> None:
     modules = "training.gates.judge, training.measuring.jobs, training.measuring.validation_sets"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
 
 
 # Which models are needed

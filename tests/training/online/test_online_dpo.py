@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -216,8 +217,12 @@ def test_a_checkpoint_of_other_processes_is_refused(tiny_model: Path, reward: Pa
     job = planted.online_job(tmp_path, tiny_model, reward, steps=2)
     run(job, quiet)
     extra = next((job.path / CHECKPOINTS).glob("checkpoint-2/extra-0.json"))
-    extra.write_text(extra.read_text().replace('"n_processes":1', '"n_processes":2'))
+    written = orjson.loads(extra.read_bytes())
+    extra.write_bytes(orjson.dumps(written | {"n_processes": 2}))
     with pytest.raises(RunError, match="the checkpoint is not of 1 processes"):
+        run(job, quiet)
+    extra.write_bytes(orjson.dumps(written | {"places": written["places"][::-1]}))
+    with pytest.raises(RunError, match="the checkpoint is of another `micro_batch`"):
         run(job, quiet)
 
 
