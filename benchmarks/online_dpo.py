@@ -3,8 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/online_dpo.py [--width 256] [--layers 6] [--steps 12] [--rounds 3]
 
 Both arms train a random Llama on the same prompts with the same seeds and a reward model of the same size, in turn,
-each in a process of its own; the first two steps are not counted. Printed: seconds per step of each round, how long
-training waited for answers, and the ratio. What can be gained at most is drawing or training, whichever is shorter.
+each in a process of its own; the first two steps are not counted. Printed: seconds per step of each round, how much
+processor time that took (of the thread that trains, and of all), how long training waited for answers, and the ratio.
+Processor time does not depend on what else the machine does: on free cores a step that draws ahead cannot take less
+than its busier thread, and one in turn takes what both do together.
 """
 
 import argparse
@@ -39,13 +41,17 @@ def main() -> None:
     for _ in range(options.rounds):
         for name, found in rounds.items():
             found.append(in_a_process(name))
-            print(f"{name:8} {found[-1]['step_s']:.3f} s per step, waited {found[-1]['waited_frac']:.0%}", flush=True)
-    ahead, in_turn = (statistics.median(one["step_s"] for one in rounds[name]) for name in ("ahead", "in turn"))
-    n_weights = rounds["ahead"][0]["n_weights"]
-    print(f"{n_weights / 1e6:.1f} M weights, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    print(
-        f"medians: drawn ahead {ahead:.3f} s, in turn {in_turn:.3f} s per step: {in_turn / ahead:.2f} times as fast"
-    )
+            print(f"{name:8}", *(f"{key} {value:.3f}" for key, value in found[-1].items()), flush=True)
+    middle = {
+        name: {key: statistics.median(one[key] for one in found) for key in found[0]}
+        for name, found in rounds.items()
+    }
+    ahead, in_turn = middle["ahead"], middle["in turn"]
+    print(f"{ahead['n_weights'] / 1e6:.1f} M weights, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"medians: ahead {ahead['step_s']:.3f} s, in turn {in_turn['step_s']:.3f} s per step", end=": ")
+    print(f"{in_turn['step_s'] / ahead['step_s']:.2f} times as fast")
+    busier = max(ahead["trains_s"], ahead["cpu_s"] - ahead["trains_s"])
+    print(f"by processor time at most {in_turn['cpu_s'] / busier:.2f} times as fast on free cores")
 
 
 def in_a_process(name: str) -> dict[str, float]:
@@ -80,15 +86,16 @@ def arm(options: argparse.Namespace) -> dict[str, float]:
             models={"model": str(folder / "policy"), "rm": str(folder / "reward")},
         )  # fmt: skip
         job.path.mkdir()
-        at: list[float] = []
+        at: list[tuple[float, float, float]] = []
 
         def progress(_: str, done: float, total: float, note: str = "") -> None:
-            at.append(time.perf_counter())
+            at.append((time.perf_counter(), time.process_time(), time.thread_time()))
 
         made = run(job, progress)
-    times = at[1:]  # the first call says where it begins
-    step_s = (times[-1] - times[N_WARM]) / (len(times) - 1 - N_WARM)
-    return {"step_s": step_s, "n_weights": n_weights, "waited_frac": made.figures["waited_frac"]}
+    first, last = at[1 + N_WARM], at[-1]  # the first call says where it begins
+    wall_s, all_s, trains_s = ((b - a) / (len(at) - 2 - N_WARM) for a, b in zip(first, last, strict=True))
+    found = {"step_s": wall_s, "cpu_s": all_s, "trains_s": trains_s, "n_weights": n_weights}
+    return found | {"waited_frac": made.figures["waited_frac"]}
 
 
 def save_models(folder: Path, width: int, n_layers: int) -> int:
