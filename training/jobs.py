@@ -1,9 +1,11 @@
 """What a stage is told, and what it tells of what came of it: small files, as each has a process of its own."""
 
 from collections.abc import Mapping
+from math import nan
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from manifests.schema_training import TrainingStage
 from manifests.schema_training_gates import Validation
@@ -15,6 +17,15 @@ CURVE = "curve.jsonl"
 CHECKPOINTS = "checkpoints"
 
 Cell = str | int | float | None
+
+
+def _or_none(value: Any) -> Any:
+    """JSON has no word for what is no number, so it is written as null."""
+    return nan if value is None else value
+
+
+Figure = Annotated[float, BeforeValidator(_or_none)]
+"""A figure that may be no number, and comes back from a file as such: a stage that is done can always be read."""
 
 
 class Job(BaseModel):
@@ -62,7 +73,7 @@ class Made(BaseModel):
 
     counts: dict[str, int] = Field(default_factory=dict)
     """`steps`, `tokens` (that were read), `trained_tokens` (that a loss was counted on), `examples`, ..."""
-    figures: dict[str, float] = Field(default_factory=dict)
+    figures: dict[str, Figure] = Field(default_factory=dict)
     """Measures of the stage itself: `loss_first`, `loss_last`, `accuracy`, `margin`, `reward`, ..."""
     left_out: dict[str, int] = Field(default_factory=dict)
     """Rows that were not trained on, by reason."""

@@ -2,9 +2,9 @@
 
 from pydantic import BaseModel, Field
 
-from training.jobs import Cell, Made
+from training.jobs import Cell, Figure, Made
 
-Measures = dict[str, dict[str, float]]
+Measures = dict[str, dict[str, Figure]]
 """By set of `validation`: `loss` (nats per token), `bits_per_byte`, `n_tokens`, `n_bytes`; or `accuracy`,
 `n_questions`. With `prompts` also `answers`: `mean_length` (tokens), `ended_frac`, and with a reward model
 `reward_mean`, `reward_std`."""
@@ -19,7 +19,7 @@ class Verdict(BaseModel):
     """In a sentence, with the figures: `en: loss 2.314 -> 2.401 (+3.8%; at most +2.0%)`."""
     advice: str = ""
     """What the papers suggest, where it failed."""
-    figures: dict[str, float] = Field(default_factory=dict)
+    figures: dict[str, Figure] = Field(default_factory=dict)
 
 
 class Answer(BaseModel):

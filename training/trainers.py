@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from manifests.engine import Progress
 from manifests.errors import RequestError, RunError
@@ -27,6 +28,8 @@ from training.optimizers import adamw
 from training.progress_notes import curve_note
 from training.schedules import lr_share
 
+NEW_HEADS = ("score.", "classifier.", "v_head.")
+"""Where names of the weights begin that a reward model has and a language model lacks."""
 LINES_MAX = 20_000
 """Lines of a curve; longer trainings log every so many steps."""
 
@@ -47,6 +50,15 @@ def rows_in_order(stage: Trained, n_rows: int, seed: int) -> NDArray[np.int64]:
     """`data_order` of a stage: its epochs, or as many rows as its steps take."""
     taken = stage.steps * stage.batch / n_rows if stage.steps else stage.epochs
     return data_order(n_rows, taken, seed)
+
+
+def whole_steps(stage: Trained, n_rows: int, seed: int) -> NDArray[np.int64]:
+    """`rows_in_order`, with the first ones again in what is left of the last step.
+
+    Losses are means over what a process takes at once, so rows of a smaller step would count by how they are shared
+    out.
+    """
+    return np.resize(rows_in_order(stage, n_rows, seed), n_steps_of(stage, n_rows) * stage.batch)
 
 
 def n_trained(model: Any) -> int:
@@ -76,7 +88,7 @@ def load_model(folder: str, *, heads: int | None = None, is_packed: bool = False
         options: more for `from_pretrained`.
 
     Raises:
-        RequestError: there is no such model, it is not in safetensors, or its architecture is unknown.
+        RequestError: there is no such model, it is not in safetensors, not whole, or its architecture is unknown.
     """
     if not Path(folder, "config.json").is_file():
         raise RequestError(f"{folder}: is no model: there is no config.json")
@@ -89,8 +101,9 @@ def load_model(folder: str, *, heads: int | None = None, is_packed: bool = False
     if heads is not None:
         options["num_labels"] = heads
     try:
-        return kind.from_pretrained(
+        model, said = kind.from_pretrained(
             folder,
+            output_loading_info=True,
             dtype=torch.float32,
             attn_implementation=attention(is_packed),
             local_files_only=True,
@@ -100,8 +113,15 @@ def load_model(folder: str, *, heads: int | None = None, is_packed: bool = False
         )
     except (ValueError, KeyError) as error:
         raise RequestError(f"{folder}: is no model that this version of transformers knows: {error}") from error
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise RequestError(f"{folder}: cannot be read: {error}") from error
+    lacking = sorted(name for name in said["missing_keys"] if heads is None or not name.startswith(NEW_HEADS))
+    if lacking:  # transformers would draw them at random
+        shown = ", ".join(lacking[:3]) + (", ..." if len(lacking) > 3 else "")
+        raise RequestError(
+            f"{folder}: its weights lack {shown}; copy or download the model again, with all its files"
+        )
+    return model
 
 
 def attention(is_packed: bool) -> str:

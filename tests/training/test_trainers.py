@@ -1,6 +1,7 @@
 """The base of all trainers: killed and resumed to the same bits, whatever the batch is cut into."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter
 
 from manifests.errors import RequestError, RunError
 from manifests.schema_training import TrainingStage
+from tests.training.tiny import save_model
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -196,6 +198,13 @@ def test_each_epoch_goes_through_all_rows(n: int, epochs: float) -> None:
     assert np.array_equal(order, trainers.data_order(n, epochs, 3))
 
 
+def test_float32_has_an_attention_that_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr("transformers.utils.is_flash_attn_2_available", lambda: True)
+    assert trainers.attention(is_packed=True) == "flash_attention_2"
+    assert trainers.attention(is_packed=False) == "sdpa"
+
+
 def test_a_model_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"no config\.json"):
         trainers.load_model(str(tmp_path))
@@ -209,3 +218,24 @@ def test_a_model_that_is_none_is_refused(tmp_path: Path) -> None:
         trainers.load_model(str(tmp_path))
     with pytest.raises(RequestError, match="its tokenizer cannot be read"):
         trainers.load_tokenizer(str(tmp_path))
+
+
+def test_a_model_that_is_not_whole_is_refused(tmp_path: Path, tiny_model: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    weights = load_file(folder / "model.safetensors")
+    weights.pop("model.layers.1.mlp.up_proj.weight")
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    for heads in (None, 1):
+        with pytest.raises(RequestError, match=r"its weights lack model\.layers\.1\.mlp\.up_proj\.weight; copy"):
+            trainers.load_model(str(folder), heads=heads)
+    (folder / "model.safetensors").write_bytes(b"cut off")
+    with pytest.raises(RequestError, match=r"/model: cannot be read"):
+        trainers.load_model(str(folder))
+
+
+def test_tied_embeddings_are_stored_once_and_lack_nothing(tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "tied", tie_word_embeddings=True)
+    assert trainers.load_model(str(folder)).config.tie_word_embeddings
+    assert trainers.load_model(str(folder), heads=1).score.out_features == 1

@@ -65,7 +65,8 @@ def rewards(model: RewardModel, asked: Sequence[Asked], answered: Sequence[Answe
         RequestError: the reward model's chat template refuses a prompt.
     """
     pairs = zip(asked, answered, strict=True)
-    return model.score([(_readable(model.tokenizer, one.prompt), answer.answer) for one, answer in pairs])
+    read = [(_readable(model.tokenizer, one.prompt), answer.answer) for one, answer in pairs]
+    return model.score(read, [one.tools for one in asked])
 
 
 def _readable(tokenizer: Any, prompt: Prompt) -> Prompt:

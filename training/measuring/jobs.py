@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field
 
 from manifests.schema_training_gates import Prompts, Validation
+from training.jobs import Figure
 from training.summary_models import Answer, Measures
 
 
@@ -34,7 +35,7 @@ class Measured(BaseModel):
     """What a model came to."""
 
     measures: Measures = Field(default_factory=dict)
-    units: dict[str, list[float]] = Field(default_factory=dict)
+    units: dict[str, list[Figure]] = Field(default_factory=dict)
     """By set: the loss of each document (nats, summed over its tokens), or how far each question was answered right
     (0 to 1, ties in part). In the set's order, which is the same for all models."""
     not_measured: dict[str, str] = Field(default_factory=dict)

@@ -32,6 +32,8 @@ class Question:
     prompt: Prompt = field(compare=False)
     ids: tuple[int, ...]
     """As the policy reads it, up to where its answer begins."""
+    tools: tuple[Any, ...] = field(default=(), compare=False)
+    """Functions that might be called; they stand in `ids`, too."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,8 @@ def pair_of(draw: Draw, missing_eos_penalty: float) -> Pair | Literal["identical
 class Scorer(Protocol):
     """A reward model, as `training.preferences.reward_model.RewardModel`."""
 
-    def score(self, answered: Sequence[tuple[Prompt, str]]) -> list[float]:
-        """The reward of each answer to its prompt."""
+    def score(self, answered: Sequence[tuple[Prompt, str]], tools: Sequence[Sequence[Any]]) -> list[float]:
+        """The reward of each answer to its prompt, which might have called these functions."""
 
 
 class Drawer:
@@ -221,7 +223,8 @@ class Drawer:
         """
         keys = [(question, one.text) for question, answers in zip(questions, drawn, strict=True) for one in answers]
         different = list(dict.fromkeys(keys))
-        found = self._scorer.score([(question.prompt, text) for question, text in different])
+        read = [(question.prompt, text) for question, text in different]
+        found = self._scorer.score(read, [question.tools for question, _ in different])
         by_key = dict(zip(different, found, strict=True))
         for (question, text), score in by_key.items():
             if not math.isfinite(score):

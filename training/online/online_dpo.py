@@ -40,11 +40,10 @@ from training.trainers import (
     in_bfloat16,
     load_model,
     load_tokenizer,
-    n_steps_of,
     n_trained,
-    rows_in_order,
     save_model,
     train,
+    whole_steps,
 )
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -67,8 +66,8 @@ def run(job: Job, progress: Progress) -> Made:
     os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"  # reference and copy are whole in each process
     tokenizer, left = load_tokenizer(job.models["model"]), Left()
     questions = read_questions(stage.prompts, job.manifest_base, tokenizer, stage.max_prompt_length, left)
-    n_steps = n_steps_of(stage, len(questions))
-    order = np.resize(rows_in_order(stage, len(questions), job.seed), n_steps * stage.batch)
+    order = whole_steps(stage, len(questions), job.seed)
+    n_steps = len(order) // stage.batch
     trainer = _trainer(job, stage, [questions[number] for number in order], n_steps, tokenizer)
     n_weights, began = n_trained(trainer.model), perf_counter()
     try:

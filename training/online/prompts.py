@@ -34,7 +34,7 @@ def read_questions(path: str, base: str, tokenizer: Any, max_length: int, left: 
             said = f"{asked.place}: has {len(ids):,} tokens; `max_prompt_length` is {max_length:,}"
             left.count("too_long", example=said)
         else:
-            found.append(Question(asked.prompt, tuple(ids)))
+            found.append(Question(asked.prompt, tuple(ids), asked.tools))
     if not found:
         first = next(iter(left.examples.values()), "there are no rows")
         raise RequestError(f"prompts: {path}: no prompt is left to train on; the first that was left out: {first}")

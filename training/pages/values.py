@@ -24,12 +24,14 @@ def power(value: float) -> str:
 
 
 def plain(value: float) -> str:
-    """A measured value: 2,000, 0.374, −1.2."""
-    return number(value).replace("-", "−")
+    """A measured value: 2,000, 0.374, −1.2; one that is no number says so."""
+    return number(value).replace("-", "−") if math.isfinite(value) else "no number"
 
 
 def signed(value: float) -> str:
-    """A difference: +0.31, −1.2."""
+    """A difference: +0.31, −1.2; one that is no number says so."""
+    if not math.isfinite(value):
+        return "no number"
     return f"{'−' if value < 0 else '+'}{number(float(f'{abs(value):.3g}'))}"
 
 

@@ -18,10 +18,10 @@ from manifests.errors import RequestError
 from manifests.schema_training import BestOfN
 from synth.verify import Case, expected_of, verify_all
 from training.chat.prompts import Asked, read_prompts
-from training.chat.rendering import as_text
+from training.chat.rendering import as_text, prompt_ids
 from training.chat.rows import Left
 from training.jobs import Cell, Job, Made, Table
-from training.online.sampling import Drawn, draw
+from training.online.sampling import Drawn, draw_ids
 from training.preferences.reward_model import RewardModel, check_is_reward_model
 from training.trainers import load_model, load_tokenizer
 from training.trainers import replace as put_in_place
@@ -108,10 +108,11 @@ def _drawn(job: Job, choice: BestOfN, asked: Sequence[Asked], progress: Progress
     progress(f"{job.stage.name}: answers", 0, len(asked), f"{choice.n} to each prompt")
     folder = job.models["model"]
     policy = load_model(folder).to("cuda" if torch.cuda.is_available() else "cpu")
-    return draw(
+    tokenizer = load_tokenizer(folder)
+    return draw_ids(
         policy,
-        load_tokenizer(folder),
-        [one.prompt for one in asked],
+        tokenizer,
+        [prompt_ids(tokenizer, one.prompt, one.tools) for one in asked],
         n=choice.n,
         temperature=choice.temperature,
         max_new_tokens=choice.max_new_tokens,
@@ -134,7 +135,8 @@ def judge_answers(asked: Sequence[Asked], answers: Sequence[Sequence[Drawn]]) ->
 def rewards_of_answers(model: RewardModel, asked: Sequence[Asked], answers: Sequence[Sequence[Drawn]]) -> FLOATS:
     """(prompts, n): rewards of all answers."""
     answered = [(prompt.prompt, one.text) for prompt, some in zip(asked, answers, strict=True) for one in some]
-    return np.array(model.score(answered), np.float64).reshape(len(asked), -1)
+    tools = [prompt.tools for prompt, some in zip(asked, answers, strict=True) for _ in some]
+    return np.array(model.score(answered, tools), np.float64).reshape(len(asked), -1)
 
 
 def compare(rewards: Mapping[str, FLOATS], judged: FLOATS) -> list[Picked]:

@@ -17,7 +17,7 @@ from training.preferences.padding import set_padding
 from training.preferences.pair_tables import FLOATS, Column, accuracy, counts_of, left_out_table, losses_of, table_of
 from training.preferences.pairs import PairIds, PairSet, read_pairs
 from training.preferences.reference import check_same_vocabulary
-from training.trainers import load_tokenizer, n_steps_of, n_trained, rows_in_order, save_model, train
+from training.trainers import load_tokenizer, n_trained, save_model, train, whole_steps
 
 NOTE = (
     "Margin: beta times the difference of both answers' log-ratios to the reference, 0 by definition where the "
@@ -48,7 +48,8 @@ def run(job: Job, progress: Progress) -> Made:
         held_out=stage.held_out,
         seed=job.seed,
     )
-    order, n_steps = rows_in_order(stage, len(pairs.trained), job.seed), n_steps_of(stage, len(pairs.trained))
+    order = whole_steps(stage, len(pairs.trained), job.seed)
+    n_steps = len(order) // stage.batch
     trainer = pair_trainer(job, progress, pairs, order, tokenizer, n_steps)
     n_weights, before = n_trained(trainer.model), _before(trainer, stage, pairs)
     lines = train(trainer, job, progress)

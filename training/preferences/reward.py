@@ -29,11 +29,10 @@ from training.trainers import (
     arguments,
     load_model,
     load_tokenizer,
-    n_steps_of,
     n_trained,
-    rows_in_order,
     save_model,
     train,
+    whole_steps,
 )
 from training.trl_trainers import StagedTrl, old_names_allowed
 
@@ -65,7 +64,8 @@ def run(job: Job, progress: Progress) -> Made:
         seed=job.seed,
         margin=stage.margin,
     )
-    order, n_steps = rows_in_order(stage, len(pairs.trained), job.seed), n_steps_of(stage, len(pairs.trained))
+    order = whole_steps(stage, len(pairs.trained), job.seed)
+    n_steps = len(order) // stage.batch
     trainer = _trainer(job, stage, pairs.trained, order, tokenizer, n_steps)
     n_weights = n_trained(trainer.model)
     lines = train(trainer, job, progress)

@@ -45,13 +45,20 @@ class RewardModel:
         self.pad_id = padding_token(self.tokenizer)
         self.model.config.get_text_config().pad_token_id = self.pad_id
 
-    def score(self, answered: Sequence[tuple[Prompt, Answer]]) -> list[float]:
+    def score(
+        self, answered: Sequence[tuple[Prompt, Answer]], tools: Sequence[Sequence[Any]] | None = None
+    ) -> list[float]:
         """The reward of each answer to its prompt, in their order; each is a text or messages.
+
+        Args:
+            answered: (prompt, answer).
+            tools: of each, the functions that might be called; without it none.
 
         Raises:
             RequestError: the chat template refuses one.
         """
-        return self.score_ids([answered_ids(self.tokenizer, prompt, answer) for prompt, answer in answered])
+        pairs = zip(answered, tools or [()] * len(answered), strict=True)
+        return self.score_ids([answered_ids(self.tokenizer, *one, tools=functions) for one, functions in pairs])
 
     def score_ids(self, rows: Sequence[Sequence[int]]) -> list[float]:
         """The same of answered prompts that are token ids already, none of them empty."""

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ class ByText:
         self.asked: list[tuple[Prompt, str]] = []
         self._score = score
 
-    def score(self, answered: Sequence[tuple[Prompt, str]]) -> list[float]:
+    def score(self, answered: Sequence[tuple[Prompt, str]], _: Sequence[Sequence[Any]]) -> list[float]:
         self.asked += answered
         return [float(text.split()[1]) if self._score is None else self._score for _, text in answered]
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import math
 import re
 from typing import Any
 
@@ -175,3 +176,20 @@ def test_long_answers_lose_their_middle() -> None:
     page = Page(render(TrainingSummary(name="long", stages=[base]), {}))
     assert "[…]" in page.text and "aend" in page.text and "did not end by itself" in page.text
     assert page.text.count("a" * 2001) == 0
+
+
+def test_figures_that_are_no_numbers_can_be_read_and_shown() -> None:
+    """JSON has no word for them; a stage that is done must not become one that cannot be read."""
+    odd = {"margin": float("nan"), "reward": float("inf")}
+    table = Table(title="Odd", columns=["figure"], rows=[[value] for value in odd.values()])
+    made = Made(figures=odd, counts={"tokens": 5}, tables=[table])
+    verdict = Verdict(gate="reward_drift", passed=False, found="cannot be judged", figures=odd)
+    measures = {"ko": {"loss": float("nan"), "n_tokens": 5.0}}
+    stage = StageSummary(name="rm", kind="reward", folder="rm", made=made, gates=[verdict], measures=measures)
+    base = StageSummary(name="base", kind="base", folder="base", measures=measures)
+    whole = TrainingSummary(name="t", stages=[base, stage])
+    read = TrainingSummary.model_validate_json(whole.model_dump_json())
+    assert math.isnan(read.stages[1].made.figures["margin"]) and math.isnan(read.stages[1].measures["ko"]["loss"])
+    for summary_ in (whole, read):
+        page = render(summary_, RECORD)
+        assert "no number" in page

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from manifests.errors import RequestError
 from tests.training import tiny
-from tests.training.preferences import job, planted, silent
+from tests.training.preferences.planted_pairs import job, planted, silent
 from training.chat.prompts import Asked
 from training.online.sampling import Drawn
 from training.preferences import reward

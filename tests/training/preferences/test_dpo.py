@@ -15,15 +15,16 @@ from transformers import AutoModelForCausalLM
 
 from manifests.errors import RequestError, RunError
 from tests.training import tiny
-from tests.training.preferences import Killed, job, killed_at, planted, silent
+from tests.training.preferences.planted_pairs import Killed, job, killed_at, planted, silent
 from training.chat.rows import Left
 from training.checkpoints import read_curve
 from training.jobs import Made
-from training.preferences import dpo
+from training.preferences import dpo, reward
 from training.preferences.dpo_trainer import PairTrainer, pair_trainer
 from training.preferences.pairs import PairSet, read_pairs
 from training.trainers import load_tokenizer, n_steps_of, rows_in_order
 
+PAIRS = {"path": "pairs.jsonl"}
 DPO = {"kind": "dpo", "learning_rate": 1e-3, "steps": 6, "checkpoints": {"every": 2}}
 
 
@@ -149,6 +150,25 @@ def test_what_the_reference_said_of_other_pairs_does_not_count(base: Path, tiny_
     (base / "stage/reference.safetensors").write_bytes(b"damaged")
     _trainer(made, tiny_model)
     assert len(load_file(base / "stage/reference.safetensors")) == 2
+
+
+@pytest.mark.parametrize("kind", ["dpo", "reward"])
+def test_a_last_step_that_is_not_full_does_not_depend_on_pieces(base: Path, tiny_model: Path, kind: str) -> None:
+    stage = {
+        "kind": kind,
+        "learning_rate": 1e-3,
+        "epochs": 1,
+        "batch": 6,
+        "held_out": 0,
+        "data": [PAIRS | {"limit": 10}],
+    }
+    made, norms = [], []
+    for micro in (6, 3):
+        given = job(base / f"by-{micro}", {"model": tiny_model}, stage | {"micro_batch": micro})
+        made.append((dpo if kind == "dpo" else reward).run(given, silent))
+        norms.append([line["grad_norm"] for line in read_curve(given.path / "curve.jsonl")])
+    assert norms[0] == pytest.approx(norms[1], rel=1e-3) and len(norms[0]) == 2
+    assert [one.counts["examples"] for one in made] == [12, 12]
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from manifests.errors import RequestError
 from tests.training import tiny
-from tests.training.preferences import KIND, RUDE, Killed, job, killed_at, planted, silent
+from tests.training.preferences.planted_pairs import KIND, RUDE, Killed, job, killed_at, planted, silent
 from training.chat.rows import Left
 from training.checkpoints import read_curve
 from training.preferences import reward

@@ -12,9 +12,16 @@ from transformers import AutoModelForSequenceClassification
 
 from manifests.errors import RequestError
 from tests.training import tiny
-from training.chat.rendering import answered_ids
+from training.chat.prompts import Asked
+from training.chat.rendering import answered_ids, prompt_ids
+from training.chat.rows import Left
+from training.measuring.answers import rewards
+from training.online.prompts import read_questions
+from training.online.sampling import Drawn
+from training.preferences.best_of_n import rewards_of_answers
 from training.preferences.padding import padding_token, set_padding
 from training.preferences.reward_model import RewardModel
+from training.summary_models import Answer
 from training.trainers import load_tokenizer
 
 ANSWERED = [
@@ -123,3 +130,24 @@ def test_a_tokenizer_of_another_vocabulary_is_refused(tmp_path: Path) -> None:
     tokenizer.save_pretrained(folder)
     with pytest.raises(RequestError, match="its tokenizer has 602 tokens and the model 600"):
         RewardModel(folder)
+
+
+TEMPLATE = (
+    "{% for tool in tools or [] %}{{ tool['name'] }};{% endfor %}{% for message in messages %}"
+    "{{ message['content'] }}<|im_end|>{% endfor %}"
+)
+
+
+def test_functions_that_might_be_called_are_read_wherever_answers_are_judged(tmp_path: Path) -> None:
+    """Pairs with `tools` are trained on with them; so is what is drawn drawn, and judged."""
+    folder = tiny.save_reward_model(tmp_path / "model", seed=3)
+    (folder / "chat_template.jinja").write_text(TEMPLATE)
+    model, tools = RewardModel(folder), ({"name": "search"},)
+    alone, called = model.score([("?", "!")]), model.score([("?", "!")], [tools])
+    assert alone != called == model.score_ids([answered_ids(model.tokenizer, "?", "!", tools)])
+    asked, said = [Asked("?", None, tools, "")], Answer(prompt="?", answer="!", n_tokens=1, ended=True)
+    assert rewards(model, asked, [said]) == called
+    assert rewards_of_answers(model, asked, [[Drawn((5,), "!", True)]]).tolist() == [called]
+    tiny.write_jsonl(tmp_path / "prompts.jsonl", [{"prompt": "?", "tools": list(tools)}])
+    [question] = read_questions("prompts.jsonl", str(tmp_path), model.tokenizer, 99, Left())
+    assert question.tools == tools and question.ids == tuple(prompt_ids(model.tokenizer, "?", tools))
