@@ -15,7 +15,8 @@ import pytest
 
 from manifests.errors import RequestError, RunError
 from manifests.schema_merge import MergeRule
-from tests.training.merging import merged, tiny
+from tests.training import tiny
+from tests.training.merging import merged
 from training.merging.arithmetic import linear, slerp, task_arithmetic, ties
 from training.merging.merge import merge, with_t
 from training.merging.report import MergeReport

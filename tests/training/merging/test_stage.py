@@ -11,7 +11,8 @@ from manifests.engine import silent
 from manifests.errors import RequestError
 from manifests.schema_training import Merge
 from manifests.schema_training_gates import Validation
-from tests.training.merging import merged, tiny
+from tests.training import tiny
+from tests.training.merging import merged
 from training.jobs import Job, Made
 from training.merging.arithmetic import slerp
 from training.merging.charts import angle_chart, pareto_chart

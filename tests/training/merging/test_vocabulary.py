@@ -10,7 +10,8 @@ import pytest
 
 from manifests.errors import RequestError
 from manifests.schema_merge import MergeRule
-from tests.training.merging import merged, tiny
+from tests.training import tiny
+from tests.training.merging import merged
 from training.merging.arithmetic import slerp
 from training.merging.merge import merge
 from training.merging.vocabulary import one_vocabulary
