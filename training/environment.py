@@ -23,7 +23,7 @@ def environment(n_processes: int, n_threads: int | None = None) -> dict[str, str
     found = {"Python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
     gpus = _gpus()
     found |= {"GPU": ", ".join(f"{n} × {name}" if n > 1 else name for name, n in gpus.items()), "CPU": _cpu()}
-    found["processes"] = f"{n_processes}, threads of each: {n_threads or os.cpu_count() or 1}"
+    found["processes"] = f"{n_processes}, threads of each: {n_threads or n_cores()}"
     return {name: value for name, value in found.items() if value}
 
 
@@ -53,3 +53,8 @@ def _field(path: Path, name: str) -> str:
     return next(
         (value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() == name), ""
     )
+
+
+def n_cores() -> int:
+    """Cores that this process may use, of those that the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -55,7 +55,7 @@ def run(job: BaseModel, folder: Path, n_processes: int, progress: Progress) -> b
     job_file.write_bytes(job.model_dump_json(indent=2).encode())
     with (folder / LOG).open("ab") as log:
         process = subprocess.Popen(
-            command(job_file, n_processes),
+            command(job_file, n_processes, is_sharded=not _has_lora(job)),
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
@@ -71,15 +71,26 @@ def run(job: BaseModel, folder: Path, n_processes: int, progress: Progress) -> b
     return (folder / RESULT).read_bytes()
 
 
-def command(job_file: Path, n_processes: int) -> list[str]:
-    """What starts the processes of a job."""
+def command(job_file: Path, n_processes: int, is_sharded: bool = True) -> list[str]:
+    """What starts the processes of a job.
+
+    Args:
+        job_file: what they are told.
+        n_processes: how many.
+        is_sharded: whether GPUs share out the weights; else each has them all.
+    """
     worker = ["-m", "training.worker", str(job_file)]
     if n_processes == 1:
         return [sys.executable, *worker]
-    kind = ["--multi_gpu"] if n_gpus() < n_processes else ["--multi_gpu", *FSDP]
+    kind = ["--multi_gpu", *FSDP] if is_sharded and n_gpus() >= n_processes else ["--multi_gpu"]
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", str(n_processes)]
     options = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     return [*launcher, *options, *kind, *worker]
+
+
+def _has_lora(job: BaseModel) -> bool:
+    """Whether a stage trains low-rank updates: they take little room, and are merged into whole weights in the end."""
+    return getattr(getattr(job, "stage", None), "lora", None) is not None
 
 
 FSDP = [

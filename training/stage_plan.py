@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import orjson
 import xxhash
@@ -31,6 +32,8 @@ class PlannedStage:
     stage: TrainingStage
     fingerprint: str
     """Of the stage and of all that it reads: another one is another stage, in another folder."""
+    makes: str
+    """Of what its model depends on: stages that go on from it are others where it is another one."""
     folder: Path
     models: Mapping[str, str]
     """Folder of each model by what the manifest calls it; `model` is the one that it goes on from."""
@@ -107,7 +110,7 @@ def plan_stages(manifest: TrainingManifest, base: str, output: str | None = None
     plan = Plan(manifest, base, Path(folder), base_model, known[BASE], [])
     for stage in manifest.stages:
         planned = _planned(stage, plan, known, digests)
-        known[stage.name] = planned.fingerprint
+        known[stage.name] = planned.makes
         plan.stages.append(planned)
     _check_measured_with(plan)
     if Path(folder).is_dir():
@@ -159,10 +162,11 @@ def _planned(stage: TrainingStage, plan: Plan, known: dict[str, str], digests: D
         said["micro_batch"] = stage.micro_batch
     if swept_on := _swept_on(stage, plan.manifest):
         said["validation"] = [(item.model_dump(mode="json"), _digest(item, plan, digests)) for item in swept_on]
-    fingerprint = xxhash.xxh3_128_hexdigest(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
+    fingerprint = _hashed(said)
     return PlannedStage(
         stage=stage,
         fingerprint=fingerprint,
+        makes=_hashed(_without_sweep(said)) if isinstance(stage, Merge) else fingerprint,
         folder=plan.output / STAGES / f"{stage.name}-{fingerprint[:NAMED_BY_CHARS]}",
         models={name: plan.folder_of(name) for name in names.values()}
         | ({"model": plan.folder_of(names["model"])} if "model" in names else {})
@@ -172,11 +176,20 @@ def _planned(stage: TrainingStage, plan: Plan, known: dict[str, str], digests: D
     )
 
 
+def _hashed(said: Mapping[str, Any]) -> str:
+    return xxhash.xxh3_128_hexdigest(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
+
+
+def _without_sweep(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What the model of a merge depends on: not on the other values of `t` that are tried, nor on what they are
+    measured by."""
+    stage = {name: value for name, value in said["stage"].items() if name != "sweep"}
+    return {name: value for name, value in said.items() if name != "validation"} | {"stage": stage}
+
+
 def _digest(item: Validation, plan: Plan, digests: Digests) -> str:
     """Of the data of a set."""
-    from training.measuring.validation_sets import (
-        data_digest,  # brings readers of all kinds, and few manifests have a sweep
-    )
+    from training.measuring.validation_sets import data_digest  # brings readers of all kinds, for few manifests
 
     return data_digest(item, plan.base, lambda paths: joined(map(digests.of_file, paths)))
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from manifests.errors import RequestError, RunError
 from training.checkpoints import full_disk
+from training.environment import n_cores
 from training.jobs import Job
 from training.stage_kinds import runner
 
@@ -78,7 +79,7 @@ def _settle(n_threads: int | None, seed: int) -> None:
     import torch
     import transformers
 
-    torch.set_num_threads(n_threads or os.cpu_count() or 1)
+    torch.set_num_threads(n_threads or n_cores())
     torch.use_deterministic_algorithms(True, warn_only=True)
     transformers.set_seed(seed)
 

@@ -28,7 +28,7 @@ def job_in(folder: Path) -> Job:
 
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> tuple[bytes, list[Any]]:
     """The result and the progress of a process that runs a script instead of the worker."""
-    monkeypatch.setattr(launch, "command", lambda job, n: [sys.executable, "-c", script, str(job.parent)])
+    monkeypatch.setattr(launch, "command", lambda job, n, is_sharded: [sys.executable, "-c", script, str(job.parent)])
     told: list[Any] = []
     found = launch.run(job_in(folder), folder, 1, lambda *said: told.append(said))
     return found, told
@@ -117,6 +117,7 @@ def test_accelerate_is_used_for_several_processes(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     found = launch.command(tmp_path / "job.json", 2)
     assert "--use_fsdp" in found and "ACCELERATE_USE_CPU" not in launch._environment(2)
+    assert "--use_fsdp" not in launch.command(tmp_path / "job.json", 2, is_sharded=False)
 
 
 @pytest.mark.parametrize(("visible", "n"), [("", 0), ("0", 1), ("0,1,3", 3), ("-1", 0)])

@@ -73,6 +73,8 @@ def test_a_change_concerns_what_follows_from_it(base: Path) -> None:
     assert changed(first, plan(base)) == []
     assert changed(first, plan(base, {"dpo": {"beta": 0.2}})) == ["dpo", "online"]
     assert changed(first, plan(base, {"rm": {"margin": True}})) == ["rm", "online"]
+    swept = {"merged": {"sweep": [0.3]}}, {"validation": [{"name": "ko", "text": "chats.jsonl"}]}
+    assert changed(first, plan(base, swept[0], **swept[1])) == ["merged"], "its model is the same"
     assert changed(first, plan(base, {"sft": {"packing": False}})) == ["sft", "rm", "merged", "dpo", "online"]
     assert changed(first, plan(base, seed=1)) == ["sft", "rm", "merged", "dpo", "online"]
     folders = {planned.folder for planned in [*first.stages, *plan(base, {"dpo": {"beta": 0.2}}).stages]}

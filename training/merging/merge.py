@@ -18,6 +18,7 @@ from manifests.errors import RequestError, RunError
 from manifests.schema_merge import MergeRule
 from manifests.store import FULL
 from training.embeddings import EMBEDDING
+from training.environment import n_cores
 from training.merging.arithmetic import divided
 from training.merging.beside import write_beside
 from training.merging.config import merged_config, set_everywhere
@@ -86,7 +87,7 @@ def merge(
     aside = output.parent / f".{output.name}.merging"
     try:
         _make(aside, sum(tensor.n_bytes for tensor in work.tensors))
-        records = _write_weights(work, aside, threads or _n_cores(), progress)
+        records = _write_weights(work, aside, threads or n_cores(), progress)
         n_main = len(rule.models)
         notes += write_beside(work.models[:n_main], work.vocabularies, config, aside)
         n_bytes = sum(tensor.n_bytes for tensor in work.tensors)
@@ -281,11 +282,6 @@ def with_t(rule: MergeRule, t: float) -> MergeRule:
     first, second = rule.models
     models = [{**item.model_dump(), "weight": weight} for item, weight in ((first, 1 - t), (second, t))]
     return MergeRule.model_validate({**rule.model_dump(), "models": models})
-
-
-def _n_cores() -> int:
-    """That this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _gigabytes(n_bytes: int) -> str:
