@@ -89,7 +89,7 @@ def command(job_file: Path, n_processes: int, is_sharded: bool = True) -> list[s
 
 
 def _has_lora(job: BaseModel) -> bool:
-    """Whether a stage trains low-rank updates: they take little room, and are merged into whole weights in the end."""
+    """Whether a stage trains low-rank updates: little room, and merged into whole weights in the end."""
     return getattr(getattr(job, "stage", None), "lora", None) is not None
 
 
