@@ -176,6 +176,7 @@ def base_manifest(size: dict[str, int], seed: int) -> dict[str, Any]:
     return {
         "kind": "training",
         "name": "base",
+        "threads": 1,
         "base": "random",
         "seed": seed,
         "output": "base",
@@ -211,6 +212,7 @@ def manifest_of(base: str, instruct: str, size: dict[str, int], seed: int) -> di
     return {
         "kind": "training",
         "name": "toy",
+        "threads": 1,
         "base": base,
         "seed": seed,
         "validation": [
