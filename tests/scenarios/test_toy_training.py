@@ -63,8 +63,8 @@ def test_the_reward_model_tells_planted_preferences(runs: list[dict[str, Any]]) 
     assert min(run["reward"]["figures"]["accuracy"] for run in runs) > 0.9
 
 
-def test_the_merge_takes_most_of_its_angle(runs: list[dict[str, Any]]) -> None:
-    """Of SLERP with the English sibling: English comes nearer to the sibling's, and Korean is not lost."""
+def test_the_merge_keeps_korean_and_is_no_linear_one(runs: list[dict[str, Any]]) -> None:
+    """SLERP with the English sibling: most weights lie far enough apart for an arc, and Korean is not lost."""
     for run in runs:
         ko = {name: run[name]["measures"]["ko"]["bits_per_byte"] for name in ("base", "sft", "merged")}
         assert ko["merged"] < ko["base"]
@@ -74,9 +74,9 @@ def test_the_merge_takes_most_of_its_angle(runs: list[dict[str, Any]]) -> None:
 def test_preferences_raise_the_reward_and_length_is_bounded(runs: list[dict[str, Any]]) -> None:
     offline = moved(runs, "merged", "dpo", "answers", "reward_mean")
     by_more_than_seeds_differ(offline, 1)
-    both = moved(runs, "merged", "online", "answers", "reward_mean")
-    by_more_than_seeds_differ(both, 1)
-    assert min(moved(runs, "dpo", "online", "answers", "reward_mean")) > 0
+    figures = [run["online"]["figures"] for run in runs]  # of what it draws: with the penalty for answers without end
+    by_more_than_seeds_differ([one["reward_mean_last"] - one["reward_mean_first"] for one in figures], 1)
+    assert min(moved(runs, "dpo", "online", "answers", "ended_frac")) >= 0
     for run in runs:
         lengths = [run[name]["measures"]["answers"]["mean_length"] for name in ("merged", "online")]
         assert lengths[1] <= 2 * lengths[0]
