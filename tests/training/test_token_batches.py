@@ -119,6 +119,7 @@ def test_workers_of_torch_keep_the_order_and_the_place(mixture: Mixture, as_torc
     assert isinstance(rest[0]["input_ids"], torch.Tensor) == as_torch
 
 
+@pytest.mark.slow
 def test_workers_that_are_spawned(mixture: Mixture) -> None:
     pytest.importorskip("torch")
     dataset = TokenDataset(str(mixture.path))

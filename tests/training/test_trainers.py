@@ -102,7 +102,7 @@ def train(job: Job, kill_at: int = 0, model: Any = None) -> tuple[list[Any], Any
     return lines, {name: weight.detach().clone() for name, weight in trainer.model.named_parameters()}
 
 
-@pytest.mark.parametrize("kill_at", [1, 3, 7, 12])
+@pytest.mark.parametrize("kill_at", [7, *(pytest.param(at, marks=pytest.mark.slow) for at in (1, 3, 12))])
 def test_a_killed_training_gives_the_same_bits(tmp_path: Path, kill_at: int) -> None:
     lines, weights = train(job_in(tmp_path / "whole"))
     with pytest.raises(Killed):

@@ -94,8 +94,10 @@ def kept(job: Job) -> tuple[bytes, dict[str, torch.Tensor]]:
     "changes",
     [
         {},
-        {"asynchronous": False, "n": 3, "batch": 2},
-        {"lora": {"rank": 2, "dropout": 0.5}, "refresh_reference": 2, "loss": "ipo"},
+        pytest.param({"asynchronous": False, "n": 3, "batch": 2}, marks=pytest.mark.slow),
+        pytest.param(
+            {"lora": {"rank": 2, "dropout": 0.5}, "refresh_reference": 2, "loss": "ipo"}, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_run_that_was_stopped_ends_with_the_same_bits(

@@ -178,6 +178,7 @@ TIE = Draw(1, (answered(23, score=0.5), answered(24, 25, score=0.5)))
 SAME = Draw(3, (answered(32, score=0.5), answered(32, score=0.5)))
 
 
+@pytest.mark.slow
 def test_each_pair_counts_alike_in_any_micro_batches(models: tuple[Path, Path], tmp_path: Path) -> None:
     """A micro-batch of which pairs are left out weighs less, and one without any nothing."""
     draws = (DRAWS[0], TIE, DRAWS[2], SAME)

@@ -193,6 +193,7 @@ def test_lengths_are_balanced(train: Train, mixture: Path) -> None:
     assert "`balance_lengths`" in next(iter(made.left_out))
 
 
+@pytest.mark.slow
 def test_z_loss_is_logged_apart_and_keeps_lse_down(train: Train) -> None:
     """Row 32: with the same data and rate, the log of the softmax's sum drifts less than without."""
     _, without, _ = train(name="without", epochs=2)
@@ -269,6 +270,7 @@ def test_mixtures_that_cannot_be_trained_on(train: Train, tmp_path: Path, mixtur
         train(mixture=[str(mixture), str(longer)])
 
 
+@pytest.mark.slow
 def test_a_stage_goes_on_where_it_was(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped after a checkpoint and run again: curve and weights to the bit, and no token counted twice."""
     settings = {"checkpoints": {"every": 3}, "steps": 11, "batch": 2, "micro_batch": 1, "epochs": 2}

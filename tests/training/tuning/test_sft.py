@@ -111,6 +111,7 @@ class Killed(Exception):
     """What stands for `kill -9` at a step."""
 
 
+@pytest.mark.slow
 def test_a_killed_stage_goes_on_to_the_same_bits(tmp_path: Path, tiny_model: Path, monkeypatch: Any) -> None:
     tiny.write_jsonl(tmp_path / "chats.jsonl", tiny.chats(24))
     settings: dict[str, Any] = {"held_out": 0.1, "steps": 8, "checkpoints": {"every": 3}}
@@ -187,6 +188,7 @@ def planted(folder: Path, n: int) -> list[dict[str, Any]]:
     return [{"path": f"{name}.jsonl", "domain": name} for name in SKILLS]
 
 
+@pytest.mark.slow
 def test_a_finished_training_without_a_domain_is_kept(tmp_path: Path, tiny_model: Path, monkeypatch: Any) -> None:
     data = planted(tmp_path, 12)
     settings: dict[str, Any] = {"data": data, "held_out": 0.2, "leave_one_out": True, "steps": 3}
