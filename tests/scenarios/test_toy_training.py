@@ -72,8 +72,10 @@ def test_the_merge_keeps_korean_and_is_no_linear_one(runs: list[dict[str, Any]])
 
 
 def test_preferences_raise_the_reward_and_length_is_bounded(runs: list[dict[str, Any]]) -> None:
-    offline = moved(runs, "merged", "dpo", "answers", "reward_mean")
-    by_more_than_seeds_differ(offline, 1)
+    margins = [run["dpo"]["figures"]["margin"] - run["dpo"]["figures"]["margin_before"] for run in runs]
+    by_more_than_seeds_differ(margins, 1)
+    assert min(moved(runs, "merged", "dpo", "answers", "reward_mean")) > 0
+    by_more_than_seeds_differ(moved(runs, "merged", "online", "answers", "reward_mean"), 1)
     figures = [run["online"]["figures"] for run in runs]  # of what it draws: with the penalty for answers without end
     by_more_than_seeds_differ([one["reward_mean_last"] - one["reward_mean_first"] for one in figures], 1)
     assert min(moved(runs, "dpo", "online", "answers", "ended_frac")) >= 0
