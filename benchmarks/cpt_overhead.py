@@ -68,7 +68,7 @@ def model_of(size: dict[str, int]) -> Any:
         eos_token_id=1,
     )
     torch.manual_seed(0)
-    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation=attention())
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation=attention(is_packed=True))
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -152,7 +152,7 @@ def bare(stage: Cpt, mixture: Path, size: dict[str, int], loss_of: Callable[...,
         if step == WARMUP_STEPS:
             began = now()
         for batch in batches[step * per_step : (step + 1) * per_step]:
-            inputs = inputs_of(batch["input_ids"], batch["position_ids"], attention())
+            inputs = inputs_of(batch["input_ids"], batch["position_ids"], attention(is_packed=True))
             with half:
                 loss = loss_of(model, inputs, batch["shift_labels"].flatten())
             (loss / per_step).backward()
@@ -273,7 +273,11 @@ def told(seconds: dict[str, list[Any]], peaks: dict[str, int], size: dict[str, i
         device = torch.cuda.get_device_name()
         model = model_of(size)
         per_token = flops_per_token(model.num_parameters(), model.config, size["length"])
-        found |= {"device": device, "attention": attention(), "peak_gib": {n: b / 2**30 for n, b in peaks.items()}}
+        found |= {
+            "device": device,
+            "attention": attention(is_packed=True),
+            "peak_gib": {n: b / 2**30 for n, b in peaks.items()},
+        }
         if peak := peak_flops(device):
             found["mfu"] = {name: round(n_tokens / value * per_token / peak, 4) for name, value in medians.items()}
     return found
