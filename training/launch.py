@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from manifests.engine import Progress
 from manifests.errors import RequestError, RunError
 from training.checkpoints import disk_is_full
+from training.environment import GPUS
 from training.worker import FAILURE, PARENT, PROGRESS, RESULT, Failure
 
 POLL_S = 0.1
@@ -26,7 +27,6 @@ LOG = "log.txt"
 LOG_TAIL_CHARS = 2000
 MESSAGE_BYTES = 1 << 16
 """Room on a disk below which a process may have found none for what it had to say."""
-GPUS = Path("/proc/driver/nvidia/gpus")
 
 
 def n_gpus() -> int:

@@ -37,12 +37,11 @@ from training.outlook_data import Reads, Tokens, mixture_reads, prompt_reads, ro
 from training.reporters import check_reporters
 from training.schedules import deepseek_law
 from training.stage_plan import plan_stages
-from training.summary_models import TrainingSummary
+from training.summary_models import SUMMARY, TrainingSummary
 
 WEIGHT_BYTES = 4
 """Weights, gradients and both of AdamW's means are float32, whatever sums are made in."""
 ADAM_BYTES = 2 * WEIGHT_BYTES
-SUMMARY = "summary.json"
 Done = Mapping[str, bool] | Callable[[str], bool]
 
 

@@ -33,9 +33,9 @@ from training.pages.report import render
 from training.record import RECORD, TrainingRecord, record_of
 from training.reporters import check_reporters
 from training.stage_plan import DONE, MEASURES, Plan, PlannedStage, plan_stages
-from training.summary_models import StageSummary, TrainingSummary, Verdict
+from training.summary_models import SUMMARY, StageSummary, TrainingSummary, Verdict
 
-SUMMARY, REPORT, CARD = "summary.json", "report.html", "README.md"
+REPORT, CARD = "report.html", "README.md"
 HISTORY = "history.json"
 
 

@@ -4,6 +4,9 @@ from pydantic import BaseModel, Field
 
 from training.jobs import Cell, Figure, Made
 
+SUMMARY = "summary.json"
+"""In the folder of a run."""
+
 Measures = dict[str, dict[str, Figure]]
 """By set of `validation`: `loss` (nats per token), `bits_per_byte`, `n_tokens`, `n_bytes`; or `accuracy`,
 `n_questions`. With `prompts` also `answers`: `mean_length` (tokens), `ended_frac`, and with a reward model

@@ -17,9 +17,9 @@ from tests.training.tiny import chats, conversation, write_jsonl
 from training import outlook_data
 from training.flops import count_parameters
 from training.jobs import Made
-from training.outlook import SUMMARY, StageOutlook, TrainingOutlook, measured_speeds, outlook
+from training.outlook import StageOutlook, TrainingOutlook, measured_speeds, outlook
 from training.outlook_data import TEMPLATE_TOKENS, count_rows, text_of, tokens_of
-from training.summary_models import StageSummary, TrainingSummary
+from training.summary_models import SUMMARY, StageSummary, TrainingSummary
 
 PAIRS = [
     {"prompt": f"질문 {n}", "chosen": "네, 그렇습니다. 알려 드리겠습니다.", "rejected": "몰라요"} for n in range(40)

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from curation.report_values import percent
+from manifests.schema_training_gates import ANSWERS
 from training.pages.charts import Chart, Line
 from training.pages.values import plain, signed
 from training.summary_models import StageSummary, TrainingSummary
-
-ANSWERS = "answers"
-"""What measures of the answers to `prompts` are filed under."""
 
 Better = Literal["low", "high", ""]
 

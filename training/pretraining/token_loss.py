@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-NO_LOSS = -100
+from training.token_dataset import NO_LOSS
+
 CHUNK_ELEMENTS = {"cpu": 1 << 20}
 """Logits that are worked on at once; on a CPU they stay in its cache."""
 CHUNK_ELEMENTS_ELSE = 1 << 26

@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from training.pretraining.isolation import inputs_of
+from training.token_dataset import NO_LOSS
 from training.tuning.examples import Examples
 
-NO_LOSS = -100
 NOTHING = -1
 """The number of a sequence that holds nothing: it fills the last batch, so that all processes have their share."""
 I64 = NDArray[np.int64]

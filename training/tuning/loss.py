@@ -9,7 +9,8 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from pydantic import BaseModel
 
-from training.tuning.batches import NO_LOSS, Collator, Sequences
+from training.token_dataset import NO_LOSS
+from training.tuning.batches import Collator, Sequences
 from training.tuning.examples import Examples
 
 CHUNK = 1024

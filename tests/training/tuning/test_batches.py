@@ -13,7 +13,8 @@ pytest.importorskip("trl")
 
 import torch
 
-from training.tuning.batches import NO_LOSS, NOTHING, Collator, Sequences, one_by_one, packed
+from training.token_dataset import NO_LOSS
+from training.tuning.batches import NOTHING, Collator, Sequences, one_by_one, packed
 from training.tuning.examples import About, Examples
 from training.tuning.loss import losses
 
