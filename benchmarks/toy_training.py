@@ -31,7 +31,7 @@ SPECIAL = ["<|endoftext|>", TURN, END, "<|pad|>"]
 KOREAN = ("ko_docs_mixed", "ko_wiki_korquad", "ko_books_misc", "ko_petitions")
 ENGLISH = ("en_books_misc", "en_docs_mixed")
 SIZES = {
-    "full": {"chars": 1_000_000, "base": 400, "cpt": 250, "sft": 150, "reward": 60, "dpo": 60, "online": 24},
+    "full": {"chars": 1_000_000, "base": 400, "cpt": 250, "sft": 150, "reward": 60, "dpo": 120, "online": 48},
     "fast": {"chars": 250_000, "base": 30, "cpt": 12, "sft": 10, "reward": 8, "dpo": 6, "online": 4},
 }
 """Characters of text per language, and steps."""

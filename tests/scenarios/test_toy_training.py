@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ SEEDS = (0, 1, 2)
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> list[dict[str, Any]]:
-    """Stages of each seed by name: measures, figures, seconds."""
-    return [_run(tmp_path_factory.mktemp(f"seed{seed}") / "toy", seed, shared_data / "text") for seed in SEEDS]
+    """Stages of each seed by name: measures, figures, seconds. Two at once, of a thread each."""
+    folders = [tmp_path_factory.mktemp(f"seed{seed}") / "toy" for seed in SEEDS]
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(_run, folders, SEEDS, [shared_data / "text"] * len(SEEDS)))
 
 
 def _run(out: Path, seed: int, text: Path) -> dict[str, Any]:
@@ -30,6 +33,7 @@ def _run(out: Path, seed: int, text: Path) -> dict[str, Any]:
     done = subprocess.run(list(map(str, command)), cwd=ROOT, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     found = json.loads(done.stdout)
+    print(f"seed {seed}:", json.dumps(found))
     return {"seconds": found["seconds"], **{stage["name"]: stage for stage in found["stages"]}}
 
 
