@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from benchmarks.token_dataset import random_mixture
 from manifests.engine import silent
-from manifests.schema_training import Cpt, MixtureUse
+from manifests.schema_training_stages import Cpt, MixtureUse
 from training.jobs import Job
 from training.optimizers import adamw
 from training.pretraining.head_loss import with_head_loss

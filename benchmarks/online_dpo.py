@@ -66,7 +66,7 @@ def in_a_process(name: str) -> dict[str, float]:
 def arm(options: argparse.Namespace) -> dict[str, float]:
     import torch
 
-    from manifests.schema_training import OnlineDpo
+    from manifests.schema_training_preferences import OnlineDpo
     from training.jobs import Job
     from training.online.online_dpo import run
 

@@ -15,14 +15,25 @@ from manifests.json_schema import Schema, expected, options, resolved, tagged, t
 from manifests.overrides import override
 from manifests.schema import CorpusManifest
 from manifests.schema_classifier import ClassifierManifest
+from manifests.schema_evaluation import EvaluationManifest
 from manifests.schema_merge import MergeRule
 from manifests.schema_mixture import MixtureManifest
 from manifests.schema_synthesis import SynthesisManifest
 from manifests.schema_training import TrainingManifest
 from manifests.yaml_tree import Mistake, Node, parse_tree
 
-Manifest = CorpusManifest | ClassifierManifest | MixtureManifest | SynthesisManifest | TrainingManifest
-Kind = TypeVar("Kind", CorpusManifest, ClassifierManifest, MixtureManifest, SynthesisManifest, TrainingManifest)
+Manifest = (
+    CorpusManifest | ClassifierManifest | MixtureManifest | SynthesisManifest | TrainingManifest | EvaluationManifest
+)
+Kind = TypeVar(
+    "Kind",
+    CorpusManifest,
+    ClassifierManifest,
+    MixtureManifest,
+    SynthesisManifest,
+    TrainingManifest,
+    EvaluationManifest,
+)
 
 KINDS: Mapping[str, type[Manifest]] = {
     "corpus": CorpusManifest,
@@ -30,6 +41,7 @@ KINDS: Mapping[str, type[Manifest]] = {
     "mixture": MixtureManifest,
     "synthesis": SynthesisManifest,
     "training": TrainingManifest,
+    "evaluation": EvaluationManifest,
 }
 COMMANDS = {
     "corpus": "onggi curate",
@@ -37,6 +49,7 @@ COMMANDS = {
     "mixture": "onggi mix",
     "synthesis": "onggi synth",
     "training": "onggi train",
+    "evaluation": "onggi eval",
 }
 MANIFEST_BYTES_MAX = 1 << 20
 MISTAKES_SHOWN_MAX = 50

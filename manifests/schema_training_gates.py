@@ -59,6 +59,44 @@ class AccuracyGate(Model):
     """As of `validation_loss`."""
 
 
+class ScoreGate(Model):
+    """A result of the manifest's `evaluation` does not fall, or reaches a least value: MMLU in English, say, which a
+    mixture that is too Korean costs."""
+
+    gate: Literal["score"]
+    """Which gate."""
+    of: Name
+    """A benchmark, or what a judge scores, by its `name`; or `needle`, the mean of the grid."""
+    score: str | None = None
+    """Which of its scores; without it, the main one."""
+    max_fall: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """Most that it may fall, in its own unit: 0.05 of an accuracy is from .65 to .60, 0.3 of a judge's score from 7.0
+    to 6.7."""
+    min: float | None = Field(None, allow_inf_nan=False)
+    """Least value that it must have."""
+    against: Against = "before"
+    """Of `max_fall`: as of `validation_loss`."""
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> "ScoreGate":
+        if self.max_fall is None and self.min is None:
+            raise ValueError("name `max_fall`, `min`, or both")
+        return self
+
+
+class NeedleGate(Model):
+    """Hidden sentences are found at each length: a dip at a length is a fault of RoPE."""
+
+    gate: Literal["needle"]
+    """Which gate."""
+    min: Share
+    """Least share that must be found at each length, of each language."""
+    lengths: list[int] = Field(default_factory=list)
+    """Lengths of the grid that count; without it, all."""
+    languages: list[Literal["ko", "en"]] = Field(default_factory=list)
+    """Languages that count; without it, all."""
+
+
 class LengthBiasGate(Model):
     """Answers do not grow longer while their reward rises: a reward that pays for length."""
 
@@ -110,7 +148,14 @@ class PlateauGate(Model):
 
 
 TrainingGate = Annotated[
-    LossGate | AccuracyGate | LengthBiasGate | RewardDriftGate | RewardAccuracyGate | PlateauGate,
+    LossGate
+    | AccuracyGate
+    | ScoreGate
+    | NeedleGate
+    | LengthBiasGate
+    | RewardDriftGate
+    | RewardAccuracyGate
+    | PlateauGate,
     Field(discriminator="gate"),
 ]
 

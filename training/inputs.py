@@ -12,11 +12,17 @@ import fsspec
 import orjson
 import xxhash
 
+from classifiers.rows import input_files
 from curation.mixture.record import read_mixture
 from manifests.errors import RequestError
-from manifests.schema_training import Cpt, Dpo, OnlineDpo, Reward, Sft, TrainingStage
+from manifests.schema_distillation import Distill
+from manifests.schema_training import TrainingStage
+from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
+from manifests.schema_training_stages import Cpt, Sft
 from manifests.store import Folder, resolve
 
+LOGPROBS = "logprobs"
+"""Folder of such a run with its teacher's tokens and their probabilities."""
 TABLES = ("messages", "preference")
 """Folders of a run of `onggi synth` that stages read."""
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.tiktoken", "merges.txt", "vocab.txt")
@@ -87,8 +93,6 @@ def row_files(path: str) -> list[str]:
     Raises:
         RequestError: there are none.
     """
-    from classifiers.rows import input_files
-
     if Path(path, "run.json").is_file():
         tables = [f"{path}/{name}" for name in TABLES if Path(path, name).is_dir()]
         return [file for table in tables for file in input_files(table)]
@@ -102,20 +106,30 @@ def stage_data(stage: TrainingStage, base: str, digests: Digests) -> Iterator[tu
         RequestError: something is not there; the message names the stage.
     """
     try:
-        if isinstance(stage, Cpt):
-            for use in [*stage.mixture, *([stage.replay] if stage.replay else [])]:
-                path = resolve(use.path, base)
-                yield path, read_mixture(Folder(path)).fingerprint
-        paths = [item.path for item in stage.data] if isinstance(stage, Sft | Reward | Dpo) else []
+        for mixture in _mixtures(stage):
+            path = resolve(mixture, base)
+            yield path, read_mixture(Folder(path)).fingerprint
+        paths = [item.path for item in stage.data] if isinstance(stage, Sft | Reward | Dpo | Distill) else []
+        paths += [stage.contrastive.student] if isinstance(stage, Distill) and stage.contrastive else []
+        if isinstance(stage, Distill) and stage.logprobs:
+            path = resolve(stage.logprobs, base)
+            yield path, joined(digests.of_file(file) for file in input_files(f"{path}/{LOGPROBS}"))
         paths += [stage.prompts] if isinstance(stage, OnlineDpo) else []
         paths += [stage.best_of_n.prompts] if isinstance(stage, Reward) and stage.best_of_n else []
         for path in paths:
             yield resolve(path, base), digests.of_rows(resolve(path, base))
-        if isinstance(stage, Sft) and stage.template and Path(resolve(stage.template, base)).is_file():
+        if isinstance(stage, Sft | Distill) and stage.template and Path(resolve(stage.template, base)).is_file():
             path = resolve(stage.template, base)
             yield path, digests.of_file(path)
     except RequestError as error:
         raise RequestError(f"stage {stage.name}: {error}") from None
+
+
+def _mixtures(stage: TrainingStage) -> list[str]:
+    """Paths of the token mixtures that a stage reads."""
+    if isinstance(stage, Cpt):
+        return [use.path for use in [*stage.mixture, *([stage.replay] if stage.replay else [])]]
+    return [use.path for use in stage.mixture] if isinstance(stage, Distill) else []
 
 
 def joined(parts: Iterable[str]) -> str:

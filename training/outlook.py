@@ -17,20 +17,9 @@ from pydantic import BaseModel, Field
 
 from classifiers.rows import input_files
 from manifests.errors import RequestError, RunError
-from manifests.schema_training import (
-    BASE,
-    MAKES_POLICY,
-    Cpt,
-    Dpo,
-    Merge,
-    OnlineDpo,
-    Reward,
-    Sft,
-    Trained,
-    TrainingManifest,
-    TrainingStage,
-    named_models,
-)
+from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest, TrainingStage, named_models
+from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
+from manifests.schema_training_stages import Cpt, Sft, Trained
 from manifests.store import resolve
 from training.flops import Training, count_parameters, lora_parameters, read_config
 from training.outlook_data import Reads, Tokens, mixture_reads, prompt_reads, row_reads, tokens_of

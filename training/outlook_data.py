@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from classifiers.rows import PARQUET, decoded, json_rows
 from curation.mixture.record import MixtureRecord, read_mixture
 from manifests.errors import RequestError, RunError
-from manifests.schema_training import ChatData, Cpt, MixtureUse, PairData, Replay
+from manifests.schema_training_preferences import PairData
+from manifests.schema_training_stages import ChatData, Cpt, MixtureUse, Replay
 from manifests.store import Folder, resolve
 from synth.outlook import n_tokens as tokens_by_characters
 from training.chat.rows import data_files, source_of

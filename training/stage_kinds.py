@@ -12,6 +12,7 @@ MODULES = {
     "reward": "training.preferences.reward",
     "dpo": "training.preferences.dpo",
     "online_dpo": "training.online.online_dpo",
+    "distill": "training.distilling.distill",
     "merge": "training.merging.stage",
 }
 

@@ -9,8 +9,9 @@ import orjson
 import xxhash
 
 from manifests.errors import RequestError
-from manifests.schema_training import BASE, MAKES_POLICY, Dpo, Merge, TrainingManifest, TrainingStage, named_models
+from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest, TrainingStage, named_models
 from manifests.schema_training_gates import PlateauGate, Validation
+from manifests.schema_training_preferences import Dpo
 from manifests.store import resolve
 from training.inputs import Digests, joined, stage_data
 from training.jobs import MODEL, Job

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 
 from manifests.engine import Progress
 from manifests.errors import RequestError, RunError
-from manifests.schema_training import Trained
+from manifests.schema_training_stages import Trained
 from training.checkpoints import Curve, finish, full_disk, last_whole, load_extra, save_extra
 from training.jobs import CHECKPOINTS, CURVE, Cell, Job
 from training.optimizers import adamw

@@ -61,6 +61,13 @@ def main(path: str) -> int:
 def _run(job_file: Path, folder: Path) -> BaseModel:
     task = orjson.loads(job_file.read_bytes())
     say = _Said(folder / PROGRESS)
+    if task.get("kind") == "evaluate":
+        from training.evaluating.evaluate import evaluate
+        from training.evaluating.jobs import EvaluateJob
+
+        asked = EvaluateJob.model_validate(task)
+        _settle(asked.threads, asked.seed)
+        return evaluate(asked, say)
     if "stage" not in task:
         from training.measuring.jobs import MeasureJob
         from training.measuring.measures import measure

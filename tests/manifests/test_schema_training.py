@@ -8,7 +8,8 @@ import yaml
 
 from manifests.errors import RequestError
 from manifests.load import any_manifest
-from manifests.schema_training import Cpt, Merge, TrainingManifest
+from manifests.schema_training import Merge, TrainingManifest
+from manifests.schema_training_stages import Cpt
 
 BASIC: dict[str, Any] = {
     "kind": "training",

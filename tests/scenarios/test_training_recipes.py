@@ -11,7 +11,9 @@ import zstandard
 
 from manifests.load import load_kind
 from manifests.recipes import find_manifest, list_recipes, read_recipe
-from manifests.schema_training import Cpt, Dpo, Merge, OnlineDpo, Reward, Sft, TrainingManifest
+from manifests.schema_training import Merge, TrainingManifest
+from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
+from manifests.schema_training_stages import Cpt, Sft
 from tests.curation.mixture.mixtures import write_mixture
 from tests.training.tiny import conversation, save_model
 from training.outlook import outlook

@@ -53,7 +53,7 @@ def save_prompts(path: Path, n: int = 24) -> Path:
 
 def online_job(folder: Path, policy: Path, reward: Path, *, seed: int = 1, **changes: Any) -> Any:
     """A stage that trains a policy by the reward model, in a folder of its own, a second or two long."""
-    from manifests.schema_training import OnlineDpo
+    from manifests.schema_training_preferences import OnlineDpo
     from training.jobs import Job
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -11,15 +11,18 @@ from manifests.schema_training_gates import (
     AccuracyGate,
     LengthBiasGate,
     LossGate,
+    NeedleGate,
     PlateauGate,
     RewardAccuracyGate,
     RewardDriftGate,
+    ScoreGate,
     TrainingGate,
 )
 from training.gates.advice import advice
 from training.gates.facts import CannotJudgeError, Facts, Found
 from training.gates.losses import accuracy_found, loss_found, plateau_found
 from training.gates.rewards import length_bias_found, reward_accuracy_found, reward_drift_found
+from training.gates.scores import needle_found, score_found
 from training.measuring.jobs import Measured
 from training.summary_models import Verdict
 
@@ -61,6 +64,12 @@ def _found(gate: TrainingGate, facts: Facts) -> Found:
             return _against(gate.against, facts, lambda other, to: loss_found(gate, facts.of, other, to))
         case AccuracyGate():
             return _against(gate.against, facts, lambda other, to: accuracy_found(gate, facts.of, other, to))
+        case NeedleGate():
+            return needle_found(gate, facts.of)
+        case ScoreGate() if gate.max_fall is None:
+            return score_found(gate, facts.of, None, "")
+        case ScoreGate():
+            return _against(gate.against, facts, lambda other, to: score_found(gate, facts.of, other, to))
         case LengthBiasGate():
             return _against(gate.against, facts, lambda other, to: length_bias_found(gate, facts.of, other, to))
         case RewardDriftGate():

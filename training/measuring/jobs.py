@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field
 
 from manifests.schema_training_gates import Prompts, Validation
+from training.evaluating.results import Evaluated
 from training.jobs import Figure
 from training.summary_models import Answer, Measures
 
@@ -40,6 +41,8 @@ class Measured(BaseModel):
     (0 to 1, ties in part). In the set's order, which is the same for all models."""
     not_measured: dict[str, str] = Field(default_factory=dict)
     """By set: why this model could not be measured on it, as a mixture of another tokenizer's ids."""
+    evaluated: dict[str, Evaluated] = Field(default_factory=dict)
+    """What it came to by the manifest's `evaluation`, by name."""
     answers: list[Answer] = Field(default_factory=list)
     """To all prompts, in their order."""
 

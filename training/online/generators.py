@@ -14,7 +14,7 @@ import torch
 import xxhash
 
 from manifests.errors import RequestError
-from manifests.schema_training import OnlineDpo
+from manifests.schema_training_preferences import OnlineDpo
 from training.chat.rendering import end_ids
 from training.online.policy_copies import PolicyCopy, merged_weights
 from training.online.sampling import Drawn, draw_ids

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from manifests.engine import Progress
-from manifests.schema_training import OnlineDpo
+from manifests.schema_training_preferences import OnlineDpo
 from training.chat.rendering import as_text
 from training.chat.rows import Left
 from training.jobs import Cell, Job, Made, Table

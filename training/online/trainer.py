@@ -19,7 +19,7 @@ from torch.nn.functional import logsigmoid
 from transformers import Trainer
 
 from manifests.errors import RunError
-from manifests.schema_training import OnlineDpo
+from manifests.schema_training_preferences import OnlineDpo
 from training.online.batches import Batch, Drawer, Pair, Question, pair_of, reward
 from training.online.policy_copies import PolicyCopy
 from training.trainers import Staged

@@ -10,7 +10,9 @@ from typing import Any
 import yaml
 
 from manifests.record import RECORD
-from manifests.schema_training import Cpt, Dpo, OnlineDpo, Reward, Sft, TrainingManifest, TrainingStage
+from manifests.schema_training import TrainingManifest, TrainingStage
+from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
+from manifests.schema_training_stages import Cpt, Sft
 from manifests.store import Folder, resolve
 
 FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)

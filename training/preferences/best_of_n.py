@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from manifests.engine import Progress
 from manifests.errors import RequestError
-from manifests.schema_training import BestOfN
+from manifests.schema_training_preferences import BestOfN
 from synth.verify import Case, expected_of, verify_all
 from training.chat.prompts import Asked, read_prompts
 from training.chat.rendering import as_text, prompt_ids

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from manifests.engine import Progress
-from manifests.schema_training import Dpo
+from manifests.schema_training_preferences import Dpo
 from training.chat.rows import Left
 from training.jobs import Job, Made
 from training.preferences.dpo_trainer import PairTrainer, pair_trainer, stage_of

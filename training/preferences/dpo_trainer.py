@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from trl import DPOConfig, DPOTrainer
 
 from manifests.engine import Progress
-from manifests.schema_training import Dpo
+from manifests.schema_training_preferences import Dpo
 from training.jobs import Job
 from training.lora import lora_config
 from training.preferences.pairs import PairIds, PairSet, columns_of

@@ -16,7 +16,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from manifests.errors import RequestError
-from manifests.schema_training import PairData
+from manifests.schema_training_preferences import PairData
 from training.chat.messages import messages_of, prompt_of, says_something, tools_of
 from training.chat.rendering import Answer, Message, Prompt, as_messages, ids_of, rendered, rendered_prompt
 from training.chat.rows import BadRow, Left, Row, content_hash, parsed, source_of

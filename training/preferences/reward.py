@@ -16,7 +16,7 @@ from trl import RewardConfig, RewardTrainer
 
 from manifests.engine import Progress
 from manifests.errors import RequestError
-from manifests.schema_training import Reward
+from manifests.schema_training_preferences import Reward
 from training.chat.rows import Left
 from training.jobs import Job, Made
 from training.lora import lora_config

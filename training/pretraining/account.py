@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from manifests.schema_training import Cpt, Replay
+from manifests.schema_training_stages import Cpt, Replay
 from training.jobs import Cell, Table
 from training.pretraining.mixtures import Opened, tokens_by_category
 from training.pretraining.order import I64, Order, range_of

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 from manifests.errors import RequestError
-from manifests.schema_training import Context, Yarn
+from manifests.schema_training_stages import Context, Yarn
 
 KEEP_THETA = ("default", "yarn", "linear", "llama3")
 """Kinds of RoPE whose base may be another: the rest of them stays as it is."""

@@ -9,7 +9,7 @@ import transformers
 
 from manifests.engine import Progress
 from manifests.errors import RunError
-from manifests.schema_training import Cpt
+from manifests.schema_training_stages import Cpt
 from training.flops import Training
 from training.jobs import Job, Made
 from training.lora import adapted

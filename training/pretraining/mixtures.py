@@ -13,7 +13,7 @@ from curation.tokens.files import read_tokenizer_file
 from curation.tokens.tokenizer import Tokenizer, load_tokenizer, make_tokenizer
 from manifests import schema_mixture
 from manifests.errors import RequestError
-from manifests.schema_training import Cpt, MixtureUse, Replay
+from manifests.schema_training_stages import Cpt, MixtureUse, Replay
 from manifests.store import resolve
 from training.flops import read_config
 from training.pretraining.order import I32, I64, Supply

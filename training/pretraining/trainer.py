@@ -10,7 +10,7 @@ import transformers
 import xxhash
 
 from manifests.errors import RequestError
-from manifests.schema_training import Cpt
+from manifests.schema_training_stages import Cpt
 from training.pretraining.isolation import check_isolation, inputs_of
 from training.pretraining.mixtures import Opened
 from training.pretraining.order import FILLER, Order

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from manifests.engine import Progress
 from manifests.errors import RequestError
-from manifests.schema_training import ChatData, Sft
+from manifests.schema_training_stages import ChatData, Sft
 from training.chat.conversations import COLUMNS, Conversation, conversation
 from training.chat.rows import BadRow, Left, Row, content_hash, parsed, source_of
 from training.chat.template import Rendered, Template

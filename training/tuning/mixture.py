@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.schema_training import ChatData, Sft
+from manifests.schema_training_stages import ChatData, Sft
 from training.tuning.examples import Examples
 
 I64 = NDArray[np.int64]

@@ -21,7 +21,7 @@ from trl import SFTConfig, SFTTrainer
 
 from manifests.engine import Progress
 from manifests.errors import RequestError
-from manifests.schema_training import Sft
+from manifests.schema_training_stages import Sft
 from training.chat.control_tokens import add_missing, end_answers_at, end_turns_with, fit_embeddings
 from training.chat.template import Template, template_source
 from training.jobs import CHECKPOINTS, Job, Made

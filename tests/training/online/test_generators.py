@@ -15,7 +15,7 @@ import torch
 from transformers import AutoTokenizer
 
 from manifests.errors import RequestError
-from manifests.schema_training import OnlineDpo
+from manifests.schema_training_preferences import OnlineDpo
 from tests.conftest import REPOSITORY
 from training.online.generators import ModelGenerator, VllmGenerator, is_vllm
 from training.online.sampling import draw_ids

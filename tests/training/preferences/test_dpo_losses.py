@@ -182,7 +182,7 @@ def test_sft_is_the_mean_over_chosen_tokens() -> None:
 def test_all_losses_of_the_manifest_are_checked() -> None:
     from typing import get_args
 
-    from manifests.schema_training import DpoLoss
+    from manifests.schema_training_preferences import DpoLoss
 
     assert {*PAIRWISE, "aot", "aot_unpaired", "sft"} == set(get_args(DpoLoss))
 

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 
 import training
 from manifests.house import HOME
-from manifests.schema_training import SMOOTHED, BestOfN, DpoLoss, TrainingManifest, TrainingStage
+from manifests.schema_training import TrainingManifest, TrainingStage
+from manifests.schema_training_preferences import SMOOTHED, BestOfN, DpoLoss
 
 GUIDE = (HOME / "docs" / "preferences.md").read_text("utf-8")
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifests.errors import RequestError
-from manifests.schema_training import PairData
+from manifests.schema_training_preferences import PairData
 from tests.training import tiny
 from training.chat.messages import tools_of
 from training.chat.prompts import read_prompts

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, Gemma3TextConfig, GPT2Config, LlamaForCausalLM
 
 from manifests.errors import RequestError
-from manifests.schema_training import Context
+from manifests.schema_training_stages import Context
 from tests.training import tiny
 from training.pretraining.context import extended
 

@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from manifests.engine import silent
 from manifests.errors import RequestError
-from manifests.schema_training import Cpt
+from manifests.schema_training_stages import Cpt
 from tests.training import tiny
 from tests.training.small_mixtures import LENGTH, make_mixture
 from training.checkpoints import read_curve

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from manifests.errors import RequestError
-from manifests.schema_training import MixtureUse
+from manifests.schema_training_stages import MixtureUse
 from tests.curation.mixture.mixtures import Mixture, Row, write_mixture
 from training.pretraining.mixtures import Opened, _open, tokens_by_category
 

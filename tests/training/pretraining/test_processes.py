@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from manifests.engine import silent
-from manifests.schema_training import Cpt
+from manifests.schema_training_stages import Cpt
 from tests.training.small_mixtures import make_mixture
 from training import launch
 from training.checkpoints import read_curve

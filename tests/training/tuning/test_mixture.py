@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from manifests.schema_training import Sft
+from manifests.schema_training_stages import Sft
 from training.tuning.examples import About, Examples
 from training.tuning.mixture import mixture_of
 

@@ -10,7 +10,7 @@ import pytest
 
 from manifests.engine import silent
 from manifests.errors import RequestError
-from manifests.schema_training import Sft
+from manifests.schema_training_stages import Sft
 from tests.training import tiny
 from training.jobs import Job, Made
 

@@ -1,0 +1,1 @@
+"""Sentences hidden in long texts."""
