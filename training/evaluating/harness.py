@@ -64,7 +64,7 @@ def run_task(
         "task": task.name,
         "shots": shots,
         "form": "log-likelihood" if task.form == "choices" else "generation",
-        "chat": in_chat,
+        "chat": "yes" if in_chat else "no",
         "version": task.version,
         "lm_eval": version("lm_eval"),
         "data": benchmark.data or f"hub: {task.hub[0]}",

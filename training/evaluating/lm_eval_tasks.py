@@ -54,7 +54,7 @@ def run_lm_eval_task(
             "task": str(benchmark.lm_eval),
             "shots": ", ".join(sorted({str(task.config.num_fewshot) for task in tasks.values()})),
             "form": ", ".join(sorted({str(task.OUTPUT_TYPE) for task in tasks.values()})),
-            "chat": in_chat,
+            "chat": "yes" if in_chat else "no",
             "version": ", ".join(sorted({str(task.VERSION) for task in tasks.values()})),
             "lm_eval": version("lm_eval"),
             "seed": seed,
