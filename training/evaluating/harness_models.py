@@ -178,7 +178,10 @@ class ServerModel(Written):
     chat_template_args: dict[str, Any] = {}  # noqa: RUF012  (read by `HFLM.apply_chat_template`)
 
     def _loglikelihood_tokens(self, requests: list[Request], **more: Any) -> list[tuple[float, bool]]:
-        rows = [((context + after)[-self.max_length :], min(len(after), self.max_length)) for _, context, after in requests]
+        rows = [
+            ((context + after)[-self.max_length :], min(len(after), self.max_length))
+            for _, context, after in requests
+        ]
         return self._scorer(rows, self.watch.done)
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:

@@ -38,11 +38,18 @@ def logged(
 def notes_of(engine: Engine, samples: Sequence[Sample], max_new_tokens: int) -> list[str]:
     """What readers must know: prompts that lost their beginning, answers that were cut."""
     window, notes = engine.window, list[str]()
-    texts = [[f"{argument[0]}{argument[1]}" if not max_new_tokens else str(argument[0]) for argument in sample["arguments"]]
-             for sample in samples]
+    texts = [
+        [
+            f"{argument[0]}{argument[1]}" if not max_new_tokens else str(argument[0])
+            for argument in sample["arguments"]
+        ]
+        for sample in samples
+    ]
     n_long = sum(max(map(engine.n_tokens, of)) + max_new_tokens > window for of in texts)
     if n_long:
-        notes.append(f"{n_long} of {len(samples)} prompts were too long for the model's {window} tokens and lost their beginning")
+        notes.append(
+            f"{n_long} of {len(samples)} prompts were too long for the model's {window} tokens and lost their beginning"
+        )
     if max_new_tokens:
         n_cut = sum(sample["arguments"][0][0] in engine.lm.watch.cut for sample in samples)
         if n_cut:

@@ -96,9 +96,7 @@ def _sampler(task: Task, seed: int) -> type[ContextSampler]:
                 self._pools.setdefault(group_of(task, row["doc"]), []).append(row)
             self._draws = dict[str, random.Random]()
 
-        def sample(
-            self, n: int, eval_doc: Wrapped | None = None, df: Any = None, **more: Any
-        ) -> Sequence[Wrapped]:
+        def sample(self, n: int, eval_doc: Wrapped | None = None, df: Any = None, **more: Any) -> Sequence[Wrapped]:
             assert eval_doc is not None
             group = group_of(task, eval_doc["doc"])
             pool, asked = self._pools.get(group, []), task.ask(eval_doc["doc"])

@@ -93,7 +93,9 @@ def _from_yaml(path: Path, benchmark: Benchmark, base: str, at: str) -> Configur
     _check_no_code(path, at)
     config = load_yaml(path)
     if not isinstance(config.get("task"), str):
-        raise RequestError(f"{at}: {path}: `task`: expected the name of one task; groups are those that lm-eval ships")
+        raise RequestError(
+            f"{at}: {path}: `task`: expected the name of one task; groups are those that lm-eval ships"
+        )
     return _made(config, benchmark, base, at)
 
 
@@ -249,7 +251,9 @@ def _scored(
     for name, of_task in samples.items():
         for sample in of_task:
             for metric in sample["metrics"]:
-                values.setdefault(_score_name(metric, sample["filter"]), {}).setdefault(name, []).append(sample[metric])
+                values.setdefault(_score_name(metric, sample["filter"]), {}).setdefault(name, []).append(
+                    sample[metric]
+                )
     result.main = next(iter(values))
     for score, by_task in values.items():
         key = score if "," in score else f"{score},none"
@@ -334,5 +338,3 @@ def _answer(sample: Sample) -> str:
         likelihoods = [float(value) for value, *_ in sample["filtered_resps"]]
         return str(sample["arguments"][likelihoods.index(max(likelihoods))][1]).strip()
     return str(first)
-
-

@@ -82,7 +82,9 @@ def examples_of(task: Task, benchmark: Benchmark, base: str, shots: int) -> list
     return found
 
 
-def check_enough(task: Task, benchmark: Benchmark, rows: Sequence[Question], pool: Sequence[Question], n: int) -> None:
+def check_enough(
+    task: Task, benchmark: Benchmark, rows: Sequence[Question], pool: Sequence[Question], n: int
+) -> None:
     """Check that each question has its examples, itself not among them.
 
     Raises:

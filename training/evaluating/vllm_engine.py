@@ -71,11 +71,16 @@ def _own_server(job: EvaluateJob, settings: VllmServer) -> OwnServer:
             startup_s=settings.startup_s,
         )
     except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise RequestError(f"{AT}: {said}") from error
+        raise RequestError("; ".join(map(_told, error.errors()))) from error
     serve = located(Settings(model=SERVED_AS, serve=own), job.manifest_base).serve
     assert serve is not None
     return serve
+
+
+def _told(error: Any) -> str:
+    """What is wrong with a setting; its place is in the error itself where only the whole can tell."""
+    at = getattr(error.get("ctx", {}).get("error"), "at", ())
+    return ": ".join([".".join(map(str, (AT, *error["loc"], *at))), error["msg"].removeprefix("Value error, ")])
 
 
 def _generation_config(folder: str) -> Any:
@@ -202,9 +207,7 @@ class VllmEngine:
         Raises:
             RunError: the server ended, or keeps failing.
         """
-        bodies = [
-            {"prompt": list(ids), "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0} for ids, _ in rows
-        ]
+        bodies = [{"prompt": list(ids), "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0} for ids, _ in rows]
         return self._server.completions(bodies, lambda place, choice: _counted(*rows[place], choice), done)
 
     def write(

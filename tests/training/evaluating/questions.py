@@ -114,7 +114,9 @@ KMMLU_YAML: Mapping[str, Any] = {
     "doc_to_text": "{{question.strip()}}\nA. {{A}}\nB. {{B}}\nC. {{C}}\nD. {{D}}\n정답：",
     "doc_to_choice": ["A", "B", "C", "D"],
     "doc_to_target": "{{answer-1}}",
-    "metric_list": [{"metric": name, "aggregation": "mean", "higher_is_better": True} for name in ("acc", "acc_norm")],
+    "metric_list": [
+        {"metric": name, "aggregation": "mean", "higher_is_better": True} for name in ("acc", "acc_norm")
+    ],
 }
 """`kmmlu` of lm-eval 0.4.13, with its second metric."""
 GSM8K_YAML: Mapping[str, Any] = {
@@ -156,9 +158,7 @@ def by_hand(
     named = {"task": "by_hand", "dataset_path": "json", "test_split": "test", "fewshot_split": "examples"}
     files = {"data_files": {"test": str(data), "examples": str(examples)}, "cache_dir": str(folder / "datasets")}
     (folder / "by_hand.yaml").write_text(
-        yaml.safe_dump(
-            {**config, **named, "dataset_kwargs": files, "num_fewshot": shots or None}, allow_unicode=True
-        )
+        yaml.safe_dump({**config, **named, "dataset_kwargs": files, "num_fewshot": shots or None}, allow_unicode=True)
     )
     found = simple_evaluate(
         model,

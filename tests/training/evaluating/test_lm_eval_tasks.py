@@ -105,7 +105,9 @@ def test_files_that_run_code_are_refused(engine: Engine, folder: Path, tmp_path:
     assert not marked.exists()
 
 
-def test_what_is_missing_is_named(engine: Engine, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_named(
+    engine: Engine, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import datasets
 
     def unreachable(*names: Any, **more: Any) -> Any:
@@ -113,7 +115,9 @@ def test_what_is_missing_is_named(engine: Engine, folder: Path, tmp_path: Path, 
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
     named = write(tmp_path, "kmmlu_mine", **KMMLU_YAML)
-    with pytest.raises(RequestError, match=r"ConnectionError: no way there. Where the hub cannot be reached, name `data`"):
+    with pytest.raises(
+        RequestError, match=r"ConnectionError: no way there. Where the hub cannot be reached, name `data`"
+    ):
         run(engine, folder, lm_eval=named)
     with pytest.raises(RequestError, match="3 shots; name `examples`"):
         run(engine, folder, lm_eval=named, data="kmmlu.jsonl", shots=3)

@@ -135,7 +135,9 @@ def test_where_examples_come_from(tmp_path: Path) -> None:
     assert [row.doc for row in examples_of(task, bare, str(tmp_path), 1)] == list(own)
     named = Benchmark(name="kmmlu", examples="dev.jsonl")
     assert [row.doc for row in examples_of(kmmlu(), named, str(tmp_path), 2)] == ROWS[:3]
-    with pytest.raises(RequestError, match=r"benchmarks.gsm8k: 2 shots, and the benchmark has no examples of its own"):
+    with pytest.raises(
+        RequestError, match=r"benchmarks.gsm8k: 2 shots, and the benchmark has no examples of its own"
+    ):
         examples_of(gsm8k(example_split=None), bare, str(tmp_path), 2)
     tiny.write_jsonl(tmp_path / "dev.jsonl", sum_rows(2))
     with pytest.raises(RequestError, match=r"dev.jsonl:1: `A` is not there"):
