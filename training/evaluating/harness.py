@@ -101,7 +101,8 @@ def is_in_chat(engine: Engine, task: Task, benchmark: Benchmark, chat: bool) -> 
     has_template = engine.tokenizer.chat_template is not None
     if benchmark.chat and not has_template:
         raise RequestError(
-            f"benchmarks.{benchmark.name}.chat: the model has no chat template; leave `chat` out, or say `chat: false`"
+            f"benchmarks.{benchmark.name}.chat: the model has no chat template; leave `chat` out, or say "
+            "`chat: false`"
         )
     if benchmark.chat is not None:
         return benchmark.chat

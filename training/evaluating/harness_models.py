@@ -36,7 +36,8 @@ class Writer(Protocol):
         temperature: float = 0.0,
         seed: int = 0,
         told: Told | None = None,
-    ) -> list[Said]: ...
+    ) -> list[Said]:
+        """See `Engine.write`."""
 
 
 class Watch:

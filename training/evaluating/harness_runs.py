@@ -48,7 +48,8 @@ def notes_of(engine: Engine, samples: Sequence[Sample], max_new_tokens: int) -> 
     n_long = sum(max(map(engine.n_tokens, of)) + max_new_tokens > window for of in texts)
     if n_long:
         notes.append(
-            f"{n_long} of {len(samples)} prompts were too long for the model's {window} tokens and lost their beginning"
+            f"{n_long} of {len(samples)} prompts were too long for the model's {window} tokens and lost their "
+            "beginning"
         )
     if max_new_tokens:
         n_cut = sum(sample["arguments"][0][0] in engine.lm.watch.cut for sample in samples)

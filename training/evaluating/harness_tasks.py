@@ -21,7 +21,7 @@ Wrapped = Mapping[str, Any]
 class Rows(list[Wrapped]):
     """Rows as lm-eval reads them: a dataset would fill columns that a row lacks, and change types."""
 
-    features: Mapping[str, None] = {"doc": None, "description": None, "number": None}  # noqa: RUF012
+    features: Mapping[str, None] = {"doc": None, "description": None, "number": None}
 
 
 def as_lm_eval(
@@ -113,7 +113,7 @@ def _sampler(task: Task, seed: int) -> type[ContextSampler]:
 def _drawn(
     sample: Callable[[Sequence[Wrapped], int], list[Wrapped]], pool: Sequence[Wrapped], others: list[Wrapped], n: int
 ) -> list[Wrapped]:
-    """n of the others; where the pool has the question, one more is drawn and the question left out, as in lm-eval."""
+    """n of the others; where the pool has the question, one more is drawn, as lm-eval does it, and it is left out."""
     if len(others) == len(pool):
         return sample(pool, n)
     kept = [row for row in sample(pool, n + 1) if any(row is other for other in others)]

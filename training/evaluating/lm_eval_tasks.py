@@ -82,8 +82,8 @@ def _opened(benchmark: Benchmark, base: str, at: str) -> tuple[Tasks, Mapping[st
     except Exception as error:  # lm-eval and the hub's client raise errors of many kinds
         said = next(iter(str(error).splitlines()), "")
         raise RequestError(
-            f"{at}: `{named}` cannot be opened: {type(error).__name__}: {said}. Where the hub cannot be reached, name "
-            "`data`: Parquet or JSONL in the columns of the task's dataset"
+            f"{at}: `{named}` cannot be opened: {type(error).__name__}: {said}. Where the hub cannot be reached, "
+            "name `data`: Parquet or JSONL in the columns of the task's dataset"
         ) from error
 
 
@@ -107,7 +107,7 @@ def _check_no_code(path: Path, at: str) -> None:
     """
     try:
         text = path.read_text("utf-8")
-        config = yaml.load(text, _Plain)  # noqa: S506  (a SafeLoader)
+        config = yaml.load(text, _Plain)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise RequestError(f"{at}: {path}: is no YAML that can be read: {error}") from error
     if not isinstance(config, dict):
@@ -179,7 +179,7 @@ def _from_files(config: Mapping[str, Any], benchmark: Benchmark, base: str, at: 
     if shots and others and benchmark.examples is None and not of_config.get("samples"):
         raise RequestError(f"{at}: {shots} shots; name `examples`, a file with the same columns, or `shots: 0`")
     examples = _dataset(_read(benchmark.examples, base, at), at) if benchmark.examples else rows
-    there = {asked: rows} | {split: examples for split in others}
+    there = {asked: rows} | dict.fromkeys(others, examples)
     return {"custom_dataset": lambda **more: there, "dataset_kwargs": None}
 
 
@@ -294,7 +294,7 @@ def _overall(
         return next(iter(scores.values()))
     more_is_better = next(iter(scores.values())).more_is_better
     n = sum(score.n for score in scores.values())
-    top = next((found["groups"][name] for name in groups if name in found.get("groups", {})), {})
+    top: Mapping[str, Any] = next((found["groups"][name] for name in groups if name in found.get("groups", {})), {})
     plain = all(isinstance(one, int | float) for values in by_task.values() for one in values)
     lists = [[float(one) for one in values] for values in by_task.values()] if plain else []
     pooled = score_of([one for of in lists for one in of]) if plain else None

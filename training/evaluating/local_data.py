@@ -1,4 +1,4 @@
-"""The rows of a benchmark: from Parquet and JSONL files, or from the hub; checked before a model is asked anything."""
+"""The rows of a benchmark: from Parquet and JSONL files, or from the hub; checked before anything is asked."""
 
 import heapq
 from collections import Counter
@@ -176,8 +176,8 @@ def hub_rows(task: Task, split: str, at: str, instead: str) -> list[Question]:
     except Exception as error:  # the hub's client raises errors of many kinds
         said = next(iter(str(error).splitlines()), type(error).__name__)
         raise RequestError(
-            f"{at}: split `{split}` of the dataset `{dataset}` cannot be had: {said}. Where the hub cannot be reached, "
-            f"name `{instead}`: Parquet or JSONL with {_columns(task)}"
+            f"{at}: split `{split}` of the dataset `{dataset}` cannot be had: {said}. Where the hub cannot be "
+            f"reached, name `{instead}`: Parquet or JSONL with {_columns(task)}"
         ) from error
     return found
 

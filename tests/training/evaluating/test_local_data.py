@@ -57,8 +57,8 @@ def test_what_rows_lack_is_named(tmp_path: Path) -> None:
     tiny.write_jsonl(tmp_path / "a.jsonl", [ROWS[0], lacking])
     with pytest.raises(
         RequestError,
-        match=r"benchmarks.kmmlu: .*a.jsonl:2: `C` is not there; found: question, A, .*valid for `kmmlu`: the columns "
-        r"`question`, `A`, `B`, `C`, `D`, `answer`, as in the dataset `HAERAE-HUB/KMMLU`",
+        match=r"benchmarks.kmmlu: .*a.jsonl:2: `C` is not there; found: question, A, .*valid for `kmmlu`: the "
+        r"columns `question`, `A`, `B`, `C`, `D`, `answer`, as in the dataset `HAERAE-HUB/KMMLU`",
     ):
         asked("a.jsonl", tmp_path)
     tiny.write_jsonl(tmp_path / "a.jsonl", [ROWS[0] | {"question": None}])
@@ -94,7 +94,7 @@ def test_damaged_and_empty_files(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"holds no row; valid for `kmmlu`"):
         asked("a.jsonl", tmp_path)
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing")
-    with pytest.raises(RequestError, match="benchmarks.kmmlu.data: "):
+    with pytest.raises(RequestError, match=r"benchmarks\.kmmlu\.data: "):
         asked("a.parquet", tmp_path)
 
 
@@ -167,14 +167,15 @@ def test_the_hub_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         questions_of(gsm8k(), Benchmark(name="math", task="gsm8k"), str(tmp_path))
     assert str(error.value) == (
         "benchmarks.math: split `test` of the dataset `openai/gsm8k` cannot be had: Couldn't reach 'openai/gsm8k' on "
-        "the Hub. Where the hub cannot be reached, name `data`: Parquet or JSONL with the columns `question`, `answer`"
+        "the Hub. Where the hub cannot be reached, name `data`: Parquet or JSONL with the columns "
+        "`question`, `answer`"
     )
     with pytest.raises(RequestError, match=r"split `train` .* name `examples`"):
         examples_of(gsm8k(), Benchmark(name="gsm8k"), str(tmp_path), 5)
 
 
 def test_a_dataset_as_the_hub_has_it(tmp_path: Path) -> None:
-    """A folder in a dataset's layout, which `datasets` reads as it would the hub's: two subjects, each a configuration."""
+    """A folder in a dataset's layout, which `datasets` reads as the hub's: two subjects, each a configuration."""
     for name, rows in (("law", ROWS[:4]), ("history", ROWS[4:])):
         (tmp_path / "kmmlu" / name).mkdir(parents=True)
         pl.DataFrame(rows).write_parquet(tmp_path / "kmmlu" / name / "test-00000.parquet")

@@ -1,4 +1,4 @@
-"""A model behind vLLM: what is asked of the server, by a stand-in; and, slow, a real one on this machine's processors."""
+"""A model behind vLLM: what is asked of the server, by a stand-in; and, slow, a real one on a CPU."""
 
 import json
 import threading
@@ -15,14 +15,14 @@ import torch
 from manifests.errors import RequestError, RunError
 from manifests.schema_evaluation import Benchmark, VllmServer
 from tests.training import tiny
-from tests.training.online.test_generators import VLLM_PYTHON
 from tests.training.evaluating.questions import choice_rows, gsm8k, job_of, kmmlu, sum_rows
+from tests.training.online.test_generators import VLLM_PYTHON
 from training.evaluating import vllm_engine
 from training.evaluating.engine import Engine
 from training.evaluating.engines import open_engine
 from training.evaluating.harness import run_task
-from training.evaluating.vllm_engine import Server, VllmEngine
 from training.evaluating.reading import Reader
+from training.evaluating.vllm_engine import Server, VllmEngine
 from training.trainers import load_model, load_tokenizer
 
 ON_CPUS: dict[str, Any] = {
@@ -170,13 +170,13 @@ def test_a_server_that_fails(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) 
         handler.failures[:] = [(503, "busy")] * 2
         assert engine.write(["가"], 3)[0].n_tokens == 3
         handler.failures[:] = [(400, "too long")]
-        with pytest.raises(RequestError, match="the server refuses a request: .*too long"):
+        with pytest.raises(RequestError, match=r"the server refuses a request: .*too long"):
             engine.write(["가"], 3)
         handler.failures[:] = [(500, "broken")] * 20
-        with pytest.raises(RunError, match="the server fails: .*broken"):
+        with pytest.raises(RunError, match=r"the server fails: .*broken"):
             engine.write(["가", "나", "다"], 3)
         monkeypatch.setattr(Running, "has_ended", True)
-        with pytest.raises(RunError, match="the server ended"):
+        with pytest.raises(RunError, match=r"the server ended"):
             engine.write(["가"], 3)
 
 
