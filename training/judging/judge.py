@@ -39,6 +39,8 @@ def judge(
             missing, or recorded answers do not have this.
         RunError: the judge is gone; what it answered is kept, and the same run goes on.
     """
+    if not transcripts:
+        return {}
     questions = read_questions(judged, base)
     for model, said in transcripts.items():
         _check_same(judged, questions, model, said)
