@@ -33,19 +33,19 @@ def weighted_mean(sums: Numbers, counts: Numbers, weights: Sequence[float], seed
         seed: of the draws.
 
     Returns:
-        The score, its n being the values of all groups; None where there is no value. Fewer than two questions with a
-        value have no interval.
+        The score; None where there is no value. Its n is that of the values in one group, or of the questions that
+        several groups share. Fewer than two questions with a value have no interval.
     """
-    n_values = counts.sum()
-    if not n_values:
+    if not counts.any():
         return None
     there = counts.sum(axis=1) > 0
     sums, counts = sums[there], counts[there]
+    n = int(counts.sum()) if counts.shape[1] == 1 else len(counts)
     value = float(_means(sums.sum(axis=0), counts.sum(axis=0), weights))
     if len(sums) < 2:
-        return Score(value=value, n=int(n_values))
+        return Score(value=value, n=n)
     low, high = interval(sums, counts, weights, seed)
-    return Score(value=value, low=low, high=high, n=int(n_values))
+    return Score(value=value, low=low, high=high, n=n)
 
 
 def interval(sums: Numbers, counts: Numbers, weights: Sequence[float], seed: int) -> tuple[float, float]:

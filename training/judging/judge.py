@@ -1,6 +1,7 @@
 """Judges the answers of models: by scores from 1 to 10, or held against another model's."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from manifests.engine import Progress, silent
 from manifests.errors import RequestError, RunError
@@ -50,6 +51,7 @@ def judge(
 
     by = graded if judged.pairwise is None else compared
     try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
         with Teacher(judged.judge, base, folder) as teacher:
             return by(teacher, judged, questions, transcripts, seed, told)
     except (RequestError, RunError) as error:

@@ -209,6 +209,7 @@ def test_wild_bench(tmp_path: Path) -> None:
     expected = (0.5 * -20 + 0.75 * 80 + 1.25 * 80 + 1.25 * 20) / (0.5 + 0.75 + 1.25 + 1.25)
     assert found.main == "wb_score"
     assert found.scores["wb_score"].value == pytest.approx(expected)
+    assert found.scores["wb_score"].n == 3
     assert found.scores["score"].value == pytest.approx(19 / 3)
     assert sum(found.units) / 3 == pytest.approx(expected)
     bees = next(text for text in server.asked if "Plan my spring." in text)
