@@ -215,7 +215,7 @@ HAERAE = Task(
 )
 CLICK = Task(
     name="click",
-    columns=("id", "paragraph", "question", "choices", "answer"),
+    columns=("id", "question", "choices", "answer"),
     hub=("EunsuKim/CLIcK", None),
     form="choices",
     ask=click_question,

@@ -17,6 +17,8 @@ from training.benchmarks.rows import text
 from training.benchmarks.task import Doc, Mark, Marked
 
 SCORE = "exact_match"
+UNMARKED = ("bare", "stated")
+"""Places that nothing marks: a short answer as a whole, or its last sentence. They count where they can be read."""
 N_WORKERS_MAX = 4
 LIMIT_S = 5.0
 """How long Math-Verify may take for a pair of formulas."""
@@ -62,7 +64,7 @@ def stated(golds: Sequence[str], questions: Sequence[str], said: Sequence[str]) 
         RequestError: Math-Verify is needed and not installed.
     """
     wanted = map(expected, golds, questions)
-    places = [Place(0, len(one), _composed(one), "stated") if one.strip() else None for one in said]
+    places = [Place(0, len(one), _composed(one), "sentence") if one.strip() else None for one in said]
     return _settled([_judged(place, one) for one, place in zip(wanted, places, strict=True)])
 
 
@@ -88,8 +90,10 @@ def _last(answer: str) -> Place | None:
 def _judged(place: Place | None, wanted: Expected) -> _Judged:
     if place is None:
         return _Judged("", Compared("form", "marks no answer"))
-    read = trimmed(plain(with_unit(place))) or place.text.strip()
-    return _Judged(read, worth(wanted, place))
+    found = worth(wanted, place)
+    if place.form in UNMARKED and isinstance(found, Compared) and found.outcome == "form":
+        return _Judged("", Compared("form", "marks no answer"))
+    return _Judged(trimmed(plain(with_unit(place))) or place.text.strip(), found)
 
 
 def _settled(judged: Sequence[_Judged]) -> list[Marked]:

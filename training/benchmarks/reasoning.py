@@ -28,7 +28,10 @@ def pro_question(row: Doc) -> str:
 
 
 def pro_reasoning(row: Doc) -> str:
-    """What an example says behind the question: its reasoning without how it begins."""
+    """What an example says behind the question: its reasoning without how it begins; only the answer where it has none."""
+    reasoning = row.get("cot_content")
+    if not reasoning:
+        return f"The answer is ({text(row, 'answer')})."
     return text(row, "cot_content").replace("A: Let's think step by step. ", "")
 
 
@@ -72,7 +75,7 @@ MMLU_PRO = Task(
     settings={
         "mean": OVER_QUESTIONS.format("categories"),
         "answer": "the first `answer is (X)`",
-        "examples": "their reasoning stands in `cot_content`",
+        "examples": "their reasoning is `cot_content`",
     },
 )
 
