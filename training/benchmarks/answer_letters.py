@@ -7,7 +7,8 @@ from string import ascii_uppercase
 from synth.final_answers.answer_forms import without_thoughts
 
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
-_WRAPS = r"(?:[\s*_`~$\"'“”‘’「『《<\[({]|\\(?:text[a-z]*|math[a-z]*|bf|rm|f?boxed|displaystyle|left)(?![a-z])|\\[(\[]){0,60}+"
+_FONTS = r"\\(?:text[a-z]*|math[a-z]*|bf|rm|f?boxed|displaystyle|left)(?![a-z])|\\[(\[]"
+_WRAPS = rf"(?:[\s*_`~$\"'“”‘’「『《<\[({{]|{_FONTS}){{0,60}}+"
 """What may stand between a marker and its letter: Markdown, quotes, brackets, fonts of LaTeX."""
 _KINDS = r"(?:(?:option|choice|letter|보기|선택지|선지)(?![A-Za-z])\s*)?"
 _LETTER = (
@@ -52,8 +53,8 @@ def letter_in(answer: str, n: int) -> str:
         answer: what a model wrote; anything.
         n: how many options there are, from A.
 
-    >>> letter_in("A는 아니다. 따라서, 정답은: **B**", 4), letter_in(r"\boxed{\text{(Ｃ)}}", 4), letter_in("모르겠다", 4)
-    ('B', 'C', '')
+    >>> [letter_in(answer, 4) for answer in ("A는 아니다. 따라서, 정답은: **B**", r"\boxed{\text{(Ｃ)}}", "모르겠다")]
+    ['B', 'C', '']
     """
     text, is_open = without_thoughts(_INVISIBLE.sub("", unicodedata.normalize("NFKC", answer)))
     if is_open:
@@ -82,6 +83,4 @@ def _marked(text: str) -> list[tuple[int, str]]:
 
 def _reversed(text: str) -> list[tuple[int, str]]:
     """Letters before what says that they are the answer."""
-    return [
-        (match.end(), match["letter"] or match["second"] or match["third"]) for match in _REVERSED.finditer(text)
-    ]
+    return [(match.end(), match["letter"] or match["second"] or match["third"]) for match in _REVERSED.finditer(text)]

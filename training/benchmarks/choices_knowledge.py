@@ -1,4 +1,4 @@
-"""What a model knows, by multiple choice: MMLU, KMMLU, HAE-RAE and CLIcK, as lm-eval asks; the likeliest letter wins."""
+"""What a model knows, by multiple choice: MMLU, KMMLU, HAE-RAE and CLIcK, as lm-eval asks them."""
 
 from manifests.errors import RequestError
 from training.benchmarks.means import over_groups
@@ -7,7 +7,7 @@ from training.benchmarks.task import Doc, Task
 
 OVER_QUESTIONS = "over questions, as lm-eval's group (weight_by_size); `acc_macro` is the mean of subjects"
 HAERAE_CHOICES = ("(A)", "(B)", "(C)", "(D)", "(E)")
-KMMLU_SUBJECTS = tuple(
+_KMMLU = (
     "Accounting Agricultural-Sciences Aviation-Engineering-and-Maintenance Biology Chemical-Engineering Chemistry "
     "Civil-Engineering Computer-Science Construction Criminal-Law Ecology Economics Education "
     "Electrical-Engineering Electronics-Engineering Energy-Management Environmental-Science Fashion "
@@ -16,8 +16,9 @@ KMMLU_SUBJECTS = tuple(
     "Maritime-Engineering Marketing Materials-Engineering Math Mechanical-Engineering Nondestructive-Testing "
     "Patent Political-Science-and-Sociology Psychology Public-Safety Railway-and-Automotive-Engineering "
     "Real-Estate Refrigerating-Machinery Social-Welfare Taxation "
-    "Telecommunications-and-Wireless-Technology".split()
+    "Telecommunications-and-Wireless-Technology"
 )
+KMMLU_SUBJECTS = tuple(_KMMLU.split())
 HAERAE_SUBJECTS = ("general_knowledge", "history", "loan_words", "rare_words", "standard_nomenclature")
 
 
@@ -76,7 +77,9 @@ def subset(row: Doc) -> str:
     return str(row.get("subset") or "")
 
 
-_CLICK_IN_A_CONTEXT = "주어진 맥락을 천천히 읽고, 질문에 대한 적절한 정답을 A, B, C, D 중에 골라 알파벳 하나로 답하시오."
+_CLICK_IN_A_CONTEXT = (
+    "주어진 맥락을 천천히 읽고, 질문에 대한 적절한 정답을 A, B, C, D 중에 골라 알파벳 하나로 답하시오."
+)
 _CLICK = "주어진 질문을 천천히 읽고, 적절한 정답을 A, B, C, D 중에 골라 알파벳 하나로 답하시오."
 
 
@@ -165,12 +168,11 @@ MMLU = Task(
     aggregate=over_groups("acc", mmlu_subject),
     example_split="dev",
     describe=lambda row: (
-        "The following are multiple choice questions (with answers) about "
-        f"{mmlu_subject(row).replace('_', ' ')}.\n\n"
+        f"The following are multiple choice questions (with answers) about {mmlu_subject(row).replace('_', ' ')}.\n\n"
     ),
     group=mmlu_subject,
     same_group_examples=True,
-    source="prompt: lm-eval 0.4.13, mmlu; shots: Kanana, section 2.4 (5), and DNA's model card (5)",
+    source="prompt: lm-eval 0.4.13, mmlu; shots: Kanana, Table 1 (5), and DNA's model card (5)",
     settings={"mean": OVER_QUESTIONS},
 )
 KMMLU = Task(
@@ -190,7 +192,7 @@ KMMLU = Task(
     sampler="random",
     group=kmmlu_subject,
     same_group_examples=True,
-    source="prompt: lm-eval 0.4.13, kmmlu; shots: Kanana, section 2.4 (5), and DNA's model card (5)",
+    source="prompt: lm-eval 0.4.13, kmmlu; shots: Kanana, Table 1 (5), and DNA's model card (5)",
     settings={"mean": OVER_QUESTIONS},
 )
 HAERAE = Task(
@@ -210,7 +212,7 @@ HAERAE = Task(
     sampler="random",
     group=subset,
     same_group_examples=True,
-    source="prompt: lm-eval 0.4.13, haerae; shots: Kanana, section 2.4 (5)",
+    source="prompt: lm-eval 0.4.13, haerae; shots: Kanana, Table 1 (5)",
     settings={"mean": OVER_QUESTIONS},
 )
 CLICK = Task(

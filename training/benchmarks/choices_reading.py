@@ -110,9 +110,7 @@ _ALL = (
     _kobest(
         "hellaswag", ("context", *_ENDINGS), lambda row: f"문장: {text(row, 'context')}", _columns_of(*_ENDINGS), 4
     ),
-    _kobest(
-        "sentineg", ("sentence",), lambda row: f"문장: {text(row, 'sentence')} 긍부정:", _said("부정", "긍정")
-    ),
+    _kobest("sentineg", ("sentence",), lambda row: f"문장: {text(row, 'sentence')} 긍부정:", _said("부정", "긍정")),
     _belebele("belebele-en", "eng_Latn"),
     _belebele("belebele-ko", "kor_Hang"),
 )

@@ -1,4 +1,4 @@
-r"""Whether the last answer that is marked is the right number, formula or text: `\boxed{1,200}`, `정답은 1200원입니다`."""
+r"""Whether the answer that is marked last is the right number, formula or text: `\boxed{12}`, `정답은 12개입니다`."""
 
 import os
 import unicodedata

@@ -1,7 +1,7 @@
 """The same questions for chat models, which reason before they answer: MMLU, KMMLU and HAE-RAE as Kanana asks them.
 
-The words in quotes in the prompts are Kanana's (section 3 and its prompts): what a model is to say in the end. What
-stands around them is ours where the report's own wording is not known; `version` is raised when it changes.
+Of the prompts these words are the report's: `Summarize your reasoning concisely, then conclude with "Therefore, the
+answer is: X"`, and in Korean `따라서, 정답은: X`. What stands around them is ours.
 """
 
 import re
@@ -31,7 +31,7 @@ SCORE = "exact_match"
 SETTINGS = {
     "mean": "over questions; `exact_match_macro` is the mean of subjects",
     "answer": "the last letter that the answer marks, in Korean or English",
-    "prompt": "what a model is to say in the end is Kanana's, the words around it ours",
+    "prompt": "the sentence that ends an answer is Kanana's, words around it are ours",
 }
 _CUE = re.compile(r"\s*#*\s*정답\s*[:：]?\s*$")
 
@@ -95,7 +95,7 @@ def _asked(
         max_new_tokens=1024,
         group=group,
         is_instruct=True,
-        source="prompt and shots: Kanana, section 3 (0, chain of thought); reader of answers: ours",
+        source="prompt and shots: Kanana, Table 8 (0, chain of thought); reader of answers: ours",
         settings=SETTINGS,
     )
 

@@ -1,7 +1,7 @@
 r"""Maths: GSM8K and MATH behind worked examples, as lm-eval asks for them, and for chat models as Kanana does.
 
-MATH's answers are compared by `synth.final_answers`: numbers exactly, formulas by Math-Verify in processes with limits
-of time and memory.
+MATH's answers are compared by `synth.final_answers`: numbers exactly, formulas by Math-Verify, in processes with
+limits of time and memory.
 """
 
 import re
@@ -10,7 +10,7 @@ from functools import cache
 
 from manifests.errors import RequestError
 from training.benchmarks import shipped
-from training.benchmarks.final_values import boxed, marked_values, stated, values_marked
+from training.benchmarks.final_values import boxed, expected, marked_values, stated, values_marked
 from training.benchmarks.means import over_groups
 from training.benchmarks.rows import text
 from training.benchmarks.task import Doc, Marked, Task
@@ -38,6 +38,16 @@ def gsm8k_gold(row: Doc) -> str:
     if found is None and not _NUMBER.fullmatch(answer):
         raise RequestError(f"`answer`: expected a solution that ends with `#### NUMBER`, found ...{answer[-60:]!r}")
     return (found[1] if found else answer).replace(",", "")
+
+
+def gsm8k_solution(row: Doc) -> str:
+    """What an example says behind the question.
+
+    Raises:
+        RequestError: it has no final answer.
+    """
+    gsm8k_gold(row)
+    return text(row, "answer")
 
 
 def _folded(answer: str) -> str:
@@ -77,14 +87,14 @@ GSM8K = Task(
     hub=("openai/gsm8k", "main"),
     form="generation",
     ask=lambda row: f"Question: {text(row, 'question')}\nAnswer:",
-    right=lambda row: text(row, "answer"),
+    right=gsm8k_solution,
     main=SCORE,
     shots=5,
     mark=mark_gsm8k,
     example_split="train",
     sampler="random",
     stop=("Question:", "</s>", "<|im_end|>"),
-    source="prompt: lm-eval 0.4.13, gsm8k; shots: Kanana, section 2.4 (5), lm-eval and DNA's model card (5)",
+    source="prompt: lm-eval 0.4.13, gsm8k; shots: Kanana, Table 1 (5), lm-eval and DNA's model card (5)",
     settings={"answer": "the number behind `####` (strict-match); `flexible`: the last number"},
 )
 GSM8K_COT = Task(
@@ -93,12 +103,12 @@ GSM8K_COT = Task(
     hub=("openai/gsm8k", "main"),
     form="generation",
     ask=lambda row: KANANA.format(question=text(row, "question")),
-    right=lambda row: text(row, "answer"),
+    right=gsm8k_solution,
     main=SCORE,
     mark=values_marked(gsm8k_gold, "question"),
     max_new_tokens=1024,
     is_instruct=True,
-    source="prompt: Kanana, section 3 (0 shots, chain of thought); reader of answers: ours",
+    source="prompt: Kanana, Table 8 (no shots in it); reader of answers: ours",
     settings={"answer": "the last that is marked, a number with or without its unit"},
 )
 
@@ -130,13 +140,23 @@ def math_gold(row: Doc) -> str:
     return found
 
 
+def math_solution(row: Doc) -> str:
+    """What an example says behind the problem.
+
+    Raises:
+        RequestError: it has no final answer.
+    """
+    expected(math_gold(row), text(row, "problem"))
+    return text(row, "solution")
+
+
 def math_subject(row: Doc) -> str:
     """As `Algebra`."""
     return str(row.get("type") or "")
 
 
 def minerva_answer(answer: str) -> str:
-    """What stands in Minerva's sentence (`Final Answer: The final answer is ... I hope it is correct.`), or nothing."""
+    """What Minerva's sentence (`Final Answer: The final answer is ... I hope it is correct.`) says, or nothing."""
     found = _FINAL.search(answer + _FINAL_END)
     return found[1].strip() if found else ""
 
@@ -166,7 +186,7 @@ def minerva_math() -> Task:
         configurations=MATH_SUBJECTS,
         form="generation",
         ask=lambda row: f"Problem:\n{text(row, 'problem')}\n\nSolution:",
-        right=lambda row: text(row, "solution"),
+        right=math_solution,
         main=SCORE,
         shots=4,
         mark=mark_math,
@@ -189,14 +209,14 @@ MATH_COT = Task(
     configurations=MATH_SUBJECTS,
     form="generation",
     ask=lambda row: KANANA.format(question=text(row, "problem")),
-    right=lambda row: text(row, "solution"),
+    right=math_solution,
     main=SCORE,
     mark=values_marked(math_gold, "problem"),
     aggregate=over_groups(SCORE, math_subject),
     max_new_tokens=2048,
     group=math_subject,
     is_instruct=True,
-    source="prompt: Kanana, section 3 (0 shots, chain of thought); reader of answers: ours",
+    source="prompt: Kanana, Table 8 (no shots in it); reader of answers: ours",
     settings={
         "answer": "the last that is marked",
         "equality": "numbers exactly, formulas by Math-Verify",

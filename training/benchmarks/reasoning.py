@@ -28,10 +28,10 @@ def pro_question(row: Doc) -> str:
 
 
 def pro_reasoning(row: Doc) -> str:
-    """What an example says behind the question: its reasoning without how it begins; only the answer where it has none."""
-    reasoning = row.get("cot_content")
-    if not reasoning:
-        return f"The answer is ({text(row, 'answer')})."
+    """What an example says behind the question: its reasoning without how it begins, or only the answer."""
+    answer = text(row, "answer")
+    if not row.get("cot_content"):
+        return f"The answer is ({answer})."
     return text(row, "cot_content").replace("A: Let's think step by step. ", "")
 
 
@@ -109,7 +109,7 @@ def bbh_description(row: Doc) -> str:
 
 
 def mark_bbh(rows: Sequence[Doc], answers: Sequence[str]) -> list[Marked]:
-    """The first `the answer is ...` up to the last character of its line, which is a full stop, as lm-eval reads it."""
+    """What stands behind the first `the answer is`, less the last character of its line, as lm-eval reads it."""
     found = list[Marked]()
     for row, answer in zip(rows, answers, strict=True):
         match = _BBH_ANSWER.search(answer)

@@ -1,4 +1,4 @@
-"""What stands in the rows of benchmarks: whoever reads a column says what is wrong with it, and what would be valid."""
+"""Reads columns of benchmarks' rows, and says what is wrong with one and what would be valid."""
 
 from collections.abc import Sequence
 from string import ascii_uppercase

@@ -1,4 +1,4 @@
-"""What ships inside lm-eval (MIT) and is read from there instead of copied: examples and descriptions of benchmarks."""
+"""Examples and descriptions that ship inside lm-eval (MIT), and are read from there instead of copied."""
 
 import ast
 from functools import cache
@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 
 from manifests.errors import RequestError
+
+KNOWN = "the version that Onggi knows: pip install 'onggi[eval]'"
 
 
 def folder(name: str) -> Path:
@@ -22,7 +24,7 @@ def folder(name: str) -> Path:
         raise RequestError("the examples of this benchmark come with lm-eval: pip install 'onggi[eval]'")
     found = Path(spec.submodule_search_locations[0]) / "tasks" / name
     if not found.is_dir():
-        raise RequestError(f"lm-eval has no {found}; the version that Onggi knows: pip install 'onggi[eval]'")
+        raise RequestError(f"lm-eval has no {found}; {KNOWN}")
     return found
 
 
@@ -63,4 +65,6 @@ def literal(name: str, function: str) -> Any:
                 return ast.literal_eval(value) if value is not None else None
             except ValueError as error:
                 raise RequestError(f"{path}: `{function}` does not return a literal: {error}") from error
-    raise RequestError(f"{path}: has no function `{function}`; the version that Onggi knows: pip install 'onggi[eval]'")
+    raise RequestError(
+        f"{path}: has no function `{function}`; the version that Onggi knows: pip install 'onggi[eval]'"
+    )

@@ -54,8 +54,7 @@ class Task:
     configurations: tuple[str, ...] = ()
     """Where the hub has one per subject and none with all of them: those that are read, one after the other."""
     configuration_column: str = ""
-    """Where a row says which configuration it is of, if its own columns do not: put there as it is read from the hub;
-    of files, that of a row without the column is the file's name before its first dot."""
+    """Where a row says which configuration it is of; put there as it is read from the hub, unless the row has it."""
     test_split: str = "test"
     example_split: str | None = None
     """Where examples come from on the hub; None where the benchmark has none of its own."""

@@ -8,7 +8,12 @@ Row = Mapping[str, Any]
 
 def mmlu(n: int, subject: str) -> list[Row]:
     return [
-        {"question": f" What is {at} + 1? ", "subject": subject, "choices": [f"{at}", f"{at + 1}", "0", "x"], "answer": 1}
+        {
+            "question": f" What is {at} + 1? ",
+            "subject": subject,
+            "choices": [f"{at}", f"{at + 1}", "0", "x"],
+            "answer": 1,
+        }
         for at in range(n)
     ]
 
@@ -70,7 +75,8 @@ def copa(n: int) -> list[Row]:
 
 def wic(n: int) -> list[Row]:
     return [
-        {"word": "배", "context_1": f"배를 {at}개 먹었다.", "context_2": "배를 탔다.", "label": at % 2} for at in range(n)
+        {"word": "배", "context_1": f"배를 {at}개 먹었다.", "context_2": "배를 탔다.", "label": at % 2}
+        for at in range(n)
     ]
 
 

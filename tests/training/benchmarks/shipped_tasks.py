@@ -1,4 +1,4 @@
-"""lm-eval's own tasks over rows of a test's, with no hub: the oracle of what models are asked, and how it is scored."""
+"""lm-eval's own tasks over rows of a test's, without the hub: the oracle of prompts and of marks."""
 
 import importlib.metadata
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ def oracle(path: str, rows: Sequence[Doc], examples: Sequence[Doc]) -> Any:
 
     config = _config(path)
     test = config["test_split"]
-    splits = {split: examples for split in SPLITS} | {test: [*rows, *examples] if _same(config) else rows}
+    splits = dict.fromkeys(SPLITS, examples) | {test: [*rows, *examples] if _same(config) else rows}
 
     def dataset(**_: Any) -> DatasetDict:
         return DatasetDict({name: Dataset.from_list([dict(row) for row in part]) for name, part in splits.items()})
@@ -57,6 +57,7 @@ def _config(path: str) -> dict[str, Any]:
         config = load_yaml(shipped.folder("") / path)
     config["metric_list"] = [one for one in config["metric_list"] if not one.get("hf_evaluate")]  # of the hub
     return {key: value for key, value in config.items() if key not in ("tag", "group")}
+
 
 def sampled(found: Any, row: Doc, n: int) -> list[Doc]:
     """The examples that lm-eval takes for a row, when it is asked next."""

@@ -88,7 +88,14 @@ def test_only_options_that_there_are_count() -> None:
 
 LETTERS = st.sampled_from("ABCDEFGHIJ")
 MARKERS = st.sampled_from(
-    ["Therefore, the answer is: {}", "따라서, 정답은: {}", "정답: **{}**", r"\boxed{{{}}}", "답은 ({})입니다.", "Answer: ({})"]
+    [
+        "Therefore, the answer is: {}",
+        "따라서, 정답은: {}",
+        "정답: **{}**",
+        r"\boxed{{{}}}",
+        "답은 ({})입니다.",
+        "Answer: ({})",
+    ]
 )
 WIDE = st.sampled_from([str, lambda letter: chr(ord(letter) + 0xFEE0), lambda letter: f"({letter})"])
 KOREAN = st.text(
@@ -120,8 +127,8 @@ def test_the_last_mark_counts(first: str, second: str) -> None:
 
 
 PIECES = st.sampled_from(
-    ["answer", "is", ":", "정답", "은", "답", "A", "B", "(", ")", "{", "}", "\\boxed", "\\text{", "**", "$", " ", "\n",
-     "또는", "아니라", "가", "<think>", "</think>", "not", "or", "Ａ", "ㅋ", "👍", "1", "정답"]
+    ["answer", "is", ":", "정답", "은", "답", "A", "B", "(", ")", "{", "}", "\\boxed", "\\text{", "**", "$", " ",
+     "\n", "또는", "아니라", "가", "<think>", "</think>", "not", "or", "Ａ", "ㅋ", "👍", "1", "정답"]
 )  # fmt: skip
 
 

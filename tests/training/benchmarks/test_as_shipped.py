@@ -1,4 +1,4 @@
-"""Base forms ask what lm-eval's shipped tasks ask: prompts, continuations, right choices, with and without examples."""
+"""Base forms ask what lm-eval's shipped tasks ask: prompts, continuations, right choices; with shots and without."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -121,7 +121,9 @@ def test_subjects_are_those_that_are_shipped() -> None:
         for path in files("minerva_math")
         if path.name != "minerva_math500.yaml"
     }
-    assert set(task_of("bbh").configurations) == shipped_names("bbh/cot_fewshot") and len(task_of("bbh").examples) == 81
+    assert (
+        set(task_of("bbh").configurations) == shipped_names("bbh/cot_fewshot") and len(task_of("bbh").examples) == 81
+    )
 
 
 def test_examples_of_bbh_are_of_their_own_task() -> None:

@@ -40,7 +40,9 @@ def test_another_name() -> None:
 
 def test_the_catalogue_imports_nothing_heavy() -> None:
     names = ", ".join(f"training.benchmarks.{name}" for name in MODULES if name not in MISSING)
-    code = f"import sys, training.benchmarks.catalogue, {names}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    code = (
+        f"import sys, training.benchmarks.catalogue, {names}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=HOME, capture_output=True, text=True, check=True)
     assert not {"torch", "transformers", "lm_eval", "datasets", "sympy"} & set(done.stdout.split())
 

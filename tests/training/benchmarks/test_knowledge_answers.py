@@ -17,10 +17,14 @@ def test_prompts() -> None:
     assert "about high school physics." in asked
     assert asked.endswith("\n\nWhat is 0 + 1?\nA. 0\nB. 1\nC. 0\nD. x")
     korean = task_of("kmmlu-cot").ask(rows_of.kmmlu(1, "Law")[0])
-    assert '"따라서, 정답은: X"' in korean and korean.endswith("다음 중 0보다 1 큰 수는?\nA. 0\nB. 1\nC. 영\nD. 없다 ")
+    assert '"따라서, 정답은: X"' in korean and korean.endswith(
+        "다음 중 0보다 1 큰 수는?\nA. 0\nB. 1\nC. 영\nD. 없다 "
+    )
     haerae = task_of("haerae-cot").ask(rows_of.haerae(1, "history")[0])
     assert '"따라서, 정답은: X"' in haerae and "A, B, C, D, E" in haerae and haerae.endswith("(E): 마")
-    assert task_of("gsm8k-cot").ask({"question": "1 {x} + 1?"}) == r"Put your final answer within \boxed{}. 1 {x} + 1?"
+    assert (
+        task_of("gsm8k-cot").ask({"question": "1 {x} + 1?"}) == r"Put your final answer within \boxed{}. 1 {x} + 1?"
+    )
     assert task_of("math-cot").ask({"problem": "$1$?"}) == r"Put your final answer within \boxed{}. $1$?"
 
 

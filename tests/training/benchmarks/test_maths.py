@@ -32,7 +32,15 @@ RIGHT = [
     r"First \boxed{7}, and then \boxed{1200}.",
     "정답은 7이다.\n\n정답은 1200이다.",
 ]
-WRONG = [r"\boxed{120}", "정답은 1200000원입니다", r"\boxed{1200}, so \boxed{7}", "정답은 12,00.5이다", "", "모르겠다", r"\boxed{"]
+WRONG = [
+    r"\boxed{120}",
+    "정답은 1200000원입니다",
+    r"\boxed{1200}, so \boxed{7}",
+    "정답은 12,00.5이다",
+    "",
+    "모르겠다",
+    r"\boxed{",
+]
 
 
 @pytest.mark.parametrize("answer", RIGHT)
@@ -80,9 +88,9 @@ def test_math() -> None:
     assert mark
     rows = [{"problem": "Find it.", "solution": f"It is $\\boxed{{{gold}}}$."} for gold, _, _ in MATH]
     marked = mark(rows, [answer for _, answer, _ in MATH])
-    assert [(one.scores["exact_match"], one.note) for one in marked if one.scores["exact_match"]] == [(1.0, "")] * sum(
-        right for *_, right in MATH
-    )
+    assert [(one.scores["exact_match"], one.note) for one in marked if one.scores["exact_match"]] == [
+        (1.0, "")
+    ] * sum(right for *_, right in MATH)
     assert [one.scores["exact_match"] for one in marked] == [right for *_, right in MATH]
 
 
@@ -122,12 +130,15 @@ def test_what_rows_must_hold() -> None:
         gsm8k_gold({"answer": "제넷은 하루에 $18을 벌어들입니다."})
     with pytest.raises(RequestError, match=r"`solution`: expected a solution with its answer in .boxed"):
         math_gold({"solution": "It is 2."})
+    for name, row in [("gsm8k", {"answer": "2, then"}), ("math", {"problem": "?", "solution": r"\boxed{ }"})]:
+        with pytest.raises(RequestError, match="expected a solution"):
+            task_of(name).right(row)  # before anything is asked
     assert gsm8k_gold({"answer": "210"}) == "210" and boxed(r"\boxed{1}, \boxed{\frac{2}{3}}.") == r"\frac{2}{3}"
 
 
 PIECES = st.sampled_from(
-    ["\\boxed{", "}", "정답은 ", "12", "1,200", "원", "개", "\\frac", "{", "$", " ", ".", "####", "\n", "x", "²", "ㅋ",
-     "the answer is ", "👍", "1/2", "=", "%"]
+    ["\\boxed{", "}", "정답은 ", "12", "1,200", "원", "개", "\\frac", "{", "$", " ", ".", "####", "\n", "x", "²",
+     "ㅋ", "the answer is ", "👍", "1/2", "=", "%"]
 )  # fmt: skip
 
 
@@ -156,4 +167,6 @@ def test_published_solutions_are_right(shared_data: Path) -> None:
     strict = base(rows, [row["answer"] for row in rows])
     assert all(one.scores == {"exact_match": 1.0, "flexible": 1.0} for one in strict)
     boxes = [f"{row['answer'].partition('####')[0]}\nSo \\boxed{{{gsm8k_gold(row)}}}" for row in rows]
-    assert [row["id"] for row, one in zip(rows, chat(rows, boxes), strict=True) if not one.scores["exact_match"]] == []
+    assert [
+        row["id"] for row, one in zip(rows, chat(rows, boxes), strict=True) if not one.scores["exact_match"]
+    ] == []

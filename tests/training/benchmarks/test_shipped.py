@@ -36,7 +36,7 @@ def test_without_lm_eval(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_of_another_version(tasks: Path) -> None:
-    with pytest.raises(RequestError, match="lm-eval has no .*tasks/bbh"):
+    with pytest.raises(RequestError, match=r"lm-eval has no .*tasks/bbh"):
         shipped.declarations("bbh")
     (tasks / "bbh").mkdir(parents=True)
     (tasks / "bbh" / "utils.py").write_text("def other():\n    return 1\ndef made():\n    return list()\n")
