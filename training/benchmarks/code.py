@@ -48,7 +48,7 @@ def humaneval_chat_program(doc: Doc, answer: str) -> str:
     whole = extract_code(answer, doc["entry_point"])
     if whole is not None:
         return f"{doc['prompt']}\n{whole}"
-    return doc["prompt"] + _up_to(_after_thought(answer), ("```", *HUMANEVAL_STOP))
+    return str(doc["prompt"]) + _up_to(_after_thought(answer), ("```", *HUMANEVAL_STOP))
 
 
 def mbpp_program(doc: Doc, answer: str) -> str:
@@ -98,7 +98,8 @@ def _source(doc: Doc, tests: str) -> str:
         ast.parse(tests)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise RequestError(
-            f"benchmark row {doc.get('task_id')!r}: its tests are no Python: {error}; expected the dataset as published"
+            f"benchmark row {doc.get('task_id')!r}: its tests are no Python: {error}; "
+            "expected the dataset as published"
         ) from error
     return f"{_numpy()}\n{tests}" if NUMPY.search(tests) else tests
 
@@ -229,6 +230,7 @@ TASKS: dict[str, Task] = {
         _humaneval("humaneval", "openai/openai_humaneval", is_instruct=False),
         _humaneval("humaneval-instruct", "openai/openai_humaneval", is_instruct=True),
         _humaneval("humaneval-plus", "evalplus/humanevalplus", is_instruct=False),
+        _humaneval("humaneval-plus-instruct", "evalplus/humanevalplus", is_instruct=True),
         _mbpp("mbpp"),
         _mbpp("mbpp-plus"),
     )

@@ -33,7 +33,8 @@ MBPP_EXAMPLES: tuple[Doc, ...] = (
     },
     {
         "task_id": 4,
-        "text": "Write a function to find the largest integers from a given list of numbers using heap queue algorithm.",
+        "text": "Write a function to find the largest integers from a given list of numbers "
+        "using heap queue algorithm.",
         "code": "import heapq as hq\r\n"
         "def heap_queue_largest(nums,n):\r\n"
         "  largest_nums = hq.nlargest(n, nums)\r\n"

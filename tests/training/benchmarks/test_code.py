@@ -23,6 +23,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "humaneval": HUMANEVAL,
     "humaneval-instruct": HUMANEVAL,
     "humaneval-plus": HUMANEVAL_PLUS,
+    "humaneval-plus-instruct": HUMANEVAL_PLUS,
     "mbpp": MBPP,
     "mbpp-plus": MBPP_PLUS,
 }
@@ -206,6 +207,7 @@ def test_programs_run_beside_each_other() -> None:
         ("humaneval", "humaneval", "humaneval.yaml"),
         ("humaneval-instruct", "humaneval", "humaneval_instruct.yaml"),
         ("humaneval-plus", "humaneval", "humaneval.yaml"),
+        ("humaneval-plus-instruct", "humaneval", "humaneval_instruct.yaml"),
         ("mbpp", "mbpp", "mbpp.yaml"),
         ("mbpp-plus", "mbpp", "mbpp_plus.yaml"),
     ],
@@ -227,7 +229,7 @@ def test_prompts_and_stops_are_those_of_lm_eval(name: str, folder: str, file: st
         target = apply_template(declared["doc_to_target"], {**row, "is_fewshot": True})
         assert task.right(row) == target
     assert task.shots == declared["num_fewshot"]
-    if name != "humaneval-instruct":  # reading cuts there, so that a whole function is read as well
+    if not task.is_instruct:  # reading cuts there, so that a whole function is read as well
         assert list(task.stop) == declared["generation_kwargs"]["until"]
     if name.startswith("mbpp"):
         assert task.delimiter == declared["target_delimiter"]
