@@ -92,7 +92,7 @@ def mark_row(doc: Doc, answer: str, language: Language, kinds: Mapping[str, Kind
     }
     missed = [one.id for one, is_followed in zip(asked, strict, strict=True) if not is_followed]
     note = f"not followed: {', '.join(missed)}" if missed else ""
-    return Marked({"ifeval": _mean(scores["prompt_strict"], scores["inst_strict"]), **scores}, note, answer.strip())
+    return Marked({"ifeval": _mean(scores["prompt_strict"], scores["inst_strict"]), **scores}, note)
 
 
 def aggregate(docs: Sequence[Doc], scores: Sequence[Mapping[str, float]]) -> dict[str, float]:

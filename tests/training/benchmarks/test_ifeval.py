@@ -42,7 +42,6 @@ def test_scores_of_a_row() -> None:
         {"ifeval": 1 / 6, "prompt_strict": 0, "inst_strict": 1 / 3, "prompt_loose": 0, "inst_loose": 1 / 3}
     )
     assert found.note == "not followed: punctuation:no_comma, detectable_format:title"
-    assert found.read == "A cat, no title."
 
 
 def test_all_rows_together_count_instructions() -> None:
