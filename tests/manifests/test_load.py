@@ -55,9 +55,11 @@ WRONG = {
     "name: web": ["web.yaml:1: kind: missing; valid: corpus, classifier, mixture, synthesis, training"],
     "kind: corpsu": [
         "web.yaml:1: kind: found `corpsu`; did you mean `corpus`? "
-        "valid: classifier, corpus, mixture, synthesis, training"
+        "valid: classifier, corpus, evaluation, mixture, synthesis, training"
     ],
-    "kind: [corpus]": ["web.yaml:1: kind: found a list; valid: classifier, corpus, mixture, synthesis, training"],
+    "kind: [corpus]": [
+        "web.yaml:1: kind: found a list; valid: classifier, corpus, evaluation, mixture, synthesis, training"
+    ],
     "kind: corpus": [
         f"web.yaml:1: inputs: missing; expected a list that is not empty: {meaning(CorpusManifest, 'inputs')}",
         f"web.yaml:1: name: missing; {NAME}: {meaning(CorpusManifest, 'name')}",
