@@ -107,6 +107,7 @@ class Hidden:
     sentence: str
     question: str
     begun: str
+    name: str
     code: str
 
 
@@ -133,7 +134,7 @@ def draw(language: Language, rng: random.Random, is_known: Callable[[str], bool]
         "code_it": with_particle(code, "을", "를"),
     }
     said = (text.format(**words) for text in (form.sentence, form.question, form.begun))
-    return Hidden(language, form.kind, *said, code)
+    return Hidden(language, form.kind, *said, name, code)
 
 
 def _drawn(make: Callable[[], str], is_known: Callable[[str], bool]) -> str:
