@@ -44,7 +44,9 @@ def needle_found(gate: NeedleGate, of: Measured) -> Found:
     missing = missing or sorted({length for (length, _), found in shares.items() if not all(map(isfinite, found))})
     if missing:
         lengths = ", ".join(f"{length:,}" for length in missing)
-        raise CannotJudgeError(f"{OURS} has no figure of `{NEEDLE}` at {lengths} tokens; name `lengths` that it can read")
+        raise CannotJudgeError(
+            f"{OURS} has no figure of `{NEEDLE}` at {lengths} tokens; name `lengths` that it can read"
+        )
     found = {key: fmean(values) for key, values in sorted(shares.items())}
     (length, language), least = min(found.items(), key=lambda item: item[1])
     said = f"{NEEDLE}: {least:.1%} found at {length:,} tokens, {language} (at least {gate.min:.1%} at each length)"

@@ -2,13 +2,14 @@
 
 A needle counts 1 where its code stands in the answer, else 0 (`needle.is_said`). What a needle is and where its text
 begins is drawn by the seed and its cell: another length or depth in the manifest changes no other cell, unless both
-happen to draw the same, and all models get the same needles in texts that begin alike, each at the length that its own
+happen to draw the same. All models get the same needles in texts that begin alike, each at the length that its own
 tokenizer counts.
 """
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import nan
 from statistics import fmean
 
@@ -81,7 +82,7 @@ def run_needle(
 
     Raises:
         RequestError: the text cannot be read, or the model has no chat template.
-        RunError: a file of text is damaged, or no prompt of a length can be put together.
+        RunError: no prompt of a length can be put together, or the engine failed.
     """
     in_chat = chat if needle.chat is None else needle.chat
     haystacks = {name: read_haystack(name, needle.haystack.get(name), base) for name in needle.languages}
@@ -93,23 +94,28 @@ def run_needle(
         made, said = _made(engine, needle, here, prompts)
         notes += said
         n_before = plan.index(here[0])
-        answered += _answered(engine, needle, made, in_chat, _shifted(told, n_before, len(plan)))
+        answered += _answered(engine, needle, made, _shifted(told, n_before, len(plan)))
     return _evaluated(needle, haystacks, in_chat, answered, notes), [_item(one) for one in answered]
 
 
 def plan_of(needle: Needle, haystacks: Mapping[Language, Haystack], seed: int) -> list[Asked]:
-    """All needles of a grid by length, language and depth; no name, code or beginning of a text comes twice."""
-    plan, drawn, starts = list[Asked](), set[str](), set[tuple[Language, int]]()
+    """All needles of a grid by length, language and depth; no name or code comes twice, and no beginning of a text
+    while there are others."""
+    plan, drawn = list[Asked](), set[str]()
+    starts: dict[Language, set[int]] = {language: set() for language in haystacks}
     for language, length, depth in _cells(needle):
         haystack = haystacks[language]
         for number in range(1, needle.n + 1):
             rng = random.Random(f"{seed} {language} {length} {depth!r} {number}")
-            hidden = draw(language, rng, lambda word, of=haystack: word in drawn or of.holds(word))  # type: ignore[misc]
-            start = _start(rng, language, len(haystack.sentences), starts)
+            hidden = draw(language, rng, partial(_is_known, haystack, drawn))
             drawn |= {hidden.name, hidden.code}
-            starts.add((language, start))
+            start = _start(rng, len(haystack.sentences), starts[language])
             plan.append(Asked(language, length, depth, number, hidden, start))
     return plan
+
+
+def _is_known(haystack: Haystack, drawn: set[str], word: str) -> bool:
+    return word in drawn or haystack.holds(word)
 
 
 def _cells(needle: Needle) -> Iterator[tuple[Language, int, float]]:
@@ -119,12 +125,14 @@ def _cells(needle: Needle) -> Iterator[tuple[Language, int, float]]:
                 yield language, length, depth
 
 
-def _start(rng: random.Random, language: Language, n_sentences: int, taken: set[tuple[Language, int]]) -> int:
-    """A sentence that no other text begins with, while there are any."""
+def _start(rng: random.Random, n_sentences: int, taken: set[int]) -> int:
+    """A sentence that no other text begins with; where all are taken, they are given out again."""
+    if len(taken) == n_sentences:
+        taken.clear()
     start = rng.randrange(n_sentences)
-    for k in range(n_sentences):
-        if (language, (start + k) % n_sentences) not in taken:
-            return (start + k) % n_sentences
+    while start in taken:
+        start = (start + 1) % n_sentences
+    taken.add(start)
     return start
 
 
@@ -155,12 +163,11 @@ def _made(
 
 
 def _answered(
-    engine: Engine, needle: Needle, made: Sequence[tuple[Asked, Prompt]], in_chat: bool, told: Told | None
+    engine: Engine, needle: Needle, made: Sequence[tuple[Asked, Prompt]], told: Told | None
 ) -> list[Answered]:
     if not made:
         return []
-    stop = () if in_chat else ("\n",)
-    said = engine.write([prompt.text for _, prompt in made], needle.max_new_tokens, stop, told=told)
+    said = engine.write([prompt.text for _, prompt in made], needle.max_new_tokens, told=told)
     return [Answered(asked, prompt, one) for (asked, prompt), one in zip(made, said, strict=True)]
 
 
@@ -173,7 +180,11 @@ def _shifted(told: Told | None, n_before: int, n_all: int) -> Told | None:
 
 
 def _evaluated(
-    needle: Needle, haystacks: Mapping[Language, Haystack], in_chat: bool, answered: Sequence[Answered], notes: list[str]
+    needle: Needle,
+    haystacks: Mapping[Language, Haystack],
+    in_chat: bool,
+    answered: Sequence[Answered],
+    notes: list[str],
 ) -> Evaluated:
     marks: dict[tuple[Language, int, float], list[float]] = {cell: [] for cell in _cells(needle)}
     for one in answered:
@@ -183,7 +194,7 @@ def _evaluated(
         for cell, found in marks.items()
     ]
     n_cut = sum(not one.is_found and not one.said.ended for one in answered)
-    if in_chat and n_cut:
+    if in_chat and n_cut:  # without a template nothing ends an answer
         notes = [*notes, f"{n_cut} answers without the code were cut at {needle.max_new_tokens} tokens"]
     all_marks = [mark for found in marks.values() for mark in found]
     return Evaluated(

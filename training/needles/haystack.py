@@ -14,7 +14,7 @@ from typing import Literal
 
 import manifests
 from classifiers.rows import input_files
-from manifests.errors import RequestError
+from manifests.errors import RequestError, RunError
 from synth.tasks.passages import PARAGRAPHS, SENTENCES, parts
 from training.chat.rows import Left, Row, read_rows, source_of
 
@@ -71,8 +71,8 @@ def read_haystack(language: Language, path: str | None, base: str) -> Haystack:
         base: where a relative path starts.
 
     Raises:
-        RequestError: there is no such file or column, a row holds no text, or no sentence is found.
-        RunError: a line is no JSON object.
+        RequestError: there is no such file or column, a file or a row cannot be read, or no sentence is found; names
+            them.
     """
     at = f"needle.haystack.{language}"
     found, n_chars = dict[str, None](), 0
@@ -95,7 +95,7 @@ def _rows(path: str, base: str, at: str) -> Iterator[Row]:
     try:
         for file in input_files(source_of(path, base, at).path):
             yield from read_rows(source_of(file, base, at), ("text",), Left())
-    except (RequestError, OSError) as error:
+    except (RequestError, RunError, OSError) as error:
         said = str(error)
         raise RequestError(said if said.startswith(f"{at}: ") else f"{at}: {said}") from error
 

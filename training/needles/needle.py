@@ -2,8 +2,8 @@
 
 The forms are those of RULER (Hsieh et al. 2024), whose needles are a seven-digit number or a word that belongs to a
 name. Names and code words are made of syllables, so that no model has read them, and are drawn again where the text
-holds them. In all forms the code follows words that the answer can begin with, so that a model without a chat template
-is asked by letting it complete them.
+holds them. In all forms the code follows words that an answer can begin with, so that a model without a chat
+template is asked by letting it complete them.
 """
 
 import random
@@ -23,8 +23,8 @@ N_DRAWS_MOST = 1000
 
 @dataclass(frozen=True)
 class Form:
-    """How a needle is worded; `{name}`, `{name_is}` (은, 는), `{name_does}` (이, 가), `{code}` and `{code_it}` (을, 를)
-    stand for what is drawn."""
+    """How a needle is worded; `{name}`, `{name_is}` (은, 는), `{name_does}` (이, 가), `{code}` and `{code_it}` (을,
+    를) stand for what is drawn."""
 
     kind: Kind
     sentence: str
@@ -90,12 +90,11 @@ FORMS: dict[Language, tuple[Form, ...]] = {
 }
 
 _HANGUL = (
-    "가 나 다 라 마 바 사 아 자 차 카 타 파 하 거 너 더 러 머 버 서 고 노 도 로 모 보 소 오 조 코 토 호 구 누 두 루 무 부 수 "
-    "감 단 람 반 산 솔 달 들 별 봄 빛 샘 섬 온 울 윤 은 진 찬 한 현 훈"
-).split()
-_ONSETS = "b d f g k l m n p r s t v z br dr gr kr tr".split()
-_VOWELS = "a e i o u".split()
-_CODAS = "n r l s m x".split()
+    "가나다라마바사아자차카타파하거너더러머버서고노도로모보소오조코토호구누두루무부수"
+    "감단람반산솔달들별봄빛샘섬온울윤은진찬한현훈"
+)
+_ONSETS = ("b", "d", "f", "g", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "br", "dr", "gr", "kr", "tr")
+_VOWELS, _CODAS = "aeiou", "nrlsmx"
 
 
 @dataclass(frozen=True)
@@ -133,8 +132,8 @@ def draw(language: Language, rng: random.Random, is_known: Callable[[str], bool]
         "code": code,
         "code_it": with_particle(code, "을", "를"),
     }
-    said = (text.format(**words) for text in (form.sentence, form.question, form.begun))
-    return Hidden(language, form.kind, *said, name, code)
+    sentence, question, begun = (text.format(**words) for text in (form.sentence, form.question, form.begun))
+    return Hidden(language, form.kind, sentence, question, begun, name, code)
 
 
 def _drawn(make: Callable[[], str], is_known: Callable[[str], bool]) -> str:

@@ -114,7 +114,9 @@ class Prompts:
             found = sum(map(self._count, chosen)) + n_off
             budget = max(min(found, budget - 1) if n_off < 0 else found, 0)
         if best is None:
-            raise RunError(f"needle: no prompt of {n_tokens:,} tokens could be put together; the tokenizer's counts jump")
+            raise RunError(
+                f"needle: no prompt of {n_tokens:,} tokens could be put together; the tokenizer's counts jump"
+            )
         return best
 
     def _made(self, chosen: Sequence[str], depth: float, hidden: Hidden) -> Prompt:

@@ -1,11 +1,12 @@
 """A Llama of two layers, set by hand, that copies: it goes on as the text went on where its last tokens stood before.
 
 An induction head (Elhage et al. 2021, "A mathematical framework for transformer circuits"; Olsson et al. 2022) that
-compares more than one token. Each token has a code of signs. In the first layer, head j looks j + 1 tokens back, by RoPE
-alone: its query is turned by so many steps, so that the product with the constant key is greatest there. It writes the code that
-it finds into a slot of its own. In the second layer one head compares the codes of the last tokens with those that
-stand before each token, and so finds the place where most of them are equal; it takes the code of the token there, and
-the output layer says which token that is. Codes are compared in those dimensions that RoPE hardly turns.
+compares more than one token. Each token has a code of signs. In the first layer, head j looks j + 1 tokens back, by
+RoPE alone: its query is turned by so many steps, so that the product with the constant key is greatest there. It
+writes the code that it finds into a slot of its own. In the second layer one head compares the codes of the last
+tokens with those that stand before each token, and so finds the place where most of them are equal; it takes the code
+of the token there, and the output layer says which token that is. Codes are compared in those dimensions that RoPE
+hardly turns.
 """
 
 from collections.abc import Iterable

@@ -57,7 +57,7 @@ def last_tokens(prompt: str, n: int) -> str:
 
 
 class Greedy(Counting):
-    """A causal model of transformers, prompt by prompt; its answers are cut at the first stop."""
+    """A causal model of transformers, prompt by prompt."""
 
     def __init__(self, folder: str) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -79,4 +79,4 @@ class Greedy(Counting):
             found = self.model.generate(
                 ids, attention_mask=torch.ones_like(ids), max_new_tokens=20, do_sample=False, pad_token_id=0
             )
-        return str(self.tokenizer.decode(found[0, ids.shape[1] :])).split("\n")[0]
+        return str(self.tokenizer.decode(found[0, ids.shape[1] :]))

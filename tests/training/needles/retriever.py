@@ -16,7 +16,11 @@ def retrieved(prompt: str) -> str:
             if asked is None:
                 continue
             name = asked["name"]
-            words = {"name": name, "name_is": with_particle(name, "은", "는"), "name_does": with_particle(name, "이", "가")}
+            words = {
+                "name": name,
+                "name_is": with_particle(name, "은", "는"),
+                "name_does": with_particle(name, "이", "가"),
+            }
             before, after = form.sentence.split("{code}" if "{code}" in form.sentence else "{code_it}")
             pattern = re.escape(before.format(**words)) + r"(\w+?)(?:[을를])?" + re.escape(after)
             found = re.search(pattern, prompt)

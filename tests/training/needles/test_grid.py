@@ -15,7 +15,7 @@ from tests.training.needles.engines import TOKEN, Counting, Greedy, last_tokens
 from tests.training.needles.retriever import retrieved
 from training.measuring.uncertainty import wilson
 from training.needles.grid import plan_of, run_needle
-from training.needles.haystack import read_haystack
+from training.needles.haystack import Haystack, Language, read_haystack
 from training.needles.needle import FORMS
 from training.needles.prompts import TOLERANCE
 
@@ -33,11 +33,15 @@ def test_a_retriever_finds_all_at_every_length_and_depth(chat: bool) -> None:
     assert {(cell.score, cell.n) for cell in result.cells} == {(1.0, 2)}
     assert result.score is not None and (result.main, result.score.value, result.score.n) == ("found", 1.0, 60)
     assert (result.score.low, result.score.high) == wilson(60, 60)
-    assert set(result.groups) == {"ko", "en", *(f"{name} {length}" for name in ("ko", "en") for length in GRID.lengths)}
+    assert set(result.groups) == {
+        "ko",
+        "en",
+        *(f"{name} {length}" for name in ("ko", "en") for length in GRID.lengths),
+    }
     assert result.groups["ko 1024"].n == 10
     assert result.units == [1.0] * 60 and len(items) == 60
     assert told == [(k, 60) for k in range(1, 61)]
-    assert engine.stops == ({()} if chat else {("\n",)})
+    assert engine.stops == {()}
     assert all(prompt.endswith("<|assistant|>\n") for prompt in engine.asked) == chat
     assert not result.notes and not result.why
 
@@ -59,8 +63,8 @@ def test_who_sees_the_last_tokens_alone_finds_what_lies_there(n_seen: int) -> No
     assert result.score is not None and 0 < result.score.value < 1
 
 
-def _haystacks():  # type: ignore[no-untyped-def]
-    return {name: read_haystack(name, None, ".") for name in ("ko", "en")}
+def _haystacks() -> dict[Language, Haystack]:
+    return {"ko": read_haystack("ko", None, "."), "en": read_haystack("en", None, ".")}
 
 
 def test_prompts_have_their_length_and_depth_and_no_needle_comes_twice() -> None:
@@ -88,9 +92,10 @@ def test_the_seed_alone_decides_and_cells_do_not_depend_on_each_other() -> None:
         run_needle(engine, needle, False, ".", seed)
         return engine.asked
 
-    whole = asked(GRID, 3)
-    assert asked(GRID, 3) == whole
-    assert not set(asked(GRID, 4)) & set(whole)
+    grid = Needle(lengths=[256, 1024], n=2)
+    whole = asked(grid, 3)
+    assert asked(grid, 3) == whole
+    assert not set(asked(grid, 4)) & set(whole)
     part = asked(Needle(lengths=[1024], depths=[0.75, 0.25], n=1, languages=["en"]), 3)
     assert len(part) == 2 and set(part) <= set(whole)
 
@@ -139,7 +144,9 @@ def test_the_grid_says_whether_it_is_asked_in_a_chat() -> None:
 
 
 def test_text_of_the_user(tmp_path: Path) -> None:
-    rows = [{"text": f"항아리 {n}번은 볕이 드는 장독대에 있습니다. 그 옆에는 다른 항아리가 있습니다."} for n in range(40)]
+    rows = [
+        {"text": f"항아리 {n}번은 볕이 드는 장독대에 있습니다. 그 옆에는 다른 항아리가 있습니다."} for n in range(40)
+    ]
     tiny.write_jsonl(tmp_path / "text.jsonl", rows)
     engine = Counting(retrieved)
     needle = Needle(lengths=[512], depths=[0.5], n=3, languages=["ko"], haystack={"ko": "text.jsonl"})
@@ -171,4 +178,6 @@ def test_a_model_that_copies_finds_all_and_a_random_one_nothing(copier: Path, ti
 def test_a_model_that_copies_finds_all_up_to_its_window(copier: Path) -> None:
     needle = Needle(lengths=[256, 512, 1024, 2048, 4096], n=1)
     result, items = run_needle(Greedy(str(copier)), needle, False, ".", 1)
-    assert {cell.score for cell in result.cells} == {1.0}, [(i.id, i.expected, i.answer) for i in items if not i.score]
+    assert {cell.score for cell in result.cells} == {1.0}, [
+        (i.id, i.expected, i.answer) for i in items if not i.score
+    ]
