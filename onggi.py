@@ -1259,8 +1259,9 @@ def _print_training_outlook(found: "TrainingOutlook") -> None:
     ]
     out.print(_table(["stage", "from", "rows", "steps", "tokens", "FLOPs", "memory", "disk", "time"], rows))
     free = f" of {_size(found.free_bytes)} that are free" if found.free_bytes is not None else ""
+    to_do = f"{found.flops:.2e} FLOPs to do (6ND)" if found.flops else "nothing left to compute"
     out.print(
-        f"{found.n_parameters:,} weights; {found.flops:.2e} FLOPs to do (6ND); at most {_size(found.disk_bytes)} on "
+        f"{found.n_parameters:,} weights; {to_do}; at most {_size(found.disk_bytes)} on "
         f"disk{free}, {_size(found.kept_bytes)} when all is done: {found.folder}",
         soft_wrap=True,
         highlight=False,
