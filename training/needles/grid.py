@@ -25,6 +25,8 @@ MAIN = "found"
 """The main score."""
 VERSION = 1
 """Raised where the same settings give other prompts, or the same answers another score."""
+N_AT_ONCE = 256
+"""Prompts that are held at once."""
 N_CHARS_SHOWN = 240
 """Of a prompt before and after what an item leaves out of it."""
 
@@ -88,14 +90,15 @@ def run_needle(
     haystacks = {name: read_haystack(name, needle.haystack.get(name), base) for name in needle.languages}
     prompts = {name: Prompts(engine, haystack, in_chat) for name, haystack in haystacks.items()}
     plan = plan_of(needle, haystacks, seed)
-    answered, notes = list[Answered](), list[str]()
+    answered, notes = list[Answered](), dict[str, None]()
     for length in sorted(needle.lengths):
         here = [asked for asked in plan if asked.length == length]
-        made, said = _made(engine, needle, here, prompts)
-        notes += said
-        n_before = plan.index(here[0])
-        answered += _answered(engine, needle, made, _shifted(told, n_before, len(plan)))
-    return _evaluated(needle, haystacks, in_chat, answered, notes), [_item(one) for one in answered]
+        for first in range(0, len(here), N_AT_ONCE):
+            made, said = _made(engine, needle, here[first : first + N_AT_ONCE], prompts)
+            n_before = plan.index(here[first])
+            answered += _answered(engine, needle, made, _shifted(told, n_before, len(plan)))
+            notes |= dict.fromkeys(said)
+    return _evaluated(needle, haystacks, in_chat, answered, list(notes)), [_item(one) for one in answered]
 
 
 def plan_of(needle: Needle, haystacks: Mapping[Language, Haystack], seed: int) -> list[Asked]:
@@ -139,7 +142,7 @@ def _start(rng: random.Random, n_sentences: int, taken: set[int]) -> int:
 def _made(
     engine: Engine, needle: Needle, plan: Sequence[Asked], prompts: Mapping[Language, Prompts]
 ) -> tuple[list[tuple[Asked, Prompt]], list[str]]:
-    """The prompts of a length, and what has to be said of it."""
+    """Prompts of one length, and what has to be said of it."""
     length = plan[0].length
     if length > engine.window:
         return [], [f"{length:,} tokens were not measured: the model's window has {engine.window:,}"]

@@ -100,6 +100,16 @@ def test_the_seed_alone_decides_and_cells_do_not_depend_on_each_other() -> None:
     assert len(part) == 2 and set(part) <= set(whole)
 
 
+def test_many_needles_are_asked_for_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    needle, whole = Needle(lengths=[256, 512], n=3), Counting(retrieved, window=512)
+    expected = run_needle(whole, needle, False, ".", 0)
+    monkeypatch.setattr("training.needles.grid.N_AT_ONCE", 4)
+    parts, told = Counting(retrieved, window=512), list[int]()
+    assert run_needle(parts, needle, False, ".", 0, lambda done, _: told.append(done)) == expected
+    assert parts.asked == whole.asked and told == list(range(1, 61))
+    assert len(expected[0].notes) == 1
+
+
 def test_what_is_beyond_the_model_has_no_score() -> None:
     engine = Counting(retrieved, window=1024)
     result, items = run_needle(engine, GRID, False, ".", 0)
@@ -176,7 +186,7 @@ def test_a_model_that_copies_finds_all_and_a_random_one_nothing(copier: Path, ti
 
 @pytest.mark.slow
 def test_a_model_that_copies_finds_all_up_to_its_window(copier: Path) -> None:
-    needle = Needle(lengths=[256, 512, 1024, 2048, 4096], n=1)
+    needle = Needle(lengths=[512, 2048, 4096], depths=[0.0, 0.4, 1.0], n=1)
     result, items = run_needle(Greedy(str(copier)), needle, False, ".", 1)
     assert {cell.score for cell in result.cells} == {1.0}, [
         (i.id, i.expected, i.answer) for i in items if not i.score
