@@ -21,7 +21,7 @@ MODULES = {
     "knowledge_answers": ("mmlu-cot", "kmmlu-cot", "haerae-cot"),
     "reasoning": ("mmlu-pro", "bbh"),
     "maths": ("gsm8k", "gsm8k-cot", "math", "math-cot"),
-    "code": ("humaneval", "humaneval-instruct", "humaneval-plus", "mbpp", "mbpp-plus"),
+    "code": ("humaneval", "humaneval-instruct", "humaneval-plus", "humaneval-plus-instruct", "mbpp", "mbpp-plus"),
     "ifeval": ("ifeval", "ifeval-ko"),
 }
 """Which module has which benchmark, in its `TASKS`; a module is imported when one of its benchmarks is asked for."""

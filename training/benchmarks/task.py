@@ -66,6 +66,8 @@ class Task:
     """What stands before all examples."""
     describe: Callable[[Doc], str] | None = None
     """Or what stands there for a row, where that depends on its subject."""
+    begin: Callable[[Doc], str] | None = None
+    """What the answer already begins with, and the model goes on from: lm-eval's `gen_prefix`."""
     delimiter: str = " "
     """Between a question and its answer."""
     between: str = "\n\n"

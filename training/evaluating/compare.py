@@ -37,7 +37,7 @@ def difference(of: Evaluated | None, other: Evaluated | None) -> Difference | No
     Where a score is the mean of its units, the interval is that of the mean of their differences (normal; n at least
     2). Else, as where groups weigh alike, no interval is told.
     """
-    ours, theirs = of and of.score, other and other.score
+    ours, theirs = of.score if of else None, other.score if other else None
     if of is None or other is None or ours is None or theirs is None or of.main != other.main:
         return None
     value = ours.value - theirs.value

@@ -28,6 +28,7 @@ from training.evaluating.results import Evaluated, Item, ModelResults
 from training.inputs import row_files
 from training.judging.answer import answer_questions
 from training.measuring.cache import Cache, key_of
+from training.needles.grid import VERSION as GRID_VERSION
 from training.needles.grid import run_needle
 
 SHOWN_ONLY = {"name", "side"}
@@ -101,6 +102,7 @@ class _Evaluating:
                 name: self._digest(path, f"needle.haystack.{name}") for name, path in asked.haystack.items()
             },
             "chat": self._job.chat,
+            "version": GRID_VERSION,
         }
         base, seed, chat = self._job.manifest_base, self._job.seed, self._job.chat
         kept = self._kept(

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import pytest
 
@@ -13,16 +12,12 @@ from training.benchmarks import page
 from training.benchmarks.catalogue import MODULES, PLACES, task_of
 from training.benchmarks.task import Task
 
-MISSING = {name for name in MODULES if find_spec(f"training.benchmarks.{name}") is None}
-"""Modules that come with another change."""
-HERE = [name for name in BENCHMARKS if PLACES[name] not in MISSING]
-
 
 def test_benchmarks_of_manifests_are_those_of_the_catalogue() -> None:
     assert set(PLACES) == set(BENCHMARKS) and len(PLACES) == len(BENCHMARKS) == sum(map(len, MODULES.values()))
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", BENCHMARKS)
 def test_a_task_says_what_it_is(name: str) -> None:
     task = task_of(name)
     assert task.name == name
@@ -39,7 +34,7 @@ def test_another_name() -> None:
 
 
 def test_the_catalogue_imports_nothing_heavy() -> None:
-    names = ", ".join(f"training.benchmarks.{name}" for name in MODULES if name not in MISSING)
+    names = ", ".join(f"training.benchmarks.{name}" for name in MODULES)
     code = (
         f"import sys, training.benchmarks.catalogue, {names}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
     )
@@ -47,7 +42,6 @@ def test_the_catalogue_imports_nothing_heavy() -> None:
     assert not {"torch", "transformers", "lm_eval", "datasets", "sympy"} & set(done.stdout.split())
 
 
-@pytest.mark.skipif(bool(MISSING), reason=f"{MISSING} come with another change")
 def test_the_page_is_current() -> None:
     said = page.PAGE.read_text("utf-8")
     assert said == page.written(said, map(task_of, BENCHMARKS)), "run `python -m training.benchmarks.page`"

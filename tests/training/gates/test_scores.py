@@ -84,3 +84,12 @@ def test_each_length_and_language_must_hold() -> None:
     assert judge(gate_of("needle", min=0.8, lengths=[1024]), facts(of)).passed
     assert not judge(gate_of("needle", min=0.8, lengths=[2048]), facts(of)).passed
     assert not judge(gate_of("needle", min=0.8), facts(Measured())).passed
+
+
+def test_a_length_without_a_figure_is_not_passed_over() -> None:
+    of = grid(ko1024=1.0, ko8192=float("nan"))
+    verdict = judge(gate_of("needle", min=0.8), facts(of))
+    assert not verdict.passed and "no figure of `needle` at 8,192 tokens" in verdict.found
+    assert judge(gate_of("needle", min=0.8, lengths=[1024]), facts(of)).passed
+    verdict = judge(gate_of("needle", min=0.8, lengths=[1024, 2048]), facts(of))
+    assert not verdict.passed and "at 2,048 tokens" in verdict.found
