@@ -8,6 +8,7 @@ log-likelihoods of the prompt's tokens or an answer out.
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ from manifests.schema_teacher import OwnServer
 from manifests.schema_teacher import Teacher as Settings
 from synth.teachers.engine import Running, located
 from synth.teachers.serve import HOST, free_port, start_server
-from training.evaluating.decoding import before
+from training.evaluating.decoding import before, said_of
 from training.evaluating.engine import Engine, Messages, Said, Told
 from training.evaluating.harness_models import ServerModel
 from training.evaluating.jobs import EvaluateJob
@@ -277,6 +278,7 @@ class VllmEngine:
             "stop": texts,
             "stop_token_ids": self._reader.ends,
             "skip_special_tokens": True,
+            "return_token_ids": True,
         }
         bodies = [
             body | {"prompt": self._reader.before_answer(prompt, max_new_tokens)} | _seed(temperature, seed, place)
@@ -289,7 +291,7 @@ class VllmEngine:
             if told is not None:
                 told(n_done, len(prompts))
 
-        return self._server.completions(bodies, lambda _, choice: _said(choice, texts), done)
+        return self._server.completions(bodies, lambda _, choice: _said(choice, self._reader, texts), done)
 
 
 def _seed(temperature: float, seed: int, place: int) -> dict[str, int]:
@@ -299,12 +301,14 @@ def _seed(temperature: float, seed: int, place: int) -> dict[str, int]:
     return {"seed": xxhash.xxh3_64_intdigest(f"{seed} {place}".encode()) % SEEDS}
 
 
-def _said(choice: Any, stop: Sequence[str]) -> Said:
-    return Said(
-        text=before(choice["text"], stop),
-        n_tokens=int(choice["usage"]["completion_tokens"]),
-        ended=choice["finish_reason"] == "stop",
-    )
+def _said(choice: Any, reader: Reader, stop: Sequence[str]) -> Said:
+    """An answer, from its ids where the server tells them: halves of characters look different in streamed text."""
+    is_ended, ids = choice["finish_reason"] == "stop", choice.get("token_ids")
+    if ids is None:
+        n_tokens = int(choice["usage"]["completion_tokens"])
+        return Said(text=before(choice["text"], stop), n_tokens=n_tokens, ended=is_ended)
+    said = said_of(reader.tokenizer, ids, reader.ends, stop)
+    return replace(said, ended=said.ended or is_ended)
 
 
 def _counted(ids: Sequence[int], n_counted: int, choice: Any) -> tuple[float, bool]:

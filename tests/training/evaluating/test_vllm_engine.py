@@ -18,7 +18,7 @@ from tests.training import tiny
 from tests.training.evaluating.questions import choice_rows, gsm8k, job_of, kmmlu, sum_rows
 from tests.training.online.test_generators import VLLM_PYTHON
 from training.evaluating import vllm_engine
-from training.evaluating.engine import Engine
+from training.evaluating.engine import Engine, Said
 from training.evaluating.engines import open_engine
 from training.evaluating.harness import run_task
 from training.evaluating.reading import Reader
@@ -157,13 +157,17 @@ def test_log_likelihoods_are_those_of_transformers(tiny_model: Path, folder: Pat
 
 def test_what_is_asked(tiny_model: Path) -> None:
     with stand_in(tiny_model) as (engine, handler):
+        ids = engine.tokenizer("오늘 날씨가 옹기 STOP")["input_ids"]
         told = list[tuple[int, int]]()
         found = engine.write(["가", "b" * 3000], 9, stop=["STOP", ""], told=lambda *done: told.append(done))
         greedy = {tuple(body["prompt"]): body for body in handler.asked}
         handler.asked.clear()
         engine.write(["가", "가"], 9, temperature=0.5, seed=3)
         drawn = list(handler.asked)
-    assert [said.text for said in found] == ["wa ", "wa "]
+    assert [said.text for said in found] == ["wa ", "wa "], "of a server that tells no ids of the answer"
+    choice = {"text": "??", "token_ids": [*ids, 1, 0], "finish_reason": "stop", "usage": {"completion_tokens": 9}}
+    read = vllm_engine._said(choice, engine._reader, ["옹기 STOP"])  # type: ignore[attr-defined]
+    assert read == Said("오늘 날씨가 ", len(ids) + 1, True)
     assert [(said.ended, said.n_tokens) for said in found] == [(False, 9), (False, 9)]
     assert told[-1] == (2, 2)
     assert sorted(len(ids) for ids in greedy)[-1] == 512 - 9
