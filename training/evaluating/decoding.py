@@ -102,13 +102,13 @@ def _answers(
     )
     generated = out[:, width:].tolist()
     return [
-        _said(tokenizer, answer[:n_tokens], ends, stop)
+        said_of(tokenizer, answer[:n_tokens], ends, stop)
         for answer, n_tokens in zip(generated, stops.n_tokens, strict=True)
     ]
 
 
-def _said(tokenizer: Any, ids: Sequence[int], ends: Sequence[int], stop: Sequence[str]) -> Said:
-    """An answer up to the token that ends it, and to the first stop in its text."""
+def said_of(tokenizer: Any, ids: Sequence[int], ends: Sequence[int], stop: Sequence[str]) -> Said:
+    """An answer by its ids: up to the token that ends it, and to the first stop in its text."""
     end = next((place for place, token in enumerate(ids) if token in ends), None)
     kept = ids if end is None else ids[: end + 1]
     text = tokenizer.decode(kept, skip_special_tokens=True)

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from math import isfinite
+from math import isfinite, nan
 
 from manifests.errors import RequestError
 from manifests.schema_evaluation import Benchmark
+from training.benchmarks.catalogue import task_of
+from training.benchmarks.means import CHOSEN
 from training.benchmarks.task import Marked, Task
 from training.evaluating.engine import Engine, Told
 from training.evaluating.harness_runs import Sample, logged, notes_of
@@ -38,8 +40,6 @@ def run_benchmark(
     """
     if benchmark.lm_eval is not None:
         return run_lm_eval_task(engine, benchmark, chat, base, seed, told)
-    from training.benchmarks.catalogue import task_of
-
     return run_task(engine, task_of(benchmark.task or benchmark.name), benchmark, chat, base, seed, told)
 
 
@@ -144,7 +144,10 @@ def _chosen(
                 score=float(sample[task.main]),
             )
         )
-    scored = [{name: float(sample[name]) for name in ("acc", "acc_norm")} for sample in samples]
+    scored = [
+        {"acc": float(sample["acc"]), "acc_norm": float(sample["acc_norm"]), CHOSEN: float(of.index(max(of)))}
+        for sample, of in zip(samples, likelihoods, strict=True)
+    ]
     return _scored(result, task, rows, scored), items
 
 
@@ -190,14 +193,14 @@ def _scored(
     """The scores of all questions, of each group, and of each question."""
     docs = [row.doc for row in rows]
     values = means(scores)
-    result.scores = {name: score_of(of) for name, of in values.items()}
+    result.scores = {name: score_of(of) for name, of in values.items() if name != CHOSEN}
     result.units = values[task.main]
     if task.aggregate is not None:
         together = task.aggregate
         for name, value in together(docs, scores).items():
 
             def again(places: Sequence[int], name: str = name) -> float:
-                return together([docs[place] for place in places], [scores[place] for place in places])[name]
+                return together([docs[place] for place in places], [scores[place] for place in places]).get(name, nan)
 
             result.scores[name] = aggregated(value, len(docs), again)
     if task.group is not None:

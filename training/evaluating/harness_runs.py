@@ -38,14 +38,11 @@ def logged(
 def notes_of(engine: Engine, samples: Sequence[Sample], max_new_tokens: int) -> list[str]:
     """What readers must know: prompts that lost their beginning, answers that were cut."""
     window, notes = engine.window, list[str]()
-    texts = [
-        [
-            f"{argument[0]}{argument[1]}" if not max_new_tokens else str(argument[0])
-            for argument in sample["arguments"]
-        ]
-        for sample in samples
-    ]
-    n_long = sum(max(map(engine.n_tokens, of)) + max_new_tokens > window for of in texts)
+    if max_new_tokens:
+        longest = [sample["arguments"][0][0] for sample in samples]
+    else:
+        longest = [max(("".join(of) for of in sample["arguments"]), key=len) for sample in samples]
+    n_long = sum(engine.n_tokens(text) + max_new_tokens > window for text in longest)
     if n_long:
         notes.append(
             f"{n_long} of {len(samples)} prompts were too long for the model's {window} tokens and lost their "

@@ -7,8 +7,9 @@ from math import isfinite, sqrt
 from training.evaluating.results import Score
 from training.measuring.uncertainty import Z_95, mean, mean_error, wilson
 
-N_RESAMPLES = 200
-"""Of questions, for the standard error of what is no mean: enough to have it within some 5%."""
+N_RESAMPLES, N_RESAMPLES_LEAST, N_DRAWN = 200, 50, 2_000_000
+"""How often questions are drawn again for the standard error of what is no mean: within some 5%, and
+less often where there are very many, within 10%; questions that are drawn in all."""
 
 
 def score_of(values: Sequence[float]) -> Score:
@@ -31,11 +32,10 @@ def mean_of_groups(groups: Sequence[Sequence[float]], value: float) -> Score:
     return _normal(value, error, sum(map(len, groups)), all(map(_is_share, groups)))
 
 
-def aggregated(
-    value: float, n: int, again: Callable[[Sequence[int]], float], seed: int = 0, n_resamples: int = N_RESAMPLES
-) -> Score:
+def aggregated(value: float, n: int, again: Callable[[Sequence[int]], float], seed: int = 0) -> Score:
     """What was made of all questions together; its standard error is that of questions drawn again (the bootstrap).
 
+    There is none where all draws come to the same, as where every answer is wrong.
     Efron and Tibshirani, An Introduction to the Bootstrap (1993), 6.2.
 
     Args:
@@ -43,18 +43,17 @@ def aggregated(
         n: how many there are.
         again: the value of the questions at these places.
         seed: of what is drawn.
-        n_resamples: how often.
     """
     if n < 2 or not isfinite(value):
         return Score(value=value, n=n)
-    draws = random.Random(seed)
+    draws, n_resamples = random.Random(seed), max(N_RESAMPLES_LEAST, min(N_RESAMPLES, N_DRAWN // n))
     drawn = [again(draws.choices(range(n), k=n)) for _ in range(n_resamples)]
     usable = [one for one in drawn if isfinite(one)]
     if len(usable) < 2:
         return Score(value=value, n=n)
     middle = mean(usable)
     spread = sqrt(sum((one - middle) ** 2 for one in usable) / (len(usable) - 1))
-    return _normal(value, spread, n, 0 <= value <= 1)
+    return _normal(value, spread, n, 0 <= value <= 1) if spread else Score(value=value, n=n)
 
 
 def by_group(groups: Sequence[str], values: Sequence[float]) -> dict[str, Score]:

@@ -153,7 +153,7 @@ def _json_rows(file: Any, path: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def hub_rows(task: Task, split: str, at: str, instead: str) -> list[Question]:
-    """A split of a dataset on the hub; of all its configurations, where the benchmark names none.
+    """A split of a dataset on the hub, of all configurations that the benchmark reads.
 
     Args:
         task: names the dataset.
@@ -169,10 +169,11 @@ def hub_rows(task: Task, split: str, at: str, instead: str) -> list[Question]:
     dataset, config = task.hub
     found = list[Question]()
     try:
-        for name in _configs(dataset) if config is None else [config]:
+        for name in task.configurations or [config]:
+            of = {task.configuration_column: name} if task.configuration_column else {}
             rows = datasets.load_dataset(dataset, name, split=split)
-            label = f"{dataset}/{name}/{split}"
-            found += [Question(dict(row), f"{label}:{number}") for number, row in enumerate(rows, 1)]
+            label = f"{dataset}/{name or 'default'}/{split}"
+            found += [Question({**of, **row}, f"{label}:{number}") for number, row in enumerate(rows, 1)]
     except Exception as error:  # the hub's client raises errors of many kinds
         said = next(iter(str(error).splitlines()), type(error).__name__)
         raise RequestError(
@@ -180,12 +181,6 @@ def hub_rows(task: Task, split: str, at: str, instead: str) -> list[Question]:
             f"reached, name `{instead}`: Parquet or JSONL with {_columns(task)}"
         ) from error
     return found
-
-
-def _configs(dataset: str) -> list[str]:
-    import datasets
-
-    return list(datasets.get_dataset_config_names(dataset))
 
 
 # What a row must hold
@@ -205,6 +200,8 @@ def check(task: Task, row: Question, at: str) -> None:
         task.ask(row.doc)
         right = task.right(row.doc)
         choices = task.choices(row.doc) if task.choices is not None else []
+    except RequestError as error:
+        raise RequestError(f"{at}: {row.place}: {error}") from error
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         said = f"{type(error).__name__}: {error}"
         raise RequestError(f"{at}: {row.place}: cannot be asked: {said}; {_valid(task)}") from error

@@ -8,6 +8,7 @@ log-likelihoods of the prompt's tokens or an answer out.
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ from manifests.schema_teacher import OwnServer
 from manifests.schema_teacher import Teacher as Settings
 from synth.teachers.engine import Running, located
 from synth.teachers.serve import HOST, free_port, start_server
-from training.evaluating.decoding import before
+from training.evaluating.decoding import before, said_of
 from training.evaluating.engine import Engine, Messages, Said, Told
 from training.evaluating.harness_models import ServerModel
 from training.evaluating.jobs import EvaluateJob
@@ -34,6 +35,11 @@ AT = "engine"
 TRIES, WAIT_S, ANSWER_S = 4, 1.0, 3600.0
 """How often a request is sent where the server is busy, how long is waited at first, and how long one may take."""
 SEEDS = 1 << 31
+SCORED = {"max_tokens": 1, "temperature": 0.0}
+IDS_AT_ONCE = 20
+"""Ids that are asked for after a prompt: vLLM's `max_logprobs`, where nobody sets another."""
+TOKEN_ID = "token_id:"
+AS_IDS = {"return_tokens_as_token_ids": True}
 Found = TypeVar("Found")
 
 
@@ -207,8 +213,48 @@ class VllmEngine:
         Raises:
             RunError: the server ended, or keeps failing.
         """
-        bodies = [{"prompt": list(ids), "max_tokens": 1, "temperature": 0.0, "prompt_logprobs": 0} for ids, _ in rows]
-        return self._server.completions(bodies, lambda place, choice: _counted(*rows[place], choice), done)
+        found = self._last_scores(rows, done)
+        rest = [place for place in range(len(rows)) if place not in found]
+        bodies = [{"prompt": list(rows[place][0]), **SCORED, "prompt_logprobs": 0} for place in rest]
+        others = self._server.completions(bodies, lambda k, choice: _counted(*rows[rest[k]], choice), done)
+        found |= dict(zip(rest, others, strict=True))
+        return [found[place] for place in range(len(rows))]
+
+    def _last_scores(
+        self, rows: Sequence[tuple[Sequence[int], int]], done: Callable[[int], None]
+    ) -> dict[int, tuple[float, bool]]:
+        """Of rows whose last id alone is counted, by their places: those that begin alike in one request.
+
+        So a question with letters for choices is read once, and nothing is computed for its other tokens. A server
+        that knows no `logprob_token_ids` ignores it; then there are none.
+        """
+        alike = dict[tuple[int, ...], list[int]]()
+        for place, (ids, n_counted) in enumerate(rows):
+            if n_counted == 1 and len(ids) > 1:
+                alike.setdefault(tuple(ids[:-1]), []).append(place)
+        asked = [
+            (context, places[start : start + IDS_AT_ONCE])
+            for context, places in alike.items()
+            for start in range(0, len(places), IDS_AT_ONCE)
+        ]
+        wanted = [sorted({rows[place][0][-1] for place in places}) for _, places in asked]
+        bodies = [
+            {"prompt": list(context), **SCORED, "logprobs": len(ids), "logprob_token_ids": ids, **AS_IDS}
+            for (context, _), ids in zip(asked, wanted, strict=True)
+        ]
+
+        def read(number: int, choice: Any) -> dict[int, tuple[float, bool]]:
+            places = asked[number][1]
+            said = choice.get("logprobs") or {}
+            values, likeliest = (said.get("top_logprobs") or [{}])[0] or {}, (said.get("tokens") or [""])[0]
+            keys = {place: f"{TOKEN_ID}{rows[place][0][-1]}" for place in places}
+            if not all(key in values for key in keys.values()):
+                return {}
+            done(len(places))
+            return {place: (float(values[key]), key == likeliest) for place, key in keys.items()}
+
+        found = self._server.completions(bodies, read, lambda n: None)
+        return {place: score for of in found for place, score in of.items()}
 
     def write(
         self,
@@ -232,6 +278,7 @@ class VllmEngine:
             "stop": texts,
             "stop_token_ids": self._reader.ends,
             "skip_special_tokens": True,
+            "return_token_ids": True,
         }
         bodies = [
             body | {"prompt": self._reader.before_answer(prompt, max_new_tokens)} | _seed(temperature, seed, place)
@@ -244,7 +291,7 @@ class VllmEngine:
             if told is not None:
                 told(n_done, len(prompts))
 
-        return self._server.completions(bodies, lambda _, choice: _said(choice, texts), done)
+        return self._server.completions(bodies, lambda _, choice: _said(choice, self._reader, texts), done)
 
 
 def _seed(temperature: float, seed: int, place: int) -> dict[str, int]:
@@ -254,12 +301,14 @@ def _seed(temperature: float, seed: int, place: int) -> dict[str, int]:
     return {"seed": xxhash.xxh3_64_intdigest(f"{seed} {place}".encode()) % SEEDS}
 
 
-def _said(choice: Any, stop: Sequence[str]) -> Said:
-    return Said(
-        text=before(choice["text"], stop),
-        n_tokens=int(choice["usage"]["completion_tokens"]),
-        ended=choice["finish_reason"] == "stop",
-    )
+def _said(choice: Any, reader: Reader, stop: Sequence[str]) -> Said:
+    """An answer, from its ids where the server tells them: halves of characters look different in streamed text."""
+    is_ended, ids = choice["finish_reason"] == "stop", choice.get("token_ids")
+    if ids is None:
+        n_tokens = int(choice["usage"]["completion_tokens"])
+        return Said(text=before(choice["text"], stop), n_tokens=n_tokens, ended=is_ended)
+    said = said_of(reader.tokenizer, ids, reader.ends, stop)
+    return replace(said, ended=said.ended or is_ended)
 
 
 def _counted(ids: Sequence[int], n_counted: int, choice: Any) -> tuple[float, bool]:

@@ -22,7 +22,7 @@ from tests.training.evaluating.questions import (
     sum_rows,
 )
 from tests.training.online.test_generators import VLLM_PYTHON
-from training.benchmarks.task import Task
+from training.benchmarks.task import Marked, Task
 from training.evaluating.engine import Engine
 from training.evaluating.engines import open_engine
 from training.evaluating.harness import run_task
@@ -90,6 +90,24 @@ def test_answers_are_as_lm_eval_has_them(engine: Engine, lm: HFLM, folder: Path,
     assert any(item.answer.strip() for item in items)
 
 
+def test_right_answers_are_found_as_lm_eval_finds_them(
+    engine: Engine, lm: HFLM, folder: Path, tmp_path: Path
+) -> None:
+    """What the model says to every other question is made the right answer."""
+    _, said = run(engine, gsm8k(), folder, "sums.jsonl", shots=0)
+    reads = [item.note.removeprefix("read: ") for item in said]
+    rows = [
+        row | ({"answer": f"so #### {read}"} if number % 2 else {})
+        for number, (row, read) in enumerate(zip(sum_rows(12), reads, strict=True))
+    ]
+    tiny.write_jsonl(tmp_path / "right.jsonl", rows)
+    result, _ = run(engine, gsm8k(), tmp_path, "right.jsonl", shots=0)
+    results, samples = by_hand(lm, GSM8K_YAML, tmp_path / "right.jsonl", tmp_path / "right.jsonl", 0, SEED, tmp_path)
+    assert result.scores["exact_match"].value == pytest.approx(results["exact_match"])
+    assert result.units == [sample["exact_match"] for sample in samples]
+    assert 0.3 < results["exact_match"] < 1
+
+
 def test_examples_of_the_same_file_are_drawn_as_lm_eval_does(engine: Engine, lm: HFLM, folder: Path) -> None:
     """There one more is drawn, and the question left out."""
     import datasets
@@ -146,14 +164,17 @@ def test_scores_have_intervals_and_groups(engine: Engine, folder: Path) -> None:
 
 def test_what_all_questions_make_together(engine: Engine, folder: Path) -> None:
     def spread(docs: Any, scores: Any) -> dict[str, float]:
-        return {"share": sum(one["exact_match"] for one in scores) / len(docs)}
+        return {"share": sum(one["odd"] for one in scores) / len(docs)}
 
-    result, _ = run(engine, gsm8k(aggregate=spread), folder, "sums.jsonl", shots=0)
+    def odd(docs: Any, answers: Any) -> list[Marked]:
+        return [Marked({"odd": float(len(doc["question"]) % 2)}) for doc in docs]
+
+    result, _ = run(engine, gsm8k(aggregate=spread, mark=odd, main="odd"), folder, "sums.jsonl", shots=0)
     share = result.scores["share"]
-    assert share.value == pytest.approx(result.scores["exact_match"].value)
+    assert share.value == pytest.approx(result.scores["odd"].value)
     assert share.low is not None
     assert share.low <= share.value
-    assert result.main == "exact_match"
+    assert result.main == "odd"
 
 
 def test_cut_answers_and_long_prompts_are_told(engine: Engine, folder: Path) -> None:

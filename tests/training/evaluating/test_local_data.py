@@ -184,7 +184,10 @@ def test_a_dataset_as_the_hub_has_it(tmp_path: Path) -> None:
         "- config_name: law\n  data_files:\n  - {split: test, path: law/test-*}\n"
         "- config_name: history\n  data_files:\n  - {split: test, path: history/test-*}\n---\n"
     )
-    task = kmmlu(hub=(str(tmp_path / "kmmlu"), None))
-    assert [dict(row.doc) for row in questions_of(task, Benchmark(name="kmmlu"), "/")] == ROWS
+    both = {"configurations": ("law", "history"), "configuration_column": "subset"}
+    task = kmmlu(hub=(str(tmp_path / "kmmlu"), None), **both)
+    found = [dict(row.doc) for row in questions_of(task, Benchmark(name="kmmlu"), "/")]
+    assert [row.pop("subset") for row in found] == ["law"] * 4 + ["history"] * 5
+    assert found == ROWS
     task = kmmlu(hub=(str(tmp_path / "kmmlu"), "law"))
     assert [dict(row.doc) for row in questions_of(task, Benchmark(name="kmmlu"), "/")] == ROWS[:4]

@@ -18,7 +18,7 @@ from tests.training import tiny
 from tests.training.evaluating.questions import choice_rows, gsm8k, job_of, kmmlu, sum_rows
 from tests.training.online.test_generators import VLLM_PYTHON
 from training.evaluating import vllm_engine
-from training.evaluating.engine import Engine
+from training.evaluating.engine import Engine, Said
 from training.evaluating.engines import open_engine
 from training.evaluating.harness import run_task
 from training.evaluating.reading import Reader
@@ -45,6 +45,8 @@ class Handler(BaseHTTPRequestHandler):
     tokenizer: Any
     asked: list[dict[str, Any]]
     failures: list[tuple[int, str]]
+    knows_ids = True
+    """Whether it tells the log-likelihoods of ids that are asked for."""
 
     def do_GET(self) -> None:
         self._say(200, {"data": [{"max_model_len": 512}]})
@@ -62,6 +64,10 @@ class Handler(BaseHTTPRequestHandler):
         choice: dict[str, Any] = {"text": "wa STOP it", "finish_reason": "length"}
         if "prompt_logprobs" in body:
             choice["prompt_logprobs"] = [None, *(self._told(told[k - 1], ids[0, k]) for k in range(1, ids.shape[1]))]
+        if self.knows_ids and (wanted := body.get("logprob_token_ids")):
+            assert len(wanted) == body["logprobs"] <= 20
+            told_ids = {f"token_id:{token}": float(told[-1][token]) for token in wanted}
+            choice["logprobs"] = {"top_logprobs": [told_ids], "tokens": [f"token_id:{int(told[-1].argmax())}"]}
         self._say(200, {"choices": [choice], "usage": {"completion_tokens": body["max_tokens"]}})
 
     def _told(self, row: torch.Tensor, token: torch.Tensor) -> dict[str, Any]:
@@ -125,12 +131,16 @@ def both(engine: Engine, folder: Path, shots: int = 0, limit: int | None = None)
     return found
 
 
-def test_log_likelihoods_are_those_of_transformers(tiny_model: Path, folder: Path) -> None:
-    with stand_in(tiny_model) as (engine, _), open_engine(job_of(tiny_model, folder)) as other:
+@pytest.mark.parametrize("knows_ids", [True, False])
+def test_log_likelihoods_are_those_of_transformers(tiny_model: Path, folder: Path, knows_ids: bool) -> None:
+    with stand_in(tiny_model) as (engine, handler), open_engine(job_of(tiny_model, folder)) as other:
         assert engine.window == other.window == 512
         benchmark = Benchmark(name="kmmlu", data="kmmlu.jsonl", shots=0)
-        ours, our_items = run_task(engine, kmmlu(), benchmark, False, str(folder), SEED)
-        theirs, items = run_task(other, kmmlu(), benchmark, False, str(folder), SEED)
+        handler.knows_ids = knows_ids
+        task = kmmlu(delimiter="")  # of this tokenizer " A" is two tokens
+        ours, our_items = run_task(engine, task, benchmark, False, str(folder), SEED)
+        assert len(handler.asked) == 12 + (0 if knows_ids else 48), "a question with four letters is read once"
+        theirs, items = run_task(other, task, benchmark, False, str(folder), SEED)
         pairs = [("옹기는", " 숨을 쉬는 그릇이라"), ("", "no prompt"), ("trailing  ", "space"), ("가", " 나")]
         from lm_eval.api.instance import Instance
 
@@ -147,13 +157,17 @@ def test_log_likelihoods_are_those_of_transformers(tiny_model: Path, folder: Pat
 
 def test_what_is_asked(tiny_model: Path) -> None:
     with stand_in(tiny_model) as (engine, handler):
+        ids = engine.tokenizer("오늘 날씨가 옹기 STOP")["input_ids"]
         told = list[tuple[int, int]]()
         found = engine.write(["가", "b" * 3000], 9, stop=["STOP", ""], told=lambda *done: told.append(done))
         greedy = {tuple(body["prompt"]): body for body in handler.asked}
         handler.asked.clear()
         engine.write(["가", "가"], 9, temperature=0.5, seed=3)
         drawn = list(handler.asked)
-    assert [said.text for said in found] == ["wa ", "wa "]
+    assert [said.text for said in found] == ["wa ", "wa "], "of a server that tells no ids of the answer"
+    choice = {"text": "??", "token_ids": [*ids, 1, 0], "finish_reason": "stop", "usage": {"completion_tokens": 9}}
+    read = vllm_engine._said(choice, engine._reader, ["옹기 STOP"])  # type: ignore[attr-defined]
+    assert read == Said("오늘 날씨가 ", len(ids) + 1, True)
     assert [(said.ended, said.n_tokens) for said in found] == [(False, 9), (False, 9)]
     assert told[-1] == (2, 2)
     assert sorted(len(ids) for ids in greedy)[-1] == 512 - 9
