@@ -52,7 +52,9 @@ def layer_similarities(
             )
         ours, theirs = _tokens(states, mask), _tokens(teacher[match], mask)
         same_width = ours.shape[1] == theirs.shape[1]
-        found.append(LayerSimilarity(layer, match, linear_cka(ours, theirs), cosine(ours, theirs) if same_width else None))
+        found.append(
+            LayerSimilarity(layer, match, linear_cka(ours, theirs), cosine(ours, theirs) if same_width else None)
+        )
     return found
 
 
