@@ -74,13 +74,13 @@ def _online(job: Job, stage: Distill, tokenizer: Any, progress: Progress) -> tup
     folder = job.models[stage.teacher]
     teachers = load_tokenizer(folder)
     check_vocabularies(tokenizer, teachers, folder)
+    config = _config(folder)
+    n_ids = n_common_ids(tokenizer, _config(job.models["model"])["vocab_size"], config["vocab_size"], folder)
     if stage.mixture:
         opened = open_mixture(job, stage)
     else:
         opened = open_chats(job, stage, tokenizer, teachers, progress)
-    config = _config(folder)
     _check_context(stage, opened, config, folder)
-    n_ids = n_common_ids(tokenizer, _config(job.models["model"])["vocab_size"], config["vocab_size"], folder)
     bfloat16 = in_bfloat16(stage)
     model = load_model(folder, is_packed=bfloat16)
     teacher = OnlineTeacher(model, divergence_of(stage), n_ids, bfloat16)
