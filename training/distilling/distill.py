@@ -56,7 +56,7 @@ def run(job: Job, progress: Progress) -> Made:
     assert isinstance(stage, Distill)
     os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"  # the teacher is whole in each process
     tokenizer = load_tokenizer(job.models["model"])
-    opened, teacher = _online(job, stage, tokenizer, progress)
+    opened, teacher = online(job, stage, tokenizer, progress)
     before = _measured(job, stage, opened, teacher, BEFORE, job.models["model"])
     curve, counts = _train(job, stage, opened, teacher, tokenizer, progress)
     gc.collect()
@@ -64,8 +64,8 @@ def run(job: Job, progress: Progress) -> Made:
     return made_of(opened, before, after, curve, counts, [])
 
 
-def _online(job: Job, stage: Distill, tokenizer: Any, progress: Progress) -> tuple[Opened, OnlineTeacher]:
-    """Data, and the teacher that is asked.
+def online(job: Job, stage: Distill, tokenizer: Any, progress: Progress) -> tuple[Opened, OnlineTeacher]:
+    """The data of a stage, and its teacher, which is asked in each step.
 
     Raises:
         RequestError: its vocabulary is another one, or its context is shorter than the data's sequences.
