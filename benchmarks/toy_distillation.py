@@ -4,8 +4,8 @@
 
 Text is real, Korean and English (`--text`: a folder with the development corpora's Parquet files; else the bundled
 sample). The teacher (2.4 M weights) is trained once, on a token mixture and then on chats that ask for how a passage
-goes on; so is, for a fraction of the steps, each student (0.3 M weights), with an own seed. From there each arm trains
-the student with the same data in the same order for the same number of steps:
+goes on; so is, for a fraction of the steps, each student (0.3 M weights), with an own seed. From there each arm
+trains the student with the same data in the same order for the same number of steps:
 
 - on the mixture: plain cross entropy (`ce_weight: 1`), forward KL, skew KL;
 - on the chats: the same three, and skew KL with adaptive off-policy answers of the student's.

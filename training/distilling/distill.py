@@ -18,17 +18,22 @@ from manifests.errors import RequestError
 from manifests.schema_distillation import Distill
 from training.chat.control_tokens import end_answers_at
 from training.distilling.answers import StudentAnswers
+from training.distilling.contrasts import Contrast
 from training.distilling.divergences import Divergence
 from training.distilling.held_out import HeldOut, examine, keep, kept
-from training.distilling.opening import Opened, open_chats, open_mixture
+from training.distilling.opening import Opened, open_chats, open_mixture, open_stored
+from training.distilling.pairs import open_pairs
 from training.distilling.predictions import with_reduction
-from training.distilling.report import made_of
+from training.distilling.report import is_flat, made_of
 from training.distilling.rows import PartSource
+from training.distilling.similar_layers import similarity_table
+from training.distilling.stored_rows import read_stored
+from training.distilling.stored_teacher import StoredTeacher
 from training.distilling.teachers import OnlineTeacher, Teacher
 from training.distilling.trainer import DistillTrainer
-from training.distilling.vocabularies import check_vocabularies, n_common_ids
+from training.distilling.vocabularies import check_vocabularies, n_common_ids, n_ids_of
 from training.flops import read_config
-from training.jobs import Cell, Job, Made
+from training.jobs import Cell, Job, Made, Table
 from training.lora import adapted
 from training.trainers import (
     arguments,
@@ -56,12 +61,13 @@ def run(job: Job, progress: Progress) -> Made:
     assert isinstance(stage, Distill)
     os.environ["FSDP_CPU_RAM_EFFICIENT_LOADING"] = "false"  # the teacher is whole in each process
     tokenizer = load_tokenizer(job.models["model"])
-    opened, teacher = online(job, stage, tokenizer, progress)
+    opened, teacher = (online if stage.teacher else stored)(job, stage, tokenizer, progress)
     before = _measured(job, stage, opened, teacher, BEFORE, job.models["model"])
     curve, counts = _train(job, stage, opened, teacher, tokenizer, progress)
     gc.collect()
     after = _measured(job, stage, opened, teacher, AFTER, str(job.model_path))
-    return made_of(opened, before, after, curve, counts, [])
+    alike = diagnosis(job, stage, opened, teacher, curve, after)
+    return made_of(opened, before, after, curve, counts, [alike] if alike else [])
 
 
 def online(job: Job, stage: Distill, tokenizer: Any, progress: Progress) -> tuple[Opened, OnlineTeacher]:
@@ -75,16 +81,31 @@ def online(job: Job, stage: Distill, tokenizer: Any, progress: Progress) -> tupl
     teachers = load_tokenizer(folder)
     check_vocabularies(tokenizer, teachers, folder)
     config = _config(folder)
-    n_ids = n_common_ids(tokenizer, _config(job.models["model"])["vocab_size"], config["vocab_size"], folder)
+    rows = {"the student": _config(job.models["model"])["vocab_size"], f"the teacher {folder}": config["vocab_size"]}
+    n_ids = n_common_ids(tokenizer, rows)
     if stage.mixture:
         opened = open_mixture(job, stage)
     else:
-        opened = open_chats(job, stage, tokenizer, teachers, progress)
+        open_ = open_pairs if stage.contrastive else open_chats
+        opened = open_(job, stage, tokenizer, teachers, progress)
     _check_context(stage, opened, config, folder)
     bfloat16 = in_bfloat16(stage)
     model = load_model(folder, is_packed=bfloat16)
     teacher = OnlineTeacher(model, divergence_of(stage), n_ids, bfloat16)
     return opened, teacher.to(processes().device)
+
+
+def stored(job: Job, stage: Distill, tokenizer: Any, progress: Progress) -> tuple[Opened, StoredTeacher]:
+    """The data of a stage, and the teacher whose probabilities are stored with it.
+
+    Raises:
+        RequestError: there are none, or they are of other tokens.
+    """
+    n_ids = n_common_ids(tokenizer, {"the student": _config(job.models["model"])["vocab_size"]})
+    rows = read_stored(job, stage, progress)
+    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    n_tokens = min(n_ids, n_ids_of(tokenizer))
+    return open_stored(job, stage, rows, pad_id or 0), StoredTeacher(rows, divergence_of(stage), n_tokens)
 
 
 def divergence_of(stage: Distill) -> Divergence:
@@ -133,6 +154,9 @@ def _trainer(job: Job, stage: Distill, opened: Opened, teacher: Teacher, tokeniz
             student.enable_input_require_grads()
     n_steps = len(opened.source) // stage.batch
     trainer = DistillTrainer(student, arguments(job, n_steps), stage, opened.source, teacher)
+    if stage.contrastive is not None:
+        assert isinstance(teacher, OnlineTeacher)
+        trainer.contrast = Contrast(stage.contrastive, teacher.settings, n_steps, teacher.n_ids)
     if stage.off_policy is not None:
         assert isinstance(opened.source, PartSource)
         trainer.held_out = opened.held_out
@@ -148,6 +172,18 @@ def _trainer(job: Job, stage: Distill, opened: Opened, teacher: Teacher, tokeniz
         )
         trainer.copy_for_drawing()
     return trainer
+
+
+def diagnosis(
+    job: Job, stage: Distill, opened: Opened, teacher: Teacher, curve: Sequence[Mapping[str, Cell]], after: HeldOut
+) -> Table | None:
+    """How alike the layers of both models are, where the loss is flat above the teacher's; else nothing."""
+    is_full = opened.held_out is not None and is_flat(curve) and after.gap > 0
+    if not is_full or not isinstance(teacher, OnlineTeacher):
+        return None
+    assert opened.held_out is not None
+    student = load_model(str(job.model_path)).to(processes().device)
+    return similarity_table(student, teacher, opened.held_out, _micro(stage), after.gap)
 
 
 def _check_context(stage: Distill, opened: Opened, config: Mapping[str, Any], folder: str) -> None:

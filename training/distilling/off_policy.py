@@ -40,7 +40,7 @@ class Scheduler:
         return cls(settings, n_steps, settings.start)
 
     def is_due(self, n_updates: int) -> bool:
-        """Whether the loss of what is held out is looked at after so many updates: before the first, then at times."""
+        """Whether the loss of what is held out is looked at after so many updates; before the first it is."""
         return n_updates % self.settings.every == 0 and self.looked_at != n_updates
 
     def look(self, loss: float, n_updates: int) -> bool:

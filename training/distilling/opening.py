@@ -1,7 +1,7 @@
-"""The data of a distillation, opened: a token mixture as of `cpt`, or conversations as of `sft`."""
+"""The data of a distillation, opened: a token mixture as of `cpt`, conversations as of `sft`, or stored answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from training.chat.control_tokens import add_missing, end_turns_with
 from training.chat.rows import Left
 from training.chat.template import Template, template_source
 from training.distilling.rows import MixtureSource, PartSource, Source
+from training.distilling.stored_rows import StoredRows
 from training.jobs import Job, Table
 from training.preferences.pair_tables import left_out_table
 from training.pretraining.account import account
@@ -114,9 +115,8 @@ def open_chats(job: Job, stage: Distill, tokenizer: Any, teachers: Any, progress
         RequestError: there is nothing to train on, or template and tokenizer do not go together.
     """
     examples = read_chats(job, stage, stage.data, tokenizer, teachers, progress)
-    as_sft = _as_sft(stage, stage.data)
-    mixture = mixture_of(as_sft, examples, job.seed)
-    held_out = np.concatenate([numbers for numbers in mixture.held_out.values()])
+    mixture = mixture_of(as_sft(stage, stage.data), examples, job.seed)
+    held_out = np.concatenate(list(mixture.held_out.values()))
     ends = end_turns_with(tokenizer, max(examples.about.ends, key=lambda end: examples.about.ends[end]))
     opened = of_parts(stage, examples, mixture.without(None), held_out, job.seed, ends[0])
     left = Left(dict(examples.about.left_out), examples.about.left_out_first)
@@ -140,18 +140,17 @@ def read_chats(
     name, source = template_source(stage.template, shown, job.manifest_base)
     if added := add_missing(tokenizer, source):
         raise RequestError(
-            f"{name} writes {', '.join(added)}, which neither model has as one token, so the teacher knows nothing of "
-            "it: take a template whose tokens both have, as the teacher's own, or tune both with `sft` first"
+            f"{name} writes {', '.join(added)}, which neither model has as one token, so the teacher knows nothing "
+            "of it: take a template whose tokens both have, as the teacher's own, or tune both with `sft` first"
         )
     tokenizer.chat_template = source
-    told = job.model_copy(update={"stage": _as_sft(stage, data)})
+    told = job.model_copy(update={"stage": as_sft(stage, data)})
     return prepared(told, tokenizer, Template(name, source, tokenizer), progress, processes().is_main_process)
 
 
-def _as_sft(stage: Distill, data: Sequence[ChatData]) -> Sft:
-    return Sft(
-        kind="sft", name=stage.name, data=list(data), max_length=stage.max_length, held_out=stage.held_out
-    )
+def as_sft(stage: Distill, data: Sequence[ChatData]) -> Sft:
+    """The stage as one that tunes on the same data."""
+    return Sft(kind="sft", name=stage.name, data=list(data), max_length=stage.max_length, held_out=stage.held_out)
 
 
 def of_parts(
@@ -175,15 +174,28 @@ def of_parts(
         stored: see `PartSource`.
     """
     sequences = packed(chosen, examples.lengths, stage.max_length, seed)
+    other = packed(held_out, examples.lengths, stage.max_length, seed) if len(held_out) else None
+    opened = of_sequences(stage, examples, sequences, other, seed, pad_id, stored)
+    return replace(opened, counts=opened.counts | {"examples": len(chosen)})
+
+
+def of_sequences(
+    stage: Distill,
+    examples: Examples,
+    sequences: Sequences,
+    held_out: Sequences | None,
+    seed: int,
+    pad_id: int,
+    stored: I64 | None = None,
+) -> Opened:
+    """Sequences of examples, in the order of training; arguments as of `of_parts`."""
     order = _order(stage, len(sequences), seed)
-    digest = xxhash.xxh3_128_hexdigest(
-        b"".join(part.tobytes() for part in (examples.ids, examples.learnt, examples.bounds, chosen, order))
-    )
+    what = (examples.ids, examples.learnt, examples.bounds, sequences.examples, sequences.bounds, order)
+    digest = xxhash.xxh3_128_hexdigest(b"".join(part.tobytes() for part in what))
     kept = None
-    if len(held_out):
-        other = packed(held_out, examples.lengths, stage.max_length, seed)
-        kept = PartSource(examples, other, np.arange(len(other)), pad_id, digest, stored)
-    counts = {"steps": len(order) // stage.batch, "examples": len(chosen), "sequences": len(sequences)}
+    if held_out is not None:
+        kept = PartSource(examples, held_out, np.arange(len(held_out)), pad_id, digest, stored)
+    counts = {"steps": len(order) // stage.batch, "sequences": len(sequences)}
     return Opened(PartSource(examples, sequences, order, pad_id, digest, stored), kept, counts)
 
 
@@ -194,9 +206,28 @@ def _order(stage: Distill, n_sequences: int, seed: int) -> I64:
     return np.concatenate([order, np.full(n_rows - len(order), NOTHING, np.int64)])
 
 
-def sequences_of(examples: Sequence[Sequence[int]]) -> Sequences:
-    """Sequences of given examples."""
-    bounds = np.concatenate([[0], np.cumsum([len(some) for some in examples])]).astype(np.int64)
-    return Sequences(np.array([one for some in examples for one in some], np.int64), bounds)
+# Stored probabilities
 
 
+def open_stored(job: Job, stage: Distill, rows: StoredRows, pad_id: int) -> Opened:
+    """Answers of the teacher in packed sequences, which are trained.
+
+    Args:
+        job: of the stage.
+        stage: of the manifest.
+        rows: that were stored.
+        pad_id: what sequences are filled up with.
+    """
+    assert stage.logprobs is not None
+    examples = rows.examples
+    mixture = mixture_of(as_sft(stage, [ChatData(path=stage.logprobs)]), examples, job.seed)
+    [held_out] = mixture.held_out.values()
+    opened = of_parts(stage, examples, mixture.without(None), held_out, job.seed, pad_id, np.asarray(rows.stored))
+    left = Left(dict(examples.about.left_out), examples.about.left_out_first)
+    left.count("held_out", len(held_out))
+    return replace(
+        opened,
+        counts=opened.counts | {"cut": examples.about.n_cut, "likeliest_tokens": rows.top_ids.shape[1]},
+        left_out=left.counts,
+        tables=[table] if (table := left_out_table(left)) else [],
+    )

@@ -16,7 +16,7 @@ LAST = float(PlateauGate.model_fields["last"].default)
 MIN_FALL = float(PlateauGate.model_fields["min_fall"].default)
 POINTS_MIN = 3
 Line = Mapping[str, Cell]
-OF_CURVE = ("divergence", "phi", "student_frac")
+OF_CURVE = ("divergence", "phi", "student_frac", "beta")
 
 
 def made_of(
@@ -78,14 +78,16 @@ def held_out_table(before: HeldOut, after: HeldOut) -> Table:
         title="Held-out tokens",
         columns=["student", "divergence", "loss", "teacher's loss", "same likeliest token"],
         rows=rows,
-        note=f"Means of {after.n_tokens:,} tokens that were not trained on: nats per token (the divergence is that of "
-        "`loss`), and the share of tokens where both models find the same one the likeliest.",
+        note=f"Means of {after.n_tokens:,} tokens that were not trained on: nats per token (the divergence is that "
+        "of `loss`), and the share of tokens where both models find the same one the likeliest.",
     )
 
 
 def is_flat(curve: Sequence[Line]) -> bool:
-    """Whether the loss of training falls no more: by less than 1% over the last quarter of the steps, along a straight
-    line through them, as a gate `plateau` has it."""
+    """Whether the loss of training falls no more.
+
+    By less than 1% over the last quarter of the steps, along a straight line through them, as a gate `plateau` has it.
+    """
     of_steps = {int(line["step"] or 0): _number(line["loss"]) for line in curve if line.get("loss") is not None}
     chosen = sorted(step for step in of_steps if step > max(of_steps) * (1 - LAST))
     if len(chosen) < POINTS_MIN:

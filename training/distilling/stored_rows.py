@@ -1,8 +1,8 @@
 """The table `logprobs` of a run of `onggi synth`, as what a student is trained on.
 
 Each row is a prompt and its answer in tokens, with the probabilities of the answer's tokens and of the likeliest at
-each of its places. They lie beside the checkpoints as arrays that every process maps into its memory, made once by the
-first process.
+each of its places. They lie beside the checkpoints as arrays that every process maps into its memory, made once by
+the first process.
 """
 
 import shutil
@@ -36,7 +36,8 @@ from training.tuning.loss import processes
 ROWS_AT_ONCE = 512
 ARRAYS = ("ids", "learnt", "bounds", "entry", "prompt_hash")
 OF_PLACES = ("stored", "top_ids", "top_logprobs", "logprobs")
-I32, F32 = NDArray[np.int32], NDArray[np.float32]
+I32 = NDArray[np.int32]
+F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ class StoredRows:
     stored: NDArray[np.int64]
     """(tokens of all examples): number of the place, -1 for those of prompts."""
     top_ids: I32
-    """(n, k); where a row of the table has fewer, they are filled up."""
+    """(n, k): as many as all rows of the table have; what more one has counts among the rest."""
     top_logprobs: F32
-    """(n, k); -inf where they are filled up."""
+    """(n, k)."""
     logprobs: F32
     """(n): of the answer's own token."""
 
@@ -129,10 +130,15 @@ class _Made:
         top_ids = np.array(row["top_ids"], np.int32)
         top_logprobs = np.array(row["top_logprobs"], np.float32)
         own = np.array(row["logprobs"], np.float32)
-        if top < 1 or len(own) != n_output or len(top_ids) != n_output * top or len(top_logprobs) != n_output * top:
+        if top < 1:
             raise RequestError(
-                f"logprobs: {place}: {n_output} tokens with {len(own)} probabilities and {len(top_ids)} likeliest of "
-                f"`top` {top}; expected {n_output} and {n_output * top}: the table is damaged, run `onggi synth` again"
+                f"logprobs: {place}: no likeliest tokens were kept (`top` is {top}), so there is no distribution to "
+                "learn from: run `onggi synth` with `teacher.logprobs.top`, best 20 or more"
+            )
+        if len(own) != n_output or len(top_ids) != n_output * top or len(top_logprobs) != n_output * top:
+            raise RequestError(
+                f"logprobs: {place}: {n_output} tokens with {len(own)} probabilities and {len(top_ids)} likeliest "
+                f"of `top` {top}; expected {n_output} and {n_output * top}: the table is damaged, run `onggi synth` again"
             )
         ids = np.array([*row["prompt_ids"], *row["output_ids"]], np.int32)
         n_prompt, length = len(row["prompt_ids"]), min(len(ids), self._max_length)
@@ -167,14 +173,7 @@ class _Made:
 
     def write(self, folder: Path) -> None:
         lengths = [len(ids) for ids in self._parts["ids"]]
-        k = max(ids.shape[1] for ids, _, _ in self._tops)
-        top_ids = np.zeros((self._n_places, k), np.int32)
-        top_logprobs = np.full((self._n_places, k), -np.inf, np.float32)
-        start = 0
-        for ids, logprobs, _ in self._tops:
-            here = slice(start, start + len(ids))
-            top_ids[here, : ids.shape[1]], top_logprobs[here, : ids.shape[1]] = ids, logprobs
-            start = here.stop
+        k = min(ids.shape[1] for ids, _, _ in self._tops)
         arrays = {
             "ids": np.concatenate(self._parts["ids"]),
             "learnt": np.concatenate(self._parts["learnt"]),
@@ -182,8 +181,8 @@ class _Made:
             "entry": np.zeros(len(lengths), np.int32),
             "prompt_hash": np.array(self._parts["prompt_hash"], np.uint64),
             "stored": np.concatenate(self._parts["stored"]),
-            "top_ids": top_ids,
-            "top_logprobs": top_logprobs,
+            "top_ids": np.concatenate([ids[:, :k] for ids, _, _ in self._tops]),
+            "top_logprobs": np.concatenate([logprobs[:, :k] for _, logprobs, _ in self._tops]),
             "logprobs": np.concatenate([own for _, _, own in self._tops]),
         }
         for name, values in arrays.items():

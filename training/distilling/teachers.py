@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from training.distilling.divergences import Divergence, divergence_of_logits, fused_divergence
-from training.distilling.predictions import Predicted, is_a_matrix, predicted
+from training.distilling.predictions import Predicted, predicted
 from training.pretraining.isolation import inputs_of
 
 Batch = Mapping[str, torch.Tensor]
@@ -67,19 +67,19 @@ class OnlineTeacher:
         self.model = model.eval().requires_grad_(False)
         if bfloat16:
             self.model.to(torch.bfloat16)
-        self.settings, self._n_ids, self._bfloat16 = settings, n_ids, bfloat16
+        self.settings, self.n_ids, self._bfloat16 = settings, n_ids, bfloat16
 
     def to(self, device: torch.device) -> "OnlineTeacher":
         """The same on a device."""
         self.model.to(device)
         return self
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
+    @torch.no_grad()
     def ask(self, batch: Batch, places: torch.Tensor) -> Predicted:
         """What it predicts at some places of a batch."""
         inputs = inputs_of(batch["input_ids"], batch["position_ids"], self.model.config._attn_implementation)
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self._bfloat16):
-            return predicted(self.model, inputs, places, self.model).of_ids(self._n_ids)
+            return predicted(self.model, inputs, places, self.model).of_ids(self.n_ids)
 
     def losses(
         self,
@@ -100,7 +100,7 @@ class OnlineTeacher:
             settings: instead of the teacher's own.
             skews: (n), instead of the one skew of the settings.
         """
-        settings, student = settings or self.settings, student.of_ids(self._n_ids)
+        settings, student = settings or self.settings, student.of_ids(self.n_ids)
         if student.hidden is not None and said.hidden is not None:
             assert student.weight is not None and said.weight is not None
             return fused_divergence(
@@ -122,18 +122,13 @@ class OnlineTeacher:
             return found
         return (1 - ce_weight) * found + ce_weight * cross_entropy(ours.float(), labels, reduction="none")
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
+    @torch.no_grad()
     def examined(self, student: Predicted, said: Predicted, labels: torch.Tensor, rows: slice) -> Examined:
         """What is measured at some of the places."""
-        ours, theirs = student.of_ids(self._n_ids).logits_of(rows), said.logits_of(rows)
+        ours, theirs = student.of_ids(self.n_ids).logits_of(rows), said.logits_of(rows)
         return Examined(
             divergence_of_logits(ours, theirs, self.settings),
             cross_entropy(ours, labels[rows], reduction="none"),
             cross_entropy(theirs, labels[rows], reduction="none"),
             ours.argmax(1) == theirs.argmax(1),
         )
-
-
-def is_fused(student: Any, teacher: Any) -> bool:
-    """Whether no logits of a batch are ever made."""
-    return is_a_matrix(student) and is_a_matrix(teacher)

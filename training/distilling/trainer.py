@@ -4,7 +4,7 @@ The data loader hands out places only. What stands there is laid out here, once 
 trains on: the data's, or the student's own.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ import transformers
 from manifests.errors import RequestError, RunError
 from manifests.schema_distillation import Distill
 from training.distilling.answers import StudentAnswers, rows_of
+from training.distilling.contrasts import Contrast, n_pairs_of
 from training.distilling.held_out import loss_of, places_of
 from training.distilling.predictions import Predicted
 from training.distilling.rows import Batch, PartSource, Source, laid_out
@@ -22,10 +23,9 @@ from training.online.policy_copies import PolicyCopy
 from training.online.trainer import Places
 from training.pretraining.head_loss import head_loss
 from training.pretraining.isolation import check_isolation, inputs_of
+from training.token_dataset import NO_LOSS
 from training.trainers import Staged
 
-Objective = Callable[[Predicted, Any, Batch, torch.Tensor], torch.Tensor]
-"""From predictions, what the teacher said, the batch and its places to a loss per place."""
 COUNTS = ("tokens", "trained_tokens", "student_answers", "drawn_steps", "replayed_steps")
 
 
@@ -49,8 +49,8 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
         """Where the stage is off-policy."""
         self.held_out: Source | None = None
         """What the off-policy scheduler looks at."""
-        self.objective: Objective | None = None
-        """Instead of the teacher's loss."""
+        self.contrast: Contrast | None = None
+        """Where the stage is contrastive: instead of the teacher's loss."""
         self._copy: PolicyCopy | None = None
         self._is_checked = False
         self._counts = dict.fromkeys(COUNTS, 0)
@@ -58,23 +58,31 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
         self._divergence = torch.zeros((), dtype=torch.float64, device=self.args.device)
         self._logged = {"steps": 0, "student_steps": 0}
         """Since the last line."""
-        self._n_items = torch.ones((), device=self.args.device)
 
     # A step
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: Any
     ) -> tuple[list[Any], torch.Tensor]:
-        """The batches of a step, and how many tokens of all processes are trained in it."""
+        """The batches of a step, and how many tokens, or pairs, of all processes its mean is taken over."""
         places = [next(epoch_iterator).tolist() for _ in range(num_batches)]
         if self.answers is not None and self.answers.scheduler.is_due(self.state.global_step):
             self._look(self.answers)
         batches = self._batches(places)
-        n_items = sum(int((batch["shift_labels"] != -100).sum()) for batch in batches)
+        n_items = sum(int((batch["shift_labels"] != NO_LOSS).sum()) for batch in batches)
         self._counts["trained_tokens"] += n_items
         self._counts["tokens"] += sum(int(batch["n_tokens"].sum()) for batch in batches)
+        if self.contrast is not None:
+            self.contrast.settle(self._added_up)
+            self.contrast.begin(self.state.global_step)
+            n_items = sum(map(n_pairs_of, batches))
         total = torch.tensor(n_items, device=self.args.device)
         return batches, self.accelerator.reduce(total, "sum")
+
+    def _added_up(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum over all processes."""
+        summed: torch.Tensor = self.accelerator.reduce(values.to(self.args.device), "sum").cpu()
+        return summed
 
     def _look(self, answers: StudentAnswers) -> None:
         """Tell the scheduler the loss of what is held out."""
@@ -133,7 +141,9 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
             places, labels = (torch.zeros(1, dtype=torch.int64, device=self.args.device) for _ in range(2))
         asked = inputs_of(inputs["input_ids"], inputs["position_ids"], self.model.config._attn_implementation)
         said = self.teacher.ask(inputs, places) if self._is_asked and not is_empty else None
-        sums = model(**asked, places=places, reduce=lambda student: self._sums(student, said, inputs, labels))
+        sums = model(
+            **asked, places=places, reduce=lambda student: self._sums(student, said, inputs, places, labels)
+        )
         n_items = torch.as_tensor(num_items_in_batch, device=labels.device).clamp(min=1)
         self._divergence += sums["divergence"].double() / n_items
         total: torch.Tensor = sums["total"] * (self.accelerator.num_processes / n_items)
@@ -142,19 +152,20 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
     @property
     def _is_asked(self) -> bool:
         """Whether the teacher has a say in the loss."""
-        return self.stage.ce_weight < 1 or self.objective is not None
+        return self.stage.ce_weight < 1 or self.contrast is not None
 
-    def _sums(self, student: Predicted, said: Any, batch: Batch, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _sums(
+        self, student: Predicted, said: Any, batch: Batch, places: torch.Tensor, labels: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
         """Over the places of a micro-batch: the loss, and the divergence in it."""
-        share = self.stage.ce_weight
         if said is None:
             total = _cross_entropy(student, labels)
             return {"total": total, "divergence": torch.zeros_like(total.detach())}
-        if self.objective is not None:
-            losses = self.objective(student, said, batch, labels)
-        else:
-            losses = self.teacher.losses(student, said, labels, share)
-        total = losses.sum()
+        if self.contrast is not None:
+            total = self.contrast.total(student, said, batch, places)
+            return {"total": total, "divergence": total.detach()}
+        share = self.stage.ce_weight
+        total = self.teacher.losses(student, said, labels, share).sum()
         divergence = total.detach()
         if share:
             with torch.no_grad():
@@ -190,6 +201,8 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
         if self.answers is not None:
             found["phi"] = self.answers.scheduler.phi
             found["student_frac"] = self._logged["student_steps"] / n_steps
+        if self.contrast is not None:
+            found["beta"] = self.contrast.beta
         self._divergence.zero_()
         self._logged = dict.fromkeys(self._logged, 0)
         return found
@@ -205,7 +218,10 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
 
     def extra_state(self) -> Mapping[str, Any]:
         """What was read so far, of what, and what the student's answers need."""
-        state = {"counts": self.totals(), "data": self.source.digest, "n_processes": self.args.world_size}
+        state: dict[str, Any] = {"counts": self.totals(), "data": self.source.digest, "n_processes": self.args.world_size}
+        if self.contrast is not None:
+            self.contrast.settle(self._added_up)
+            state["contrast"] = self.contrast.state()
         return state | (self.answers.state() if self.answers is not None else {})
 
     def load_extra_state(self, state: Mapping[str, Any]) -> None:
@@ -228,6 +244,8 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
                     f"{self.args.output_dir} to begin the stage anew"
                 )
             self.answers.load(state)
+        if self.contrast is not None and state:
+            self.contrast.load(state["contrast"])
         is_first = self.args.process_index == 0
         found = state.get("counts", {})
         self._counts |= {name: n for name, n in found.items() if is_first or name.endswith("_steps")}

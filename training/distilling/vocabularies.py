@@ -8,8 +8,8 @@ from synth.teachers.tokens import tokenizer_digest
 
 BY_TEXT = (
     "Distil by text instead: let that teacher write answers with `onggi synth` (recipes `reasoning-ko`, "
-    "`instructions-ko`, `reasoning-en`, `hard-maths`), and train on them in a stage of kind `sft`, as DNA 1.0 did with "
-    "Qwen2.5 72B (docs/distillation.md)"
+    "`instructions-ko`, `reasoning-en`, `hard-maths`), and train on them in a stage of kind `sft`, as DNA 1.0 did "
+    "with Qwen2.5 72B (docs/distillation.md)"
 )
 
 
@@ -31,29 +31,32 @@ def check_vocabularies(tokenizer: Any, teachers: Any, folder: str) -> None:
     )
 
 
-def n_common_ids(tokenizer: Any, n_rows: int, n_teacher_rows: int, folder: str) -> int:
-    """Rows of both output matrices that are compared: those that both have.
+def n_common_ids(tokenizer: Any, rows: Mapping[str, int]) -> int:
+    """Rows of output matrices that are compared: those that all models have.
 
     Matrices may be padded beyond the last token, as many are to a round number; rows that only one of them has stand
     for no token.
 
     Args:
-        tokenizer: of both.
-        n_rows: of the student's output matrix.
-        n_teacher_rows: of the teacher's.
-        folder: the teacher's.
+        tokenizer: of all.
+        rows: of each model's output matrix, by what errors call it.
 
     Raises:
         RequestError: a matrix has no row for some token.
     """
-    n_ids = 1 + max(tokenizer.get_vocab().values())
-    for whose, n in (("the student", n_rows), (f"the teacher {folder}", n_teacher_rows)):
+    n_ids = n_ids_of(tokenizer)
+    for model, n in rows.items():
         if n < n_ids:
             raise RequestError(
-                f"teacher: the tokenizer has ids up to {n_ids - 1:,}, and {whose} an output for {n:,} only: "
+                f"distill: the tokenizer has ids up to {n_ids - 1:,}, and {model} an output for {n:,} only: "
                 f"`onggi tokenizer resize` gives a model as many as its tokenizer has. {BY_TEXT}"
             )
-    return min(n_rows, n_teacher_rows)
+    return min(rows.values())
+
+
+def n_ids_of(tokenizer: Any) -> int:
+    """Ids up to that of its last token."""
+    return 1 + max(int(number) for number in tokenizer.get_vocab().values())
 
 
 def check_stored(digests: Mapping[str, int], model: str, path: str) -> None:

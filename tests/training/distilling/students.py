@@ -1,4 +1,4 @@
-"""Students, teachers and jobs of distillation for tests: tiny Llamas of one tokenizer, a second or two of training."""
+"""Students, teachers and jobs of distillation for tests: tiny Llamas of one tokenizer, a second of training."""
 
 from pathlib import Path
 from typing import Any

@@ -12,10 +12,10 @@ import torch
 
 from manifests.errors import RequestError
 from tests.training import tiny
-from tests.training.distilling.students import job, run, save_pair, weights
+from tests.training.distilling.students import run, save_pair, weights
 from tests.training.small_mixtures import make_mixture
 from training.checkpoints import read_curve
-from training.distilling import distill, trainer
+from training.distilling import trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 Pair = tuple[Path, Path]
@@ -142,7 +142,7 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path, pair: Pair, mixtur
     with pytest.raises(RequestError, match=r"teacher: .*other has another vocabulary .*onggi synth.*sft"):
         run(tmp_path, pair[0], other, **CHATS, steps=2)
     small = tiny.save_model(tmp_path / "small", vocab_size=tiny.VOCABULARY - 1)
-    with pytest.raises(RequestError, match="the teacher .*small an output for 599 only"):
+    with pytest.raises(RequestError, match=r"the teacher .*small an output for 599 only"):
         run(tmp_path, pair[0], small, **CHATS, steps=2)
     tiny.write_jsonl(tmp_path / "chats.jsonl", [{"messages": []}])
     with pytest.raises(RequestError, match=r"data\[0\]: .*no row of the file can be used"):
@@ -152,5 +152,5 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path, pair: Pair, mixtur
     short = tiny.save_model(tmp_path / "short", max_position_embeddings=32)
     with pytest.raises(RequestError, match="teacher: sequences of the mixture have 64 tokens, more than the 32"):
         run(tmp_path, pair[0], short, mixture=str(mixture), steps=2)
-    with pytest.raises(RequestError, match="lora.targets"):
+    with pytest.raises(RequestError, match=r"lora\.targets"):
         run(tmp_path, *pair, mixture=str(mixture), steps=2, lora={"targets": ["nothing"]})
