@@ -92,7 +92,9 @@ class Gradients:
         return tuple(None if one is None else one.to(dtype) for one, dtype in zip(found, dtypes, strict=True))
 
 
-def log_sums(logits: torch.Tensor, chunk: int, scale: float = 1.0, without: torch.Tensor | None = None) -> torch.Tensor:
+def log_sums(
+    logits: torch.Tensor, chunk: int, scale: float = 1.0, without: torch.Tensor | None = None
+) -> torch.Tensor:
     """Logarithm of the sum of exponentials of each row, in float32 at least.
 
     Args:

@@ -85,7 +85,12 @@ def _skew_reverse_kl_detached(p: torch.Tensor, q: torch.Tensor, skew: Skew) -> T
 
 
 def _symmetric_kl(p: torch.Tensor, q: torch.Tensor, skew: Skew) -> Terms:
-    own, rest, of_teacher, of_student = skew.own.exp(), skew.rest.exp(), _forward_kl(p, q, skew), _reverse_kl(p, q, skew)
+    own, rest, of_teacher, of_student = (
+        skew.own.exp(),
+        skew.rest.exp(),
+        _forward_kl(p, q, skew),
+        _reverse_kl(p, q, skew),
+    )
     return Terms(rest * of_teacher.value + own * of_student.value, rest * of_teacher.slope + own * of_student.slope)
 
 
