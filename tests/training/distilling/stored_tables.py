@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
+from manifests.contracts import conform
 from manifests.contracts_synthetic import LOGPROBS
+from manifests.store import Folder
 from synth.teachers.tokens import tokenizer_digest
 from tests.training import tiny
 
@@ -19,10 +20,8 @@ def rows_of(teacher: Path, n: int, top: int) -> list[dict[str, Any]]:
     model, tokenizer = AutoModelForCausalLM.from_pretrained(teacher).eval(), AutoTokenizer.from_pretrained(teacher)
     digest, rows = tokenizer_digest(str(teacher)), []
     for number, chat in enumerate(tiny.chats(n)):
-        prompt = tokenizer.apply_chat_template(
-            chat["messages"][:1], add_generation_prompt=True, return_dict=False
-        )
-        answer = [*tokenizer(chat["messages"][1]["content"])["input_ids"], tokenizer.convert_tokens_to_ids(tiny.END_OF_TURN)]
+        prompt = tokenizer.apply_chat_template(chat["messages"][:1], add_generation_prompt=True, return_dict=False)
+        answer = tokenizer(f"{chat['messages'][1]['content']}{tiny.END_OF_TURN}")["input_ids"]
         with torch.no_grad():
             logprobs = model(torch.tensor([[*prompt, *answer]])).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
         likeliest = logprobs.topk(top, dim=-1)
@@ -44,6 +43,7 @@ def rows_of(teacher: Path, n: int, top: int) -> list[dict[str, Any]]:
 
 def write(folder: Path, rows: list[dict[str, Any]]) -> Path:
     """The folder of a run with such a table."""
-    (folder / "logprobs").mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=LOGPROBS), folder / "logprobs" / "part-00000.parquet")
+    table = conform(pa.Table.from_pylist(rows, schema=LOGPROBS), LOGPROBS, "logprobs")
+    with Folder(str(folder / "logprobs")).table_writer("part-00000.parquet", LOGPROBS, "logprobs") as writer:
+        writer.write(table)
     return folder

@@ -18,6 +18,7 @@ from training.distilling.distill import stored
 from training.distilling.held_out import places_of
 from training.distilling.predictions import Predicted, predicted
 from training.distilling.teachers import OnlineTeacher
+from training.pretraining.isolation import inputs_of
 from training.trainers import load_model, load_tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -51,7 +52,7 @@ def both(folder: Path, pair: Pair, top: int, **settings: Any) -> tuple[Any, Any,
     batch = opened.source.batch([0, 1])
     places, labels = places_of(batch)
     student = load_model(str(pair[0]))
-    inputs = {name: batch[name] for name in ("input_ids", "position_ids")} | {"use_cache": False}
+    inputs = inputs_of(batch["input_ids"], batch["position_ids"], "sdpa")
     found: list[Any] = []
     for one in (teacher, online):
         made = predicted(student, inputs, places, student)
