@@ -48,8 +48,8 @@ def sharded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes share out weights, gradients and the optimiser's state."""
     command = launch.command
 
-    def sharding(job_file: Path, n_processes: int) -> list[str]:
-        found = command(job_file, n_processes)
+    def sharding(job_file: Path, n_processes: int, is_sharded: bool = True) -> list[str]:
+        found = command(job_file, n_processes, is_sharded)
         return [*found[: found.index("training.worker") - 1], "-m", "tests.training.sharding_worker", str(job_file)]
 
     monkeypatch.setattr(launch, "command", sharding)
@@ -69,13 +69,19 @@ def assert_same(found: Trained, wanted: Trained) -> None:
 MIXED: dict[str, Any] = {"mixture": "mixture/out", "steps": 4, "ce_weight": 0.2}
 
 
-def test_two_processes_are_one(train: Train) -> None:
-    assert_same(train("two", 2, **MIXED, micro_batch=1), train("alone", 1, **MIXED))
+@pytest.fixture(scope="module")
+def alone(train: Train) -> Trained:
+    """By one process."""
+    return train("alone", 1, **MIXED)
 
 
-def test_sharded_processes_are_one(train: Train, sharded: None) -> None:
+def test_two_processes_are_one(train: Train, alone: Trained) -> None:
+    assert_same(train("two", 2, **MIXED, micro_batch=1), alone)
+
+
+def test_sharded_processes_are_one(train: Train, alone: Trained, sharded: None) -> None:
     """FSDP2 through accelerate, as on GPUs; the teacher is whole in each."""
-    assert_same(train("sharded", 2, **MIXED, micro_batch=1), train("sharded-alone", 1, **MIXED))
+    assert_same(train("sharded", 2, **MIXED, micro_batch=1), alone)
 
 
 def test_sharded_students_draw(train: Train, sharded: None) -> None:
