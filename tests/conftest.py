@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,22 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the development corpora are not here")
     return folder
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line in this process, which has loaded everything: its exit code, stdout and stderr."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        import onggi
+
+        monkeypatch.setattr("sys.argv", ["onggi", *arguments])
+        monkeypatch.setenv("COLUMNS", "200")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            onggi.main()
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return call
