@@ -1,7 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,25 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the development corpora are not here")
     return folder
+
+
+@pytest.fixture(scope="module")
+def without_charts() -> Iterator[None]:
+    """For modules that run curations again and again: drawing takes a third of a small one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("curation.charts.warm_up", lambda: None)
+        patch.setattr("curation.charts.histograms", lambda cells: ["<svg></svg>"] * len(cells))
+        patch.setattr("curation.charts.funnel", lambda *_: "<svg></svg>")
+        yield
+
+
+@pytest.fixture(scope="module")
+def without_pages() -> Iterator[None]:
+    """For modules that never look at a report: making one takes half of a small curation."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("curation.charts.warm_up", lambda: None)
+        patch.setattr("curation.pipeline.render", lambda *_: "<!doctype html>")
+        yield
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from tests.curation.dedup.test_near import shingles_of
 from tests.curation.dedup.test_survivors import MANIFEST, SENTENCE, lay_out
 from tests.scenarios.runs import job_of
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 
 def stories(output: str) -> dict[str, Story]:
     run = Folder(output)

@@ -28,6 +28,8 @@ from tests.conftest import REPOSITORY
 from tests.scenarios import faults
 from tests.scenarios.runs import LIGHT, document_files, job_of, lay_out
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 SETTINGS = {
     f"{distributed.__name__}.worker.preload": ["tests.scenarios.faults"],
     "distributed.deploy.lost-worker-timeout": "100 ms",  # a worker on a busy machine takes longer to start again

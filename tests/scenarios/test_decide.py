@@ -16,6 +16,8 @@ from manifests.record import RunRecord
 from manifests.store import Folder
 from tests.scenarios.runs import MANIFEST, document_files, job_of, lay_out
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 OTHER = MANIFEST.replace("language_score >= 0.65", "language_score >= 0.9").replace("out,", "fresh,")
 
 

@@ -28,6 +28,8 @@ from tests.curation.removal.corpora import BLOG, COLUMNS, SHOP, rows, small_corp
 from tests.curation.removal.requests_of import request_of
 from tests.scenarios.runs import job_of
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
