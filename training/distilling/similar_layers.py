@@ -57,7 +57,7 @@ def similarity_table(student: Any, teacher: OnlineTeacher, source: Source, micro
     )
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def _states(model: Any, batch: Batch, here: torch.Tensor) -> States:
     """Hidden states of the embeddings and of each layer, of some tokens."""
     inputs = inputs_of(batch["input_ids"], batch["position_ids"], model.config._attn_implementation)

@@ -74,7 +74,7 @@ class OnlineTeacher:
         self.model.to(device)
         return self
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def ask(self, batch: Batch, places: torch.Tensor) -> Predicted:
         """What it predicts at some places of a batch."""
         inputs = inputs_of(batch["input_ids"], batch["position_ids"], self.model.config._attn_implementation)
@@ -122,7 +122,7 @@ class OnlineTeacher:
             return found
         return (1 - ce_weight) * found + ce_weight * cross_entropy(ours.float(), labels, reduction="none")
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def examined(self, student: Predicted, said: Predicted, labels: torch.Tensor, rows: slice) -> Examined:
         """What is measured at some of the places."""
         ours, theirs = student.of_ids(self.n_ids).logits_of(rows), said.logits_of(rows)

@@ -1,4 +1,4 @@
-"""Stored probabilities give the loss of the teacher that they are of, and are refused where they mean other tokens."""
+"""Stored probabilities give the loss of the teacher that they are of, and are refused where they are of other ids."""
 
 from pathlib import Path
 from typing import Any
