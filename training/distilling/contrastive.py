@@ -2,18 +2,18 @@
 
     loss = (2 - beta) mean SKL(teacher's answers) + beta mean SRKL(student's answers)
 
-Means are over the tokens of an answer, then over answers. beta is 1, or rises from 1 to 1.5 over the first half of the
-training. The mixture of SRKL carries no gradient.
+Means are over the tokens of an answer, then over answers. beta is 1, or rises from 1 to 1.5 over the first half of
+the training. The mixture of SRKL carries no gradient.
 
 The skew of each answer may adapt: where p and q, the geometric means of what the models give to its tokens, are far
 apart, the mixture takes more of a model's own side, up to the base a0:
 
     a = clip(1 - (1 - a0) ref / (p - q + 1e-5), 0.01, a0)          q - p for the student's answers
 
-In the released code (jongwooko/distillm-2, `distillm_trainer.py`, read in a copy), `ref` is the mean of p - q over
-the batches up to the first line of the log, one for the teacher's answers and one (q - p) for the student's, and stays
-so; until then a is a0. It is switched off there (`update_alpha`), and its gradient would go through a as well; here a
-is a number.
+In the released code (jongwooko/distillm-2, `distillm_trainer.py`, read in a copy), `ref` is meant as the mean of
+p - q over the batches up to the first line of the log, one for the teacher's answers and one (q - p) for the
+student's, and then stays; until then a is a0. It is switched off there (`update_alpha`), and would fail if it were
+not: the mean is looked for where nothing is stored. The gradient goes through a there; here a is a number.
 """
 
 from dataclasses import dataclass
@@ -161,7 +161,6 @@ def _side(
     return Side(means_of_answers(losses, of.answers), skews, gap)
 
 
-@torch.no_grad()
 def mean_probabilities(hidden: torch.Tensor, layer: Layer, of: Answers, chunk: int) -> torch.Tensor:
     """The geometric mean of what a model gives to the tokens of each answer: (answers,), without a gradient.
 
@@ -172,8 +171,8 @@ def mean_probabilities(hidden: torch.Tensor, layer: Layer, of: Answers, chunk: i
         chunk: ids whose sums are made at once.
     """
     half, found = autocast_dtype(hidden.device), list[torch.Tensor]()
-    with torch.autocast(hidden.device.type, enabled=False):
-        output = OutputLayer.of(hidden, layer.weight, layer.bias, half)
+    with torch.no_grad(), torch.autocast(hidden.device.type, enabled=False):
+        output = OutputLayer.of((hidden, layer.weight, layer.bias), half)
         for rows in blocks_of(len(hidden), len(layer.weight), hidden.device):
             logits = output.logits(rows)
             sums = log_sums(logits, chunk)

@@ -5,7 +5,7 @@ hidden states of both models and never has the logits of a batch: forwards, the 
 these the sums over the vocabulary; backwards the same logits again, and in their place the gradient. That is six
 products where logits that are kept take four, and memory that follows neither the rows nor the vocabulary.
 
-The gradient by a logit z of the student: with s = dD / dlog q of each token (`terms`), q their softmax and S = sum(s),
+The gradient by a logit z of the student, with s = dD / dlog q of each token (`terms`), q their softmax, S = sum(s):
 
     dD / dz = s - q S
 
@@ -109,7 +109,7 @@ def fused_divergence(
 
     Returns:
         (rows,), float32, or float64 if the hidden states are. Its gradient goes to `hidden`, `weight` and `bias`, and
-        can be taken once.
+        has none of its own.
 
     Raises:
         RequestError: the vocabularies or the numbers of rows differ, or cross entropy has no labels.
@@ -119,7 +119,7 @@ def fused_divergence(
         raise RequestError(f"distillation: {len(hidden)} rows of the student, {len(teacher_hidden)} of the teacher")
     if not 0 <= ce_weight <= 1 or (ce_weight and labels is None):
         raise RequestError(f"distillation: ce_weight is {ce_weight}; valid: 0 to 1, and above 0 with labels")
-    return _FusedDivergence.apply(  # type: ignore[no-any-return]
+    return _FusedDivergence.apply(
         hidden, weight, bias, teacher_hidden, teacher_weight, teacher_bias, labels, skews, settings, ce_weight
     )
 
@@ -179,7 +179,7 @@ class _Pair:
 
     @classmethod
     def of(cls, tensors: Any, settings: Divergence, ce_weight: float, half: torch.dtype | None) -> "_Pair":
-        student, teacher = (OutputLayer.of(*tensors[start : start + 3], half) for start in (0, 3))
+        student, teacher = (OutputLayer.of(tensors[start : start + 3], half) for start in (0, 3))
         return cls(student, teacher, tensors[6], tensors[7], settings, ce_weight)
 
     def blocks(self) -> Any:

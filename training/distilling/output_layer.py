@@ -5,8 +5,9 @@ change: so each product is as large as a processor likes it, and the sum over th
 costs no second product. Whatever has further copies goes over a block in tiles of the vocabulary.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -43,12 +44,10 @@ class OutputLayer:
     """(vocabulary,)."""
 
     @classmethod
-    def of(
-        cls, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype | None
-    ) -> "OutputLayer":
-        """Without their gradients, and in the dtype that autocast has products in."""
-        parts = [None if part is None else part.detach().to(dtype or part.dtype) for part in (hidden, weight, bias)]
-        return cls(parts[0], parts[1], parts[2])
+    def of(cls, parts: Sequence[Any], dtype: torch.dtype | None) -> "OutputLayer":
+        """Hidden states, matrix and bias, without their gradients and in the dtype that autocast has products in."""
+        hidden, weight, bias = (None if part is None else part.detach().to(dtype or part.dtype) for part in parts)
+        return cls(hidden, weight, bias)
 
     def logits(self, rows: slice) -> torch.Tensor:
         """(rows, vocabulary)."""

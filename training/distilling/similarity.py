@@ -63,7 +63,6 @@ def matching_layer(layer: int, n_student: int, n_teacher: int) -> int:
     return (2 * layer * n_teacher + n_student) // (2 * n_student)
 
 
-@torch.no_grad()
 def linear_cka(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     """||Y^T X||^2 / (||X^T X|| ||Y^T Y||) of centred X and Y, in Frobenius norms.
 
@@ -86,10 +85,11 @@ def linear_cka(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return float(shared / (of_x.norm() * of_y.norm()))
 
 
-@torch.no_grad()
 def cosine(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     """Mean over tokens of the cosine between (tokens, width) and (tokens, width)."""
-    return float(torch.nn.functional.cosine_similarity(ours.double(), theirs.double(), dim=1).mean())
+    return float(
+        torch.nn.functional.cosine_similarity(ours.detach().double(), theirs.detach().double(), dim=1).mean()
+    )
 
 
 def _tokens(states: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
@@ -98,5 +98,6 @@ def _tokens(states: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
 
 def _centred(states: torch.Tensor) -> torch.Tensor:
     """Around 0, and of norm 1, so that squares of large states stay finite."""
-    centred = states.double() - states.double().mean(0)
+    exact = states.detach().double()
+    centred = exact - exact.mean(0)
     return centred / centred.norm()

@@ -46,7 +46,7 @@ def stored_divergence(
 
     Returns:
         (rows,), float32, or float64 if the hidden states are. Its gradient goes to `hidden`, `weight` and `bias`, and
-        can be taken once.
+        has none of its own.
 
     Raises:
         RequestError: another kind or temperature; shapes that differ; ids beyond the vocabulary or twice in a row;
@@ -88,7 +88,7 @@ class _PickedLogits(torch.autograd.Function):  # type: ignore[misc]
         ctx.chunk, ctx.half = chunk, autocast_dtype(hidden.device)
         found = list[tuple[torch.Tensor, ...]]()
         with torch.autocast(hidden.device.type, enabled=False):
-            layer = OutputLayer.of(*tensors[:3], ctx.half)
+            layer = OutputLayer.of(tensors[:3], ctx.half)
             for rows in blocks_of(len(hidden), len(weight), hidden.device):
                 logits = layer.logits(rows)
                 top, right = logits.gather(1, ids[rows]), logits.gather(1, right_ids[rows].unsqueeze(1))
@@ -105,7 +105,7 @@ class _PickedLogits(torch.autograd.Function):  # type: ignore[misc]
     ) -> tuple[torch.Tensor | None, ...]:
         *tensors, others = ctx.saved_tensors
         hidden, weight, bias, ids, right_ids = tensors
-        layer = OutputLayer.of(hidden, weight, bias, ctx.half)
+        layer = OutputLayer.of((hidden, weight, bias), ctx.half)
         gradients = Gradients(layer, ctx.needs_input_grad[:3])
         for rows in blocks_of(len(hidden), len(weight), hidden.device):
             logits = layer.logits(rows)

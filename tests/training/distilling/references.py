@@ -1,4 +1,4 @@
-"""The definitions of papers.md 3.2 once more, in float64 and NumPy, one row at a time: the oracle of the divergences."""
+"""The definitions of papers.md 3.2 once more, in float64 and NumPy, a row at a time: the oracle of divergences."""
 
 import numpy as np
 import numpy.typing as npt

@@ -70,7 +70,7 @@ def plain(given: Heads, layer: Heads, kind: str, skews: list[float]) -> torch.Te
     else:
         mixed = ((1 - share) * teacher.exp() + share * student.detach().exp()).log()
         rows = (student.exp() * (student - mixed)).sum(1)
-    return torch.stack([rows[WHICH == number].mean() for number in (0, 1)])
+    return torch.stack([rows[number == WHICH].mean() for number in (0, 1)])
 
 
 @pytest.mark.parametrize("beta", [1.0, 1.5])

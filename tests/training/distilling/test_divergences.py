@@ -233,7 +233,7 @@ def test_requests_that_cannot_be_met() -> None:
         fused_divergence(hidden[:5], weight, bias, *teacher, Divergence())
     with pytest.raises(RequestError, match="with labels"):
         fused_divergence(hidden, weight, bias, *teacher, Divergence(), ce_weight=0.5)
-    with pytest.raises(RequestError, match="skew is 1.5"):
+    with pytest.raises(RequestError, match=r"skew is 1\.5"):
         Divergence(skew=1.5)
     with pytest.raises(RequestError, match="temperature is 0"):
         Divergence(temperature=0)
