@@ -297,6 +297,11 @@ def report(run: Run) -> None:
 
         out.print(write_synthesis_report(folder, read_synthesis(folder)), soft_wrap=True)
         return
+    if record.kind == "evaluation":
+        from training.evaluating.evaluation import write_evaluation_report
+
+        out.print(write_evaluation_report(folder), soft_wrap=True)
+        return
     out.print(write_report(folder, record, Summary.model_validate(folder.read_json(SUMMARY))), soft_wrap=True)
 
 
@@ -555,6 +560,53 @@ def merge(
         _print_json(done.model_dump(mode="json"))
     else:
         _print_merge(done, output)
+
+
+@app.command("eval")
+def evaluate(
+    manifest: Manifest,
+    output: Output = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as benchmarks.kmmlu.shots=0."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate models: benchmarks through lm-eval, held-out text, hidden sentences, answers that a judge scores. What
+    a model came to is kept, so another model or benchmark costs only what is new."""
+    from manifests.load import load_kind
+    from manifests.schema_evaluation import EvaluationManifest
+    from manifests.store import resolve
+    from training.evaluating.evaluation import evaluate as run_evaluation
+
+    path, base = _found(manifest)
+    chosen = load_kind(EvaluationManifest, path, overrides or [])
+    with _progress() as progress:
+        record, folder = run_evaluation(chosen, base, resolve(output, _here()) if output else None, progress)
+    if as_json:
+        _print_json(record.model_dump(mode="json"))
+    else:
+        _print_evaluation(folder)
+
+
+def _print_evaluation(folder: str) -> None:
+    """Models below each other, their scores with intervals."""
+    from training.evaluating.record import EvaluationSummary
+    from training.pages.score_table import score_table
+
+    summary = EvaluationSummary.model_validate_json(Path(folder, "summary.json").read_bytes())
+    found = score_table(summary.models, summary.compare_with)
+    names = [f"{column.name}\n{column.shots}" for column in found.columns]
+    rows = [
+        (row.name, *(f"{cell.text}\n{cell.interval}" if cell.interval else cell.text for cell in row.cells))
+        for row in found.rows
+    ]
+    out.print(_table(["model", *names], rows))
+    for model in summary.models:
+        for result in model.results:
+            if result.why:
+                out.print(f"{model.name}, {result.name}: {result.why}", soft_wrap=True, highlight=False)
+    out.print(f"Report: {folder}/report.html", soft_wrap=True, highlight=False)
 
 
 def _print_merge(done: "MergeReport", output: str) -> None:
@@ -1207,8 +1259,9 @@ def _print_training_outlook(found: "TrainingOutlook") -> None:
     ]
     out.print(_table(["stage", "from", "rows", "steps", "tokens", "FLOPs", "memory", "disk", "time"], rows))
     free = f" of {_size(found.free_bytes)} that are free" if found.free_bytes is not None else ""
+    to_do = f"{found.flops:.2e} FLOPs to do (6ND)" if found.flops else "nothing left to compute"
     out.print(
-        f"{found.n_parameters:,} weights; {found.flops:.2e} FLOPs to do (6ND); at most {_size(found.disk_bytes)} on "
+        f"{found.n_parameters:,} weights; {to_do}; at most {_size(found.disk_bytes)} on "
         f"disk{free}, {_size(found.kept_bytes)} when all is done: {found.folder}",
         soft_wrap=True,
         highlight=False,

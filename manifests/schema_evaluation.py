@@ -35,6 +35,7 @@ BENCHMARKS = (
     "humaneval",
     "humaneval-instruct",
     "humaneval-plus",
+    "humaneval-plus-instruct",
     "mbpp",
     "mbpp-plus",
     "ifeval",

@@ -40,7 +40,7 @@ def run(job: BaseModel, folder: Path, n_processes: int, progress: Progress) -> b
     """Run a job in processes of its own; its result as JSON.
 
     Args:
-        job: a `Job`, or a `MeasureJob`.
+        job: a `Job`, a `MeasureJob`, or an `EvaluateJob`.
         folder: where job, log, progress and result lie.
         n_processes: that train together; 1 is one without accelerate.
         progress: is told what they tell.
@@ -175,20 +175,24 @@ def _error(folder: Path, code: int) -> Exception:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path, command: str = "onggi train") -> Iterator[None]:
     """Hold a run's folder while the block runs, so that no second command works in it.
+
+    Args:
+        folder: of the run.
+        command: that works in it.
 
     Raises:
         RequestError: another one does.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
-        _lock(lock, folder)
+        _lock(lock, folder, command)
         yield
 
 
-def _lock(lock: IO[str], folder: Path) -> None:
+def _lock(lock: IO[str], folder: Path, command: str) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise RequestError(f"{folder}: another `onggi train` works in it; wait for it, or give another -o") from None
+        raise RequestError(f"{folder}: another `{command}` works in it; wait for it, or give another -o") from None

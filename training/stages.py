@@ -17,11 +17,16 @@ from pydantic import BaseModel
 from manifests.engine import PeakMemory, Progress, silent
 from manifests.errors import RequestError, RunError
 from manifests.record import write_record
+from manifests.schema_evaluation import EvaluatedModel
 from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest
-from manifests.schema_training_gates import LengthBiasGate, RewardDriftGate
+from manifests.schema_training_gates import LengthBiasGate, RewardDriftGate, ScoreGate
 from manifests.store import Folder
 from training.checkpoints import full_disk, read_curve
 from training.environment import environment
+from training.evaluating.ask import Setting, ask, check_data
+from training.evaluating.chat_models import has_template
+from training.evaluating.item_files import file_name
+from training.evaluating.results import ModelResults
 from training.flops import Training, count_parameters
 from training.gates.facts import Facts
 from training.gates.judge import judge, models_needed, parents_of
@@ -34,9 +39,12 @@ from training.record import RECORD, TrainingRecord, record_of
 from training.reporters import check_reporters
 from training.stage_plan import DONE, MEASURES, Plan, PlannedStage, plan_stages
 from training.summary_models import SUMMARY, StageSummary, TrainingSummary, Verdict
+from training.whole_files import write
 
 REPORT, CARD = "report.html", "README.md"
 HISTORY = "history.json"
+EVALUATIONS = "evaluations"
+"""Folder of what models came to by benchmarks."""
 
 
 def train(
@@ -67,6 +75,8 @@ def train(
             "(`CUDA_VISIBLE_DEVICES=`) processes train on the CPU"
         )
     plan = plan_stages(manifest, base, output)
+    if manifest.evaluation is not None:
+        check_data(manifest.evaluation, plan.base, "evaluation.")
     with full_disk(plan.output, manifest.name), alone(plan.output):
         training = _Training(plan, progress, n_processes or max(1, n_gpus()))
         (plan.output / RECORD).unlink(missing_ok=True)
@@ -84,12 +94,15 @@ class _Training:
     measured: dict[str, Measured] = field(default_factory=dict)
     rewarded_by: dict[str, str] = field(default_factory=dict)
     """Which reward model scored a model's answers when it was measured; empty where there was none yet."""
+    evaluated: dict[str, ModelResults] = field(default_factory=dict)
+    """What models came to by the manifest's `evaluation`."""
     summaries: list[StageSummary] = field(default_factory=list)
 
     def run(self) -> None:
         """All stages; the page is written anew after each."""
         done = [name for planned in self.plan.stages if planned.is_done for name in self._to_measure(planned)]
         self._measure(list(dict.fromkeys([BASE, *done])), self._reward(self.plan.stages))
+        self._evaluate([BASE, *(name for item in self.plan.stages if item.is_done for name in self._judged_by(item))])
         self.summaries.append(self._base())
         self._show()
         for planned in self.plan.stages:
@@ -97,6 +110,7 @@ class _Training:
                 self._train(planned)
             self._tidy(planned)
             self._measure(self._to_measure(planned), self._reward_for(planned))
+            self._evaluate(self._judged_by(planned))
             summary = self._summary(planned)
             self.summaries.append(summary)
             self._refresh()
@@ -177,6 +191,42 @@ class _Training:
         found = run(job, self.plan.output / MEASURES, 1, self.progress)
         self.measured.update(MeasuresResult.model_validate_json(found).models)
         self.rewarded_by.update(dict.fromkeys(names, reward or ""))
+        self._attach()
+
+    def _judged_by(self, planned: PlannedStage) -> list[str]:
+        """Models whose benchmarks a stage is judged by: its own, and of a merge its parents where a gate asks."""
+        if not _makes_policy(planned):
+            return []
+        asks = [isinstance(gate, ScoreGate) and gate.against == "parents" for gate in planned.stage.gates]
+        return [*(parents_of(planned.stage) if any(asks) else []), planned.name]
+
+    def _evaluate(self, names: Sequence[str]) -> None:
+        """Evaluate models that were not yet; what one came to before is read from the cache."""
+        asked = self.plan.manifest.evaluation
+        new = [name for name in dict.fromkeys(names) if name not in self.evaluated]
+        if asked is None or not new:
+            return
+        setting = Setting(
+            output=self.plan.output,
+            cache=self.plan.output / EVALUATIONS,
+            base=self.plan.base,
+            seed=self.plan.manifest.seed,
+            threads=self.plan.manifest.threads,
+        )
+        folders = {name: self.plan.folder_of(name) for name in new}
+        models = [
+            EvaluatedModel.model_construct(name=file_name(name), path=folder, chat=has_template(folder))
+            for name, folder in folders.items()
+        ]
+        found = ask(asked, models, setting, self.progress)
+        self.evaluated |= {name: found[file_name(name)] for name in new}
+        self._attach()
+
+    def _attach(self) -> None:
+        """Put what models came to beside their other measures."""
+        for name, results in self.evaluated.items():
+            measured = self.measured.setdefault(name, Measured())
+            measured.evaluated = {result.name: result for result in results.results}
 
     # What came of it
 
@@ -216,6 +266,7 @@ class _Training:
             n_parameters=count_parameters(model),
             measures=found.measures,
             answers=found.answers[: prompts.shown] if prompts else [],
+            evaluated=list(found.evaluated.values()),
         )
 
     def _facts(self, planned: PlannedStage, made: Made, curve: Sequence[Mapping[str, Cell]]) -> Facts:
@@ -280,13 +331,6 @@ def read_history(folder: Path) -> History:
     """What a stage took so far."""
     path = folder / HISTORY
     return History.model_validate_json(path.read_bytes()) if path.is_file() else History()
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, "utf-8")
-    partial.rename(path)
 
 
 def _makes_policy(planned: PlannedStage) -> bool:

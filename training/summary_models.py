@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, Field
 
+from training.evaluating.results import Evaluated
 from training.jobs import Cell, Figure, Made
 
 SUMMARY = "summary.json"
@@ -59,6 +60,8 @@ class StageSummary(BaseModel):
     measures: Measures = Field(default_factory=dict)
     answers: list[Answer] = Field(default_factory=list)
     """Those that are shown."""
+    evaluated: list[Evaluated] = Field(default_factory=list)
+    """What its model came to by the manifest's `evaluation`."""
     gates: list[Verdict] = Field(default_factory=list)
 
 

@@ -128,7 +128,8 @@ def _memory(job_file: Path) -> str:
 
 def _name(job_file: Path) -> str:
     """Of the stage, or what else is done."""
-    return str(orjson.loads(job_file.read_bytes()).get("stage", {}).get("name", "measuring"))
+    task = orjson.loads(job_file.read_bytes())
+    return str(task.get("stage", {}).get("name") or task.get("name", "measuring"))
 
 
 def _write(path: Path, value: BaseModel) -> None:

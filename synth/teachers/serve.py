@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import httpx2 as httpx
 
+from manifests.schema_teacher import OwnServer as OwnSettings
 from manifests.schema_teacher import Teacher as Settings
 from synth.teachers import engine
 from synth.teachers.answers import Answer, Request
@@ -34,7 +35,7 @@ class OwnServer(Server):
             log: where the server's output goes.
         """
         assert settings.serve
-        self._own, self._log, self._port = settings.serve, log, _free_port()
+        self._own, self._log, self._port = settings.serve, log, free_port()
         self._running: engine.Running | None = None
         self._start = engine.Start(self._started)
         os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), HOST]))
@@ -70,22 +71,45 @@ class OwnServer(Server):
 
     async def _started(self) -> engine.Running:
         """The server, once it answers."""
-        args = await asyncio.to_thread(engine.arguments, self._own, "teacher.serve")
-        command = [str(self._own.python), "-m", MODULE, "--model", self._own.weights, "--runner", self._own.runner]
-        command += ["--served-model-name", self._settings.model, "--host", HOST, "--port", str(self._port)]
-        command += engine.flags(args)
-        self._running = await engine.start(command, engine.environment(self._own), self._log, speaks=False)
-        until = time.monotonic() + self._own.startup_s
-        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
-            while not await _is_up(client, f"http://{HOST}:{self._port}/health"):
-                if self._running.has_ended:
-                    raise self._running.failed("teacher.serve: the server did not start")
-                if time.monotonic() > until:
-                    raise self._running.failed(
-                        f"teacher.serve: the server does not answer after {self._own.startup_s:g} s (startup_s)"
-                    )
-                await asyncio.sleep(POLL_S)
+        self._running = await start_server(self._own, self._settings.model, self._port, self._log, "teacher.serve")
         return self._running
+
+
+async def start_server(own: OwnSettings, name: str, port: int, log: Path, where: str) -> engine.Running:
+    """Start a server; it is given back once it answers, and ends with this process.
+
+    Args:
+        own: as `engine.located` has it.
+        name: under which it serves the model.
+        port: that is free.
+        log: where its output goes.
+        where: its field, for messages.
+
+    Raises:
+        RequestError: it cannot be started as the manifest says.
+        RunError: it did not start in time, or ended.
+    """
+    args = await asyncio.to_thread(engine.arguments, own, where)
+    command = [str(own.python), "-m", MODULE, "--model", own.weights, "--runner", own.runner]
+    command += ["--served-model-name", name, "--host", HOST, "--port", str(port)]
+    running = await engine.start([*command, *engine.flags(args)], engine.environment(own), log, speaks=False)
+    try:
+        await _answers(running, own.startup_s, port, where)
+    except BaseException:  # also where it is given up
+        await running.stop()
+        raise
+    return running
+
+
+async def _answers(running: engine.Running, startup_s: float, port: int, where: str) -> None:
+    until = time.monotonic() + startup_s
+    async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+        while not await _is_up(client, f"http://{HOST}:{port}/health"):
+            if running.has_ended:
+                raise running.failed(f"{where}: the server did not start")
+            if time.monotonic() > until:
+                raise running.failed(f"{where}: the server does not answer after {startup_s:g} s (startup_s)")
+            await asyncio.sleep(POLL_S)
 
 
 async def _is_up(client: httpx.AsyncClient, url: str) -> bool:
@@ -95,7 +119,8 @@ async def _is_up(client: httpx.AsyncClient, url: str) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody has."""
     with socket.socket() as free:
         free.bind((HOST, 0))
         return int(free.getsockname()[1])

@@ -52,12 +52,14 @@ def test_whole_manifest() -> None:
 WRONG = {
     "": ["web.yaml:1: there is nothing in it"],
     "- a": ["web.yaml:1: found a list; expected a mapping that begins `kind: corpus`"],
-    "name: web": ["web.yaml:1: kind: missing; valid: corpus, classifier, mixture, synthesis, training"],
+    "name: web": ["web.yaml:1: kind: missing; valid: corpus, classifier, mixture, synthesis, training, evaluation"],
     "kind: corpsu": [
         "web.yaml:1: kind: found `corpsu`; did you mean `corpus`? "
-        "valid: classifier, corpus, mixture, synthesis, training"
+        "valid: classifier, corpus, evaluation, mixture, synthesis, training"
     ],
-    "kind: [corpus]": ["web.yaml:1: kind: found a list; valid: classifier, corpus, mixture, synthesis, training"],
+    "kind: [corpus]": [
+        "web.yaml:1: kind: found a list; valid: classifier, corpus, evaluation, mixture, synthesis, training"
+    ],
     "kind: corpus": [
         f"web.yaml:1: inputs: missing; expected a list that is not empty: {meaning(CorpusManifest, 'inputs')}",
         f"web.yaml:1: name: missing; {NAME}: {meaning(CorpusManifest, 'name')}",

@@ -80,12 +80,17 @@ def load(path: Path, *overrides: str) -> TrainingManifest:
 
 def in_this_process(job: Any, folder: Path, n_processes: int, progress: Progress = silent) -> bytes:
     """Instead of `training.launch.run`: no process per stage, since each takes seconds to load torch."""
+    from training.evaluating.evaluate import evaluate
+    from training.evaluating.jobs import EvaluateJob
     from training.jobs import Job
     from training.measuring.measures import measure
     from training.stage_kinds import runner
 
     folder.mkdir(parents=True, exist_ok=True)
-    made = runner(job.stage.kind)(job, progress) if isinstance(job, Job) else measure(job, progress)
+    if isinstance(job, Job):
+        made = runner(job.stage.kind)(job, progress)
+    else:
+        made = evaluate(job, progress) if isinstance(job, EvaluateJob) else measure(job, progress)
     found: bytes = made.model_dump_json().encode()
     (folder / "made.json").write_bytes(found)
     return found

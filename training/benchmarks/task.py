@@ -23,7 +23,8 @@ class Marked:
 Mark = Callable[[Sequence[Doc], Sequence[str]], list[Marked]]
 """Scores answers (texts) to rows, all at once: programs run beside each other."""
 Aggregate = Callable[[Sequence[Doc], Sequence[Mapping[str, float]]], dict[str, float]]
-"""Further scores of all rows together, as a macro F1 or a mean of subjects."""
+"""Further scores of all rows together, as a macro F1 or a mean of subjects. Of `choices`, the scores of a row hold
+`acc` and `chosen`, the place of the likeliest choice."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ class Task:
     mark: Mark | None = None
     """Of `generation`."""
     aggregate: Aggregate | None = None
+    configurations: tuple[str, ...] = ()
+    """Where the hub has one per subject and none with all of them: those that are read, one after the other."""
+    configuration_column: str = ""
+    """Where a row says which configuration it is of; put there as it is read from the hub, unless the row has it."""
     test_split: str = "test"
     example_split: str | None = None
     """Where examples come from on the hub; None where the benchmark has none of its own."""
@@ -61,6 +66,8 @@ class Task:
     """What stands before all examples."""
     describe: Callable[[Doc], str] | None = None
     """Or what stands there for a row, where that depends on its subject."""
+    begin: Callable[[Doc], str] | None = None
+    """What the answer already begins with, and the model goes on from: lm-eval's `gen_prefix`."""
     delimiter: str = " "
     """Between a question and its answer."""
     between: str = "\n\n"

@@ -1,10 +1,11 @@
 """Prompts that answers are drawn for: rows with `prompt` (a text or messages) or `messages`, and gold answers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from training.chat.messages import messages_of, prompt_of, tools_of
-from training.chat.rendering import Message
+from training.chat.rendering import Message, Prompt
 from training.chat.rows import BadRow, Left, Row, parsed, source_of
 
 COLUMNS = ("prompt", "messages", "answer", "tools")
@@ -14,7 +15,7 @@ COLUMNS = ("prompt", "messages", "answer", "tools")
 class Asked:
     """A prompt."""
 
-    prompt: str | list[Message]
+    prompt: Prompt
     answer: str | None
     """The gold answer, where the row has one."""
     tools: tuple[Any, ...]
@@ -58,7 +59,7 @@ def _asked(row: Row, needs_answer: bool) -> Asked:
     return Asked(found, answer if isinstance(answer, str) else None, tools_of(row.values["tools"]), row.place)
 
 
-def _asked_in(messages: list[Message]) -> list[Message]:
+def _asked_in(messages: Sequence[Message]) -> Sequence[Message]:
     """A conversation up to what its last answer answers."""
     while messages and messages[-1]["role"] == "assistant":
         messages = messages[:-1]

@@ -22,7 +22,8 @@ from transformers.utils.chat_template_utils import _cached_compile_jinja_templat
 
 from manifests.errors import RequestError
 from manifests.store import resolve
-from training.chat.conversations import Conversation, Message
+from training.chat.conversations import Conversation
+from training.chat.messages import Message
 from training.chat.rows import BadRow
 
 FOLDER = Path(__file__).parent.parent / "templates"

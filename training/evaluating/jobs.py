@@ -32,7 +32,7 @@ class EvaluateJob(BaseModel):
     cache: str
     """A folder: what was measured before is read from it."""
     items: str
-    """A folder for the files of items."""
+    """Folder of the run, for the files of items."""
     seed: int = 0
     threads: int | None = None
 

@@ -1,6 +1,6 @@
 """What the papers suggest where a gate fails, each with its source; what is no paper's finding says so."""
 
-from manifests.schema_training_gates import AccuracyGate, LossGate, PlateauGate, TrainingGate
+from manifests.schema_training_gates import AccuracyGate, LossGate, PlateauGate, ScoreGate, TrainingGate
 
 REPLAY = (
     "The model forgets. Take more of what it knew among the new data (`replay`): Kanana-2's mid-training has 50B of"
@@ -63,6 +63,12 @@ OTHERS = {
         " to begin with: Kanana's starts from the SFT model and adds public preference data. Accuracy is not all: "
         "Kanana chooses reward models by what the best of N answers that they pick is worth (`best_of_n`)."
     ),
+    "needle": (
+        "Where sentences are lost at some lengths only, RoPE is the first suspect (a reading of DNA 1.0, whose grid "
+        "holds up to the 32K that were tested): train on at that length (`context`, with `balance_lengths`), with a "
+        "greater `rope_theta` or YaRN; where they are lost at all lengths, look at the answers on the page: a model "
+        "that does not answer the question has not forgotten where the sentence stood."
+    ),
     "plateau": (
         "A flat loss with a gap to the teacher points to the student's capacity (a reading of DNA 1.0). Take a "
         "larger student, or a smaller step: Kanana prunes by half at most, each time from the model before, and "
@@ -77,6 +83,6 @@ def advice(gate: TrainingGate, kind: str) -> str:
     """What to try where a gate failed after a stage of a kind."""
     if isinstance(gate, LossGate):
         return OF_KIND.get(kind, REPLAY)
-    if isinstance(gate, AccuracyGate):
+    if isinstance(gate, AccuracyGate | ScoreGate):
         return f"{TOO_KOREAN} {OF_KIND[kind]}" if kind in ("cpt", "merge") else OF_KIND.get(kind, REPLAY)
     return OTHERS["plateau" if isinstance(gate, PlateauGate) else gate.gate]

@@ -47,11 +47,17 @@ def judge(gate: TrainingGate, facts: Facts) -> Verdict:
     try:
         found = _found(gate, facts)
     except CannotJudgeError as why:
-        about = f"{gate.set}: " if isinstance(gate, LossGate | AccuracyGate | PlateauGate) else ""
+        about = _about(gate)
         return Verdict(gate=gate.gate, passed=False, found=f"{about}cannot be judged: {why}")
     passed = found.excess <= 0
     said = "" if passed else advice(gate, facts.kind)
     return Verdict(gate=gate.gate, passed=passed, found=found.said, advice=said, figures=found.figures)
+
+
+def _about(gate: TrainingGate) -> str:
+    """What a gate is about, where it names a set."""
+    name = gate.of if isinstance(gate, ScoreGate) else getattr(gate, "set", "")
+    return f"{name}: " if name else ""
 
 
 def _found(gate: TrainingGate, facts: Facts) -> Found:

@@ -1,5 +1,6 @@
 """Gates of the manifest's evaluation: a benchmark that falls, hidden sentences that are not found."""
 
+from math import isfinite
 from statistics import fmean
 
 from manifests.schema_evaluation import NEEDLE
@@ -39,6 +40,13 @@ def needle_found(gate: NeedleGate, of: Measured) -> Found:
             shares.setdefault((cell.length, cell.language), []).append(cell.score)
     if not shares:
         raise CannotJudgeError(f"{OURS} has no cell of the lengths and languages that are judged")
+    missing = sorted({*gate.lengths} - {length for length, _ in shares})
+    missing = missing or sorted({length for (length, _), found in shares.items() if not all(map(isfinite, found))})
+    if missing:
+        lengths = ", ".join(f"{length:,}" for length in missing)
+        raise CannotJudgeError(
+            f"{OURS} has no figure of `{NEEDLE}` at {lengths} tokens; name `lengths` that it can read"
+        )
     found = {key: fmean(values) for key, values in sorted(shares.items())}
     (length, language), least = min(found.items(), key=lambda item: item[1])
     said = f"{NEEDLE}: {least:.1%} found at {length:,} tokens, {language} (at least {gate.min:.1%} at each length)"

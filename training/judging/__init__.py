@@ -1,1 +1,1 @@
-"""Answers that a judge scores."""
+"""Judged chat benchmarks: a model answers turn by turn, a judge scores what it said."""

@@ -51,5 +51,3 @@ class MeasuresResult(BaseModel):
     """What all models came to."""
 
     models: dict[str, Measured] = Field(default_factory=dict)
-    seconds: dict[str, float] = Field(default_factory=dict)
-    """How long each took; near 0 where the cache had it."""

@@ -8,7 +8,6 @@ model is measured twice.
 from collections.abc import Callable
 from functools import cached_property
 from math import isfinite
-from time import monotonic
 from typing import Any
 
 import torch
@@ -43,9 +42,7 @@ def measure(job: MeasureJob, progress: Progress) -> MeasuresResult:
         torch.set_num_threads(job.threads)
     measuring, result = _Measuring(job, progress), MeasuresResult()
     for name, folder in job.models.items():
-        began = monotonic()
         result.models[name] = measuring.of(name, folder)
-        result.seconds[name] = monotonic() - began
     measuring.cache.digests.keep()
     return result
 

@@ -16,7 +16,7 @@ import torch
 import xxhash
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from training.chat.rendering import Prompt, end_ids, prompt_ids
+from training.chat.rendering import end_ids
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class _Row:
     ids: list[int]
 
 
-def draw(
+def draw_ids(
     model: Any,
     tokenizer: Any,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[Sequence[int]],
     *,
     n: int = 1,
     temperature: float = 1.0,
@@ -57,43 +57,14 @@ def draw(
     Args:
         model: a causal language model of transformers, or one of peft; its mode is the same afterwards.
         tokenizer: the model's.
-        prompts: texts or messages; two that are equal get equal answers.
+        prompts: token ids; two that are equal get equal answers.
         n: answers to each.
         temperature: what logits are divided by; at 0 the likeliest token is taken.
         top_p: share of the probability that is drawn from: the likeliest tokens that together have it.
         max_new_tokens: longest answer.
         seed: of the random numbers.
         batch: answers at once.
-
-    Raises:
-        RequestError: a prompt cannot be rendered (see `training.chat.rendering`).
     """
-    return draw_ids(
-        model,
-        tokenizer,
-        [prompt_ids(tokenizer, prompt) for prompt in prompts],
-        n=n,
-        temperature=temperature,
-        top_p=top_p,
-        max_new_tokens=max_new_tokens,
-        seed=seed,
-        batch=batch,
-    )
-
-
-def draw_ids(
-    model: Any,
-    tokenizer: Any,
-    prompts: Sequence[Sequence[int]],
-    *,
-    n: int = 1,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    max_new_tokens: int = 256,
-    seed: int = 0,
-    batch: int = 16,
-) -> list[list[Drawn]]:
-    """As `draw`, of prompts that are token ids already."""
     rows = [_Row(number, answer, list(ids)) for number, ids in enumerate(prompts) for answer in range(n)]
     rows.sort(key=lambda row: len(row.ids))  # stable: the least padding
     ends = end_ids(tokenizer, model.generation_config)

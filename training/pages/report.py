@@ -18,11 +18,13 @@ from markupsafe import Markup
 
 from curation.charts import COLORS
 from curation.report import environment, manifest_text
+from training.evaluating.results import ModelResults
 from training.flops import PER_WEIGHT_AND_TOKEN, PUBLISHED, Published, kanana_saved_frac, kanana_upscaled_frac
 from training.jobs import Table
 from training.pages.charts import harmless, line_charts
 from training.pages.curves import curves
 from training.pages.measures import Change, Course, before, changes, courses, kinds
+from training.pages.score_table import ScoreTable, score_table
 from training.pages.values import amount, plain, power, ratio, signed
 from training.summary_models import Answer, StageSummary, TrainingSummary
 
@@ -41,10 +43,10 @@ def render(summary: TrainingSummary, record: Mapping[str, Any]) -> str:
         record: run.json as a dictionary, and beside it `folder` and `environment` (a mapping of names and versions);
             whatever is missing there is left out of the page.
     """
-    css = _templates().get_template("training.css").render(colors=COLORS)
+    css = templates().get_template("training.css").render(colors=COLORS)
     measured, drawn = _charts(summary)
     return (
-        _templates()
+        templates()
         .get_template("training.html")
         .render(
             css=Markup(css),
@@ -55,6 +57,7 @@ def render(summary: TrainingSummary, record: Mapping[str, Any]) -> str:
             columns=kinds(summary.stages),
             measured=measured,
             comparisons=list(_comparisons(summary)),
+            scores=_scores(summary),
             account=account(summary),
             manifest=manifest_text(record["manifest"]) if record.get("manifest") else "",
             numeric=_numeric,
@@ -67,12 +70,22 @@ _WRITERS = {"amount": amount, "power": power, "ratio": ratio, "signed": signed, 
 
 
 @cache
-def _templates() -> jinja2.Environment:
+def templates() -> jinja2.Environment:
     """Those of all reports, and this one's."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     others = environment()
     assert others.loader
     return others.overlay(loader=jinja2.ChoiceLoader([loader, others.loader]))
+
+
+def _scores(summary: TrainingSummary) -> ScoreTable | None:
+    """What models came to by the manifest's `evaluation`, the base first; None where there is none."""
+    models = [
+        ModelResults(name=stage.name, folder=stage.folder, results=stage.evaluated)
+        for stage in summary.stages
+        if stage.evaluated
+    ]
+    return score_table(models, models[0].name) if models else None
 
 
 def made_stages(summary: TrainingSummary) -> list[StageSummary]:

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.engine import Progress
-from manifests.errors import RequestError
+from manifests.errors import RequestError, RunError
 from manifests.schema_training_preferences import BestOfN
 from synth.verify import Case, expected_of, verify_all
 from training.chat.prompts import Asked, read_prompts
 from training.chat.rendering import as_text, prompt_ids
 from training.chat.rows import Left
+from training.inputs import MODEL_FILES
 from training.jobs import Cell, Job, Made, Table
 from training.online.sampling import Drawn, draw_ids
 from training.preferences.reward_model import RewardModel, check_is_reward_model
@@ -84,6 +85,7 @@ def choose_best(
 
     Raises:
         RequestError: a candidate or the judge cannot be read.
+        RunError: a reward is no number, so that nothing can be picked by it.
     """
     folders = {job.stage.name: str(job.model_path)} | {name: job.models[name] for name in choice.candidates}
     answers = _drawn(job, choice, asked, progress)
@@ -94,6 +96,8 @@ def choose_best(
         progress(f"{job.stage.name}: best of {choice.n}", number, len(folders), name)
         model = RewardModel(folder)
         rewards[name], accuracies[name] = rewards_of_answers(model, asked, answers), accuracy_of(model)
+        if not np.isfinite(rewards[name]).all():
+            raise RunError(f"best_of_n: {folder}: a reward is no number: its weights or activations are not finite")
     picked = [replace(one, accuracy=accuracies[one.name]) for one in compare(rewards, judged)]
     made.tables.insert(0, _table(picked, choice, judged))
     made.figures |= {f"best_of_n/{one.name}": one.score for one in picked}
@@ -189,8 +193,10 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _take(folder: Path, job: Job) -> None:
-    """Make another reward model what the stage makes."""
+    """Make another reward model what the stage makes: its own files, and no checkpoints that lie beside them."""
     partial = job.path / "model.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(folder, partial)
+    partial.mkdir()
+    for file in sorted({path for pattern in MODEL_FILES for path in folder.glob(pattern)}):
+        shutil.copy2(file, partial)
     put_in_place(partial, job.model_path)

@@ -65,7 +65,7 @@ SYSTEM = {"role": "system", "content": "s"}
         ("no_messages", "found neither", {}),
         ("no_messages", "`messages`: found an empty list", {"messages": []}),
         ("no_messages", "`messages`: found str", {"messages": "text"}),
-        ("no_messages", r"`messages\[0\]`: found str; expected {role, content}", {"messages": ["hi"]}),
+        ("bad_message", r"`messages\[0\]`: found str; expected {role, content}", {"messages": ["hi"]}),
         ("no_assistant_turn", "`messages`: no turn is the assistant's", {"messages": [USER]}),
         ("roles_out_of_order", "turn 1: assistant is the first; expected system or user", {"messages": [ASSISTANT]}),
         (

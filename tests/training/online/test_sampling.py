@@ -1,6 +1,8 @@
 """Answers that are drawn: against a model that is asked token by token, without cache, padding or a batch."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +13,14 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tests.training import tiny
 from training.chat.rendering import end_ids, prompt_ids
-from training.online.sampling import choose, draw, uniforms
+from training.online.sampling import Drawn, choose, draw_ids, uniforms
 from training.trainers import load_tokenizer
 
 PROMPTS = ["hi", "안녕하세요, 반갑습니다", "What is the capital of Korea?" * 3, "x"]
+
+
+def draw(model: Any, tokenizer: Any, prompts: Sequence[Any], **options: Any) -> list[list[Drawn]]:
+    return draw_ids(model, tokenizer, [prompt_ids(tokenizer, prompt) for prompt in prompts], **options)
 
 
 @pytest.fixture(scope="module")

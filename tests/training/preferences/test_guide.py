@@ -41,6 +41,6 @@ def test_reasons_are_those_of_the_code() -> None:
     code = "\n".join(path.read_text("utf-8") for path in Path(training.__file__).parent.rglob("*.py"))
     table = GUIDE.split("| reason | |")[1].split("\n\n")[0]
     reasons = {reason for line in table.splitlines()[2:] for reason in re.findall(r"`(\w+)`", line.split("|")[1])}
-    assert len(reasons) == 15
+    assert len(reasons) == 19
     missing = [reason for reason in reasons if f'"{reason}"' not in code]
     assert set(missing) <= {"no_chosen", "no_rejected"}  # made of the column's name

@@ -108,7 +108,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path, tokenizer: Any) -> None:
         ("equal_answers", good | {"rejected": "a"}),
         ("equal_answers", {"chosen": [USER, GOOD], "rejected": [USER, GOOD]}),
         ("empty_answer", good | {"chosen": " \n"}),
-        ("empty_answer", {"prompt": [USER], "chosen": [GOOD], "rejected": [GOOD | {"content": ""}]}),
+        ("empty_content", {"prompt": [USER], "chosen": [GOOD], "rejected": [GOOD | {"content": ""}]}),
         ("no_rejected", good | {"rejected": None}),
         ("no_prompt", good | {"prompt": None}),
         ("no_prompt", {"chosen": [USER, GOOD], "rejected": [USER | {"content": "x"}, GOOD]}),
@@ -116,8 +116,8 @@ def test_what_is_left_out_is_counted(tmp_path: Path, tokenizer: Any) -> None:
         ("bad_prompt", good | {"prompt": [USER, GOOD]}),
         ("bad_answer", {"prompt": "other", "chosen": [USER, GOOD], "rejected": [BAD]}),
         ("bad_answer", {"prompt": [USER], "chosen": [GOOD, USER], "rejected": [BAD]}),
-        ("bad_message", {"prompt": [USER], "chosen": [{"role": "robot", "content": "x"}], "rejected": [BAD]}),
-        ("bad_message", {"prompt": [USER], "chosen": [{"role": "assistant"}], "rejected": [BAD]}),
+        ("unknown_role", {"prompt": [USER], "chosen": [{"role": "robot", "content": "x"}], "rejected": [BAD]}),
+        ("empty_content", {"prompt": [USER], "chosen": [{"role": "assistant"}], "rejected": [BAD]}),
         ("bad_tools", good | {"tools": "{"}),
         ("too_long", good | {"rejected": "x" * 300}),
         ("equal_answers", good | {"chosen": [GOOD], "rejected": GOOD["content"]}),
@@ -127,8 +127,8 @@ def test_what_is_left_out_is_counted(tmp_path: Path, tokenizer: Any) -> None:
     assert len(found.trained) == 1 and not found.held_out
     reasons = [reason for reason, _ in rows]
     assert left.counts == {reason: reasons.count(reason) for reason in reasons}
-    first = reasons.index("bad_message") + 2  # the good row is line 1
-    assert f"pairs.jsonl:{first}: `chosen[0].role`: found 'robot'" in left.examples["bad_message"]
+    first = reasons.index("unknown_role") + 2  # the good row is line 1
+    assert f"pairs.jsonl:{first}: `chosen[0].role`: found 'robot'" in left.examples["unknown_role"]
     assert f"pairs.jsonl:{reasons.index('too_long') + 2}: " in left.examples["too_long"]
 
 
