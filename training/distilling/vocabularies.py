@@ -31,7 +31,7 @@ def check_of_base(base: str, folder: str) -> None:
         folder: the teacher's.
 
     Raises:
-        RequestError: a token has another id there. A folder without a tokenizer that can be read is left to the stage.
+        RequestError: a token has another id there. Tokenizers that cannot be read here are left to the stage.
     """
     try:
         from tokenizers import Tokenizer
