@@ -53,7 +53,8 @@ def similarity_table(student: Any, teacher: OnlineTeacher, source: Source, micro
         note=f"Of {n_tokens:,} held-out tokens; layer 0 is the embeddings, and layers are compared at the same "
         f"relative depth. The loss of training is flat, and held-out loss is {gap:.3f} nats per token above the "
         "teacher's: a student without room (a reading of DNA 1.0). CKA is 1 where tokens lie to each other alike, "
-        "whatever the widths; cosines are of equal widths only, and mean something where the student was made from the teacher.",
+        "whatever the widths; cosines are of equal widths only, and mean something where the student was made from "
+        "the teacher.",
     )
 
 
