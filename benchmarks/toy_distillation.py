@@ -3,8 +3,8 @@
     python -m benchmarks.toy_distillation OUT [--seeds 3] [--text DIR] [--fast]
 
 Text is real, Korean and English (`--text`: a folder with the development corpora's Parquet files; else the bundled
-sample). The teacher (2.4 M weights) is trained once, on a token mixture and then on chats that ask for how a passage
-goes on; so is, for a fraction of the steps, each student (0.3 M weights), with an own seed. From there each arm
+sample). The teacher (1.1 M weights) is trained once, on a token mixture and then on chats that ask for how a passage
+goes on; so is, for a fraction of the steps, each student (0.16 M weights), with an own seed. From there each arm
 trains the student with the same data in the same order for the same number of steps:
 
 - on the mixture: plain cross entropy (`ce_weight: 1`), forward KL, skew KL;
@@ -39,10 +39,10 @@ from training.jobs import Job, Made
 from training.stage_kinds import runner
 
 VOCABULARY = 1024
-TEACHER = {"hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 6}
+TEACHER = {"hidden_size": 160, "intermediate_size": 432, "num_hidden_layers": 3, "num_attention_heads": 5}
 STUDENT = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "num_attention_heads": 2}
 SIZES = {
-    "full": {"chars": 400_000, "teacher": 240, "student": 30, "arm": 60},
+    "full": {"chars": 300_000, "teacher": 210, "student": 30, "arm": 50},
     "fast": {"chars": 120_000, "teacher": 6, "student": 3, "arm": 4},
 }
 ASKED, ANSWERED = 120, 160

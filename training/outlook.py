@@ -22,6 +22,7 @@ from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifes
 from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
 from manifests.schema_training_stages import Cpt, Sft, Trained
 from manifests.store import resolve
+from training.distilling.vocabularies import check_of_base
 from training.flops import Training, count_parameters, forward_flops, lora_parameters, read_config
 from training.outlook_data import Reads, Tokens, logprob_reads, mixture_reads, prompt_reads, row_reads, tokens_of
 from training.reporters import check_reporters
@@ -207,10 +208,13 @@ class _Looked:
         Raises:
             RequestError: it is a folder without a model.
         """
-        made = {stage.name for stage in self.manifest.stages}
-        if name not in self.sizes and name != BASE and name not in made:
+        if name not in self.sizes and not self._is_made(name):
             self.sizes[name] = count_parameters(Path(resolve(name, self.base)))
         return self.sizes.get(name, 0)
+
+    def _is_made(self, name: str) -> bool:
+        """Whether a name is the base's or a stage's, and no folder."""
+        return name in (BASE, *(stage.name for stage in self.manifest.stages))
 
     # stages
 
@@ -218,6 +222,9 @@ class _Looked:
         names = list(self._models(number, stage))
         for name in names:
             self._try(f"stage {stage.name}", lambda name=name: _ignore(self._size(name)))  # type: ignore[misc]
+        if isinstance(stage, Distill) and stage.teacher is not None and not self._is_made(stage.teacher):
+            base, teacher = (resolve(one, self.base) for one in (self.manifest.base, stage.teacher))
+            self._try(f"stage {stage.name}", lambda: check_of_base(base, teacher))
         n_weights = self.sizes.get(names[0], 0)
         found = StageOutlook(name=stage.name, kind=stage.kind, starts_from=names, n_parameters=n_weights)
         if isinstance(stage, Merge):

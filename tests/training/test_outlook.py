@@ -300,6 +300,9 @@ def test_a_distillation_counts_its_teacher(here: Path, tmp_path: Path, mixture: 
     assert mixed.memory["teacher"] == 4 * of_teacher and mixed.starts_from == ["base", "./teacher"]
     assert spoken.n_rows == 90
     assert [problem for problem in found.problems if "nothing: logprobs" in problem] == found.problems
+    save_model(here / "foreign", special=("<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>"))
+    [said] = outlook(manifest([stages[0] | {"teacher": "./foreign"}]), str(here)).problems
+    assert said.startswith("stage mixed: teacher: ") and "another vocabulary" in said and "onggi synth" in said
 
 
 def test_stored_probabilities_are_counted(here: Path) -> None:

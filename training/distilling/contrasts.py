@@ -60,15 +60,14 @@ class Contrast:
                 "does not know; leave `contrastive` out"
             )
         part, labels = batch["part"].reshape(-1)[places], batch["shift_labels"].reshape(-1)[places]
-        sides = [
+        of_teacher, of_student = (
             Answers(student.hidden[here], said.hidden[here], labels[here], part[here] // 2)
             for here in (torch.nonzero(part % 2 == side).flatten() for side in range(2))
-        ]
+        )
         assert student.weight is not None and said.weight is not None
         refs = (self._anchors[0].ref, self._anchors[1].ref) if self._asked.adaptive else None
-        found = contrastive_loss(
-            Layer(student.weight), Layer(said.weight), *sides, beta=self.beta, settings=self._settings, refs=refs
-        )
+        layers = Layer(student.weight), Layer(said.weight)
+        found = contrastive_loss(*layers, of_teacher, of_student, self.beta, self._settings, refs)
         n_pairs = len(found.of_teacher.losses)
         gaps = [0.0 if side.gap is None else side.gap * n_pairs for side in (found.of_teacher, found.of_student)]
         self._gaps += torch.tensor([*gaps, n_pairs], dtype=torch.float64)

@@ -120,7 +120,7 @@ def loss_of(model: Any, source: Source, micro: int, bfloat16: bool = False) -> f
     return math.fsum(part for part, _ in parts) / max(1, sum(int(n) for _, n in parts))
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def _reduced(model: Any, batch: Batch, places: torch.Tensor, labels: torch.Tensor, bfloat16: bool) -> Any:
     def nats(student: Predicted) -> dict[str, torch.Tensor]:
         total = torch.zeros((), dtype=torch.float64)
@@ -137,7 +137,7 @@ def _reduced(model: Any, batch: Batch, places: torch.Tensor, labels: torch.Tenso
         return model(**inputs, places=places, reduce=nats)
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def _student(model: Any, batch: Batch, places: torch.Tensor, bfloat16: bool) -> Predicted:
     inputs = inputs_of(batch["input_ids"], batch["position_ids"], model.config._attn_implementation)
     with torch.autocast(batch["input_ids"].device.type, torch.bfloat16, enabled=bfloat16):

@@ -190,8 +190,10 @@ def of_sequences(
 ) -> Opened:
     """Sequences of examples, in the order of training; arguments as of `of_parts`."""
     order = _order(stage, len(sequences), seed)
-    what = (examples.ids, examples.learnt, examples.bounds, sequences.examples, sequences.bounds, order)
-    digest = xxhash.xxh3_128_hexdigest(b"".join(part.tobytes() for part in what))
+    hashed = xxhash.xxh3_128()
+    for part in (examples.ids, examples.learnt, examples.bounds, sequences.examples, sequences.bounds, order):
+        hashed.update(np.ascontiguousarray(part).data)
+    digest = hashed.hexdigest()
     kept = None
     if held_out is not None:
         kept = PartSource(examples, held_out, np.arange(len(held_out)), pad_id, digest, stored)

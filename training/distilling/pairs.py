@@ -41,11 +41,12 @@ def open_pairs(job: Job, stage: Distill, tokenizer: Any, teachers: Any, progress
     left = Left(dict(examples.about.left_out), examples.about.left_out_first)
     mixture = mixture_of(as_sft(stage, data), examples, job.seed)
     trained, n_alone = pairs_of(examples, mixture.without(None), len(stage.data))
-    held, n_alone_there = pairs_of(examples, np.sort(np.concatenate(list(mixture.held_out.values()))), len(stage.data))
+    held_out = np.sort(np.concatenate(list(mixture.held_out.values())))
+    held, n_alone_there = pairs_of(examples, held_out, len(stage.data))
     if not len(trained):
         raise RequestError(
             f"contrastive.student: {stage.contrastive.student}: no row has the prompt of a row of `data`, so there "
-            "is no pair; give the student's answers to the very prompts of `data`, with their system prompts and tools"
+            "is no pair; give the student's answers to the very prompts of `data`, with their system prompts, tools"
         )
     left.count("no_pair", n_alone + n_alone_there)
     left.count("held_out", 2 * len(held))

@@ -86,7 +86,7 @@ def held_out_table(before: HeldOut, after: HeldOut) -> Table:
 def is_flat(curve: Sequence[Line]) -> bool:
     """Whether the loss of training falls no more.
 
-    By less than 1% over the last quarter of the steps, along a straight line through them, as a gate `plateau` has it.
+    By less than 1% over the last quarter of the steps, along a straight line through them: as a gate `plateau` says.
     """
     of_steps = {int(line["step"] or 0): _number(line["loss"]) for line in curve if line.get("loss") is not None}
     chosen = sorted(step for step in of_steps if step > max(of_steps) * (1 - LAST))

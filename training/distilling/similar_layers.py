@@ -1,4 +1,4 @@
-"""The table of how alike the layers of student and teacher are, of held-out tokens: what is shown of a full student."""
+"""How alike the layers of student and teacher see held-out tokens, as a table: what is shown of a full student."""
 
 from typing import Any
 
@@ -51,13 +51,14 @@ def similarity_table(student: Any, teacher: OnlineTeacher, source: Source, micro
         columns=["student's layer", "teacher's layer", "linear CKA", "mean cosine"],
         rows=rows,
         note=f"Of {n_tokens:,} held-out tokens; layer 0 is the embeddings, and layers are compared at the same "
-        f"relative depth. The loss of training is flat, and held-out loss is {gap:.3f} nats per token above the teacher's: a "
-        "student without room (a reading of DNA 1.0). CKA is 1 where tokens lie to each other alike, whatever the "
-        "widths; cosines are of equal widths only, and mean something where the student was made from the teacher.",
+        f"relative depth. The loss of training is flat, and held-out loss is {gap:.3f} nats per token above the "
+        "teacher's: a student without room (a reading of DNA 1.0). CKA is 1 where tokens lie to each other alike, "
+        "whatever the widths; cosines are of equal widths only, and mean something where the student was made from "
+        "the teacher.",
     )
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def _states(model: Any, batch: Batch, here: torch.Tensor) -> States:
     """Hidden states of the embeddings and of each layer, of some tokens."""
     inputs = inputs_of(batch["input_ids"], batch["position_ids"], model.config._attn_implementation)

@@ -138,7 +138,8 @@ class _Made:
         if len(own) != n_output or len(top_ids) != n_output * top or len(top_logprobs) != n_output * top:
             raise RequestError(
                 f"logprobs: {place}: {n_output} tokens with {len(own)} probabilities and {len(top_ids)} likeliest "
-                f"of `top` {top}; expected {n_output} and {n_output * top}: the table is damaged, run `onggi synth` again"
+                f"of `top` {top}; expected {n_output} and {n_output * top}: the table is damaged, run `onggi synth` "
+                "again"
             )
         ids = np.array([*row["prompt_ids"], *row["output_ids"]], np.int32)
         n_prompt, length = len(row["prompt_ids"]), min(len(ids), self._max_length)

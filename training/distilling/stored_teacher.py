@@ -68,7 +68,7 @@ class StoredTeacher:
             ce_weight=ce_weight,
         )
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def examined(self, student: Predicted, said: Said, labels: torch.Tensor, rows: slice) -> Examined:
         """What is measured at some of the places."""
         ours = student.of_ids(self._n_ids).logits_of(rows)

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 import torch
 from torch.nn.functional import cross_entropy
 
+from manifests.errors import RequestError
 from training.distilling.divergences import Divergence, divergence_of_logits, fused_divergence
 from training.distilling.predictions import Predicted, predicted
-from training.pretraining.isolation import inputs_of
+from training.pretraining.isolation import check_isolation, inputs_of
 
 Batch = Mapping[str, torch.Tensor]
 ROWS_AT_ONCE = 256
@@ -74,7 +75,27 @@ class OnlineTeacher:
         self.model.to(device)
         return self
 
-    @torch.no_grad()
+    def check(self, ids: torch.Tensor) -> None:
+        """Try whether parts of a row see each other in it.
+
+        Args:
+            ids: (B, L), of at least three tokens per row.
+
+        Raises:
+            RequestError: they do.
+        """
+        config = self.model.config
+
+        def logits(some: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.model(**inputs_of(some, positions, config._attn_implementation)).logits
+            return found
+
+        try:
+            check_isolation(logits, ids, config)
+        except RequestError as error:
+            raise RequestError(f"teacher: {error}") from None
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def ask(self, batch: Batch, places: torch.Tensor) -> Predicted:
         """What it predicts at some places of a batch."""
         inputs = inputs_of(batch["input_ids"], batch["position_ids"], self.model.config._attn_implementation)
@@ -122,7 +143,7 @@ class OnlineTeacher:
             return found
         return (1 - ce_weight) * found + ce_weight * cross_entropy(ours.float(), labels, reduction="none")
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def examined(self, student: Predicted, said: Predicted, labels: torch.Tensor, rows: slice) -> Examined:
         """What is measured at some of the places."""
         ours, theirs = student.of_ids(self.n_ids).logits_of(rows), said.logits_of(rows)

@@ -17,7 +17,7 @@ from training.distilling.contrasts import Contrast, n_pairs_of
 from training.distilling.held_out import loss_of, places_of
 from training.distilling.predictions import Predicted
 from training.distilling.rows import Batch, PartSource, Source, laid_out
-from training.distilling.teachers import Teacher
+from training.distilling.teachers import OnlineTeacher, Teacher
 from training.online.batches import step_seed
 from training.online.policy_copies import PolicyCopy
 from training.online.trainer import Places
@@ -141,9 +141,7 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
             places, labels = (torch.zeros(1, dtype=torch.int64, device=self.args.device) for _ in range(2))
         asked = inputs_of(inputs["input_ids"], inputs["position_ids"], self.model.config._attn_implementation)
         said = self.teacher.ask(inputs, places) if self._is_asked and not is_empty else None
-        sums = model(
-            **asked, places=places, reduce=lambda student: self._sums(student, said, inputs, places, labels)
-        )
+        sums = model(**asked, places=places, reduce=lambda student: self._sums(student, said, inputs, places, labels))
         n_items = torch.as_tensor(num_items_in_batch, device=labels.device).clamp(min=1)
         self._divergence += sums["divergence"].double() / n_items
         total: torch.Tensor = sums["total"] * (self.accelerator.num_processes / n_items)
@@ -186,6 +184,8 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
             check_isolation(logits, ids, self.model.config)
         finally:
             model.train()
+        if isinstance(self.teacher, OnlineTeacher):
+            self.teacher.check(ids)
 
     # What is told of it
 
@@ -218,7 +218,11 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
 
     def extra_state(self) -> Mapping[str, Any]:
         """What was read so far, of what, and what the student's answers need."""
-        state: dict[str, Any] = {"counts": self.totals(), "data": self.source.digest, "n_processes": self.args.world_size}
+        state: dict[str, Any] = {
+            "counts": self.totals(),
+            "data": self.source.digest,
+            "n_processes": self.args.world_size,
+        }
         if self.contrast is not None:
             self.contrast.settle(self._added_up)
             state["contrast"] = self.contrast.state()

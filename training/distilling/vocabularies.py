@@ -1,6 +1,6 @@
 """That a student's and a teacher's token ids mean the same, without which their logits cannot be compared."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from manifests.errors import RequestError
@@ -20,9 +20,31 @@ def check_vocabularies(tokenizer: Any, teachers: Any, folder: str) -> None:
         RequestError: they differ; names a token, and what may be done instead.
     """
     mine, theirs = tokenizer.get_vocab(), teachers.get_vocab()
-    if mine == theirs:
+    _refuse({token for token in {*mine, *theirs} if mine.get(token) != theirs.get(token)}, mine, theirs, folder)
+
+
+def check_of_base(base: str, folder: str) -> None:
+    """The same before anything is trained: that the teacher has the tokens of the base, which stages only add to.
+
+    Args:
+        base: folder of the model that a training begins with.
+        folder: the teacher's.
+
+    Raises:
+        RequestError: a token has another id there. Tokenizers that cannot be read here are left to the stage.
+    """
+    try:
+        from tokenizers import Tokenizer
+
+        mine, theirs = (Tokenizer.from_file(f"{one}/tokenizer.json").get_vocab() for one in (base, folder))
+    except Exception:  # no package, no file, or one that it cannot read
         return
-    differ = [token for token in {**mine, **theirs} if mine.get(token) != theirs.get(token)]
+    _refuse({token for token, number in mine.items() if theirs.get(token) != number}, mine, theirs, folder)
+
+
+def _refuse(differ: Collection[str], mine: Mapping[str, int], theirs: Mapping[str, int], folder: str) -> None:
+    if not differ:
+        return
     token = min(differ, key=lambda one: (mine.get(one, len(mine)), one))
     raise RequestError(
         f"teacher: {folder} has another vocabulary than the student ({len(theirs):,} tokens, the student "

@@ -32,8 +32,8 @@ PREFERENCES = (
 DISTILLATION = (
     "A student becomes its teacher, also where that is worse, and what the data leaves out goes. Measure the teacher "
     "by the same sets first; then look at the data, which counts more for small students (Kanana, table 18: more "
-    "general English took its 1.3B's MMLU from 39.52 to 44.00). Some of the data's own loss (`ce_weight`) or a smaller "
-    "`learning_rate` (Kanana: 1.2e-4 with 100 steps of warm-up) holds it nearer to what it was."
+    "general English took its 1.3B's MMLU from 39.52 to 44.00). Some of the data's own loss (`ce_weight`) or a "
+    "smaller `learning_rate` (Kanana: 1.2e-4 with 100 steps of warm-up) holds it nearer to what it was."
 )
 OF_KIND = {
     "cpt": REPLAY,

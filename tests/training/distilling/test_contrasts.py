@@ -81,9 +81,7 @@ class Killed(Exception):
     """What stands for `kill -9` at a step."""
 
 
-def test_a_killed_stage_goes_on_to_the_same_bits(
-    tmp_path: Path, pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_stage_goes_on_to_the_same_bits(tmp_path: Path, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """The anchors are made of steps before and after the kill, and used after it."""
     monkeypatch.setattr(contrasts, "ANCHOR_STEPS", 5)
     settings: dict[str, Any] = {**data(tmp_path), "steps": 8, "checkpoints": {"every": 3}, "learning_rate": 2e-3}

@@ -154,3 +154,19 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path, pair: Pair, mixtur
         run(tmp_path, pair[0], short, mixture=str(mixture), steps=2)
     with pytest.raises(RequestError, match=r"lora\.targets"):
         run(tmp_path, *pair, mixture=str(mixture), steps=2, lora={"targets": ["nothing"]})
+
+
+@pytest.mark.parametrize("what", ["mixture", "off_policy", "contrastive", "tied"])
+def test_in_bfloat16(tmp_path: Path, pair: Pair, mixture: Path, what: str) -> None:
+    """The teacher is kept in it; the student's weights are not."""
+    chats(tmp_path)
+    settings: dict[str, Any] = {
+        "mixture": {"mixture": str(mixture), "ce_weight": 0.2, "loss": "reverse_kl"},
+        "off_policy": CHATS | {"off_policy": OFF_POLICY | {"start": 1.0}},
+        "contrastive": CHATS | {"contrastive": {"student": "chats.jsonl"}},
+        "tied": CHATS | {"lora": {"rank": 2}},
+    }[what]
+    student = tiny.save_model(tmp_path / "tied", tie_word_embeddings=True) if what == "tied" else pair[0]
+    made = run(tmp_path, student, pair[1], **settings, steps=2, precision="bfloat16")
+    assert made.figures["held_out_divergence"] > 0 and made.figures["loss_last"] > 0
+    assert weights(tmp_path / "stage" / "model")["model.norm.weight"].dtype == torch.float32

@@ -1,4 +1,4 @@
-"""Stored probabilities give the loss of the teacher that they are of, and are refused where they mean other tokens."""
+"""Stored probabilities give the loss of the teacher that they are of, and are refused where they are of other ids."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("trl")
 
+import numpy as np
 import torch
 
 from manifests.engine import silent
@@ -82,9 +83,7 @@ def test_a_student_learns_from_stored_probabilities(tmp_path: Path, pair: Pair) 
     figures = made.figures
     assert figures["held_out_divergence"] < figures["held_out_divergence_before"]
     assert made.counts["likeliest_tokens"] == 20 and made.left_out == {"held_out": 4}
-    n_trained = sum(len(row["output_ids"]) for row in rows)
-    assert 0 < made.counts["trained_tokens"] and n_trained > 0
-    assert all(value == value for value in figures.values())  # no NaN
+    assert made.counts["trained_tokens"] > 0 and all(np.isfinite(list(figures.values())))
 
 
 def test_tokens_of_another_tokenizer_are_refused(tmp_path: Path, pair: Pair) -> None:
