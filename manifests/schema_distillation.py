@@ -68,7 +68,7 @@ class Distill(Trained):
     template: str | None = None
     """Of `data`: chat template, as of `sft`."""
     max_length: int = Field(4096, ge=8)
-    """Of `data`: tokens per example."""
+    """Of `data` and `logprobs`: tokens per example; longer ones are cut at the end."""
     held_out: Share = 0.0
     """Share of the examples that is not trained on, and measured before and after."""
     loss: DistillLoss = "skew_kl"
@@ -106,4 +106,6 @@ class Distill(Trained):
             raise FieldError("is for `data` and `logprobs`; a mixture has its own held-out part", "held_out")
         if self.logprobs is not None and self.loss not in ("forward_kl", "skew_kl"):
             raise FieldError("stored probabilities are the teacher's: valid are forward_kl, skew_kl", "loss")
+        if self.logprobs is not None and self.temperature != 1:
+            raise FieldError("stored probabilities are those of temperature 1; leave it out", "temperature")
         return self

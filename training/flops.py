@@ -53,6 +53,11 @@ class Parameters:
         return self.embeddings + self.output + self.layers
 
 
+def forward_flops(n_parameters: float, n_tokens: float) -> float:
+    """2 M D: what a model computes that only reads tokens, as a teacher does."""
+    return PER_WEIGHT_AND_TOKEN / 3 * n_parameters * n_tokens
+
+
 def total_flops(trainings: Iterable[Training]) -> float:
     """Of several trainings."""
     return sum(training.flops for training in trainings)

@@ -17,12 +17,14 @@ from pydantic import BaseModel, Field
 
 from classifiers.rows import input_files
 from manifests.errors import RequestError, RunError
+from manifests.schema_distillation import Distill
 from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest, TrainingStage, named_models
 from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
 from manifests.schema_training_stages import Cpt, Sft, Trained
 from manifests.store import resolve
-from training.flops import Training, count_parameters, lora_parameters, read_config
-from training.outlook_data import Reads, Tokens, mixture_reads, prompt_reads, row_reads, tokens_of
+from training.distilling.vocabularies import check_of_base
+from training.flops import Training, count_parameters, forward_flops, lora_parameters, read_config
+from training.outlook_data import Reads, Tokens, logprob_reads, mixture_reads, prompt_reads, row_reads, tokens_of
 from training.reporters import check_reporters
 from training.schedules import deepseek_law
 from training.stage_plan import plan_stages
@@ -52,7 +54,7 @@ class StageOutlook(BaseModel):
     is_exact: bool = False
     """Whether rows and tokens were counted; else they were estimated."""
     flops: float | None = None
-    """6 N D."""
+    """6 N D; of a distillation also what its teacher computes, 2 M D."""
     memory: dict[str, int] = Field(default_factory=dict)
     """Bytes, by what they are for."""
     memory_bytes: int = 0
@@ -206,10 +208,13 @@ class _Looked:
         Raises:
             RequestError: it is a folder without a model.
         """
-        made = {stage.name for stage in self.manifest.stages}
-        if name not in self.sizes and name != BASE and name not in made:
+        if name not in self.sizes and not self._is_made(name):
             self.sizes[name] = count_parameters(Path(resolve(name, self.base)))
         return self.sizes.get(name, 0)
+
+    def _is_made(self, name: str) -> bool:
+        """Whether a name is the base's or a stage's, and no folder."""
+        return name in (BASE, *(stage.name for stage in self.manifest.stages))
 
     # stages
 
@@ -217,6 +222,9 @@ class _Looked:
         names = list(self._models(number, stage))
         for name in names:
             self._try(f"stage {stage.name}", lambda name=name: _ignore(self._size(name)))  # type: ignore[misc]
+        if isinstance(stage, Distill) and stage.teacher is not None and not self._is_made(stage.teacher):
+            base, teacher = (resolve(one, self.base) for one in (self.manifest.base, stage.teacher))
+            self._try(f"stage {stage.name}", lambda: check_of_base(base, teacher))
         n_weights = self.sizes.get(names[0], 0)
         found = StageOutlook(name=stage.name, kind=stage.kind, starts_from=names, n_parameters=n_weights)
         if isinstance(stage, Merge):
@@ -226,7 +234,7 @@ class _Looked:
         found.n_trained_parameters = self._n_trained(stage, n_weights)
         self._try(f"stage {stage.name}", lambda: self._read(stage, found, tokens))
         if found.n_tokens is not None:
-            found.flops = Training(n_weights, found.n_tokens).flops
+            found.flops = Training(n_weights, found.n_tokens).flops + self._teacher_flops(stage, found.n_tokens)
         found.memory = dict(self._memory(stage, found))
         found.memory_bytes = sum(found.memory.values())
         adapter_bytes = WEIGHT_BYTES * found.n_trained_parameters if stage.lora else 0
@@ -250,6 +258,12 @@ class _Looked:
         found = lora_parameters(self.config, stage.lora.rank, stage.lora.targets) if self.config else None
         return found or 0
 
+    def _teacher_flops(self, stage: Trained, n_tokens: int) -> float:
+        """Of a teacher that is asked in each step: forwards only."""
+        if not isinstance(stage, Distill) or stage.teacher is None or stage.ce_weight == 1:
+            return 0.0
+        return forward_flops(self.sizes.get(stage.teacher, 0), n_tokens)
+
     def _read(self, stage: Trained, found: StageOutlook, tokens: Tokens) -> None:
         """Rows, steps and tokens."""
         reads = self._reads(stage, tokens)
@@ -257,7 +271,7 @@ class _Looked:
         n_rows = reads.n_rows
         if isinstance(stage, Cpt) and stage.law:
             batch = _law_batch(stage.law.compute, found.n_parameters, reads)
-        if isinstance(stage, Sft) and stage.packing:
+        if (isinstance(stage, Sft) and stage.packing) or (isinstance(stage, Distill) and not stage.mixture):
             n_rows = math.ceil(reads.n_tokens / stage.max_length)
         per_epoch = n_rows / max(batch, 1)
         found.n_rows, found.is_exact = reads.n_rows, reads.is_exact
@@ -266,20 +280,24 @@ class _Looked:
         found.n_tokens = round(reads.n_tokens * epochs)
 
     def _reads(self, stage: Trained, tokens: Tokens) -> Reads:
-        if isinstance(stage, Cpt):
+        if isinstance(stage, Cpt) or (isinstance(stage, Distill) and stage.mixture):
             return mixture_reads(stage, self.base, self.config.get("vocab_size"))
+        if isinstance(stage, Distill) and stage.logprobs is not None:
+            stored = logprob_reads(stage.logprobs, self.base, stage.max_length)
+            return _share(stored, 1 - stage.held_out)
         if isinstance(stage, OnlineDpo):
             prompts = prompt_reads(stage.prompts, self.base, "prompts", tokens)
             longest = prompts.n_tokens + prompts.n_rows * stage.max_new_tokens
             return Reads(prompts.n_rows, 2 * longest)
-        assert isinstance(stage, Sft | Reward | Dpo)
-        table = "messages" if isinstance(stage, Sft) else "preference"
+        assert isinstance(stage, Sft | Reward | Dpo | Distill)
+        table = "messages" if isinstance(stage, Sft | Distill) else "preference"
         reads, problems = row_reads(stage.data, self.base, table, tokens, stage.max_length)
         self.found.problems += [f"stage {stage.name}: {problem}" for problem in problems]
         if isinstance(stage, Reward) and (choice := stage.best_of_n):
             prompt_reads(choice.prompts, self.base, "best_of_n.prompts", tokens, choice.limit)
-        left = 1 - stage.held_out
-        return Reads(round(reads.n_rows * left), round(reads.n_tokens * left))
+        if isinstance(stage, Distill) and stage.contrastive:
+            reads = Reads(reads.n_rows, 2 * reads.n_tokens)  # if the student's answers are as long
+        return _share(reads, 1 - stage.held_out)
 
     def _memory(self, stage: Trained, found: StageOutlook) -> Iterator[tuple[str, int]]:
         yield "weights", WEIGHT_BYTES * found.n_parameters
@@ -293,6 +311,8 @@ class _Looked:
                 "reference",
                 0 if is_own else WEIGHT_BYTES * self.sizes.get(stage.reference or "", found.n_parameters),
             )
+        if isinstance(stage, Distill) and stage.teacher is not None:
+            yield "teacher", WEIGHT_BYTES * self.sizes.get(stage.teacher, found.n_parameters)
         if isinstance(stage, OnlineDpo):
             yield "reward model", WEIGHT_BYTES * self.sizes.get(stage.reward, found.n_parameters)
             yield "copy that draws", WEIGHT_BYTES * found.n_trained_parameters if stage.asynchronous else 0
@@ -300,6 +320,11 @@ class _Looked:
 
 def _ignore(_: object) -> None:
     """For what is looked at for its errors only."""
+
+
+def _share(reads: Reads, share: float) -> Reads:
+    """What is left where the rest is held out."""
+    return Reads(round(reads.n_rows * share), round(reads.n_tokens * share))
 
 
 def _law_batch(compute: float | None, n_parameters: int, reads: Reads) -> int:

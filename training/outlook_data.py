@@ -14,16 +14,19 @@ from typing import Any
 
 import fsspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from classifiers.rows import PARQUET, decoded, json_rows
+from classifiers.rows import PARQUET, decoded, input_files, json_rows
 from curation.mixture.record import MixtureRecord, read_mixture
 from manifests.errors import RequestError, RunError
+from manifests.schema_distillation import Distill
 from manifests.schema_training_preferences import PairData
 from manifests.schema_training_stages import ChatData, Cpt, MixtureUse, Replay
 from manifests.store import Folder, resolve
 from synth.outlook import n_tokens as tokens_by_characters
 from training.chat.rows import data_files, source_of
+from training.inputs import LOGPROBS
 
 SAMPLE_ROWS = 200
 """Of each entry: rows by which tokens are estimated."""
@@ -63,15 +66,15 @@ def tokens_of(model: Path) -> Tokens:
 # Mixtures
 
 
-def mixture_reads(stage: Cpt, base: str, vocab_size: int | None) -> Reads:
-    """Sequences and tokens of a CPT stage, by the records of its mixtures.
+def mixture_reads(stage: Cpt | Distill, base: str, vocab_size: int | None) -> Reads:
+    """Sequences and tokens of a stage on mixtures, by their records.
 
     Raises:
         RequestError: there is no such mixture or stage of one, or its ids do not fit the model.
     """
     own = [_of_mixture(use, base, vocab_size, f"mixture[{k}]") for k, use in enumerate(stage.mixture)]
     n_rows, n_tokens = sum(of.n_rows for of in own), sum(of.n_tokens for of in own)
-    if stage.replay:
+    if isinstance(stage, Cpt) and stage.replay:
         again = _of_mixture(stage.replay, base, vocab_size, "replay")
         replayed = n_tokens * stage.replay.share / (1 - stage.replay.share)
         n_rows += math.ceil(replayed * again.n_rows / max(again.n_tokens, 1))
@@ -106,6 +109,25 @@ def _check_ids(record: MixtureRecord, vocab_size: int | None, path: str, at: str
 
 
 # Rows
+
+
+def logprob_reads(path: str, base: str, max_length: int) -> Reads:
+    """Answers with stored probabilities, and their tokens with those of their prompts.
+
+    Raises:
+        RequestError: there is no such table, or it cannot be read.
+    """
+    n_rows = n_tokens = 0
+    try:
+        for file in input_files(resolve(f"{path}/{LOGPROBS}", base)):
+            with fsspec.open(file, "rb") as opened:
+                for batch in _parquet(opened, file).iter_batches(columns=["prompt_ids", "output_ids"]):
+                    lengths = pc.add(*(pc.list_value_length(column) for column in batch.columns))
+                    n_rows += len(batch)
+                    n_tokens += pc.sum(pc.min_element_wise(lengths, max_length)).as_py() or 0
+    except (RequestError, pa.ArrowException) as error:
+        raise RequestError(f"logprobs: {error}") from None
+    return Reads(n_rows, n_tokens, is_exact=True)
 
 
 def row_reads(

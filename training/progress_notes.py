@@ -10,6 +10,7 @@ SHOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("rewards/accuracies", "accuracy"), "right", ".0%"),
     (("reward_mean", "reward"), "reward", ".3f"),
     (("answer_length", "length"), "length", ".0f"),
+    (("phi",), "phi", ".2f"),
     (("learning_rate",), "lr", ".1e"),
     (("tokens_per_s",), "tok/s", ",.0f"),
 )

@@ -92,7 +92,7 @@ def test_another_setting_keeps_what_was_made(finished: Path, prepared: Path) -> 
     record, _ = stages.train(load(prepared, "stages.dpo.beta=0.3"), str(prepared.parent))
     after = {path.name for path in (finished / "stages").iterdir()}
     assert before < after
-    assert sorted(name.rsplit("-", 1)[0] for name in after - before) == ["dpo", "online"]
+    assert sorted(name.rsplit("-", 1)[0] for name in after - before) == ["distill", "dpo", "online"]
     assert record.models["dpo"].removeprefix("stages/").removesuffix("/model") in after - before
 
 

@@ -11,6 +11,7 @@ import zstandard
 
 from manifests.load import load_kind
 from manifests.recipes import find_manifest, list_recipes, read_recipe
+from manifests.schema_distillation import Distill
 from manifests.schema_training import Merge, TrainingManifest
 from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
 from manifests.schema_training_stages import Cpt, Sft
@@ -30,18 +31,22 @@ def stages_of(name: str) -> dict[str, Any]:
 
 def test_dna_is_what_was_published() -> None:
     stages = stages_of("dna-1.0")
-    assert [stage.kind for stage in stages.values()] == ["cpt", "sft", "merge", "reward", "dpo", "online_dpo"]
+    kinds = ["cpt", "sft", "merge", "reward", "dpo", "online_dpo", "distill"]
+    assert [stage.kind for stage in stages.values()] == kinds
     merge, dpo, online = stages["merged"], stages["dpo"], stages["online"]
     assert isinstance(merge, Merge) and merge.rule.method == "slerp" and merge.sweep == [0.3, 0.5, 0.7]
     assert [model.model for model in merge.rule.models] == ["sft", "models/Llama-3.1-8B-Instruct"]
     assert isinstance(dpo, Dpo) and (dpo.epochs, dpo.learning_rate, dpo.beta) == (2, 1e-6, 0.1)
     assert [entry.limit for entry in dpo.data] == [80_000]
     assert isinstance(online, OnlineDpo) and online.beta == 0.1
+    distilled = stages["distilled"]
+    assert isinstance(distilled, Distill) and distilled.off_policy is not None
+    assert (distilled.loss, distilled.teacher) == ("skew_kl", "models/Llama-3.1-405B-Instruct")
     assert isinstance(stages["cpt"], Cpt) and stages["cpt"].mixture[0].path == "out/dna-cpt"
     [mixture] = [line for line in read_recipe("dna-cpt").splitlines() if line.startswith("output:")]
     assert mixture == "output: out/dna-cpt"
     assert all(("accuracy", 0.05) in [(gate.gate, getattr(gate, "max_fall", 0)) for gate in stages[name].gates]
-               for name in ("cpt", "sft", "merged", "online"))  # fmt: skip
+               for name in ("cpt", "sft", "merged", "online", "distilled"))  # fmt: skip
 
 
 def test_kanana_is_what_was_published() -> None:
@@ -83,8 +88,10 @@ def lay_out(folder: Path, manifest: TrainingManifest) -> None:
             models += [model.model for model in stage.rule.models if "/" in model.model]
         if isinstance(stage, Cpt):
             shutil.copytree(write_mixture(folder / "mixture").path, folder / stage.mixture[0].path)
-        for entry in stage.data if isinstance(stage, Sft | Reward | Dpo) else ():
-            write(folder / entry.path, CHAT if isinstance(stage, Sft) else PAIR)
+        for entry in stage.data if isinstance(stage, Sft | Reward | Dpo | Distill) else ():
+            write(folder / entry.path, CHAT if isinstance(stage, Sft | Distill) else PAIR)
+        if isinstance(stage, Distill) and stage.teacher and stage.teacher not in models:
+            models.append(stage.teacher)
         if isinstance(stage, OnlineDpo):
             write(folder / stage.prompts, {"prompt": "질문"})
         if isinstance(stage, Reward) and stage.best_of_n:

@@ -1,4 +1,4 @@
-"""A whole training of tiny models: six stages of some steps each, as `onggi train` runs them."""
+"""A whole training of tiny models: seven stages of some steps each, as `onggi train` runs them."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from tests.training import tiny
 from tests.training.small_mixtures import make_mixture
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("cpt", "sft", "reward", "merged", "dpo", "online")
+KINDS = ("cpt", "sft", "reward", "merged", "dpo", "online", "distill")
 
 
 def write_training(folder: Path, steps: int, **more: Any) -> Path:
@@ -45,6 +45,19 @@ def write_training(folder: Path, steps: int, **more: Any) -> Path:
         {"name": "online", "kind": "online_dpo", "prompts": "chats.jsonl", "reward": "reward", "max_new_tokens": 8},
     ]
     stages[-1] |= usual
+    off_policy = {"start": 0.6, "every": 3, "capacity": 6, "max_new_tokens": 6, "replay": "constant"}
+    stages.append(
+        {
+            "name": "distill",
+            "kind": "distill",
+            "teacher": "./instruct",
+            "data": [{"path": "chats.jsonl"}],
+            "max_length": 128,
+            "held_out": 0.2,
+            "off_policy": off_policy,
+            **usual,
+        }
+    )
     written = {
         "kind": "training",
         "name": "tiny",
@@ -67,12 +80,17 @@ def load(path: Path, *overrides: str) -> TrainingManifest:
 
 def in_this_process(job: Any, folder: Path, n_processes: int, progress: Progress = silent) -> bytes:
     """Instead of `training.launch.run`: no process per stage, since each takes seconds to load torch."""
+    from training.evaluating.evaluate import evaluate
+    from training.evaluating.jobs import EvaluateJob
     from training.jobs import Job
     from training.measuring.measures import measure
     from training.stage_kinds import runner
 
     folder.mkdir(parents=True, exist_ok=True)
-    made = runner(job.stage.kind)(job, progress) if isinstance(job, Job) else measure(job, progress)
+    if isinstance(job, Job):
+        made = runner(job.stage.kind)(job, progress)
+    else:
+        made = evaluate(job, progress) if isinstance(job, EvaluateJob) else measure(job, progress)
     found: bytes = made.model_dump_json().encode()
     (folder / "made.json").write_bytes(found)
     return found

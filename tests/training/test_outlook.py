@@ -273,3 +273,50 @@ def test_no_torch_is_loaded() -> None:
         "import sys, training.outlook, training.pages.report, training.pages.card; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_distillation_counts_its_teacher(here: Path, tmp_path: Path, mixture: Mixture) -> None:
+    """6 N D of the student and 2 M D of the teacher, which is kept beside it."""
+    import torch
+
+    from tests.training.tiny import save_model
+
+    torch.set_num_threads(1)
+    teacher = save_model(here / "teacher", hidden_size=96)
+    usual = {"kind": "distill", "teacher": "./teacher", "batch": 4}
+    stages = [
+        {"name": "mixed", **usual, "mixture": "mixture"},
+        {"name": "plain", **usual, "mixture": "mixture", "ce_weight": 1},
+        {"name": "chats", **usual, "data": [{"path": "chats.jsonl"}], "held_out": 0.1},
+        {"name": "nothing", "kind": "distill", "logprobs": "nowhere"},
+    ]
+    found = outlook(manifest(stages), str(here))
+    weights, of_teacher = count_parameters(here / "base"), count_parameters(teacher)
+    mixed, plain, spoken = (stage_of(found, name) for name in ("mixed", "plain", "chats"))
+    n_tokens = sum(row.n_tokens for row in mixture.rows)
+    assert mixed.n_tokens == n_tokens and mixed.n_steps == -(-len(mixture.rows) // 4)
+    assert mixed.flops == 6 * weights * n_tokens + 2 * of_teacher * n_tokens
+    assert plain.flops == 6 * weights * n_tokens
+    assert mixed.memory["teacher"] == 4 * of_teacher and mixed.starts_from == ["base", "./teacher"]
+    assert spoken.n_rows == 90
+    assert [problem for problem in found.problems if "nothing: logprobs" in problem] == found.problems
+    save_model(here / "foreign", special=("<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>"))
+    [said] = outlook(manifest([stages[0] | {"teacher": "./foreign"}]), str(here)).problems
+    assert said.startswith("stage mixed: teacher: ") and "another vocabulary" in said and "onggi synth" in said
+
+
+def test_stored_probabilities_are_counted(here: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from manifests.contracts_synthetic import LOGPROBS
+
+    row = {"id": "a", "request": "r", "tokenizer": "t", "logprobs": [-1.0] * 3, "top": 1, "top_ids": [5] * 3}
+    row |= {"prompt_ids": [4] * 5, "output_ids": [5] * 3, "top_logprobs": [-1.0] * 3}
+    (here / "run" / "logprobs").mkdir(parents=True)
+    table = pa.Table.from_pylist([row, {**row, "prompt_ids": [4] * 20}], schema=LOGPROBS)
+    pq.write_table(table, here / "run" / "logprobs" / "part-00000.parquet")
+    stage = {"name": "stored", "kind": "distill", "logprobs": "run", "batch": 2, "max_length": 16}
+    found = stage_of(outlook(manifest([stage]), str(here)), "stored")
+    assert (found.n_rows, found.n_tokens) == (2, 8 + 16)
+    assert "teacher" not in found.memory

@@ -6,11 +6,9 @@ of all that it depends on, so a killed evaluation goes on where it was, benchmar
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 from pydantic import BaseModel
 
 from manifests.engine import Progress
@@ -35,8 +33,7 @@ SHOWN_ONLY = {"name", "side"}
 """Fields that no figure depends on."""
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(BaseModel):
     """What a model came to, and the items that it is made of."""
 
     result: Evaluated
@@ -138,10 +135,10 @@ class _Evaluating:
         found = self._cache.get(key)
         if found is None:
             result, items = find(self._open(), self._told(name))
-            found = {"result": _plain(result), "items": [_plain(item) for item in items]}
+            kept = Kept(result=result, items=items)
+            found = kept.model_dump_json()  # as a text, whose keys the cache leaves in their order
             self._cache.put(key, found)
-        items = [Item.model_validate(one) for one in found["items"]]
-        return Kept(Evaluated.model_validate(found["result"]), items)
+        return Kept.model_validate_json(found)
 
     def _key(self, kind: str, depends: dict[str, Any]) -> str:
         job = self._job
@@ -175,9 +172,3 @@ class _Evaluating:
         """The result under the manifest's name, with its items in a file that people can read."""
         file = write_items(Path(self._job.items), self._job.name, name, kept.items)
         return kept.result.model_copy(update={"name": name, "items": file, **changes})
-
-
-def _plain(value: BaseModel) -> dict[str, Any]:
-    """As JSON has it, where what is no number is null."""
-    found: dict[str, Any] = orjson.loads(value.model_dump_json())
-    return found

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from manifests.record import RECORD
+from manifests.schema_distillation import Distill
 from manifests.schema_training import TrainingManifest, TrainingStage
 from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
 from manifests.schema_training_stages import Cpt, Sft
@@ -54,6 +55,10 @@ def _paths(stage: TrainingStage) -> Iterator[str]:
             yield stage.best_of_n.prompts
     elif isinstance(stage, OnlineDpo):
         yield stage.prompts
+    elif isinstance(stage, Distill):
+        yield from (use.path for use in stage.mixture)
+        yield from (entry.path for entry in stage.data)
+        yield from (path for path in (stage.logprobs, stage.contrastive and stage.contrastive.student) if path)
 
 
 def _used(stage: str, path: str, base: str) -> DataUsed:

@@ -35,7 +35,12 @@ GRID = Evaluated(
     scores={"found": Score(value=0.75, n=4)},
     cells=[
         GridCell(language=language, length=1024, depth=depth, n=2, score=score)
-        for language, depth, score in (("ko", 0.0, 1.0), ("ko", 1.0, 0.5), ("en", 0.0, 1.0), ("en", 1.0, float("nan")))
+        for language, depth, score in (
+            ("ko", 0.0, 1.0),
+            ("ko", 1.0, 0.5),
+            ("en", 0.0, 1.0),
+            ("en", 1.0, float("nan")),
+        )
     ],
 )
 FAILED = Evaluated(name="logickor", kind="judged", side="chat", why="the judge answers rubbish", notes=[HOSTILE])

@@ -46,8 +46,8 @@ def sharded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes share out weights, gradients and the optimiser's state."""
     command = launch.command
 
-    def sharding(job_file: Path, n_processes: int) -> list[str]:
-        found = command(job_file, n_processes)
+    def sharding(job_file: Path, n_processes: int, is_sharded: bool = True) -> list[str]:
+        found = command(job_file, n_processes, is_sharded)
         return [*found[: found.index("training.worker") - 1], "-m", "tests.training.sharding_worker", str(job_file)]
 
     monkeypatch.setattr(launch, "command", sharding)

@@ -1,0 +1,172 @@
+"""Distillation, whole: a student comes to say what its teacher says, and goes on after a kill to the same bits."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("trl")
+
+import torch
+
+from manifests.errors import RequestError
+from tests.training import tiny
+from tests.training.distilling.students import run, save_pair, weights
+from tests.training.small_mixtures import make_mixture
+from training.checkpoints import read_curve
+from training.distilling import trainer
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+Pair = tuple[Path, Path]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    return save_pair(tmp_path_factory.mktemp("pair"))
+
+
+@pytest.fixture(scope="module")
+def mixture(tmp_path_factory: pytest.TempPathFactory, pair: Pair) -> Path:
+    return make_mixture(tmp_path_factory.mktemp("mixture"), pair[0], n=40, validation={"frac": 0.2})
+
+
+def chats(folder: Path, n: int = 24) -> None:
+    tiny.write_jsonl(folder / "chats.jsonl", tiny.chats(n))
+
+
+CHATS = {"data": [{"path": "chats.jsonl"}], "held_out": 0.1}
+
+
+def test_a_student_learns_from_a_mixture(tmp_path: Path, pair: Pair, mixture: Path) -> None:
+    made = run(tmp_path, *pair, mixture=str(mixture), steps=12, loss="forward_kl")
+    figures = made.figures
+    assert figures["held_out_divergence"] < 0.95 * figures["held_out_divergence_before"]
+    assert figures["loss_last"] < figures["loss_first"] == pytest.approx(figures["divergence_first"], abs=1e-6)
+    curve = read_curve(tmp_path / "stage" / "curve.jsonl")
+    assert len(curve) == 12 and curve[-1]["tokens"] == made.counts["tokens"]
+    assert made.tables[0].title == "Held-out tokens"
+
+
+def test_a_student_learns_from_conversations(tmp_path: Path, pair: Pair) -> None:
+    chats(tmp_path)
+    made = run(tmp_path, *pair, **CHATS, steps=12)
+    assert made.figures["held_out_divergence"] < made.figures["held_out_divergence_before"]
+    assert made.left_out == {"held_out": 2} and made.counts["examples"] == 22
+
+
+OFF_POLICY = {"start": 0.6, "every": 3, "capacity": 6, "max_new_tokens": 6, "replay": "constant"}
+
+
+class Killed(Exception):
+    """What stands for `kill -9` at a step."""
+
+
+def test_a_killed_off_policy_stage_goes_on_to_the_same_bits(
+    tmp_path: Path, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With answers drawn and replayed before the kill and after it."""
+    chats(tmp_path)
+    settings: dict[str, Any] = {**CHATS, "steps": 12, "checkpoints": {"every": 5}, "off_policy": OFF_POLICY}
+    made = run(tmp_path, *pair, **settings)
+    assert made.counts["drawn_steps"] > 1 and made.counts["replayed_steps"] > 1
+    whole, curve = weights(tmp_path / "stage/model"), (tmp_path / "stage/curve.jsonl").read_bytes()
+    shutil.rmtree(tmp_path / "stage")
+    of_step = trainer.DistillTrainer.get_batch_samples
+
+    def killed(self: Any, *given: Any) -> Any:
+        if self.state.global_step == 8:
+            raise Killed
+        return of_step(self, *given)
+
+    monkeypatch.setattr(trainer.DistillTrainer, "get_batch_samples", killed)
+    with pytest.raises(Killed):
+        run(tmp_path, *pair, **settings)
+    monkeypatch.undo()
+    assert not (tmp_path / "stage/model").is_dir()
+    again = run(tmp_path, *pair, **settings)
+    assert again == made
+    assert (tmp_path / "stage/curve.jsonl").read_bytes() == curve
+    assert all(torch.equal(weight, whole[name]) for name, weight in weights(tmp_path / "stage/model").items())
+
+
+def test_steps_are_the_same_however_they_are_shared_out(tmp_path: Path, pair: Pair) -> None:
+    """Means are over the tokens of a step, not of a micro-batch."""
+    chats(tmp_path)
+    found = []
+    for micro in (4, 1):
+        made = run(tmp_path, *pair, **CHATS, steps=2, micro_batch=micro, ce_weight=0.3)
+        found.append((made.figures, weights(tmp_path / "stage" / "model")))
+        shutil.rmtree(tmp_path / "stage")
+    for name, value in found[0][0].items():
+        assert value == pytest.approx(found[1][0][name], abs=1e-5), name
+    assert all(torch.allclose(weight, found[1][1][name], atol=1e-4) for name, weight in found[0][1].items())
+    assert found[0][0]["divergence_first"] != found[0][0]["loss_first"]
+
+
+def test_with_ce_weight_1_the_teacher_has_no_say(tmp_path: Path, pair: Pair) -> None:
+    chats(tmp_path)
+    made = run(tmp_path, *pair, **CHATS, steps=2, ce_weight=1)
+    first = weights(tmp_path / "stage" / "model")
+    assert "divergence_first" not in made.figures and made.figures["held_out_divergence"] > 0
+    other = tiny.save_model(tmp_path / "other", seed=9)
+    shutil.rmtree(tmp_path / "stage")
+    run(tmp_path, pair[0], other, **CHATS, steps=2, ce_weight=1)
+    assert all(torch.equal(weight, first[name]) for name, weight in weights(tmp_path / "stage" / "model").items())
+
+
+def test_lora_and_tied_embeddings(tmp_path: Path, pair: Pair) -> None:
+    chats(tmp_path)
+    student = tiny.save_model(tmp_path / "tied", tie_word_embeddings=True)
+    made = run(tmp_path, student, pair[1], **CHATS, steps=2, lora={"rank": 2}, recompute=True)
+    assert made.counts["trained_parameters"] < 20_000
+    assert (tmp_path / "stage" / "adapter").is_dir()
+
+
+def test_a_padded_output_is_no_other_vocabulary(tmp_path: Path, pair: Pair) -> None:
+    chats(tmp_path)
+    student = tiny.save_model(tmp_path / "padded", seed=1, vocab_size=tiny.VOCABULARY + 40)
+    made = run(tmp_path, student, pair[1], **CHATS, steps=2)
+    assert made.figures["held_out_divergence"] > 0
+    assert weights(tmp_path / "stage" / "model")["lm_head.weight"].shape[0] == tiny.VOCABULARY + 40
+
+
+def test_what_does_not_go_together_is_refused(tmp_path: Path, pair: Pair, mixture: Path) -> None:
+    chats(tmp_path)
+    other = tiny.save_model(tmp_path / "other", special=(tiny.END_OF_TEXT, tiny.PAD, *tiny.SPECIAL[2:]))
+    with pytest.raises(RequestError, match=r"teacher: .*other has another vocabulary .*onggi synth.*sft"):
+        run(tmp_path, pair[0], other, **CHATS, steps=2)
+    small = tiny.save_model(tmp_path / "small", vocab_size=tiny.VOCABULARY - 1)
+    with pytest.raises(RequestError, match=r"the teacher .*small an output for 599 only"):
+        run(tmp_path, pair[0], small, **CHATS, steps=2)
+    tiny.write_jsonl(tmp_path / "chats.jsonl", [{"messages": []}])
+    with pytest.raises(RequestError, match=r"data\[0\]: .*no row of the file can be used"):
+        run(tmp_path, *pair, **CHATS, steps=2)
+    with pytest.raises(RequestError, match="holds no mixture"):
+        run(tmp_path, *pair, mixture="nowhere", steps=2)
+    short = tiny.save_model(tmp_path / "short", max_position_embeddings=32)
+    with pytest.raises(RequestError, match="teacher: sequences of the mixture have 64 tokens, more than the 32"):
+        run(tmp_path, pair[0], short, mixture=str(mixture), steps=2)
+    with pytest.raises(RequestError, match=r"lora\.targets"):
+        run(tmp_path, *pair, mixture=str(mixture), steps=2, lora={"targets": ["nothing"]})
+
+
+@pytest.mark.parametrize("what", ["mixture", "off_policy", "contrastive", "tied"])
+def test_in_bfloat16(tmp_path: Path, pair: Pair, mixture: Path, what: str) -> None:
+    """The teacher is kept in it; the student's weights are not."""
+    chats(tmp_path)
+    settings: dict[str, Any] = {
+        "mixture": {"mixture": str(mixture), "ce_weight": 0.2, "loss": "reverse_kl"},
+        "off_policy": CHATS | {"off_policy": OFF_POLICY | {"start": 1.0}},
+        "contrastive": CHATS | {"contrastive": {"student": "chats.jsonl"}},
+        "tied": CHATS | {"lora": {"rank": 2}},
+    }[what]
+    student = tiny.save_model(tmp_path / "tied", tie_word_embeddings=True) if what == "tied" else pair[0]
+    made = run(tmp_path, student, pair[1], **settings, steps=2, precision="bfloat16")
+    assert made.figures["held_out_divergence"] > 0 and made.figures["loss_last"] > 0
+    assert weights(tmp_path / "stage" / "model")["model.norm.weight"].dtype == torch.float32
