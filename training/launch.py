@@ -59,7 +59,7 @@ def run(job: BaseModel, folder: Path, n_processes: int, progress: Progress) -> b
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
-            env=_environment(n_processes),
+            env=_environment(n_processes, may_load=getattr(job, "kind", "") == "evaluate"),
         )
         try:
             code = _watch(process, folder / PROGRESS, progress)
@@ -105,7 +105,8 @@ FSDP = [
 """Weights, gradients and the optimiser's state are shared out among GPUs (FSDP2)."""
 
 
-def _environment(n_processes: int) -> dict[str, str]:
+def _environment(n_processes: int, may_load: bool = False) -> dict[str, str]:
+    """The environment of a job; only that of an evaluation may load data sets from the hub, and no code or weights."""
     here = str(Path(__file__).resolve().parent.parent)
     me = psutil.Process()
     # `accelerate launch --cpu --num_processes 2` starts one process; with this, `--multi_gpu` starts two without GPUs
@@ -116,7 +117,7 @@ def _environment(n_processes: int) -> dict[str, str]:
         PARENT: f"{me.pid}:{me.create_time()}",
         "PYTHONPATH": os.pathsep.join(item for item in (here, os.environ.get("PYTHONPATH", "")) if item),
         "PYTHONSAFEPATH": "1",  # `python -m` would import what lies in the user's folder before what is installed
-        "HF_HUB_OFFLINE": "1",
+        **({} if may_load else {"HF_HUB_OFFLINE": "1"}),
         "TOKENIZERS_PARALLELISM": "false",
         "TRL_EXPERIMENTAL_SILENCE": "1",
     }
