@@ -106,7 +106,7 @@ FSDP = [
 
 
 def _environment(n_processes: int, may_load: bool = False) -> dict[str, str]:
-    """The environment of a job; only that of an evaluation may load data sets from the hub, and no code or weights."""
+    """The environment of a job; only that of an evaluation may load data sets from the hub."""
     here = str(Path(__file__).resolve().parent.parent)
     me = psutil.Process()
     # `accelerate launch --cpu --num_processes 2` starts one process; with this, `--multi_gpu` starts two without GPUs
