@@ -10,6 +10,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -116,8 +117,9 @@ class Step:
     label: str
 
 
+@cache
 def warm_up() -> None:
-    """Load Vega: half a second at the first drawing of a process, in which other threads can do their work."""
+    """Load Vega, once: half a second at the first drawing of a process, in which other threads can do their work."""
     draw(_HISTOGRAM_LAYERS, {part: [] for part in _HISTOGRAM_LAYERS}, WIDTH, HEIGHT)
 
 

@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,41 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the development corpora are not here")
     return folder
+
+
+@pytest.fixture(scope="module")
+def without_charts() -> Iterator[None]:
+    """For modules that run curations again and again: drawing takes a third of a small one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("curation.charts.warm_up", lambda: None)
+        patch.setattr("curation.charts.histograms", lambda cells: ["<svg></svg>"] * len(cells))
+        patch.setattr("curation.charts.funnel", lambda *_: "<svg></svg>")
+        yield
+
+
+@pytest.fixture(scope="module")
+def without_pages() -> Iterator[None]:
+    """For modules that never look at a report: making one takes half of a small curation."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("curation.charts.warm_up", lambda: None)
+        patch.setattr("curation.pipeline.render", lambda *_: "<!doctype html>")
+        yield
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line in this process, which has loaded everything: its exit code, stdout and stderr."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        import onggi
+
+        monkeypatch.setattr("sys.argv", ["onggi", *arguments])
+        monkeypatch.setenv("COLUMNS", "200")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            onggi.main()
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return call

@@ -1,6 +1,7 @@
 """The loop: it learns, stops, goes on where it was killed, and never trains on gold."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,14 @@ def run(folder: Path, asked: dict[str, Any], out: str = "out", annotate: loop.An
     (folder / out).mkdir(exist_ok=True)
     annotate = annotate or by_known_labels(manifest, str(folder))
     return learn(manifest, str(folder), folder / out, Engine(), annotate)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_folds() -> Iterator[None]:
+    """Each fold of each round is trained in a process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "N_FOLDS", 2)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,8 @@ from manifests.schema import DatatroveStep
 from manifests.store import Folder
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 KOREAN = "옹기는 숨을 쉬는 그릇이다. 흙으로 빚어 가마에서 굽는다. 장을 담그면 맛이 깊어진다. "
 ENGLISH = "The jar breathes, and that is the point of it. We bake it from clay and have done so for years. "
 TEXTS = [

@@ -15,6 +15,8 @@ from manifests.load import load_manifest
 from manifests.store import Folder
 from tests.scenarios.runs import document_files, job_of
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 QUESTION = "민지는 사과를 12개 가지고 있습니다. 동생이 그중 5개를 먹었다면 남은 사과는 몇 개입니까?"
 STATEMENT = "한국은행이 <1950년 6월 12일>에 세워졌다는 사실을 알려 주는 기념비의 위치를 쓰시오."
 MANIFEST = """

@@ -13,6 +13,8 @@ from manifests.errors import RequestError
 from manifests.store import Folder
 from tests.scenarios.runs import job_of, lay_out
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 SCHEMA = pa.schema([("id", pa.string()), ("n_chars", pa.int64())])
 
 

@@ -1,7 +1,6 @@
 """What `onggi explain` says of near-duplicates and of earlier runs."""
 
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -20,6 +19,8 @@ from tests.curation.dedup.test_earlier import lay_out as lay_out_against
 from tests.curation.dedup.test_near import shingles_of
 from tests.curation.dedup.test_survivors import MANIFEST, SENTENCE, lay_out
 from tests.scenarios.runs import job_of
+
+pytestmark = pytest.mark.usefixtures("without_charts")
 
 
 def stories(output: str) -> dict[str, Story]:
@@ -89,7 +90,7 @@ def test_texts_that_are_gone_and_clusters_found_anew(tmp_path: Path, monkeypatch
     assert [member["jaccard"] for member in near.members] == [None, None]
 
 
-def test_what_an_earlier_run_holds(tmp_path: Path) -> None:
+def test_what_an_earlier_run_holds(tmp_path: Path, command: Callable[..., tuple[int, str, str]]) -> None:
     first = lay_out_against(tmp_path / "first", {"old": SENTENCE}, [])
     curate(job_of(first))
     texts = {"like": SENTENCE + " 끝입니다", "refused": SENTENCE, "other": "전혀 다른 글 " * 10}
@@ -101,8 +102,8 @@ def test_what_an_earlier_run_holds(tmp_path: Path) -> None:
     assert told["like"].held == held and told["like"].ledger["reason"] == "held_by_earlier_run"
     assert told["refused"].held == held and told["refused"].ledger["reason"] == "marked"
     assert told["other"].held is None
-    command = [sys.executable, "-m", "onggi", "explain", job.output, told["like"].ledger["id"]]
-    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    code, shown, _ = command("explain", job.output, told["like"].ledger["id"])
+    assert code == 0
     assert f"an earlier run holds it: {held['run']}, {old}" in shown
     assert "Near-duplicates: 2 records in its cluster" in shown
     assert "duplicate of" not in shown

@@ -13,6 +13,8 @@ from manifests.errors import RequestError
 from manifests.load import load_manifest
 from manifests.store import Folder
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 MANIFEST = """
 kind: corpus
 name: tuned

@@ -21,13 +21,13 @@ from fsspec.implementations.local import LocalFileSystem
 PLAN = "ONGGI_FAULTS"
 
 
-def plan(folder: Path, kind: str, frac: float, seed: int) -> str:
-    """A plan for the environment: `frac` of all writes go wrong. Kinds are full, kill and slow.
+def plan(folder: Path, kind: str, frac: float, seed: int, n_max: int = 1_000_000) -> str:
+    """A plan for the environment: `frac` of all writes go wrong, until `n_max` did. Kinds are full, kill and slow.
 
     `folder` takes a file per fault that happened, whose content is the process in which it did.
     """
     folder.mkdir(exist_ok=True)
-    plan = {"folder": str(folder), "kind": kind, "frac": frac, "seed": seed, "spared": os.getpid()}
+    plan = {"folder": str(folder), "kind": kind, "frac": frac, "seed": seed, "n_max": n_max, "spared": os.getpid()}
     return json.dumps(plan)
 
 
@@ -93,6 +93,8 @@ class FaultyFile:
         if random.Random(seed).random() >= plan["frac"]:
             return False
         if plan["kind"] == "kill" and os.getpid() == plan["spared"]:
+            return False
+        if len(list(Path(plan["folder"]).iterdir())) >= plan["n_max"]:
             return False
         try:
             with (Path(plan["folder"]) / f"{self._name}-{self._n_writes}").open("x") as note:

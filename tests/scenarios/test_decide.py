@@ -1,8 +1,7 @@
 """New decisions over measured columns equal a fresh run; differences and single documents can be explained."""
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +15,8 @@ from manifests.load import load_manifest
 from manifests.record import RunRecord
 from manifests.store import Folder
 from tests.scenarios.runs import MANIFEST, document_files, job_of, lay_out
+
+pytestmark = pytest.mark.usefixtures("without_pages")
 
 OTHER = MANIFEST.replace("language_score >= 0.65", "language_score >= 0.9").replace("out,", "fresh,")
 
@@ -112,9 +113,8 @@ def test_stored_columns_restore_what_was_kept_and_nothing_more(tmp_path: Path) -
         decide_again(run, on_text, str(tmp_path / "loose"))
 
 
-def test_explain_as_json(finished: tuple[Path, RunRecord]) -> None:
+def test_explain_as_json(finished: tuple[Path, RunRecord], command: Callable[..., tuple[int, str, str]]) -> None:
     run = finished[0] / "out"
     name = pl.read_parquet(run / "ledger/*.parquet")["id"][0]
-    command = [sys.executable, "-m", "onggi", "explain", str(run), name, "--json"]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert json.loads(answer.stdout)[0]["ledger"]["id"] == name
+    code, answer, _ = command("explain", str(run), name, "--json")
+    assert code == 0 and json.loads(answer)[0]["ledger"]["id"] == name

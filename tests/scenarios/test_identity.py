@@ -17,6 +17,8 @@ from manifests.record import RunRecord, read_record
 from manifests.store import Folder
 from tests.scenarios.runs import document_files, job_of, lay_out
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunRecord]:

@@ -15,6 +15,8 @@ from manifests.record import RunRecord, read_record
 from manifests.store import Folder
 from tests.scenarios.runs import LIGHT, document_files, job_of, lay_out
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 
 class KilledError(BaseException):
     """Stands for a kill at one place in the code."""

@@ -20,6 +20,8 @@ from tests.scenarios import faults
 from tests.scenarios.runs import LIGHT, job_of
 from tests.scenarios.runs import lay_out as lay_out_run
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 KO, EN = small.rows(300, "ko", small.KOREAN), small.rows(300, "en")
 STAGES = [
     {"name": "one", "tokens": 12_000, "weights": {"ko": 30, "en": 70}},

@@ -25,6 +25,8 @@ from tests.curation.mixture.small import Document
 from tests.scenarios.runs import LIGHT, job_of
 from tests.scenarios.runs import lay_out as lay_out_run
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 KO, EN = small.rows(300, "ko", small.KOREAN), small.rows(300, "en")
 BOTH = {"ko": small.documents(KO), "en": small.documents(EN)}
 

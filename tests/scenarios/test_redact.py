@@ -15,6 +15,8 @@ from manifests.load import load_manifest
 from manifests.record import RunRecord
 from manifests.store import Folder
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 KEY = "a key of at least 16 bytes"
 TEXTS = [
     "연락처kim@naver.com로 보내고 010-1234-5678로 전화하세요",

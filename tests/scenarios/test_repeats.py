@@ -14,6 +14,8 @@ from manifests.load import load_manifest
 from manifests.store import Folder
 from tests.scenarios.runs import document_files, job_of
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 NOTICE = "이 누리집의 글은 저작권법의 보호를 받습니다. 허락 없이 옮겨 실을 수 없습니다. 문의는 관리자에게 하십시오."
 MANIFEST = """
 kind: corpus

@@ -33,6 +33,8 @@ from tests.scenarios import faults
 from tests.scenarios.test_cluster import SETTINGS, run_until_done
 from tests.scenarios.test_kills import KilledError, die_at
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 pytest.importorskip("fasttext")
 
 N_DOCS = 300

@@ -148,6 +148,7 @@ class _FusedDivergence(torch.autograd.Function):  # type: ignore[misc]
             logits, teacher = pair.logits(rows)
             pair.put_gradient(rows, logits, teacher, sums, of_loss[rows])
             gradients.add(rows, logits, ctx.settings.chunk)
+            del logits, teacher  # or there would be two blocks of each while the next are made
         dtypes = tuple(tensors[0].dtype if tensor is None else tensor.dtype for tensor in tensors[:3])
         return *gradients.results(dtypes), *[None] * 7
 

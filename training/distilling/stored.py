@@ -93,6 +93,7 @@ class _PickedLogits(torch.autograd.Function):  # type: ignore[misc]
                 logits = layer.logits(rows)
                 top, right = logits.gather(1, ids[rows]), logits.gather(1, right_ids[rows].unsqueeze(1))
                 found.append((top, log_sums(logits.scatter_(1, ids[rows], -torch.inf), chunk), right.squeeze(1)))
+                del logits
         exact = torch.promote_types(layer.hidden.dtype, torch.float32)
         top, others, right = (torch.cat(parts).to(exact) for parts in zip(*found, strict=True))
         ctx.save_for_backward(*tensors, others)
@@ -116,6 +117,7 @@ class _PickedLogits(torch.autograd.Function):  # type: ignore[misc]
             each = torch.arange(len(logits), device=logits.device)
             logits[each, right_ids[rows]] += of_right[rows].to(logits.dtype)
             gradients.add(rows, logits, ctx.chunk)
+            del logits  # or there would be two blocks while the next is made
         dtypes = (hidden.dtype, weight.dtype, hidden.dtype if bias is None else bias.dtype)
         return *gradients.results(dtypes), None, None, None
 

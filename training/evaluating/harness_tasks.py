@@ -1,7 +1,8 @@
 """A benchmark as a task of lm-eval, whose prompts, examples and log-likelihoods are then lm-eval's."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from lm_eval.api.samplers import ContextSampler
@@ -91,30 +92,33 @@ def _sampler(task: Task, seed: int) -> type[ContextSampler]:
     class Sampler(ContextSampler):  # type: ignore[misc]
         def __init__(self, df: Iterable[Wrapped] | None = None, **more: Any) -> None:
             super().__init__(list(df or ()), **more)
-            self._pools = dict[str, list[Wrapped]]()
+            self._pools, self._draws = dict[str, _Pool](), dict[str, random.Random]()
             for row in self.df:
-                self._pools.setdefault(group_of(task, row["doc"]), []).append(row)
-            self._draws = dict[str, random.Random]()
+                self._pools.setdefault(group_of(task, row["doc"]), []).append((task.ask(row["doc"]), row))
+            self._asked = {group: {text for text, _ in pool} for group, pool in self._pools.items()}
 
         def sample(self, n: int, eval_doc: Wrapped | None = None, df: Any = None, **more: Any) -> Sequence[Wrapped]:
             assert eval_doc is not None
-            group = group_of(task, eval_doc["doc"])
-            pool, asked = self._pools.get(group, []), task.ask(eval_doc["doc"])
-            others = [row for row in pool if task.ask(row["doc"]) != asked]
+            group, asked = group_of(task, eval_doc["doc"]), task.ask(eval_doc["doc"])
+            pool = self._pools.get(group, [])
             if task.sampler == "first":
-                return others[:n]
+                return list(islice((row for text, row in pool if text != asked), n))
             # a stream for each group, as lm-eval has one for each of its tasks
             draws = self._draws.setdefault(group, random.Random(seed))
-            return _drawn(draws.sample, pool, others, n)
+            if asked not in self._asked.get(group, ()):
+                return [row for _, row in draws.sample(pool, n)]
+            return _drawn_without(asked, draws, pool, n)
 
     return Sampler
 
 
-def _drawn(
-    sample: Callable[[Sequence[Wrapped], int], list[Wrapped]], pool: Sequence[Wrapped], others: list[Wrapped], n: int
-) -> list[Wrapped]:
-    """n of the others; where the pool has the question, one more is drawn, as lm-eval does it, and it is left out."""
-    if len(others) == len(pool):
-        return sample(pool, n)
-    kept = [row for row in sample(pool, n + 1) if any(row is other for other in others)]
-    return kept[:n] if len(kept) >= n else sample(others, n)
+_Pool = list[tuple[str, Wrapped]]
+"""Examples, each with what it asks."""
+
+
+def _drawn_without(asked: str, draws: random.Random, pool: _Pool, n: int) -> list[Wrapped]:
+    """n examples from a pool that has the question: as lm-eval does it, one more is drawn, and it is left out."""
+    found = [row for text, row in draws.sample(pool, n + 1) if text != asked] if n < len(pool) else []
+    if len(found) < n:  # it is there more than once
+        found = [row for _, row in draws.sample([one for one in pool if one[0] != asked], n)]
+    return found[:n]

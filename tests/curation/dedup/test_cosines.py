@@ -18,6 +18,8 @@ from manifests.store import Folder
 from tests.curation.dedup.test_semantic import embed_words, lay_out, make_texts, words_model
 from tests.scenarios.runs import job_of
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 __all__ = ["words_model"]
 
 MANIFEST = """

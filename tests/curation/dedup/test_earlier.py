@@ -16,6 +16,8 @@ from manifests.store import Folder
 from tests.curation.dedup.test_near import ENGLISH, KOREAN, edited, write_sentences
 from tests.scenarios.runs import document_files, job_of
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 MANIFEST = """
 kind: corpus
 name: crawl

@@ -21,6 +21,8 @@ from manifests.schema import NearDedup, Shingle
 from manifests.store import Folder
 from tests.scenarios.runs import job_of
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 MANIFEST = """
 kind: corpus
 name: near

@@ -28,6 +28,8 @@ from manifests.schema import SemanticDedup
 from manifests.store import Folder
 from tests.scenarios.runs import document_files, job_of
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 MANIFEST = """
 kind: corpus
 name: meaning

@@ -3,8 +3,7 @@
 import hashlib
 import re
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,13 @@ from curation.removal.tables import digest_of_table
 from curation.summary_models import Summary
 from manifests.contracts import NOT_IN_DIGEST
 from manifests.errors import RequestError
-from manifests.house import child_environment
 from manifests.record import read_record
 from manifests.store import Folder
 from tests.curation.removal.corpora import BLOG, COLUMNS, SHOP, rows, small_corpus, write_inputs
 from tests.curation.removal.requests_of import request_of
 from tests.scenarios.runs import job_of
+
+pytestmark = pytest.mark.usefixtures("without_charts")
 
 
 @pytest.fixture(scope="module")
@@ -363,22 +363,26 @@ def test_what_is_no_run(tmp_path: Path, run: Folder) -> None:
         remove([run.path], request)
 
 
-def test_from_the_command_line(run: Folder, tmp_path: Path) -> None:
+def test_from_the_command_line(
+    run: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[..., tuple[int, str, str]]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def asked(*options: str) -> tuple[int, str, str]:
+        return command("remove", run.path, "--domains", *options)
+
     (tmp_path / "domains.csv").write_text(f"domain\n{BLOG}\nnowhere.org\n")
-    command = [sys.executable, "-m", "onggi", "remove", run.path, "--domains", str(tmp_path / "domains.csv")]
-    there = {"cwd": tmp_path, "capture_output": True, "text": True, "env": child_environment()}
-    dry = subprocess.run([*command, "--dry-run"], check=True, **there)
-    assert "25 documents would be removed from 1 folder(s)" in dry.stdout
+    code, said, _ = asked("domains.csv", "--dry-run")
+    assert code == 0 and "25 documents would be removed from 1 folder(s)" in said
     assert not list(tmp_path.glob("removal-*.json"))
-    done = subprocess.run([*command, "--json"], check=True, **there)
+    code, said, _ = asked("domains.csv", "--json")
     (receipt,) = tmp_path.glob("removal-*.json")
-    assert orjson.loads(receipt.read_bytes()) == orjson.loads(done.stdout)
-    again = subprocess.run([*command, "--receipt", "again.json"], check=True, **there)
-    assert "found nowhere: nowhere.org" in again.stdout
+    assert code == 0 and orjson.loads(receipt.read_bytes()) == orjson.loads(said)
+    code, said, _ = asked("domains.csv", "--receipt", "again.json")
+    assert code == 0 and "found nowhere: nowhere.org" in said
     assert orjson.loads((tmp_path / "again.json").read_bytes())["runs"][0]["done_before"]
-    wrong = subprocess.run([*command[:5], "--domains", "none.txt"], check=False, **there)
-    assert wrong.returncode == 2
-    assert "cannot be read" in wrong.stderr
+    code, _, error = asked("none.txt")
+    assert code == 2 and "cannot be read" in error
 
 
 def test_texts_are_read_in_ranges(run: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

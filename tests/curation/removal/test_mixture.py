@@ -35,6 +35,8 @@ from tests.curation.removal.token_mixtures import (
     write_mixture,
 )
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 LENGTH = 32
 LENGTH_OF_REAL = 64
 

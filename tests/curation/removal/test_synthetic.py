@@ -14,6 +14,8 @@ from manifests.errors import RequestError
 from tests.curation.removal.requests_of import request_of
 from tests.curation.removal.token_mixtures import id_of
 
+pytestmark = pytest.mark.usefixtures("without_pages")
+
 
 def made(number: int, parent: Any, **more: Any) -> dict[str, Any]:
     return {"id": f"made-{number}", "messages": [{"role": "user", "content": f"질문 {number}"}]} | {

@@ -79,7 +79,8 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, asked: dict[str, A
 
 def test_killed_while_labelling_nothing_is_paid_twice(tmp_path: Path, asked: dict[str, Any]) -> None:
     with ChatServer(Judge(tmp_path), pause_s=0.05) as server:
-        text = yaml.safe_dump({**asked, "teacher": {"model": "judge-1", "url": server.url, "concurrency": 4}})
+        teacher = {"model": "judge-1", "url": server.url, "concurrency": 4}
+        text = yaml.safe_dump({**asked, "stop": {"rounds": 1}, "teacher": teacher})
         (tmp_path / "edu.yaml").write_text(text)
         command = [sys.executable, "-m", "onggi", "classifier", str(tmp_path / "edu.yaml"), "--json"]
         process = subprocess.Popen(
@@ -95,4 +96,4 @@ def test_killed_while_labelling_nothing_is_paid_twice(tmp_path: Path, asked: dic
     assert max(server.sold.values()) == 1
     said = json.loads(done.stdout)
     assert said["summary"]["spent"][0]["n_kept"] >= 10
-    assert said["summary"]["outcomes"] == {"labelled": 60}
+    assert said["summary"]["outcomes"] == {"labelled": 30}
