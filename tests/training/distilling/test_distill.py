@@ -170,3 +170,29 @@ def test_in_bfloat16(tmp_path: Path, pair: Pair, mixture: Path, what: str) -> No
     made = run(tmp_path, student, pair[1], **settings, steps=2, precision="bfloat16")
     assert made.figures["held_out_divergence"] > 0 and made.figures["loss_last"] > 0
     assert weights(tmp_path / "stage" / "model")["model.norm.weight"].dtype == torch.float32
+
+
+def test_an_output_that_is_more_than_a_matrix(tmp_path: Path, pair: Pair) -> None:
+    """Granite scales its logits: they are compared as the model gives them, whichever of both it is."""
+    from transformers import AutoTokenizer, GraniteConfig, GraniteForCausalLM
+
+    chats(tmp_path)
+    config = GraniteConfig(
+        **{name: getattr(tiny.config(), name) for name in ("vocab_size", "hidden_size", "intermediate_size")},
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        logits_scaling=0.25,
+        max_position_embeddings=128,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=None,
+    )
+    torch.manual_seed(5)
+    folder = tmp_path / "scaled"
+    GraniteForCausalLM(config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(pair[0]).save_pretrained(folder)
+    for student, teacher in ((folder, pair[1]), (pair[0], folder)):
+        made = run(tmp_path, student, teacher, **CHATS, steps=4, ce_weight=0.1)
+        assert made.figures["held_out_divergence"] < made.figures["held_out_divergence_before"]
+        shutil.rmtree(tmp_path / "stage")
