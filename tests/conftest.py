@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,26 @@ settings.register_profile("onggi", deadline=None)  # the first call of a kernel 
 settings.load_profile("onggi")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection() -> None:
+    """Collect no garbage while modules are loaded and tests are collected: nearly all of it stays."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Let no later garbage collection go through the modules and thousands of tests that were just loaded.
+
+    accelerate asks for one at the end of every training, which took as long as all steps of a tiny model.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Libraries that count what is left at the end find all of it gone."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

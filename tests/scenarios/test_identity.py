@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -108,14 +110,14 @@ def test_only_what_changed_is_measured_again(reference: tuple[Path, RunRecord], 
     assert again.counts["read"] == record.counts["read"] + 1
 
 
-def kill_and_resume(manifest: Path, delays: list[float], *arguments: str) -> RunRecord:
-    """Run the command, kill it with SIGKILL after each delay, and let it end at last."""
+def kill_and_resume(manifest: Path, moments: list[Callable[[], object]], *arguments: str) -> RunRecord:
+    """Run the command, kill it with SIGKILL when each wait is over, and let it end at last."""
     command = [sys.executable, "-m", "onggi", "curate", str(manifest), *arguments]
-    for delay in delays:
+    for wait in moments:
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
-        time.sleep(delay)
+        wait()
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     subprocess.run(command, check=True, capture_output=True)
@@ -130,12 +132,23 @@ def test_killed_at_random_moments_and_resumed(
     folder, record = reference
     manifest = lay_out(tmp_path)
     rng = random.Random(int(workers))
-    again = kill_and_resume(manifest, [rng.uniform(1.5, 8) for _ in range(5)], "--workers", workers)
+    moments = [partial(time.sleep, rng.uniform(1.5, 8)) for _ in range(5)]
+    again = kill_and_resume(manifest, moments, "--workers", workers)
     assert again.digests == record.digests
     assert document_files(tmp_path / "out") == document_files(folder / "out")
 
 
 def test_killed_once_and_resumed(reference: tuple[Path, RunRecord], tmp_path: Path) -> None:
+    """Once some parts are there and others are not."""
     _, record = reference
-    manifest = lay_out(tmp_path)
-    assert kill_and_resume(manifest, [5.0]).digests == record.digests
+    manifest, measured = lay_out(tmp_path), tmp_path / "out/measured"
+
+    def some_parts() -> None:
+        until = time.monotonic() + 60
+        while not any(measured.glob("*.parquet")) and time.monotonic() < until:
+            time.sleep(0.01)
+        parts.extend(measured.iterdir())
+
+    parts: list[Path] = []
+    assert kill_and_resume(manifest, [some_parts]).digests == record.digests
+    assert 0 < len(parts) < len(record.shards)
