@@ -312,7 +312,9 @@ def _said(choice: Any, reader: Reader, stop: Sequence[str]) -> Said:
 
 
 def _counted(ids: Sequence[int], n_counted: int, choice: Any) -> tuple[float, bool]:
-    """Sum over the last tokens of a prompt.
+    """Sum over the last tokens of a prompt; nothing stands before the first of all, so it is never counted.
+
+    A continuation that fills the window thus loses its first token, as transformers cuts one that is too long.
 
     Raises:
         RunError: the server does not tell.
@@ -320,6 +322,6 @@ def _counted(ids: Sequence[int], n_counted: int, choice: Any) -> tuple[float, bo
     told = choice.get("prompt_logprobs")
     if not isinstance(told, list) or len(told) != len(ids):
         raise RunError(f"{AT}: the server tells no log-likelihoods of a prompt's tokens; a vLLM that does is needed")
-    start = len(ids) - n_counted
+    start = max(len(ids) - n_counted, 1)
     of = [told[place][str(ids[place])] for place in range(start, len(ids))]
     return sum(float(one["logprob"]) for one in of), all(one["rank"] == 1 for one in of)

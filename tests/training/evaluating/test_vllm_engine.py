@@ -156,6 +156,25 @@ def test_log_likelihoods_are_those_of_transformers(tiny_model: Path, folder: Pat
     assert our_items == items
 
 
+@pytest.mark.parametrize("more", [-1, 0, 40])
+def test_a_continuation_that_fills_the_window_loses_its_beginning(tiny_model: Path, more: int) -> None:
+    """The first id that is read has no log-likelihood; the others are those of the model."""
+    from lm_eval.api.instance import Instance
+
+    with stand_in(tiny_model) as (engine, handler):
+        n_read = engine.lm.max_length
+        ids = engine.tokenizer("긴 글은 wide " * 200, add_special_tokens=False)["input_ids"][: n_read + more]
+        (found,) = engine.lm._loglikelihood_tokens([(None, [0], ids)])
+        whole = Instance("loglikelihood", {}, ("a", " 긴 글은 wide" * 200), 0)
+        (by_text,) = engine.lm.loglikelihood([whole])
+        kept = torch.tensor([([0, *ids])[-n_read:]])
+        with torch.no_grad():
+            told = handler.model(kept).logits[0].log_softmax(-1)
+    right = sum(float(told[place - 1, kept[0, place]]) for place in range(1, n_read))
+    assert found[0] == pytest.approx(right, abs=1e-3)
+    assert by_text[0] < 0
+
+
 def test_what_is_asked(tiny_model: Path) -> None:
     with stand_in(tiny_model) as (engine, handler):
         ids = engine.tokenizer("오늘 날씨가 옹기 STOP")["input_ids"]
