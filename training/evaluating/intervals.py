@@ -61,7 +61,7 @@ def by_group(groups: Sequence[str], values: Sequence[float]) -> dict[str, Score]
     found = dict[str, list[float]]()
     for group, value in zip(groups, values, strict=True):
         found.setdefault(group, []).append(value)
-    return {name: score_of(of) for name, of in found.items()} if len(found) > 1 or any(found) else {}
+    return {name: score_of(of) for name, of in found.items()} if len(found) > 1 else {}
 
 
 def means(scores: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:

@@ -74,7 +74,8 @@ def test_groups_come_in_their_order() -> None:
     found = by_group(["b", "a", "b"], [1.0, 0.0, 0.0])
     assert [(name, score.value, score.n) for name, score in found.items()] == [("b", 0.5, 2), ("a", 0.0, 1)]
     assert by_group(["", ""], [1.0, 0.0]) == {}
-    assert list(by_group(["a", "a"], [1.0, 0.0])) == ["a"]
+    assert by_group(["a", "a"], [1.0, 0.0]) == {}, "that is all questions, and no group of them"
+    assert by_group([], []) == {}
 
 
 def test_scores_that_some_questions_lack_are_left_out() -> None:
