@@ -36,8 +36,17 @@ def logged(
 
 
 def notes_of(engine: Engine, samples: Sequence[Sample], max_new_tokens: int) -> list[str]:
-    """What readers must know: prompts that lost their beginning, answers that were cut."""
+    """What readers must know: prompts that lost their beginning, answers that were cut.
+
+    Args:
+        engine: the model that was asked.
+        samples: what lm-eval logged, once for each question and filter.
+        max_new_tokens: longest answer; 0 where none was written.
+    """
     window, notes = engine.window, list[str]()
+    samples = [sample for sample in samples if sample["filter"] == samples[0]["filter"]]
+    if any(len(of) < 2 for sample in samples for of in sample["arguments"]):
+        return notes  # whole texts, which are read in windows one after the other
     if max_new_tokens:
         longest = [sample["arguments"][0][0] for sample in samples]
     else:
