@@ -174,6 +174,7 @@ def _humaneval(name: str, hub: str, is_instruct: bool) -> Task:
         max_new_tokens=1024,
         is_instruct=is_instruct,
         begin=_begun if is_instruct else None,
+        version=2 if is_instruct else 1,  # 2: the answer begins with the head of the function, as lm-eval's does
         source=f"lm-eval: {'humaneval_instruct' if is_instruct else 'humaneval'}; Kanana 3.1: 0-shot, pass@1",
         settings=_settings(limits),
     )

@@ -16,13 +16,14 @@ ASKED = "asked"
 WRITTEN = "written"
 """Metric of answers, which are marked afterwards, all at once."""
 Wrapped = Mapping[str, Any]
-"""What lm-eval takes for a row: `doc`, the row itself; `description`, what stands before all; `number`, its place."""
+"""What lm-eval takes for a row: `doc`, the row itself; `description`, what stands before all; `begin`, of its answer,
+empty where the model writes all of it; `number`, its place."""
 
 
 class Rows(list[Wrapped]):
     """Rows as lm-eval reads them: a dataset would fill columns that a row lacks, and change types."""
 
-    features: Mapping[str, None] = {"doc": None, "description": None, "number": None}
+    features: Mapping[str, None] = dict.fromkeys(("doc", "description", "begin", "number"))
 
 
 def as_lm_eval(
@@ -47,6 +48,7 @@ def as_lm_eval(
         "fewshot_config": {"sampler": _sampler(task, seed), "process_docs": lambda split: examples},
         "num_fewshot": shots,
         "description": "description",
+        "gen_prefix": "begin" if task.begin is not None else None,
         "doc_to_text": lambda row: task.ask(row["doc"]),
         "target_delimiter": task.delimiter,
         "fewshot_delimiter": task.between,
@@ -59,8 +61,11 @@ def as_lm_eval(
 
 
 def _wrapped(task: Task, rows: Sequence[Question]) -> Rows:
-    describe = task.describe or (lambda doc: task.description)
-    return Rows({"doc": row.doc, "description": describe(row.doc), "number": n} for n, row in enumerate(rows))
+    describe, begin = task.describe or (lambda doc: task.description), task.begin or (lambda doc: "")
+    return Rows(
+        {"doc": row.doc, "description": describe(row.doc), "begin": begin(row.doc), "number": n}
+        for n, row in enumerate(rows)
+    )
 
 
 def _choices(task: Task) -> dict[str, Any]:
