@@ -1,6 +1,8 @@
 """Tasks of lm-eval itself: by the name of one that it ships, or a YAML file that runs no code of its own."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 
 import datasets
 import lm_eval.tasks
-import yaml
+from jinja2.exceptions import SecurityError
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks._index import Kind
 from lm_eval.tasks._yaml_loader import load_yaml
@@ -17,16 +19,15 @@ from manifests.errors import OnggiError, RequestError
 from manifests.schema_evaluation import Benchmark
 from manifests.store import resolve
 from training.chat.rows import content_hash
+from training.evaluating.chat_models import NO_TEMPLATE
 from training.evaluating.engine import Engine, Told
 from training.evaluating.harness_models import answer_tokens
 from training.evaluating.harness_runs import Sample, logged, notes_of
 from training.evaluating.intervals import mean_of_groups, score_of
-from training.evaluating.local_data import Question, chosen, file_rows
+from training.evaluating.local_data import Question, file_rows
 from training.evaluating.results import Evaluated, Item, Score
+from training.evaluating.task_files import check_dataset, check_metrics, check_no_code, sandboxed_templates
 
-SHIPPED = Path(str(lm_eval.tasks.__file__)).resolve().parent
-RUNS_CODE = ("class", "custom_dataset")
-"""Fields of a task that name Python code."""
 YAML_ENDINGS = (".yaml", ".yml")
 Tasks = dict[str, Any]
 
@@ -40,10 +41,21 @@ def run_lm_eval_task(
         RequestError: there is no such task, its data cannot be had, or it would run code; says which.
     """
     at = f"benchmarks.{benchmark.name}.lm_eval"
+    is_file = str(benchmark.lm_eval).endswith(YAML_ENDINGS)
+    with sandboxed_templates(f"{at}: {benchmark.lm_eval}") if is_file else nullcontext():
+        return _run(engine, benchmark, chat, base, seed, told, at)
+
+
+def _run(
+    engine: Engine, benchmark: Benchmark, chat: bool, base: str, seed: int, told: Told | None, at: str
+) -> tuple[Evaluated, list[Item]]:
     tasks, groups = _opened(benchmark, base, at)
     for task in tasks.values():
         _settle(task, benchmark, seed, at)
-    in_chat = _is_in_chat(engine, tasks, benchmark, chat)
+        _check_enough(task, at)
+    in_chat = _is_in_chat(tasks, benchmark, chat)
+    if in_chat and engine.tokenizer.chat_template is None:
+        return Evaluated(name=benchmark.name, kind="benchmark", side=benchmark.side or "core", why=NO_TEMPLATE), []
     limited = {name: _lowest(task, benchmark.limit) for name, task in tasks.items()} if benchmark.limit else None
     samples, found = logged(engine, tasks, in_chat, seed, told, groups, limited)
     result = Evaluated(
@@ -74,10 +86,10 @@ def _opened(benchmark: Benchmark, base: str, at: str) -> tuple[Tasks, Mapping[st
     named = str(benchmark.lm_eval)
     try:
         if named.endswith(YAML_ENDINGS):
-            task = _from_yaml(Path(resolve(named, base)), benchmark, base, at)
+            task = _from_yaml(Path(resolve(named, base)).resolve(), benchmark, base, at)
             return {task.task_name: task}, {}
         return _shipped(named, benchmark, base, at)
-    except OnggiError:
+    except (OnggiError, SecurityError):
         raise
     except Exception as error:  # lm-eval and the hub's client raise errors of many kinds
         said = next(iter(str(error).splitlines()), "")
@@ -90,59 +102,15 @@ def _opened(benchmark: Benchmark, base: str, at: str) -> tuple[Tasks, Mapping[st
 def _from_yaml(path: Path, benchmark: Benchmark, base: str, at: str) -> ConfigurableTask:
     if not path.is_file():
         raise RequestError(f"{at}: {path}: there is no such file; name a YAML file, or a task that lm-eval ships")
-    _check_no_code(path, at)
+    check_no_code(path, at)
+    check_dataset(load_yaml(path, resolve_func=False), path, at)
     config = load_yaml(path)
+    check_metrics(config, path, at)
     if not isinstance(config.get("task"), str):
         raise RequestError(
             f"{at}: {path}: `task`: expected the name of one task; groups are those that lm-eval ships"
         )
     return _made(config, benchmark, base, at)
-
-
-def _check_no_code(path: Path, at: str) -> None:
-    """Check a file and what it includes; what lm-eval ships may name functions of its own.
-
-    Raises:
-        RequestError: it names a function, or cannot be read.
-    """
-    try:
-        text = path.read_text("utf-8")
-        config = yaml.load(text, _Plain)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RequestError(f"{at}: {path}: is no YAML that can be read: {error}") from error
-    if not isinstance(config, dict):
-        raise RequestError(f"{at}: {path}: expected a task of lm-eval, a mapping with `task`, `doc_to_text`, ...")
-    code = next((field for field in RUNS_CODE if field in config), None)
-    if code is None and _has_function(yaml.compose(text, yaml.SafeLoader)):
-        code = "!function"
-    if code is not None:
-        raise RequestError(
-            f"{at}: {path}: `{code}` runs Python code, which is not run from files; write it without, or name a task "
-            "that lm-eval ships"
-        )
-    includes = config.get("include") or []
-    for name in includes if isinstance(includes, list) else [includes]:
-        included = Path(str(name)) if Path(str(name)).is_absolute() else path.parent / str(name)
-        if not included.resolve().is_relative_to(SHIPPED):
-            _check_no_code(included.resolve(), at)
-
-
-class _Plain(yaml.SafeLoader):
-    """Reads what is there, and takes tags for text."""
-
-
-_Plain.add_multi_constructor("!", lambda loader, suffix, node: None)
-
-
-def _has_function(node: yaml.Node | None) -> bool:
-    """Whether a tag of its own stands anywhere."""
-    if node is None:
-        return False
-    if node.tag.startswith("!"):
-        return True
-    if isinstance(node, yaml.MappingNode):
-        return any(_has_function(part) for pair in node.value for part in pair)
-    return isinstance(node, yaml.SequenceNode) and any(map(_has_function, node.value))
 
 
 def _shipped(named: str, benchmark: Benchmark, base: str, at: str) -> tuple[Tasks, Mapping[str, Any]]:
@@ -175,7 +143,7 @@ def _from_files(config: Mapping[str, Any], benchmark: Benchmark, base: str, at: 
     splits = {config.get(name) for name in ("training_split", "validation_split", "test_split", "fewshot_split")}
     others = {split for split in (*splits, of_config.get("split")) if split not in (None, asked)}
     shots = config.get("num_fewshot") if benchmark.shots is None else benchmark.shots
-    rows = _dataset(chosen(_read(benchmark.data, base, at), benchmark.limit), at)
+    rows = _dataset(_read(benchmark.data, base, at), at)
     if shots and others and benchmark.examples is None and not of_config.get("samples"):
         raise RequestError(f"{at}: {shots} shots; name `examples`, a file with the same columns, or `shots: 0`")
     examples = _dataset(_read(benchmark.examples, base, at), at) if benchmark.examples else rows
@@ -216,12 +184,31 @@ def _settle(task: Any, benchmark: Benchmark, seed: int, at: str) -> None:
     task.set_fewshot_seed(seed)
 
 
-def _is_in_chat(engine: Engine, tasks: Tasks, benchmark: Benchmark, chat: bool) -> bool:
+def _check_enough(task: Any, at: str) -> None:
+    """Check that each question has its examples, itself not among them.
+
+    Raises:
+        RequestError: there are too few; says how many there are.
+    """
+    shots = task.config.num_fewshot
+    if not shots:
+        return
+    pool = list(task.sampler.df) if hasattr(task, "sampler") else []
+    is_own = task.fewshot_cfg.split == task.config.test_split  # then lm-eval draws one more, and leaves it out
+    copies = Counter(content_hash(dict(doc)) for doc in pool) if is_own else Counter[int]()
+    n_own = max((copies[content_hash(dict(doc))] for doc in task.eval_docs), default=0) if is_own else 0
+    there = len(pool) - max(n_own, int(is_own))
+    if there < shots:
+        beside = " beside the question itself" if is_own else ""
+        raise RequestError(
+            f"{at}: `{task.task_name}`: {shots} shots, and there are {max(there, 0)} examples{beside}; name fewer "
+            "`shots`, or files with more rows"
+        )
+
+
+def _is_in_chat(tasks: Tasks, benchmark: Benchmark, chat: bool) -> bool:
     writes = all(task.OUTPUT_TYPE == "generate_until" for task in tasks.values())
-    in_chat = benchmark.chat if benchmark.chat is not None else chat and writes
-    if in_chat and engine.tokenizer.chat_template is None:
-        raise RequestError(f"benchmarks.{benchmark.name}: the model has no chat template; say `chat: false`")
-    return in_chat
+    return benchmark.chat if benchmark.chat is not None else chat and writes
 
 
 def _lowest(task: Any, limit: int) -> list[int]:

@@ -13,9 +13,11 @@ from manifests.errors import RequestError
 from manifests.schema_evaluation import Benchmark
 from tests.training import tiny
 from tests.training.evaluating.questions import GSM8K_YAML, KMMLU_YAML, by_hand, choice_rows, job_of, sum_rows
+from training.evaluating.chat_models import NO_TEMPLATE
 from training.evaluating.engine import Engine
 from training.evaluating.engines import open_engine
 from training.evaluating.harness import run_benchmark
+from training.evaluating.task_files import SHIPPED
 
 SEED = 7
 
@@ -123,6 +125,119 @@ def test_what_is_missing_is_named(
         run(engine, folder, lm_eval=named, data="kmmlu.jsonl", shots=3)
     with pytest.raises(RequestError, match="there is no such file"):
         run(engine, folder, lm_eval="nothing.yaml")
+
+
+TEMPLATE = "{{ cycler.__init__.__globals__.os.system('touch " + "%s') }}"
+
+
+@pytest.mark.parametrize("field", ["doc_to_text", "doc_to_choice", "doc_to_target", "description", "gen_prefix"])
+def test_templates_reach_no_python(engine: Engine, folder: Path, tmp_path: Path, field: str) -> None:
+    import lm_eval.utils
+
+    marked, before = tmp_path / "ran", lm_eval.utils.env
+    named = write(tmp_path, "bad", **{**KMMLU_YAML, field: TEMPLATE % marked})
+    with pytest.raises(RequestError, match=r"a template runs what a template may not: .*__init__"):
+        run(engine, folder, lm_eval=named, data="kmmlu.jsonl")
+    shots = {"fewshot_config": {"doc_to_text": TEMPLATE % marked}}
+    named = write(tmp_path, "worse", **{**KMMLU_YAML, **shots})
+    with pytest.raises(RequestError, match="a template runs"):
+        run(engine, folder, lm_eval=named, data="kmmlu.jsonl", examples="kmmlu_dev.jsonl", shots=1)
+    assert not marked.exists() and lm_eval.utils.env is before
+
+
+def test_templates_have_the_filters_of_lm_eval(engine: Engine, folder: Path, tmp_path: Path) -> None:
+    said = "{{question | regex_replace('\\\\(.*', '!') | upper}}\n"
+    _, items = run(
+        engine, folder, lm_eval=write(tmp_path, "x", **{**KMMLU_YAML, "doc_to_text": said}), data="kmmlu.jsonl"
+    )
+    assert all(item.prompt.endswith(" !\n") for item in items)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"metric_list": [{"metric": "{here}/mine", "hf_evaluate": True}]}, "`hf_evaluate` runs Python code"),
+        ({"metric_list": [{"metric": "{here}/mine"}]}, "lm-eval has no metric `.*mine`; valid: .*acc_norm"),
+        ({"metric_list": [{"metric": "acc", "aggregation": "mine"}]}, "no aggregation `mine`; valid: .*mean"),
+        ({"metric_list": "acc"}, "`metric_list`: expected a list"),
+        ({"process_results": "mine", "metric_list": [{"metric": "{here}/mine"}]}, "lm-eval has no metric"),
+        ({"dataset_kwargs": {"trust_remote_code": True}}, "`dataset_kwargs.trust_remote_code` runs"),
+        ({"dataset_kwargs": ["trust_remote_code"]}, "`dataset_kwargs`: expected a mapping"),
+        ({"dataset_path": "{here}/mine"}, "mine` is a script"),
+        ({"dataset_path": "{here}/mine/mine.py"}, "is a script"),
+        ({"use_prompt": "mine.yaml:x"}, "`use_prompt` runs"),
+        ({"unsafe_code": False}, "`unsafe_code` runs"),
+        ({"include": "bad.yaml"}, "`include` goes round"),
+        ({"include": str(SHIPPED / "ruler" / "niah_single_1.yaml")}, "a function makes the dataset"),
+    ],
+)
+def test_fields_that_load_code_are_refused(
+    engine: Engine, folder: Path, tmp_path: Path, fields: dict[str, Any], said: str
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    whole = yaml.safe_load(yaml.safe_dump(fields).replace("{here}", str(tmp_path)))
+    with pytest.raises(RequestError, match=said):
+        run(engine, folder, lm_eval=write(tmp_path, "bad", **{**KMMLU_YAML, **whole}), data="kmmlu.jsonl")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_limit_holds_what_is_asked_and_not_its_examples(engine: Engine, folder: Path, tmp_path: Path) -> None:
+    named = write(tmp_path, "same", **{**KMMLU_YAML, "fewshot_split": "test"})
+    result, items = run(engine, folder, lm_eval=named, data="kmmlu.jsonl", limit=2, shots=5)
+    assert len(items) == result.scores["acc"].n == 2
+    assert all(item.prompt.count("정답：") == 6 for item in items)
+    _, all_items = run(engine, folder, lm_eval=named, data="kmmlu.jsonl", shots=0)
+    _, few = run(engine, folder, lm_eval=named, data="kmmlu.jsonl", shots=0, limit=2)
+    assert [item.id for item in few] == [item.id for item in items]
+    assert {item.id for item in items} < {item.id for item in all_items}
+    _, most = run(engine, folder, lm_eval=named, data="kmmlu.jsonl", limit=1, shots=11)
+    assert len(most) == 1
+
+
+@pytest.mark.parametrize("sampler", ["default", "first_n"])
+def test_too_few_examples_are_told(engine: Engine, folder: Path, tmp_path: Path, sampler: str) -> None:
+    more = {**KMMLU_YAML, "fewshot_config": {"sampler": sampler}}
+    same, other = (write(tmp_path, split, **{**more, "fewshot_split": split}) for split in ("test", "dev"))
+    said = r"benchmarks.mine.lm_eval: `test`: 12 shots, and there are 11 examples beside the question itself"
+    with pytest.raises(RequestError, match=said):
+        run(engine, folder, lm_eval=same, data="kmmlu.jsonl", shots=12)
+    with pytest.raises(RequestError, match=r"`dev`: 9 shots, and there are 8 examples; name fewer"):
+        run(engine, folder, lm_eval=other, data="kmmlu.jsonl", examples="kmmlu_dev.jsonl", shots=9)
+    tiny.write_jsonl(tmp_path / "twice.jsonl", choice_rows(3) * 2)
+    with pytest.raises(RequestError, match=r"5 shots, and there are 4 examples"):
+        run(engine, tmp_path, lm_eval=same, data="twice.jsonl", shots=5)
+
+
+def test_questions_are_counted_once_in_notes(engine: Engine, folder: Path, tmp_path: Path) -> None:
+    filters = [{"name": name, "filter": [{"function": "take_first"}]} for name in ("one", "two")]
+    named = write(tmp_path, "sums", **{**GSM8K_YAML, "num_fewshot": 0, "filter_list": filters})
+    result, _ = run(engine, folder, lm_eval=named, data="sums.jsonl", max_new_tokens=3)
+    assert list(result.scores) == ["exact_match,one", "exact_match,two"]
+    assert result.notes == ["6 of 6 answers were cut at 3 tokens"]
+
+
+def test_texts_that_are_read_in_windows_lose_nothing(engine: Engine, folder: Path, tmp_path: Path) -> None:
+    tiny.write_jsonl(tmp_path / "texts.jsonl", [{"text": "길다 " * 900}, {"text": "short"}])
+    config = {
+        "output_type": "loglikelihood_rolling",
+        "doc_to_text": "",
+        "doc_to_target": "{{text}}",
+        "metric_list": [{"metric": "word_perplexity"}],
+    }
+    result, _ = run(engine, tmp_path, lm_eval=write(tmp_path, "texts", **config), data="texts.jsonl")
+    assert result.main == "word_perplexity" and result.scores["word_perplexity"].value > 1
+    assert not result.notes
+
+
+def test_a_model_without_a_template_says_why(engine: Engine, folder: Path, tmp_path: Path) -> None:
+    named = write(tmp_path, "sums", **{**GSM8K_YAML, "num_fewshot": 0})
+    result, items = run(engine, folder, lm_eval=named, data="sums.jsonl", limit=1, chat=True)
+    assert (result.name, result.why, result.scores, items) == ("mine", NO_TEMPLATE, {}, [])
+    result, _ = run_benchmark(
+        engine, Benchmark(name="mine", lm_eval=named, data="sums.jsonl"), True, str(folder), SEED
+    )
+    assert result.why == NO_TEMPLATE
 
 
 @pytest.mark.slow
