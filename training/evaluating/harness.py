@@ -9,6 +9,7 @@ from manifests.schema_evaluation import Benchmark
 from training.benchmarks.catalogue import task_of
 from training.benchmarks.means import CHOSEN
 from training.benchmarks.task import Marked, Task
+from training.evaluating.chat_models import NO_TEMPLATE
 from training.evaluating.engine import Engine, Told
 from training.evaluating.harness_runs import Sample, logged, notes_of
 from training.evaluating.harness_tasks import as_lm_eval
@@ -34,8 +35,11 @@ def run_benchmark(
         seed: of examples that are drawn.
         told: is told how many prompts are done, of how many.
 
+    Returns:
+        The scores, or `why` there are none, as of a model without a chat template that is to be asked in one.
+
     Raises:
-        RequestError: the data is not what the benchmark needs, or the model cannot be asked so.
+        RequestError: the data is not what the benchmark needs, or answers are longer than the model's window.
         RunError: a server ended.
     """
     if benchmark.lm_eval is not None:
@@ -52,7 +56,10 @@ def run_task(
     rows = questions_of(task, benchmark, base)
     pool = examples_of(task, benchmark, base, shots)
     check_enough(task, benchmark, rows, pool, shots)
-    in_chat = is_in_chat(engine, task, benchmark, chat)
+    in_chat = is_in_chat(task, benchmark, chat)
+    if in_chat and engine.tokenizer.chat_template is None:
+        side = benchmark.side or task.side
+        return Evaluated(name=benchmark.name, kind="benchmark", side=side, why=NO_TEMPLATE), []
     if task.form == "generation" and max_new_tokens >= engine.window:
         raise RequestError(
             f"benchmarks.{benchmark.name}: answers of {max_new_tokens} tokens, and the model reads {engine.window} "
@@ -92,28 +99,11 @@ def run_task(
     return _marked(result, task, rows, samples)
 
 
-def is_in_chat(engine: Engine, task: Task, benchmark: Benchmark, chat: bool) -> bool:
-    """Whether questions are asked in the chat template.
-
-    Raises:
-        RequestError: the manifest says so, and the model has none.
-    """
-    has_template = engine.tokenizer.chat_template is not None
-    if benchmark.chat and not has_template:
-        raise RequestError(
-            f"benchmarks.{benchmark.name}.chat: the model has no chat template; leave `chat` out, or say "
-            "`chat: false`"
-        )
+def is_in_chat(task: Task, benchmark: Benchmark, chat: bool) -> bool:
+    """Whether questions are asked in the chat template: as the benchmark says, else by what it is made for."""
     if benchmark.chat is not None:
         return benchmark.chat
-    if task.form == "choices":
-        return False
-    if chat and not has_template:
-        raise RequestError(
-            f"benchmarks.{benchmark.name}: the model is to be asked in its chat template, and has none; say `chat: "
-            "false` of the model"
-        )
-    return chat or (task.is_instruct and has_template)
+    return task.form != "choices" and (chat or task.is_instruct)
 
 
 # Choices

@@ -23,7 +23,7 @@ class Reader:
         """
         if tokenizer.eos_token_id is None:
             raise RequestError(f"{folder}: its tokenizer has no `eos_token`; set it in tokenizer_config.json")
-        self.tokenizer, self.window = tokenizer, window
+        self.tokenizer, self.window, self._folder = tokenizer, window, folder
         self.ends = end_ids(tokenizer, generation_config)
         """Tokens at which an answer ends."""
 
@@ -51,5 +51,7 @@ class Reader:
     def rendered(self, messages: Messages) -> str:
         """See `Engine`."""
         if self.tokenizer.chat_template is None:
-            raise RequestError("the model has no chat template; leave `chat` out, or say `chat: false`")
+            raise RequestError(
+                f"{self._folder}: the model has no chat template; leave `chat` out, or say `chat: false`"
+            )
         return Rendered(rendered_prompt(self.tokenizer, messages))

@@ -14,6 +14,7 @@ from math import nan
 from statistics import fmean
 
 from manifests.schema_evaluation import NEEDLE, Needle
+from training.evaluating.chat_models import NO_TEMPLATE
 from training.evaluating.engine import Engine, Said, Told
 from training.evaluating.results import Evaluated, GridCell, Item, Score
 from training.measuring.uncertainty import wilson
@@ -80,13 +81,16 @@ def run_needle(
 
     Returns:
         The grid, with cells without a score where a length is beyond the model, and an item for each needle that was
-        asked for, by length, language and depth.
+        asked for, by length, language and depth. Without a score, and with `why`, where the model is to be asked in a
+        chat template and has none.
 
     Raises:
-        RequestError: the text cannot be read, or the model has no chat template.
+        RequestError: the text cannot be read.
         RunError: no prompt of a length can be put together, or the engine failed.
     """
     in_chat = chat if needle.chat is None else needle.chat
+    if in_chat and engine.tokenizer.chat_template is None:
+        return Evaluated(name=NEEDLE, kind=NEEDLE, why=NO_TEMPLATE), []
     haystacks = {name: read_haystack(name, needle.haystack.get(name), base) for name in needle.languages}
     prompts = {name: Prompts(engine, haystack, in_chat) for name, haystack in haystacks.items()}
     plan = plan_of(needle, haystacks, seed)

@@ -118,7 +118,7 @@ def test_conversations_are_rendered(engine: Engine, tmp_path: Path) -> None:
     tiny.save_model(tmp_path / "base", template=None)
     with (
         open_engine(job_of(tmp_path / "base", tmp_path)) as base,
-        pytest.raises(RequestError, match="the model has no chat template"),
+        pytest.raises(RequestError, match="base: the model has no chat template"),
     ):
         base.rendered(tiny.conversation("안녕?"))
 

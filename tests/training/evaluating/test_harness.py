@@ -1,6 +1,7 @@
 """A benchmark through lm-eval: the same numbers as lm-eval run by hand, per question too."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from manifests.errors import RequestError
 from manifests.schema_evaluation import Benchmark
 from tests.training import tiny
+from tests.training.benchmarks import shipped_tasks
+from tests.training.benchmarks.code_rows import HUMANEVAL
 from tests.training.evaluating.questions import (
     GSM8K_YAML,
     KMMLU_YAML,
@@ -22,7 +25,9 @@ from tests.training.evaluating.questions import (
     sum_rows,
 )
 from tests.training.online.test_generators import VLLM_PYTHON
+from training.benchmarks.code import TASKS
 from training.benchmarks.task import Marked, Task
+from training.evaluating.chat_models import NO_TEMPLATE
 from training.evaluating.engine import Engine
 from training.evaluating.engines import open_engine
 from training.evaluating.harness import run_task
@@ -238,11 +243,63 @@ def test_who_is_asked_in_a_chat(engine: Engine, chat_engine: Engine, folder: Pat
     assert chat_of(chat_engine, gsm8k()) == "no"
     assert chat_of(chat_engine, gsm8k(is_instruct=True)) == "yes"
     assert chat_of(chat_engine, gsm8k(), in_chat=True, chat=False) == "no"
-    assert chat_of(engine, gsm8k(is_instruct=True)) == "no"
-    with pytest.raises(RequestError, match="has no chat template"):
-        chat_of(engine, gsm8k(), chat=True)
-    with pytest.raises(RequestError, match="say `chat: false` of the model"):
-        chat_of(engine, gsm8k(), in_chat=True)
+    assert chat_of(engine, gsm8k(), in_chat=True, chat=False) == "no"
+
+
+def test_a_model_without_a_template_says_why(engine: Engine, folder: Path) -> None:
+    """Of the benchmark that asks for one alone: others go on."""
+    fields: list[tuple[Task, dict[str, Any]]] = [
+        (gsm8k(), {"chat": True}),
+        (gsm8k(), {"in_chat": True}),
+        (gsm8k(is_instruct=True, side="chat"), {}),
+    ]
+    for task, more in fields:
+        result, items = run(engine, task, folder, "sums.jsonl", shots=0, **more)
+        assert (result.why, result.scores, result.side) == (NO_TEMPLATE, {}, task.side)
+        assert result.name == task.name and result.kind == "benchmark" and not items
+    result, _ = run(engine, gsm8k(is_instruct=True), folder, "sums.jsonl", shots=0, limit=1, chat=False)
+    assert result.score is not None and result.settings["chat"] == "no"
+    assert "made for chat models, and asked without a chat template" in result.notes
+
+
+@pytest.mark.parametrize("in_chat", [True, False])
+@pytest.mark.parametrize("shots", [0, 1])
+@pytest.mark.parametrize("name", ["humaneval-instruct", "humaneval-plus-instruct"])
+def test_an_answer_goes_on_from_its_beginning(
+    chat_engine: Engine, tiny_model: Path, tmp_path: Path, name: str, shots: int, in_chat: bool
+) -> None:
+    """As lm-eval's own humaneval_instruct is asked."""
+    import datasets
+    from lm_eval.api.task import ConfigurableTask
+    from lm_eval.evaluator import evaluate
+
+    rows = [{**row, "prompt": f"# {number}\n{row['prompt']}"} for number, row in enumerate(HUMANEVAL)]
+    tiny.write_jsonl(tmp_path / "code.jsonl", rows)
+    task = replace(TASKS[name], mark=lambda docs, answers: [Marked({"pass@1": 1.0}) for _ in answers])
+    more = {"shots": shots, "max_new_tokens": 4, "chat": in_chat}
+    result, items = run(chat_engine, task, tmp_path, "code.jsonl", "code.jsonl", **more)
+    declared = shipped_tasks.declared("humaneval/humaneval_instruct.yaml")
+    theirs = {key: declared[key] for key in ("task", "doc_to_text", "gen_prefix", "output_type", "test_split")}
+    own = {
+        "custom_dataset": lambda **_: {"test": datasets.Dataset.from_list(rows)},
+        "doc_to_target": "{{canonical_solution}}",
+        "generation_kwargs": {"until": ["\n"], "max_gen_toks": 4},
+        "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+        "num_fewshot": shots,
+        "fewshot_split": "test",
+        "fewshot_config": {"sampler": "first_n"},
+    }
+    oracle = ConfigurableTask(config={**theirs, **own})
+    model = AutoModelForCausalLM.from_pretrained(tiny_model).eval()
+    lm = HFLM(pretrained=model, tokenizer=AutoTokenizer.from_pretrained(tiny_model), batch_size=1)
+    found = evaluate(
+        lm, {"tasks": {"x": oracle}}, bootstrap_iters=0, apply_chat_template=in_chat, fewshot_as_multiturn=in_chat
+    )
+    assert found is not None
+    assert [item.prompt for item in items] == [one["arguments"][0][0] for one in found["samples"]["x"]]
+    assert items[0].prompt.rstrip().endswith(rows[0]["prompt"].rstrip())
+    assert ("<|im_start|>assistant\nHere is the completed function:" in items[0].prompt) == in_chat
+    assert result.settings["version"] == 2
 
 
 def test_a_description_is_no_template(engine: Engine, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from training.evaluating.engine import Messages, Said, Told
@@ -23,7 +24,7 @@ class Counting:
         self.asked: list[str] = []
         self.stops: set[tuple[str, ...]] = set()
         self.lm: Any = None
-        self.tokenizer: Any = None
+        self.tokenizer: Any = SimpleNamespace(chat_template="as `rendered` writes it")
 
     def rendered(self, messages: Messages) -> str:
         turns = (f"<|{turn['role']}|>\n{turn['content']}<|end|>\n" for turn in messages)

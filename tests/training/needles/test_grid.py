@@ -13,6 +13,7 @@ from tests.training import tiny
 from tests.training.needles.copier import save_copier
 from tests.training.needles.engines import TOKEN, Counting, Greedy, last_tokens
 from tests.training.needles.retriever import retrieved
+from training.evaluating.chat_models import NO_TEMPLATE
 from training.measuring.uncertainty import wilson
 from training.needles.grid import plan_of, run_needle
 from training.needles.haystack import Haystack, Language, read_haystack
@@ -44,6 +45,17 @@ def test_a_retriever_finds_all_at_every_length_and_depth(chat: bool) -> None:
     assert engine.stops == {()}
     assert all(prompt.endswith("<|assistant|>\n") for prompt in engine.asked) == chat
     assert not result.notes and not result.why
+
+
+def test_a_model_without_a_template_says_why() -> None:
+    engine = Counting(retrieved)
+    engine.tokenizer.chat_template = None
+    for needle, chat in ((GRID, True), (GRID.model_copy(update={"chat": True}), False)):
+        result, items = run_needle(engine, needle, chat, ".", 0)
+        assert (result.name, result.kind, result.why) == ("needle", "needle", NO_TEMPLATE)
+        assert not result.scores and not items and not engine.asked
+    result, _ = run_needle(engine, GRID.model_copy(update={"chat": False}), True, ".", 0)
+    assert result.score is not None and result.score.value == 1
 
 
 @pytest.mark.parametrize("n_seen", [150, 700, 3000])
