@@ -93,6 +93,8 @@ class Benchmark(Model):
         if self.lm_eval is not None:
             if self.task is not None:
                 raise FieldError("is a task of its own; leave `task` out", "lm_eval")
+            if self.examples is not None and self.data is None:
+                raise FieldError("stand beside `data`; without it, the task's own are taken", "examples")
             return self
         named = self.task or self.name
         if named not in BENCHMARKS:
@@ -161,6 +163,13 @@ class Judged(Model):
     """Longest answer of the model."""
 
 
+def _engine_alone(value: Any) -> Any:
+    """An engine that is written as its name alone."""
+    if isinstance(value, str) and value not in ("transformers", "vllm"):
+        raise ValueError(f"found `{value}`; valid: transformers, vllm, or {{python, args, ...}} of vLLM")
+    return {} if value == "vllm" else value
+
+
 class Evaluations(Model):
     """By what models are judged, beside the loss on held-out text."""
 
@@ -172,7 +181,7 @@ class Evaluations(Model):
     """Answers that a judge scores."""
     engine: Annotated[
         Literal["transformers"] | VllmServer,
-        BeforeValidator(lambda value: {} if value == "vllm" else value, json_schema_input_type=str | VllmServer),
+        BeforeValidator(_engine_alone, json_schema_input_type=str | VllmServer),
     ] = "transformers"
     """Who computes: `transformers` in a process of its own, or vLLM: `vllm`, or {python, args, ...}."""
     batch: int = Field(8, ge=1)

@@ -165,7 +165,8 @@ def _error(folder: Path, code: int) -> Exception:
     if code in (-9, 137):
         return RunError(
             f"{folder.name}: its process was killed, as happens where memory runs out: take a smaller `micro_batch`, "
-            "`recompute: true` or `lora`. Run the same command again to go on from the last checkpoint"
+            "`recompute: true` or `lora`; of an evaluation a smaller `batch`. Run the same command again to go on "
+            "from what is there"
         )
     if shutil.disk_usage(folder).free < MESSAGE_BYTES:
         return RunError(disk_is_full(folder, folder.name))

@@ -16,7 +16,7 @@ MODULES = {
     "merge": "training.merging.stage",
 }
 
-VERSIONS = dict.fromkeys(MODULES, 1)
+VERSIONS = dict.fromkeys(MODULES, 1) | dict.fromkeys(("reward", "dpo", "online_dpo"), 2)
 """Of what stages make: raised where the same manifest and data would give something else that matters. A finished
 stage of another version is done again; days of training are not thrown away for any other change of the code."""
 

@@ -194,11 +194,16 @@ class _Training:
         self._attach()
 
     def _judged_by(self, planned: PlannedStage) -> list[str]:
-        """Models whose benchmarks a stage is judged by: its own, and of a merge its parents where a gate asks."""
+        """Models whose benchmarks a stage is judged by: what its gates compare with, and its own."""
         if not _makes_policy(planned):
             return []
-        asks = [isinstance(gate, ScoreGate) and gate.against == "parents" for gate in planned.stage.gates]
-        return [*(parents_of(planned.stage) if any(asks) else []), planned.name]
+        named = [
+            gate.against for gate in planned.stage.gates if isinstance(gate, ScoreGate) and gate.max_fall is not None
+        ]
+        before = planned.starts_from[:1] if "before" in named else []
+        parents = parents_of(planned.stage) if "parents" in named else []
+        others = [name for name in named if name not in ("before", "parents")]
+        return list(dict.fromkeys([*before, *parents, *others, planned.name]))
 
     def _evaluate(self, names: Sequence[str]) -> None:
         """Evaluate models that were not yet; what one came to before is read from the cache."""

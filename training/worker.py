@@ -120,6 +120,11 @@ def _failed(folder: Path, is_request: bool, message: str) -> int:
 
 
 def _memory(job_file: Path) -> str:
+    if orjson.loads(job_file.read_bytes()).get("kind") == "evaluate":
+        return (
+            f"{_name(job_file)}: memory ran out. Take a smaller `batch` or `max_model_len` of vLLM, or shorter "
+            "`needle.lengths`; results that were finished are kept"
+        )
     return (
         f"{_name(job_file)}: memory ran out. Take a smaller `micro_batch`, `recompute: true`, shorter sequences, or "
         "`lora`; finished stages are kept"

@@ -121,6 +121,9 @@ def test_all_of_it_is_measured_written_and_shown(finished: Path) -> None:
     items = read_items(out, one.of("kmmlu"))  # type: ignore[arg-type]
     assert len(items) == 12 and "민법" in items[0].prompt and items[0].expected == "A"
     record = read_evaluation(Folder(str(out)))
+    inputs = {Path(entry.path).name: entry for entry in record.inputs}
+    assert inputs["law.jsonl"].digest and inputs["law.jsonl"].source == "benchmarks.kmmlu.data"
+    assert {entry.path for entry in record.outputs} >= {"items/one/kmmlu.jsonl", "items/one/logickor.jsonl"}
     assert set(record.models) == {"one", "plain"} and record.results["plain"]["logickor"] is None
     page = (out / "report.html").read_text("utf-8")
     assert "kmmlu" in page and "Found in English" in page and "<script" not in page
@@ -136,8 +139,40 @@ def test_what_is_known_is_not_asked_again(finished: Path, monkeypatch: pytest.Mo
     before = (finished / "out/summary.json").read_bytes()
     run(finished / "e.yaml")
     assert (finished / "out/summary.json").read_bytes() == before
-    with pytest.raises(AssertionError, match="a model was read"):
-        run(finished / "e.yaml", "benchmarks.kmmlu.limit=3")
+    run(finished / "e.yaml", "batch=8", "benchmarks.kmmlu.side=chat")
+    for other in ("benchmarks.kmmlu.limit=3", "benchmarks.gsm8k-cot.chat=false", "needle.chat=false", "batch=4"):
+        with pytest.raises(AssertionError, match="a model was read"):
+            run(finished / "e.yaml", other)
+    changed = run(finished / "e.yaml")
+    assert changed.models[0].of("kmmlu").side == "core"  # type: ignore[union-attr]
+
+
+def test_a_task_of_ones_own_is_asked_again_when_it_changes(tmp_path: Path) -> None:
+    task = {
+        "task": "law",
+        "output_type": "multiple_choice",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(tmp_path / "law.jsonl")}},
+        "test_split": "test",
+        "doc_to_text": "{{question}}",
+        "doc_to_choice": ["A", "B", "C", "D"],
+        "doc_to_target": "{{answer-1}}",
+        "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+    }
+    path = prepare(
+        tmp_path,
+        models=[{"name": "one", "path": "one"}],
+        benchmarks=[{"name": "law", "lm_eval": "law.yaml", "data": "law.jsonl"}],
+        needle=None,
+        validation=[],
+    )
+    prompts = list[str]()
+    for text in ("{{question}}", "질문: {{question}}"):
+        (tmp_path / "law.yaml").write_text(yaml.safe_dump(task | {"doc_to_text": text}, allow_unicode=True))
+        found = run(path).models[0].of("law")
+        assert found is not None
+        prompts.append(read_items(tmp_path / "out", found)[0].prompt)
+    assert prompts[1] == f"질문: {prompts[0]}"
 
 
 def test_a_killed_one_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,14 +219,16 @@ def test_stages_of_a_training_are_evaluated_and_gates_judge_it(tmp_path: Path) -
     path = write_training(tmp_path, steps=2, evaluation=evaluated, prompts=None)
     tiny.write_jsonl(tmp_path / "law.jsonl", LAW)
     held = "stages.cpt.gates=[{gate: score, of: kmmlu, max_fall: 1.0, against: base}]"
-    failed = "stages.sft.gates=[{gate: score, of: kmmlu, min: 1.0}]"
+    failed = "stages.sft.gates=[{gate: score, of: kmmlu, min: 1.0}, {gate: score, of: kmmlu, max_fall: 1.0}]"
+    elsewhere = "stages.sft.model=./instruct"  # which no stage made, and the gate compares with
     with pytest.raises(RunError, match="sft: a gate failed") as raised:
-        stages.train(load(path, held, failed), str(tmp_path))
+        stages.train(load(path, held, failed, elsewhere), str(tmp_path))
     assert "score: kmmlu acc: " in str(raised.value)
     summary = TrainingSummary.model_validate_json((tmp_path / "run/summary.json").read_bytes())
     assert [stage.name for stage in summary.stages] == ["base", "cpt", "sft"]
     assert all(stage.evaluated[0].score for stage in summary.stages)
     assert summary.stages[1].gates[0].passed
+    assert [gate.passed for gate in summary.stages[2].gates] == [False, True]
     page = (tmp_path / "run/report.html").read_text("utf-8")
     assert 'id="scores"' in page and "acc, 0 shots" in page
     with pytest.raises(RequestError, match=r"evaluation\.benchmarks\.kmmlu\.data: .*nowhere"):

@@ -5,7 +5,6 @@ docs/benchmarks-code.md.
 """
 
 import ast
-import os
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -19,6 +18,7 @@ from synth.sandboxes.sandbox import choose_sandbox
 from synth.sandboxes.sandbox_limits import Limits
 from training.benchmarks.code_examples import MBPP_EXAMPLES
 from training.benchmarks.task import Doc, Marked, Task
+from training.environment import n_cores
 
 LIMITS = Limits(time_s=10.0, memory_bytes=1 << 30)
 PLUS_LIMITS = Limits(time_s=30.0, memory_bytes=1 << 30)
@@ -140,16 +140,11 @@ def marker(program: Program, tests: Tests, limits: Limits) -> Callable[[Sequence
         programs = [program(doc, answer) for doc, answer in zip(docs, answers, strict=True)]
         items = [Item(code, tests(doc)) for doc, code in zip(docs, programs, strict=True)]
         wanted = [at for at, code in enumerate(programs) if code.strip()]
-        verdicts = check_all([items[at] for at in wanted], choose_sandbox(), n_processors(), limits) if wanted else []
+        verdicts = check_all([items[at] for at in wanted], choose_sandbox(), n_cores(), limits) if wanted else []
         found: dict[int, CodeVerdict] = dict(zip(wanted, verdicts, strict=True))
         return [_marked(code, found.get(at)) for at, code in enumerate(programs)]
 
     return mark
-
-
-def n_processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _marked(code: str, verdict: CodeVerdict | None) -> Marked:

@@ -106,6 +106,15 @@ def aggregate(docs: Sequence[Doc], scores: Sequence[Mapping[str, float]]) -> dic
     return {"ifeval": _mean(prompts["prompt_strict"], found["inst_strict"]), **prompts, **found}
 
 
+def units(docs: Sequence[Doc], scores: Sequence[Mapping[str, float]]) -> list[float]:
+    """What `ifeval` is the mean of: a row counts once as a prompt, and as often as it has instructions."""
+    numbers = [len(doc["instruction_id_list"]) for doc in docs]
+    weight = len(numbers) / sum(numbers)
+    return [
+        _mean(row["prompt_strict"], row["inst_strict"] * n * weight) for row, n in zip(scores, numbers, strict=True)
+    ]
+
+
 def _mean(a: float, b: float) -> float:
     return (a + b) / 2
 
@@ -125,6 +134,7 @@ def _task(name: str, hub: str, language: Language, kinds: Mapping[str, Kind], so
         main="ifeval",
         mark=scored,
         aggregate=aggregate,
+        units=units,
         test_split="train",
         max_new_tokens=1280,
         side="chat",

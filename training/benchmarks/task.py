@@ -55,6 +55,8 @@ class Task:
     """Where the hub has one per subject and none with all of them: those that are read, one after the other."""
     configuration_column: str = ""
     """Where a row says which configuration it is of; put there as it is read from the hub, unless the row has it."""
+    units: Callable[[Sequence[Doc], Sequence[Mapping[str, float]]], list[float]] | None = None
+    """Of each row what the main score is the mean of, where that is not the row's own score."""
     test_split: str = "test"
     example_split: str | None = None
     """Where examples come from on the hub; None where the benchmark has none of its own."""

@@ -1,6 +1,6 @@
 """Models are evaluated: each in a process of its own, and then judges are asked. No torch here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,17 +67,21 @@ def check_data(asked: Evaluations, base: str, at: str = "") -> None:
     Raises:
         RequestError: one is not; names the field.
     """
-    named = {f"benchmarks.{item.name}.data": item.data for item in asked.benchmarks}
-    named |= {f"benchmarks.{item.name}.examples": item.examples for item in asked.benchmarks}
-    named |= {f"judged.{item.name}.data": item.data for item in asked.judged}
+    for field, path in data_of(asked):
+        try:
+            row_files(resolve(path, base))
+        except RequestError as error:
+            raise RequestError(f"{at}{field}: {error}") from None
+
+
+def data_of(asked: Evaluations) -> Iterator[tuple[str, str]]:
+    """The files that benchmarks, the grid and judges read: the field of the manifest, and its path."""
+    for item in asked.benchmarks:
+        named = {"data": item.data, "examples": item.examples}
+        yield from ((f"benchmarks.{item.name}.{field}", path) for field, path in named.items() if path is not None)
+    yield from ((f"judged.{item.name}.data", item.data) for item in asked.judged)
     if asked.needle:
-        named |= {f"needle.haystack.{language}": path for language, path in asked.needle.haystack.items()}
-    for field, path in named.items():
-        if path is not None:
-            try:
-                row_files(resolve(path, base))
-            except RequestError as error:
-                raise RequestError(f"{at}{field}: {error}") from None
+        yield from ((f"needle.haystack.{language}", path) for language, path in asked.needle.haystack.items())
 
 
 def _answered(asked: Evaluations, model: EvaluatedModel, setting: Setting, progress: Progress) -> EvaluateResult:

@@ -6,6 +6,13 @@ from typing import Any, Protocol
 
 Told = Callable[[int, int], None]
 """Is told how many are done, of how many."""
+
+
+def shifted(told: Told | None, n_before: int, n_all: int) -> Told | None:
+    """Tells of a batch as a part of all."""
+    return None if told is None else lambda n_done, _: told(n_before + n_done, n_all)
+
+
 Messages = Sequence[Mapping[str, str]]
 """A conversation: `role` and `content`."""
 

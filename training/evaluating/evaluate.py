@@ -4,8 +4,10 @@ Weights are read when something has to be computed; what the model came to befor
 of all that it depends on, so a killed evaluation goes on where it was, benchmark by benchmark.
 """
 
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,13 @@ from training.evaluating.results import Evaluated, Item, ModelResults
 from training.inputs import row_files
 from training.judging.answer import answer_questions
 from training.measuring.cache import Cache, key_of
+from training.measuring.open_model import OpenModel
 from training.needles.grid import VERSION as GRID_VERSION
 from training.needles.grid import run_needle
 
+YAML_ENDINGS = (".yaml", ".yml")
+INCLUDE = re.compile(r"^include:\s*[\"']?([^\"'\s#]+)", re.MULTILINE)
+"""Of a task's YAML: the one that it begins with."""
 SHOWN_ONLY = {"name", "side"}
 """Fields that no figure depends on."""
 
@@ -73,22 +79,36 @@ class _Evaluating:
 
     def benchmark(self, asked: Benchmark) -> Evaluated:
         """What the model came to on a benchmark."""
-        depends = asked.model_dump(mode="json", exclude=SHOWN_ONLY)
-        depends |= {"task": asked.task or asked.name, "data": self._digest(asked.data, f"{asked.name}: data")}
-        depends |= {"examples": self._digest(asked.examples, f"{asked.name}: examples"), "chat": self._job.chat}
         task = task_of(asked.task or asked.name) if asked.lm_eval is None else None
-        if task is not None and task.is_instruct and not has_template(self._job.folder):
+        if task is not None and task.is_instruct and asked.chat is not False and not has_template(self._job.folder):
             return Evaluated(name=asked.name, kind="benchmark", side=asked.side or task.side, why=NO_TEMPLATE)
-        depends |= {"version": task.version if task else 0}
+        depends = asked.model_dump(mode="json", exclude=SHOWN_ONLY) | {
+            "task": asked.task or asked.name,
+            "data": self._digest(asked.data, f"{asked.name}: data"),
+            "examples": self._digest(asked.examples, f"{asked.name}: examples"),
+            "model_chat": self._job.chat,
+            "lm_eval": version("lm_eval"),
+            "version": task.version if task else self._task_file(asked.lm_eval or ""),
+        }
         base, seed, chat = self._job.manifest_base, self._job.seed, self._job.chat
+        neutral = asked.model_copy(update={"side": None})
         kept = self._kept(
             "benchmark",
             asked.name,
             depends,
-            lambda engine, told: run_benchmark(engine, asked, chat, base, seed, told),
+            lambda engine, told: run_benchmark(engine, neutral, chat, base, seed, told),
         )
         side = {"side": asked.side} if asked.side else {}
         return self._written(kept, asked.name, side)
+
+    def _task_file(self, named: str) -> str:
+        """Digest of a task's YAML and of what it includes; empty for one that lm-eval ships."""
+        path, found = Path(resolve(named, self._job.manifest_base)), list[Path]()
+        while named.endswith(YAML_ENDINGS) and path.is_file() and path not in found:
+            found.append(path)
+            included = INCLUDE.search(path.read_text("utf-8"))
+            path = path.parent / included[1] if included else path
+        return self._cache.of_files([str(file) for file in found]) if found else ""
 
     def needle(self) -> Evaluated:
         """What the model found of the grid."""
@@ -98,7 +118,7 @@ class _Evaluating:
             "haystack": {
                 name: self._digest(path, f"needle.haystack.{name}") for name, path in asked.haystack.items()
             },
-            "chat": self._job.chat,
+            "model_chat": self._job.chat,
             "version": GRID_VERSION,
         }
         base, seed, chat = self._job.manifest_base, self._job.seed, self._job.chat
@@ -141,14 +161,14 @@ class _Evaluating:
         return Kept.model_validate_json(found)
 
     def _key(self, kind: str, depends: dict[str, Any]) -> str:
+        return key_of(kind, self._model, "", depends | self._computed_by() | {"seed": self._job.seed})
+
+    def _computed_by(self) -> dict[str, Any]:
+        """What figures depend on of who computes them: not how long a server may take to begin."""
         job = self._job
-        engine = job.engine.model_dump(mode="json") if isinstance(job.engine, VllmServer) else job.engine
-        return key_of(
-            kind,
-            self._model,
-            "",
-            depends | {"engine": engine, "batch": job.batch, "precision": job.precision, "seed": job.seed},
-        )
+        if isinstance(job.engine, VllmServer):
+            return {"engine": job.engine.model_dump(mode="json", exclude={"startup_s", "concurrency"})}
+        return {"engine": job.engine, "batch": job.batch} | OpenModel(job.folder, precision=job.precision).numbers
 
     def _open(self) -> Engine:
         if self._engine is None:

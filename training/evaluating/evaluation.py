@@ -5,22 +5,24 @@ was killed costs only what is not known yet.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import xxhash
 
 from manifests.engine import PeakMemory, Progress, silent
 from manifests.errors import RequestError
-from manifests.record import RECORD, write_record
+from manifests.record import RECORD, Entry, write_record
 from manifests.schema_evaluation import EvaluatedModel, EvaluationManifest
 from manifests.store import Folder, resolve
 from training.checkpoints import full_disk
 from training.environment import environment
-from training.evaluating.ask import Setting, ask, check_data, in_order
+from training.evaluating.ask import Setting, ask, check_data, data_of, in_order
 from training.evaluating.from_measures import evaluated_of
-from training.evaluating.item_files import read_items
+from training.evaluating.item_files import ITEMS, read_items
 from training.evaluating.record import EvaluationRecord, EvaluationSummary, read_evaluation, record_of
 from training.evaluating.results import ModelResults
-from training.inputs import Digests
+from training.inputs import Digests, row_files
 from training.launch import alone, run
 from training.measuring.jobs import MeasureJob, MeasuresResult
 from training.pages.evaluation_page import render
@@ -61,7 +63,9 @@ def evaluate(
         named = manifest.compare_with or models[0].name
         summary = EvaluationSummary(name=manifest.name, compare_with=named, models=results)
         seconds = {"evaluate": time.monotonic() - began}
-        record = record_of(manifest, base, summary, of_models, seconds, memory.peak_bytes)
+        data = list(_data(manifest, base, digests))
+        outputs = [_output(folder, path) for path in sorted((folder / ITEMS).rglob("*.jsonl"))]
+        record = record_of(manifest, base, summary, of_models, seconds, memory.peak_bytes, data, outputs)
         write(folder / SUMMARY, summary.model_dump_json(indent=1))
         write_page(folder, summary, record)
         write_record(Folder(str(folder)), record)
@@ -95,6 +99,27 @@ def _digest(number: int, model: EvaluatedModel, digests: Digests) -> str:
         return digests.of_model(model.path)
     except RequestError as error:
         raise RequestError(f"models[{number}].path: {error}") from None
+
+
+def _data(manifest: EvaluationManifest, base: str, digests: Digests) -> Iterator[Entry]:
+    """The files that were read, with what they are read for."""
+    texts = ((f"validation.{item.name}", item.text or item.choices) for item in manifest.validation)
+    for field, path in [*data_of(manifest), *((field, path) for field, path in texts if path)]:
+        for file in row_files(resolve(path, base)):
+            size = 0 if "://" in file else Path(file).stat().st_size
+            yield Entry(path=file, size_bytes=size, digest=digests.of_file(file), source=field)
+
+
+def _output(folder: Path, path: Path) -> Entry:
+    """A file of items."""
+    content = path.read_bytes()
+    return Entry(
+        path=str(path.relative_to(folder)),
+        size_bytes=len(content),
+        digest=xxhash.xxh3_128_hexdigest(content),
+        source=path.parent.name,
+        rows=content.count(b"\n"),
+    )
 
 
 def _results(

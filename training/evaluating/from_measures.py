@@ -56,4 +56,7 @@ def _loss(settings: Validation, measured: Measured) -> Evaluated:
 
 
 def _lower(value: float, half: float, n: int) -> Score:
+    """A score of which less is better; of one document nothing is known of its error."""
+    if not half:
+        return Score(value=value, n=n, more_is_better=False)
     return Score(value=value, low=value - half, high=value + half, n=n, more_is_better=False)

@@ -184,7 +184,7 @@ def _scored(
     docs = [row.doc for row in rows]
     values = means(scores)
     result.scores = {name: score_of(of) for name, of in values.items() if name != CHOSEN}
-    result.units = values[task.main]
+    result.units = task.units(docs, scores) if task.units is not None else values[task.main]
     if task.aggregate is not None:
         together = task.aggregate
         for name, value in together(docs, scores).items():

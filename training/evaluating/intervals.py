@@ -71,6 +71,9 @@ def means(scores: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
 
 
 def _normal(value: float, error: float, n: int, is_share: bool) -> Score:
+    """An interval by the normal distribution; none where all values are one, which says nothing of others."""
+    if not error:
+        return Score(value=value, n=n)
     low, high = value - Z_95 * error, value + Z_95 * error
     return Score(value=value, low=max(low, 0.0) if is_share else low, high=min(high, 1.0) if is_share else high, n=n)
 

@@ -42,13 +42,15 @@ def record_of(
     digests: dict[str, str],
     seconds: dict[str, float],
     peak_bytes: int,
+    data: list[Entry],
+    outputs: list[Entry],
 ) -> EvaluationRecord:
     """The record of an evaluation that is done."""
     results = {
         model.name: {result.name: result.score.value if result.score else None for result in model.results}
         for model in summary.models
     }
-    said = manifest.model_dump_json() + "".join(digests.values())
+    said = manifest.model_dump_json() + "".join(digests.values()) + "".join(entry.digest for entry in data)
     return EvaluationRecord(
         name=manifest.name,
         kind=KIND,
@@ -59,15 +61,13 @@ def record_of(
         manifest_base=base,
         measured_in="",
         inputs=[
-            Entry(path=model.folder, size_bytes=0, digest=digests[model.name], source=model.name)
-            for model in summary.models
+            *(
+                Entry(path=model.folder, size_bytes=0, digest=digests[model.name], source=model.name)
+                for model in summary.models
+            ),
+            *data,
         ],
-        outputs=[
-            Entry(path=result.items, size_bytes=0, source=model.name, rows=len(result.units) or None)
-            for model in summary.models
-            for result in model.results
-            if result.items
-        ],
+        outputs=outputs,
         counts={model.name: sum(len(result.units) for result in model.results) for model in summary.models},
         skipped={},
         licenses={},

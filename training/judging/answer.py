@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import xxhash
 
 from manifests.schema_evaluation import Judged
-from training.evaluating.engine import Engine, Told
+from training.evaluating.engine import Engine, Told, shifted
 from training.evaluating.jobs import Transcript, Turn
 from training.judging.questions import Question, read_questions
 
@@ -64,8 +64,8 @@ def answer_questions(
                 [engine.rendered(conversation(questions[number], turns[number])) for number in numbers],
                 judged.max_new_tokens,
                 temperature=temperature,
-                seed=_seed(seed, judged.name, turn, temperature),
-                told=_shifted(told, n_done, n_all),
+                seed=_seed(seed, turn, temperature),
+                told=shifted(told, n_done, n_all),
             )
             for number, said in zip(numbers, answers, strict=True):
                 asked = questions[number].turns[turn]
@@ -94,10 +94,5 @@ def _by_temperature(judged: Judged, questions: Sequence[Question], turn: int) ->
     yield from sorted(found.items())
 
 
-def _seed(seed: int, name: str, turn: int, temperature: float) -> int:
-    return xxhash.xxh3_64_intdigest(f"{seed}\0{name}\0{turn}\0{temperature!r}".encode()) % 2**32
-
-
-def _shifted(told: Told | None, n_before: int, n_all: int) -> Told | None:
-    """Tells of a batch as a part of all answers."""
-    return None if told is None else lambda n_done, _: told(n_before + n_done, n_all)
+def _seed(seed: int, turn: int, temperature: float) -> int:
+    return xxhash.xxh3_64_intdigest(f"{seed}\0{turn}\0{temperature!r}".encode()) % 2**32

@@ -15,9 +15,9 @@ from statistics import fmean
 
 from manifests.schema_evaluation import NEEDLE, Needle
 from training.evaluating.chat_models import NO_TEMPLATE
-from training.evaluating.engine import Engine, Said, Told
+from training.evaluating.engine import Engine, Said, Told, shifted
+from training.evaluating.intervals import score_of
 from training.evaluating.results import Evaluated, GridCell, Item, Score
-from training.measuring.uncertainty import wilson
 from training.needles.haystack import Haystack, Language, read_haystack
 from training.needles.needle import Hidden, draw, is_said
 from training.needles.prompts import TOLERANCE, Prompt, Prompts, TooShortError
@@ -100,7 +100,7 @@ def run_needle(
         for first in range(0, len(here), N_AT_ONCE):
             made, said = _made(engine, needle, here[first : first + N_AT_ONCE], prompts)
             n_before = plan.index(here[first])
-            answered += _answered(engine, needle, made, _shifted(told, n_before, len(plan)))
+            answered += _answered(engine, needle, made, shifted(told, n_before, len(plan)))
             notes |= dict.fromkeys(said)
     return _evaluated(needle, haystacks, in_chat, answered, list(notes)), [_item(one) for one in answered]
 
@@ -178,11 +178,6 @@ def _answered(
     return [Answered(asked, prompt, one) for (asked, prompt), one in zip(made, said, strict=True)]
 
 
-def _shifted(told: Told | None, n_before: int, n_all: int) -> Told | None:
-    """Tells of needles of all lengths what is told of those of one."""
-    return None if told is None else lambda done, _: told(n_before + done, n_all)
-
-
 # What came of it
 
 
@@ -208,7 +203,7 @@ def _evaluated(
         name=NEEDLE,
         kind=NEEDLE,
         main=MAIN,
-        scores={MAIN: _score(all_marks)} if all_marks else {},
+        scores={MAIN: score_of(all_marks)} if all_marks else {},
         groups=_groups(marks),
         units=all_marks,
         cells=cells,
@@ -233,13 +228,7 @@ def _groups(marks: Mapping[tuple[Language, int, float], Sequence[float]]) -> dic
     for (language, length, _), found in marks.items():
         groups[language] += found
         groups.setdefault(f"{language} {length}", []).extend(found)
-    return {name: _score(found) for name, found in groups.items() if found}
-
-
-def _score(marks: Sequence[float]) -> Score:
-    """The share that was found: the mean of the cells, which hold as many needles each."""
-    low, high = wilson(sum(marks), len(marks))
-    return Score(value=fmean(marks), low=low, high=high, n=len(marks))
+    return {name: score_of(found) for name, found in groups.items() if found}
 
 
 def _item(one: Answered) -> Item:

@@ -11,10 +11,7 @@ from training.evaluating.compare import Difference, difference
 from training.evaluating.results import Evaluated, ModelResults, Score
 from training.pages.values import plain, signed
 
-SIDES = {"core": "core", "chat": "chat"}
-POINTS = ("score", "mean", "rating")
-"""Scores of judges that are no shares."""
-UNBOUNDED = ("loss", "bits_per_byte")
+SIDES = ("core", "chat")
 
 
 def is_share(result: Evaluated) -> bool:
@@ -23,10 +20,12 @@ def is_share(result: Evaluated) -> bool:
 
 
 def is_share_score(result: Evaluated, name: str) -> bool:
-    """The same of any of its scores: those of judges go from 1 to 10, but for shares of wins."""
+    """The same of any of its scores: those of judges go from 1 to 10, but for shares of wins; losses and perplexities
+    have no end."""
     if result.kind == "judged":
-        return "win" in name
-    return name not in UNBOUNDED
+        return result.main == "win_rate"
+    score = result.scores.get(name)
+    return score is None or (score.more_is_better and not score.value > 1 and not score.value < 0)
 
 
 def written(value: float, as_share: bool) -> str:

@@ -65,3 +65,30 @@ def test_what_was_not_measured_is_not_compared() -> None:
     for one in (None, failed, other, nan):
         assert difference(result([1.0, 0.0]), one) is None
         assert difference(one, result([1.0, 0.0])) is None
+
+
+def test_questions_that_could_not_be_judged_are_left_out_of_the_pairs() -> None:
+    nan = float("nan")
+    ours, theirs = result([9.0, 8.0, 7.0, nan], value=8.0), result([6.0, nan, 5.0, 4.0], value=5.0)
+    found = difference(ours, theirs)
+    assert found is not None and found.value == 3.0
+    assert found.low == pytest.approx(3 - 1.96 * 0.5, abs=0.01)  # of the two questions that both were judged on
+
+
+def test_rows_that_count_by_their_instructions_have_an_interval() -> None:
+    """IFEval: the main score is over prompts and over instructions."""
+    from training.benchmarks.ifeval import aggregate, units
+
+    draw = random.Random(3)
+    docs = [{"instruction_id_list": ["x"] * draw.randint(1, 3)} for _ in range(40)]
+
+    def evaluated(share: float) -> Evaluated:
+        rows = []
+        for doc in docs:
+            followed = [draw.random() < share for _ in doc["instruction_id_list"]]
+            rows.append({"prompt_strict": float(all(followed)), "inst_strict": sum(followed) / len(followed)})
+            rows[-1] |= {"prompt_loose": 0.0, "inst_loose": 0.0}
+        return result(units(docs, rows), value=aggregate(docs, rows)["ifeval"])
+
+    found = difference(evaluated(0.9), evaluated(0.2))
+    assert found is not None and found.is_sure and found.is_better

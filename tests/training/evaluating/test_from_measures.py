@@ -41,3 +41,4 @@ def test_each_set_is_a_result() -> None:
 def test_a_loss_alone_is_the_main_score() -> None:
     (found,) = evaluated_of(Measured(measures={"ids": {"loss": 3.0, "loss_se": 0.0}}), SETS[1:2])
     assert (found.main, found.score and found.score.value) == ("loss", 3.0)
+    assert found.score is not None and found.score.low is None

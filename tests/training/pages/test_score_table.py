@@ -1,7 +1,7 @@
 """The table of an evaluation: what each model came to, what differs for sure, and nothing that was not measured."""
 
 from training.evaluating.results import Evaluated, ModelResults, Score
-from training.pages.score_table import score_table, written
+from training.pages.score_table import is_share_score, score_table, written
 
 
 def benchmark(name: str, units: list[float], side: str = "core", **settings: int) -> Evaluated:
@@ -66,3 +66,14 @@ def test_how_scores_are_written() -> None:
     assert written(2.49368, False) == "2.494"
     assert written(-0.5, False) == "−0.5"
     assert written(7.3125, False) == "7.312"
+
+
+def test_what_is_no_share_is_not_written_as_one() -> None:
+    perplexity = Score(value=23.45, more_is_better=False)
+    result = Evaluated(name="wiki", kind="benchmark", main="word_perplexity", scores={"word_perplexity": perplexity})
+    wins = {name: Score(value=0.25) for name in ("win_rate", "wins", "ties", "turn_1")}
+    pairs = Evaluated(name="pairs", kind="judged", side="chat", main="win_rate", scores=wins)
+    (row,) = score_table([model("m", benchmark("mmlu", HALF), result, pairs)], "m").rows
+    assert [cell.text for cell in row.cells] == ["50", "23.45", "25"]
+    assert row.means["core"] == ""
+    assert all(is_share_score(pairs, name) for name in wins)
