@@ -15,7 +15,7 @@ less often where there are very many, within 10%; questions that are drawn in al
 def score_of(values: Sequence[float]) -> Score:
     """The mean of scores: with Wilson's interval where each is 0 or 1, else by the normal distribution.
 
-    Of scores from 0 to 1 the interval stays there. A single score that is neither has none.
+    Of scores from 0 to 1 the interval stays there. A single score that is neither has none, nor have equal ones.
     """
     value, n = mean(values), len(values)
     if not isfinite(value):
