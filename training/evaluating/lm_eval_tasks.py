@@ -11,6 +11,7 @@ from typing import Any
 import datasets
 import lm_eval.tasks
 from jinja2.exceptions import SecurityError
+from lm_eval.api.samplers import ContextSampler
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks._index import Kind
 from lm_eval.tasks._yaml_loader import load_yaml
@@ -194,14 +195,15 @@ def _check_enough(task: Any, at: str) -> None:
     if not shots:
         return
     pool = list(task.sampler.df) if hasattr(task, "sampler") else []
-    is_own = task.fewshot_cfg.split == task.config.test_split  # then lm-eval draws one more, and leaves it out
+    is_own = task.fewshot_cfg.split == task.config.test_split  # then lm-eval leaves the question out
+    draws_more = is_own and bool(pool) and type(task.sampler) is ContextSampler
     copies = Counter(content_hash(dict(doc)) for doc in pool) if is_own else Counter[int]()
     n_own = max((copies[content_hash(dict(doc))] for doc in task.eval_docs), default=0) if is_own else 0
-    there = len(pool) - max(n_own, int(is_own))
+    there = len(pool) - max(n_own, int(draws_more))
     if there < shots:
         beside = " beside the question itself" if is_own else ""
         raise RequestError(
-            f"{at}: `{task.task_name}`: {shots} shots, and there are {max(there, 0)} examples{beside}; name fewer "
+            f"{at}: `{task.task_name}`: {shots} shots, and there are {there} examples{beside}; name fewer "
             "`shots`, or files with more rows"
         )
 

@@ -204,6 +204,14 @@ def test_too_few_examples_are_told(engine: Engine, folder: Path, tmp_path: Path,
         run(engine, folder, lm_eval=same, data="kmmlu.jsonl", shots=12)
     with pytest.raises(RequestError, match=r"`dev`: 9 shots, and there are 8 examples; name fewer"):
         run(engine, folder, lm_eval=other, data="kmmlu.jsonl", examples="kmmlu_dev.jsonl", shots=9)
+    own = {"fewshot_split": None, "test_split": None, "validation_split": "test"}
+    samples = {"fewshot_config": {"sampler": sampler, "samples": choice_rows(2)}}
+    few = write(tmp_path, "few", **{**KMMLU_YAML, **own, **samples})
+    if sampler == "first_n":
+        _, items = run(engine, folder, lm_eval=few, data="kmmlu.jsonl", limit=1, shots=1)
+        assert len(items) == 1
+    with pytest.raises(RequestError, match=r"`few`: 3 shots, and there are [12] examples"):
+        run(engine, folder, lm_eval=few, data="kmmlu.jsonl", limit=1, shots=3)
     tiny.write_jsonl(tmp_path / "twice.jsonl", choice_rows(3) * 2)
     with pytest.raises(RequestError, match=r"5 shots, and there are 4 examples"):
         run(engine, tmp_path, lm_eval=same, data="twice.jsonl", shots=5)
