@@ -4,7 +4,6 @@ Weights are read when something has to be computed; what the model came to befor
 of all that it depends on, so a killed evaluation goes on where it was, benchmark by benchmark.
 """
 
-import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -24,7 +23,9 @@ from training.evaluating.engines import open_engine
 from training.evaluating.harness import run_benchmark
 from training.evaluating.item_files import write_items
 from training.evaluating.jobs import EvaluateJob, EvaluateResult, Transcript
+from training.evaluating.lm_eval_tasks import TASKS_VERSION, YAML_ENDINGS
 from training.evaluating.results import Evaluated, Item, ModelResults
+from training.evaluating.task_files import check_no_code
 from training.inputs import row_files
 from training.judging.answer import answer_questions
 from training.measuring.cache import Cache, key_of
@@ -32,9 +33,6 @@ from training.measuring.open_model import OpenModel
 from training.needles.grid import VERSION as GRID_VERSION
 from training.needles.grid import run_needle
 
-YAML_ENDINGS = (".yaml", ".yml")
-INCLUDE = re.compile(r"^include:\s*[\"']?([^\"'\s#]+)", re.MULTILINE)
-"""Of a task's YAML: the one that it begins with."""
 SHOWN_ONLY = {"name", "side"}
 """Fields that no figure depends on."""
 
@@ -88,7 +86,8 @@ class _Evaluating:
             "examples": self._digest(asked.examples, f"{asked.name}: examples"),
             "model_chat": self._job.chat,
             "lm_eval": version("lm_eval"),
-            "version": task.version if task else self._task_file(asked.lm_eval or ""),
+            "file": self._task_file(asked),
+            "version": task.version if task else TASKS_VERSION,
         }
         base, seed, chat = self._job.manifest_base, self._job.seed, self._job.chat
         neutral = asked.model_copy(update={"side": None})
@@ -101,14 +100,13 @@ class _Evaluating:
         side = {"side": asked.side} if asked.side else {}
         return self._written(kept, asked.name, side)
 
-    def _task_file(self, named: str) -> str:
+    def _task_file(self, asked: Benchmark) -> str:
         """Digest of a task's YAML and of what it includes; empty for one that lm-eval ships."""
-        path, found = Path(resolve(named, self._job.manifest_base)), list[Path]()
-        while named.endswith(YAML_ENDINGS) and path.is_file() and path not in found:
-            found.append(path)
-            included = INCLUDE.search(path.read_text("utf-8"))
-            path = path.parent / included[1] if included else path
-        return self._cache.of_files([str(file) for file in found]) if found else ""
+        path = Path(resolve(asked.lm_eval or "", self._job.manifest_base))
+        if path.suffix not in YAML_ENDINGS or not path.is_file():
+            return ""
+        files = check_no_code(path, f"benchmarks.{asked.name}.lm_eval")
+        return self._cache.of_files(list(map(str, files)))
 
     def needle(self) -> Evaluated:
         """What the model found of the grid."""

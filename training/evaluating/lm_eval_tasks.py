@@ -29,6 +29,8 @@ from training.evaluating.local_data import Question, file_rows
 from training.evaluating.results import Evaluated, Item, Score
 from training.evaluating.task_files import check_dataset, check_metrics, check_no_code, sandboxed_templates
 
+TASKS_VERSION = 1
+"""Raised where the same task would be asked or scored otherwise."""
 YAML_ENDINGS = (".yaml", ".yml")
 Tasks = dict[str, Any]
 

@@ -45,8 +45,9 @@ def sandboxed_templates(at: str) -> Iterator[None]:
         lm_eval.utils.env = own
 
 
-def check_no_code(path: Path, at: str, seen: frozenset[Path] = frozenset()) -> None:
-    """Check a file and what it includes; what lm-eval ships may name functions of its own.
+def check_no_code(path: Path, at: str, seen: frozenset[Path] = frozenset()) -> list[Path]:
+    """Check a file and what it includes, and tell which files these are; what lm-eval ships may name functions of its
+    own.
 
     Raises:
         RequestError: it names a function, or cannot be read.
@@ -66,14 +67,15 @@ def check_no_code(path: Path, at: str, seen: frozenset[Path] = frozenset()) -> N
             f"{at}: {path}: `{code}` runs Python code, which is not run from files; write it without, or name a task "
             "that lm-eval ships"
         )
-    includes = config.get("include") or []
+    files, includes = [path], config.get("include") or []
     for name in includes if isinstance(includes, list) else [includes]:
         included = Path(str(name)) if Path(str(name)).is_absolute() else path.parent / str(name)
         whole = included.resolve()
         if whole in seen | {path}:
             raise RequestError(f"{at}: {path}: `include` goes round: {whole}")
         if not whole.is_relative_to(SHIPPED):
-            check_no_code(whole, at, seen | {path})
+            files += check_no_code(whole, at, seen | {path})
+    return files
 
 
 class _Plain(yaml.SafeLoader):
