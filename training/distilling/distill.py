@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from manifests.engine import Progress
 from manifests.errors import RequestError
 from manifests.schema_distillation import Distill
@@ -90,7 +92,7 @@ def online(job: Job, stage: Distill, tokenizer: Any, progress: Progress) -> tupl
         opened = open_(job, stage, tokenizer, teachers, progress)
     _check_context(stage, opened, config, folder)
     bfloat16 = in_bfloat16(stage)
-    model = load_model(folder, is_packed=bfloat16)
+    model = load_model(folder, is_packed=bfloat16, dtype=torch.bfloat16 if bfloat16 else torch.float32)
     teacher = OnlineTeacher(model, divergence_of(stage), n_ids, bfloat16)
     return opened, teacher.to(processes().device)
 

@@ -60,14 +60,12 @@ class OnlineTeacher:
         """A teacher.
 
         Args:
-            model: a causal language model; it is put into eval mode.
+            model: a causal language model, loaded in the type that it computes in; it is put into eval mode.
             settings: of the divergence.
             n_ids: rows of the output matrices that are compared.
-            bfloat16: whether it computes in bfloat16, and is kept in it.
+            bfloat16: whether it computes in bfloat16.
         """
         self.model = model.eval().requires_grad_(False)
-        if bfloat16:
-            self.model.to(torch.bfloat16)
         self.settings, self.n_ids, self._bfloat16 = settings, n_ids, bfloat16
 
     def to(self, device: torch.device) -> "OnlineTeacher":
