@@ -5,6 +5,7 @@ states, at the places that count only, and `training.distilling.divergences` mak
 An architecture whose output is more than a matrix (a cap, a scale, a bias) gives its logits at these places instead.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MethodType
@@ -74,7 +75,9 @@ Reduce = Callable[[Predicted], Mapping[str, torch.Tensor]]
 def with_reduction(model: Any) -> None:
     """Let a model, where it is called with `places` and `reduce`, give what that makes of its predictions.
 
-    Within its own forward pass, so that whatever wraps it (data parallelism, sharding, LoRA) sees one call.
+    Within its own forward pass, so that whatever wraps it (data parallelism, sharding, LoRA) sees one call. The
+    signature stays that of its own: from it transformers' `generate` knows whether a model takes `position_ids` and
+    `logits_to_keep`.
     """
     own = type(model).forward
 
@@ -84,4 +87,5 @@ def with_reduction(model: Any) -> None:
         inputs.pop("labels", None)
         return reduce(predicted(self, inputs, places, lambda **asked: own(self, **asked)))
 
+    forward.__signature__ = inspect.signature(own)  # type: ignore[attr-defined]
     model.forward = MethodType(forward, model)
