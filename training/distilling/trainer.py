@@ -15,6 +15,7 @@ from manifests.schema_distillation import Distill
 from training.distilling.answers import StudentAnswers, rows_of
 from training.distilling.contrasts import Contrast, n_pairs_of
 from training.distilling.held_out import loss_of, places_of
+from training.distilling.off_policy import Origin
 from training.distilling.predictions import Predicted
 from training.distilling.rows import Batch, PartSource, Source, laid_out
 from training.distilling.teachers import OnlineTeacher, Teacher
@@ -93,7 +94,7 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
 
     def _batches(self, places: Sequence[Sequence[int]]) -> list[Batch]:
         """What stands at the places of each micro-batch, or answers of the student's to its prompts."""
-        origin = self.answers.origin(self.state.global_step) if self.answers is not None else "data"
+        origin = self._origin()
         self._logged["steps"] += 1
         self._logged["student_steps"] += origin != "data"
         if self.answers is None or origin == "data":
@@ -109,6 +110,13 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
         self._counts["student_answers"] += sum(map(len, found))
         seed = step_seed(self.job.seed, step)
         return [laid_out(rows_of(some, self.stage.max_length, seed), self.source.pad_id) for some in found]
+
+    def _origin(self) -> Origin:
+        """Where the answers of a step come from, the same in all processes."""
+        if self.answers is None:
+            return "data"
+        n_full = int(self._added_up(torch.tensor(int(self.answers.replay.is_full))))
+        return self.answers.origin(self.state.global_step, n_full == self.args.world_size)
 
     def _drawing(self) -> Any:
         """The student as it draws; a whole copy of its own where its weights are sharded."""
