@@ -28,7 +28,7 @@ from training.distilling.pairs import open_pairs
 from training.distilling.predictions import with_reduction
 from training.distilling.report import is_flat, made_of
 from training.distilling.rows import PartSource
-from training.distilling.similar_layers import similarity_table
+from training.distilling.similar_layers import TITLE, similarity_table
 from training.distilling.stored_rows import read_stored
 from training.distilling.stored_teacher import StoredTeacher
 from training.distilling.teachers import OnlineTeacher, Teacher
@@ -68,7 +68,7 @@ def run(job: Job, progress: Progress) -> Made:
     curve, counts = _train(job, stage, opened, teacher, tokenizer, progress)
     gc.collect()
     after = _measured(job, stage, opened, teacher, AFTER, str(job.model_path))
-    alike = diagnosis(job, stage, opened, teacher, curve, after)
+    alike = diagnosis(job, stage, opened, teacher, curve, after) if processes().is_main_process else None
     return made_of(opened, before, after, curve, counts, [alike] if alike else [])
 
 
@@ -179,13 +179,19 @@ def _trainer(job: Job, stage: Distill, opened: Opened, teacher: Teacher, tokeniz
 def diagnosis(
     job: Job, stage: Distill, opened: Opened, teacher: Teacher, curve: Sequence[Mapping[str, Cell]], after: HeldOut
 ) -> Table | None:
-    """How alike the layers of both models are, where the loss is flat above the teacher's; else nothing."""
+    """How alike the layers of both models are, where the loss is flat above the teacher's; else nothing.
+
+    For one process. The model is trained and kept by now, so what goes wrong here only leaves the table out.
+    """
     is_full = opened.held_out is not None and is_flat(curve) and after.gap > 0
     if not is_full or not isinstance(teacher, OnlineTeacher):
         return None
     assert opened.held_out is not None
-    student = load_model(str(job.model_path)).to(processes().device)
-    return similarity_table(student, teacher, opened.held_out, _micro(stage), after.gap)
+    try:
+        student = load_model(str(job.model_path)).to(processes().device)
+        return similarity_table(student, teacher, opened.held_out, _micro(stage), after.gap)
+    except Exception as error:  # too little memory for a second model, an architecture without hidden states
+        return Table(title=TITLE, columns=[], rows=[], note=f"They could not be compared: {error}")
 
 
 def _check_context(stage: Distill, opened: Opened, config: Mapping[str, Any], folder: str) -> None:
