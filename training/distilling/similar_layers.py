@@ -19,9 +19,7 @@ TOKENS = 4096
 States = list[torch.Tensor]
 
 
-def similarity_table(
-    student: Any, teacher: OnlineTeacher, source: Source, micro: int, gap: float
-) -> Table | None:
+def similarity_table(student: Any, teacher: OnlineTeacher, source: Source, micro: int, gap: float) -> Table | None:
     """Layer by layer, by one process alone; nothing where fewer than two tokens are held out.
 
     Args:

@@ -95,6 +95,35 @@ def test_a_killed_off_policy_stage_goes_on_to_the_same_bits(
     assert all(torch.equal(weight, whole[name]) for name, weight in weights(tmp_path / "stage/model").items())
 
 
+def test_drawn_answers_are_the_same_however_many_rows_at_once(
+    tmp_path: Path, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Short rows, so that answers to the prompts of a step take more rows than the data does."""
+    chats(tmp_path)
+    found, shapes = [], list[tuple[int, ...]]()
+    of_loss = trainer.DistillTrainer.compute_loss
+
+    def seen(self: Any, model: Any, inputs: Any, *given: Any, **named: Any) -> Any:
+        shapes.append(tuple(inputs["input_ids"].shape))
+        return of_loss(self, model, inputs, *given, **named)
+
+    monkeypatch.setattr(trainer.DistillTrainer, "compute_loss", seen)
+    settings: dict[str, Any] = {
+        **CHATS,
+        "steps": 2,
+        "off_policy": OFF_POLICY | {"start": 1.0, "max_new_tokens": 40},
+        "max_length": 96,
+    }
+    for micro in (4, 1):
+        made = run(tmp_path, *pair, **settings, micro_batch=micro)
+        found.append((made.figures, weights(tmp_path / "stage" / "model")))
+        assert max(rows for rows, _ in shapes) == micro and len(shapes) > 8 // micro
+        shapes.clear()
+        shutil.rmtree(tmp_path / "stage")
+    assert found[0][0] == pytest.approx(found[1][0], abs=1e-4)
+    assert all(torch.allclose(weight, found[1][1][name], atol=1e-4) for name, weight in found[0][1].items())
+
+
 def test_steps_are_the_same_however_they_are_shared_out(tmp_path: Path, pair: Pair) -> None:
     """Means are over the tokens of a step, not of a micro-batch."""
     chats(tmp_path)
