@@ -34,6 +34,11 @@ class Predicted:
         weight = None if self.weight is None else self.weight[:n_ids]
         return Predicted(self.hidden, weight, None if self.logits is None else self.logits[:, :n_ids])
 
+    def detached(self) -> "Predicted":
+        """The same without a gradient."""
+        parts = (None if part is None else part.detach() for part in (self.hidden, self.weight, self.logits))
+        return Predicted(*parts)
+
     def logits_of(self, rows: slice) -> torch.Tensor:
         """(rows, ids): of some places, in float32 at least."""
         if self.logits is not None:

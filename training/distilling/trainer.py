@@ -53,6 +53,8 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
         """What the off-policy scheduler looks at."""
         self.contrast: Contrast | None = None
         """Where the stage is contrastive: instead of the teacher's loss."""
+        self._ce_share = stage.ce_weight
+        """Of cross entropy in the step that runs; none of the student's own answers, which are no data."""
         self._copy: PolicyCopy | None = None
         self._is_checked = False
         self._counts = dict.fromkeys(COUNTS, 0)
@@ -109,6 +111,7 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
         origin = self._origin()
         self._logged["steps"] += 1
         self._logged["student_steps"] += origin != "data"
+        self._ce_share = self.stage.ce_weight if origin == "data" else 0.0
         if self.answers is None or origin == "data":
             return [[self.source.batch(some)] for some in places]
         self._counts[f"{origin}_steps"] += 1
@@ -192,17 +195,16 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
     ) -> dict[str, torch.Tensor]:
         """Over the places of a micro-batch: the loss, and the divergence in it."""
         if said is None:
-            total = _cross_entropy(student, labels)
+            total = _cross_entropy(student.of_ids(self.teacher.n_ids), labels)
             return {"total": total, "divergence": torch.zeros_like(total.detach())}
         if self.contrast is not None:
             total = self.contrast.total(student, said, batch, places)
             return {"total": total, "divergence": total.detach()}
-        share = self.stage.ce_weight
-        total = self.teacher.losses(student, said, labels, share).sum()
+        total = self.teacher.losses(student, said, labels, self._ce_share).sum()
         divergence = total.detach()
-        if share:
-            with torch.no_grad():
-                divergence = (divergence - share * _cross_entropy(student, labels).detach()) / (1 - share)
+        if self._ce_share:
+            entropy = _cross_entropy(student.of_ids(self.teacher.n_ids).detached(), labels)
+            divergence = (divergence - self._ce_share * entropy) / (1 - self._ce_share)
         return {"total": total, "divergence": divergence}
 
     def _check(self, model: Any, ids: torch.Tensor) -> None:
