@@ -161,6 +161,11 @@ def _trainer(job: Job, stage: Distill, opened: Opened, teacher: Teacher, tokeniz
         trainer.contrast = Contrast(stage.contrastive, teacher.settings, n_steps, teacher.n_ids)
     if stage.off_policy is not None:
         assert isinstance(opened.source, PartSource)
+        if opened.held_out is None:
+            raise RequestError(
+                f"held_out: {stage.held_out:g} of the prompts is none of them, and `off_policy` looks at the loss of "
+                "what is held out: give conversations of more prompts, two at least"
+            )
         trainer.held_out = opened.held_out
         trainer.answers = StudentAnswers(
             stage.off_policy,
@@ -201,11 +206,18 @@ def _check_context(stage: Distill, opened: Opened, config: Mapping[str, Any], fo
         RequestError: it cannot.
     """
     longest = config.get("max_position_embeddings")
-    length = opened.source.batch([0])["input_ids"].shape[1] if stage.mixture else 0
-    if longest is not None and length > longest:
+    if longest is None:
+        return
+    if isinstance(opened.source, PartSource):
+        of_answers = stage.off_policy.max_new_tokens if stage.off_policy is not None else 0
+        length = min(stage.max_length, int(opened.source.examples.lengths.max()) + of_answers)
+        what, instead = "conversations of `data`", f"set `max_length` to {longest} or less"
+    else:
+        length = opened.source.batch([0])["input_ids"].shape[1]
+        what, instead = "sequences of the mixture", "mix shorter ones"
+    if length > longest:
         raise RequestError(
-            f"teacher: sequences of the mixture have {length:,} tokens, more than the {longest:,} of the context of "
-            f"{folder}; mix shorter ones"
+            f"teacher: {what} have {length:,} tokens, more than the {longest:,} of the context of {folder}; {instead}"
         )
 
 

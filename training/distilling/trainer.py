@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import transformers
+from accelerate.utils import broadcast_object_list
 
 from manifests.errors import RequestError, RunError
 from manifests.schema_distillation import Distill
@@ -285,11 +286,13 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
                     f"{self.args.output_dir} to begin the stage anew"
                 )
             self.answers.load(state)
-        if self.contrast is not None and state:
-            self.contrast.load(state["contrast"])
+        if self.contrast is not None:
+            [found] = broadcast_object_list([state.get("contrast")])  # a process that is new has no state of its own
+            if found is not None:
+                self.contrast.load(found)
         is_first = self.args.process_index == 0
-        found = state.get("counts", {})
-        self._counts |= {name: n for name, n in found.items() if is_first or name.endswith("_steps")}
+        counts = state.get("counts", {})
+        self._counts |= {name: n for name, n in counts.items() if is_first or name.endswith("_steps")}
 
 
 def _cross_entropy(student: Predicted, labels: torch.Tensor) -> torch.Tensor:

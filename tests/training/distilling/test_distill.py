@@ -181,6 +181,14 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path, pair: Pair, mixtur
     short = tiny.save_model(tmp_path / "short", max_position_embeddings=32)
     with pytest.raises(RequestError, match="teacher: sequences of the mixture have 64 tokens, more than the 32"):
         run(tmp_path, pair[0], short, mixture=str(mixture), steps=2)
+    chats(tmp_path)
+    said = r"teacher: conversations of `data` have \d+ tokens, more than the 32 .*short; set `max_length` to 32"
+    with pytest.raises(RequestError, match=said):
+        run(tmp_path, pair[0], short, **CHATS, steps=2)
+    shutil.rmtree(tmp_path / "stage")
+    tiny.write_jsonl(tmp_path / "chats.jsonl", tiny.chats(1))
+    with pytest.raises(RequestError, match=r"held_out: 0\.1 of the prompts is none"):
+        run(tmp_path, *pair, **CHATS, steps=2, off_policy=OFF_POLICY)
     with pytest.raises(RequestError, match=r"lora\.targets"):
         run(tmp_path, *pair, mixture=str(mixture), steps=2, lora={"targets": ["nothing"]})
 

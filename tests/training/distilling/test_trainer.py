@@ -10,7 +10,9 @@ pytest.importorskip("trl")
 import numpy as np
 import torch
 
-from manifests.schema_distillation import Distill, OffPolicy
+from manifests.schema_distillation import Contrastive, Distill, OffPolicy
+from training.distilling import trainer
+from training.distilling.contrasts import Contrast
 from training.distilling.divergences import Divergence
 from training.distilling.off_policy import Scheduler, step_number
 from training.distilling.predictions import Predicted
@@ -114,6 +116,16 @@ def test_drawn_steps_have_no_cross_entropy(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(DistillTrainer, "_origin", lambda _, origin=origin: origin)
         made._micro_batches([[0]])
         assert made._ce_share == share
+
+
+def test_a_process_that_is_new_has_the_anchors_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, new = (Contrast(Contrastive(student="x"), Divergence(), 20, N_IDS) for _ in range(2))
+    first._gaps = torch.tensor([0.5, 0.25, 1.0], dtype=torch.float64)
+    first.settle(lambda values: values)
+    monkeypatch.setattr(trainer, "broadcast_object_list", lambda _: [first.state()])
+    args = SimpleNamespace(world_size=2, process_index=1)
+    bare(contrast=new, args=args, _counts={}).load_extra_state({})
+    assert new.state() == first.state() == {"teacher": [1, 0.5], "student": [1, 0.25]}
 
 
 @pytest.mark.parametrize("n_full", [1, 2])
