@@ -104,9 +104,9 @@ def stored(job: Job, stage: Distill, tokenizer: Any, progress: Progress) -> tupl
         RequestError: there are none, or they are of other tokens.
     """
     n_ids = n_common_ids(tokenizer, {"the student": _config(job.models["model"])["vocab_size"]})
-    rows = read_stored(job, stage, progress)
-    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     n_tokens = min(n_ids, n_ids_of(tokenizer))
+    rows = read_stored(job, stage, n_tokens, progress)
+    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return open_stored(job, stage, rows, pad_id or 0), StoredTeacher(rows, divergence_of(stage), n_tokens)
 
 
