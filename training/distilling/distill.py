@@ -4,7 +4,8 @@ Kanana compares final logits only, with the KL divergence and no cross entropy b
 takes DistiLLM's skewed KL with its adaptive off-policy scheme (2501.10648, 4.5). Both are a `loss` of this stage.
 
 Memory, for a student of N weights and a teacher of M: 16 N bytes as of other stages, and the teacher, whole in each
-process: 4 M bytes in float32, 2 M in bfloat16. No logits of a batch are made (`training.distilling.divergences`).
+process: 4 M bytes in float32, 2 M in bfloat16. Of models whose output is a matrix and nothing else (Llama, Mistral,
+Qwen 2 and 3) no logits of a batch are made (`training.distilling.divergences`); of others all are, at all places.
 """
 
 import gc
@@ -211,13 +212,13 @@ def _check_context(stage: Distill, opened: Opened, config: Mapping[str, Any], fo
     if isinstance(opened.source, PartSource):
         of_answers = stage.off_policy.max_new_tokens if stage.off_policy is not None else 0
         length = min(stage.max_length, int(opened.source.examples.lengths.max()) + of_answers)
-        what, instead = "conversations of `data`", f"set `max_length` to {longest} or less"
+        what, instead = "conversations of the data have", f"set `max_length` to {longest} or less"
     else:
         length = opened.source.batch([0])["input_ids"].shape[1]
-        what, instead = "sequences of the mixture", "mix shorter ones"
+        what, instead = "sequences of the mixture have", "mix shorter ones"
     if length > longest:
         raise RequestError(
-            f"teacher: {what} have {length:,} tokens, more than the {longest:,} of the context of {folder}; {instead}"
+            f"teacher: {what} {length:,} tokens, more than the {longest:,} of the context of {folder}; {instead}"
         )
 
 

@@ -2,7 +2,8 @@
 
 Logits of a whole batch would take 500 KB per token and model at a vocabulary of 128,256. So both models give hidden
 states, at the places that count only, and `training.distilling.divergences` makes logits of some of them at a time.
-An architecture whose output is more than a matrix (a cap, a scale, a bias) gives its logits at these places instead.
+That is so of Llama, Mistral, Qwen 2 and 3. Any other architecture, as its output may be more than a matrix (a cap, a
+scale, a bias), makes logits of the whole batch, of which those at these places are kept.
 """
 
 import inspect
