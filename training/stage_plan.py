@@ -103,7 +103,7 @@ def plan_stages(manifest: TrainingManifest, base: str, output: str | None = None
         output: instead of the manifest's.
 
     Raises:
-        RequestError: the output is no local folder, a model or data is not there, or a teacher has another vocabulary.
+        RequestError: the output is no local folder, a model or data is not there, or a teacher has other tokens.
     """
     folder = resolve(output or manifest.output.path, base)
     if "://" in folder:
@@ -141,7 +141,7 @@ def check_teacher(stage: TrainingStage, manifest: TrainingManifest, base: str) -
 
 
 def starts_from(stage: TrainingStage, manifest: TrainingManifest) -> str:
-    """What the manifest calls the model that a stage goes on from: the one that it names, or the last policy before."""
+    """What the manifest calls the model that a stage goes on from: the one it names, or the last policy before."""
     if not isinstance(stage, Merge) and stage.model is not None:
         return stage.model
     earlier = list(takewhile(lambda one: one.name != stage.name, manifest.stages))

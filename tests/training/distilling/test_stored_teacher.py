@@ -119,7 +119,9 @@ def test_a_damaged_row_is_named(tmp_path: Path, pair: Pair, change: dict[str, li
         n = 0 if column == "output_ids" else 2
         rows[1][column][n : n + 2] = values
     stored_tables.write(tmp_path / "run", rows)
-    with pytest.raises(RequestError, match=rf"logprobs: .*run/logprobs/part-00000.parquet: 1: {said}.*run `onggi synth` again"):
+    with pytest.raises(
+        RequestError, match=rf"logprobs: .*run/logprobs/part-00000.parquet: 1: {said}.*run `onggi synth` again"
+    ):
         run(tmp_path, pair[0], None, logprobs="run", steps=2)
 
 
