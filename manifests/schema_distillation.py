@@ -80,7 +80,7 @@ class Distill(Trained):
     """Logits of both are divided by it; the loss is multiplied by its square."""
     ce_weight: Share = 0.0
     """Weight of the ordinary loss on the data's own tokens; that of the divergence is the rest. 1 is no distillation,
-    to compare with."""
+    to compare with. Steps on answers of the student's own have none."""
     off_policy: OffPolicy | None = None
     """Of `data`: also train on answers of the student's own."""
     contrastive: Contrastive | None = None
@@ -102,6 +102,10 @@ class Distill(Trained):
             raise FieldError("is no part of `contrastive`; leave one out", "off_policy")
         if self.off_policy is not None and not self.held_out:
             raise FieldError("`off_policy` looks at the loss of what is held out; set it, as 2%", "held_out")
+        if self.contrastive is not None and self.ce_weight:
+            raise FieldError("is no part of `contrastive`; leave one out", "ce_weight")
+        if self.off_policy is not None and self.ce_weight == 1:
+            raise FieldError("1 is no distillation, and only a teacher can judge `off_policy` answers", "ce_weight")
         if self.mixture and self.held_out:
             raise FieldError("is for `data` and `logprobs`; a mixture has its own held-out part", "held_out")
         if self.logprobs is not None and self.loss not in ("forward_kl", "skew_kl"):

@@ -18,20 +18,21 @@ from pydantic import BaseModel, Field
 from classifiers.rows import input_files
 from manifests.errors import RequestError, RunError
 from manifests.schema_distillation import Distill
-from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest, TrainingStage, named_models
+from manifests.schema_training import BASE, Merge, TrainingManifest, TrainingStage, named_models
 from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
 from manifests.schema_training_stages import Cpt, Sft, Trained
 from manifests.store import resolve
-from training.distilling.vocabularies import check_of_base
 from training.flops import Training, count_parameters, forward_flops, lora_parameters, read_config
 from training.outlook_data import Reads, Tokens, logprob_reads, mixture_reads, prompt_reads, row_reads, tokens_of
 from training.reporters import check_reporters
 from training.schedules import deepseek_law
-from training.stage_plan import plan_stages
+from training.stage_plan import check_teacher, plan_stages, starts_from
 from training.summary_models import SUMMARY, TrainingSummary
 
 WEIGHT_BYTES = 4
 """Weights, gradients and both of AdamW's means are float32, whatever sums are made in."""
+HALF_BYTES = 2
+"""Of a teacher that is kept in bfloat16. With `precision: auto` it is too on a GPU, which is not known here."""
 ADAM_BYTES = 2 * WEIGHT_BYTES
 Done = Mapping[str, bool] | Callable[[str], bool]
 
@@ -165,18 +166,19 @@ class _Looked:
         self._try("base", lambda: self._look_at_base(base_model))
         self._look_at_measures()
         tokens, speeds = tokens_of(base_model), measured_speeds(Path(self.folder))
-        for number, stage in enumerate(self.manifest.stages):
-            found = self._stage(number, stage, tokens)
+        for stage in self.manifest.stages:
+            found = self._stage(stage, tokens)
             rate = speeds.get(stage.name) or speeds.get(stage.kind)
             found.seconds = found.n_tokens / rate if rate and found.n_tokens else None
             self.found.stages.append(found)
             self.sizes[stage.name] = found.n_parameters
 
-    def _try(self, at: str, look: Callable[[], None]) -> None:
+    def _try(self, at: str | None, look: Callable[[], None]) -> None:
+        """Look, and take note of what is wrong; `at` is where, unless the error says it."""
         try:
             look()
         except (RequestError, RunError) as error:
-            self.found.problems.append(f"{at}: {error}")
+            self.found.problems.append(f"{at}: {error}" if at else str(error))
 
     def _look_at_base(self, folder: Path) -> None:
         self.config = read_config(folder)
@@ -218,13 +220,11 @@ class _Looked:
 
     # stages
 
-    def _stage(self, number: int, stage: TrainingStage, tokens: Tokens) -> StageOutlook:
-        names = list(self._models(number, stage))
+    def _stage(self, stage: TrainingStage, tokens: Tokens) -> StageOutlook:
+        names = list(self._models(stage))
         for name in names:
             self._try(f"stage {stage.name}", lambda name=name: _ignore(self._size(name)))  # type: ignore[misc]
-        if isinstance(stage, Distill) and stage.teacher is not None and not self._is_made(stage.teacher):
-            base, teacher = (resolve(one, self.base) for one in (self.manifest.base, stage.teacher))
-            self._try(f"stage {stage.name}", lambda: check_of_base(base, teacher))
+        self._try(None, lambda: check_teacher(stage, self.manifest, self.base))
         n_weights = self.sizes.get(names[0], 0)
         found = StageOutlook(name=stage.name, kind=stage.kind, starts_from=names, n_parameters=n_weights)
         if isinstance(stage, Merge):
@@ -244,12 +244,11 @@ class _Looked:
         found.disk_bytes = found.kept_bytes + (stage.checkpoints.keep + 1) * checkpoint_bytes
         return found
 
-    def _models(self, number: int, stage: TrainingStage) -> Iterator[str]:
+    def _models(self, stage: TrainingStage) -> Iterator[str]:
         """What the stage reads, the one that it goes on from first."""
         named = {".".join(map(str, place)): str(name) for *place, name, _ in named_models(stage)}
         if not isinstance(stage, Merge) and "model" not in named:
-            earlier = [item.name for item in self.manifest.stages[:number] if item.kind in MAKES_POLICY]
-            yield earlier[-1] if earlier else BASE
+            yield starts_from(stage, self.manifest)
         yield from dict.fromkeys(named.values())
 
     def _n_trained(self, stage: Trained, n_weights: int) -> int:
@@ -272,7 +271,8 @@ class _Looked:
         if isinstance(stage, Cpt) and stage.law:
             batch = _law_batch(stage.law.compute, found.n_parameters, reads)
         if (isinstance(stage, Sft) and stage.packing) or (isinstance(stage, Distill) and not stage.mixture):
-            n_rows = math.ceil(reads.n_tokens / stage.max_length)
+            is_paired = isinstance(stage, Distill) and stage.contrastive is not None  # both answers in one row
+            n_rows = math.ceil(reads.n_tokens / ((1 + is_paired) * stage.max_length))
         per_epoch = n_rows / max(batch, 1)
         found.n_rows, found.is_exact = reads.n_rows, reads.is_exact
         found.n_steps = stage.steps or max(1, math.ceil(round(per_epoch * stage.epochs, 9)))
@@ -312,7 +312,8 @@ class _Looked:
                 0 if is_own else WEIGHT_BYTES * self.sizes.get(stage.reference or "", found.n_parameters),
             )
         if isinstance(stage, Distill) and stage.teacher is not None:
-            yield "teacher", WEIGHT_BYTES * self.sizes.get(stage.teacher, found.n_parameters)
+            of_weight = HALF_BYTES if stage.precision == "bfloat16" else WEIGHT_BYTES
+            yield "teacher", of_weight * self.sizes.get(stage.teacher, found.n_parameters)
         if isinstance(stage, OnlineDpo):
             yield "reward model", WEIGHT_BYTES * self.sizes.get(stage.reward, found.n_parameters)
             yield "copy that draws", WEIGHT_BYTES * found.n_trained_parameters if stage.asynchronous else 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import orjson
 import xxhash
 
 from manifests.errors import RequestError
+from manifests.schema_distillation import Distill
 from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest, TrainingStage, named_models
 from manifests.schema_training_gates import PlateauGate, Validation
 from manifests.schema_training_preferences import Dpo
 from manifests.store import resolve
+from training.distilling.vocabularies import check_of_base
 from training.inputs import Digests, joined, stage_data
 from training.jobs import MODEL, Job
 from training.stage_kinds import VERSIONS
@@ -20,7 +23,7 @@ from training.stage_kinds import VERSIONS
 STAGES, DIGESTS, DONE, MEASURES = "stages", "digests.json", "made.json", "measures"
 NAMED_BY_CHARS = 8
 """Of a stage's fingerprint in the name of its folder."""
-NOT_IN_THE_FINGERPRINT = {"gates", "checkpoints", "micro_batch", "recompute"}
+NOT_IN_THE_FINGERPRINT = {"gates", "checkpoints", "micro_batch", "recompute", "vocabulary_chunk"}
 """What a stage makes does not depend on it."""
 OF_A_MICRO_BATCH = {"aot", "aot_unpaired"}
 """Losses of DPO that compare the pairs of a micro-batch with each other."""
@@ -100,7 +103,7 @@ def plan_stages(manifest: TrainingManifest, base: str, output: str | None = None
         output: instead of the manifest's.
 
     Raises:
-        RequestError: the output is no local folder, or a model or data is not there.
+        RequestError: the output is no local folder, a model or data is not there, or a teacher has other tokens.
     """
     folder = resolve(output or manifest.output.path, base)
     if "://" in folder:
@@ -110,6 +113,7 @@ def plan_stages(manifest: TrainingManifest, base: str, output: str | None = None
     known = {BASE: _base(base_model, digests)}
     plan = Plan(manifest, base, Path(folder), base_model, known[BASE], [])
     for stage in manifest.stages:
+        check_teacher(stage, manifest, base)
         planned = _planned(stage, plan, known, digests)
         known[stage.name] = planned.makes
         plan.stages.append(planned)
@@ -117,6 +121,41 @@ def plan_stages(manifest: TrainingManifest, base: str, output: str | None = None
     if Path(folder).is_dir():
         digests.keep()
     return plan
+
+
+def check_teacher(stage: TrainingStage, manifest: TrainingManifest, base: str) -> None:
+    """That a teacher which is a folder has the tokens of the model that its student goes back to.
+
+    Raises:
+        RequestError: a token has another id there.
+    """
+    if not isinstance(stage, Distill) or stage.teacher is None:
+        return
+    student = origin(starts_from(stage, manifest), manifest)
+    if student is None or stage.teacher in (BASE, *(one.name for one in manifest.stages)):
+        return
+    try:
+        check_of_base(resolve(manifest.base if student == BASE else student, base), resolve(stage.teacher, base))
+    except RequestError as error:
+        raise RequestError(f"stage {stage.name}: {error}") from None
+
+
+def starts_from(stage: TrainingStage, manifest: TrainingManifest) -> str:
+    """What the manifest calls the model that a stage goes on from: the one it names, or the last policy before."""
+    if not isinstance(stage, Merge) and stage.model is not None:
+        return stage.model
+    earlier = list(takewhile(lambda one: one.name != stage.name, manifest.stages))
+    return next((one.name for one in reversed(earlier) if one.kind in MAKES_POLICY), BASE)
+
+
+def origin(model: str, manifest: TrainingManifest) -> str | None:
+    """The base or the folder that a model goes back to; None of one that was merged."""
+    made = {stage.name: stage for stage in manifest.stages}
+    while (stage := made.get(model)) is not None:
+        if isinstance(stage, Merge):
+            return None
+        model = starts_from(stage, manifest)
+    return model
 
 
 def _base(folder: str, digests: Digests) -> str:
@@ -200,8 +239,7 @@ def _model_names(stage: TrainingStage, plan: Plan) -> list[tuple[str, str]]:
     named = [(".".join(map(str, place)), name) for *place, name, _ in named_models(stage)]
     if isinstance(stage, Merge) or any(place == "model" for place, _ in named):
         return named
-    earlier = [planned.name for planned in plan.stages if planned.stage.kind in MAKES_POLICY]
-    return [("model", earlier[-1] if earlier else BASE), *named]
+    return [("model", starts_from(stage, plan.manifest)), *named]
 
 
 def _swept_on(stage: TrainingStage, manifest: TrainingManifest) -> list[Validation]:

@@ -78,13 +78,22 @@ def load_tokenizer(folder: str) -> Any:
         raise RequestError(f"{folder}: its tokenizer cannot be read: {error}") from error
 
 
-def load_model(folder: str, *, heads: int | None = None, is_packed: bool = False, **options: Any) -> Any:
-    """The model in a folder, weights in float32: a causal language model, or one with so many scores per sequence.
+def load_model(
+    folder: str,
+    *,
+    heads: int | None = None,
+    is_packed: bool = False,
+    dtype: torch.dtype = torch.float32,
+    **options: Any,
+) -> Any:
+    """The model in a folder: a causal language model, or one with so many scores per sequence.
 
     Args:
         folder: `config.json` and safetensors.
         heads: scores per sequence, for a reward model; None for a language model.
         is_packed: whether it is to read packed sequences in bfloat16.
+        dtype: of its weights, also while they are read; buffers, as the frequencies of rotary embeddings, stay in
+            their own.
         options: more for `from_pretrained`.
 
     Raises:
@@ -104,7 +113,7 @@ def load_model(folder: str, *, heads: int | None = None, is_packed: bool = False
         model, said = kind.from_pretrained(
             folder,
             output_loading_info=True,
-            dtype=torch.float32,
+            dtype=dtype,
             attn_implementation=attention(is_packed),
             local_files_only=True,
             use_safetensors=True,

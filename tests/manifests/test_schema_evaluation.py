@@ -119,6 +119,14 @@ def test_gates_need_an_evaluation(tmp_path: Path) -> None:
         ({"teacher": "./t"}, "name one of `mixture` and `data`"),
         ({"teacher": "./t", "mixture": "m", "off_policy": {}}, "takes `data`"),
         ({"teacher": "./t", "data": [{"path": "x"}], "off_policy": {}}, "set it, as 2%"),
+        (
+            {"teacher": "./t", "data": [{"path": "x"}], "contrastive": {"student": "y"}, "ce_weight": 0.2},
+            "ce_weight: is no part of `contrastive`",
+        ),
+        (
+            {"teacher": "./t", "data": [{"path": "x"}], "held_out": 0.1, "off_policy": {}, "ce_weight": 1},
+            "ce_weight: 1 is no distillation",
+        ),
         ({"logprobs": "run", "loss": "reverse_kl"}, "valid are forward_kl, skew_kl"),
         ({"teacher": "later", "mixture": "m"}, "'later' is no earlier stage"),
     ],

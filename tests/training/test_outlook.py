@@ -299,9 +299,16 @@ def test_a_distillation_counts_its_teacher(here: Path, tmp_path: Path, mixture: 
     assert plain.flops == 6 * weights * n_tokens
     assert mixed.memory["teacher"] == 4 * of_teacher and mixed.starts_from == ["base", "./teacher"]
     assert spoken.n_rows == 90
+    paired = {"name": "pairs", **usual, "data": [{"path": "chats.jsonl"}], "contrastive": {"student": "chats.jsonl"}}
+    stages = [paired | {"max_length": 64}, stages[0] | {"precision": "bfloat16"}]
+    pairs, half = outlook(manifest(stages), str(here)).stages
+    assert pairs.n_steps == -(-(pairs.n_tokens or 0) // (128 * 4))  # both answers stand in one row
+    assert half.memory["teacher"] == 2 * of_teacher
     assert [problem for problem in found.problems if "nothing: logprobs" in problem] == found.problems
     save_model(here / "foreign", special=("<|endoftext|>", "<|pad|>", "<|im_start|>", "<|im_end|>"))
-    [said] = outlook(manifest([stages[0] | {"teacher": "./foreign"}]), str(here)).problems
+    foreign = {"name": "mixed", **usual, "mixture": "mixture", "teacher": "./foreign"}
+    assert outlook(manifest([foreign | {"model": "./foreign"}]), str(here)).problems == []
+    [said] = outlook(manifest([foreign]), str(here)).problems
     assert said.startswith("stage mixed: teacher: ") and "another vocabulary" in said and "onggi synth" in said
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from manifests.errors import RequestError
 from manifests.schema_training import TrainingManifest
+from tests.training import tiny
 from training.inputs import Digests, row_files
 from training.stage_plan import DONE, Plan, plan_stages
 
@@ -178,3 +179,33 @@ def test_what_is_not_there_is_said_before_any_work(
     with pytest.raises(RequestError, match=said):
         plan(base, change, **more)
     assert not (base / "out").exists()
+
+
+def test_a_teacher_of_another_vocabulary_is_refused_before_anything_is_trained(base: Path) -> None:
+    """It is compared with what its student goes back to, which is not always the base."""
+    foreign = (tiny.END_OF_TEXT, tiny.PAD, *tiny.SPECIAL[2:])
+    for name, special in (("base", tiny.SPECIAL), ("teacher", foreign), ("pruned", foreign)):
+        tiny.save_tokenizer(base / name, special=special)
+        write(base / name / "config.json", "{}")
+        write(base / name / "model.safetensors", name)
+    usual = {"kind": "distill", "data": [{"path": "chats.jsonl"}], "teacher": "./teacher"}
+    sft = STAGES[0]
+    for stages, is_refused in (
+        ([{"name": "d", **usual}], True),
+        ([sft, {"name": "d", **usual}], True),
+        ([sft, {"name": "d", **usual, "model": "./pruned"}], False),
+        ([sft | {"model": "./pruned"}, {"name": "d", **usual}], False),
+        ([sft, STAGES[2], {"name": "d", **usual}], False),  # merged: the stage itself compares
+        ([sft, {"name": "d", **usual, "teacher": "sft"}], False),
+        ([{"name": "d", **usual, "teacher": "./base", "model": "./pruned"}], True),
+    ):
+        if not is_refused:
+            plan(base, stages=stages)
+            continue
+        with pytest.raises(RequestError, match=r"stage d: teacher: .* has another vocabulary"):
+            plan(base, stages=stages)
+
+
+def test_how_much_is_computed_at_once_makes_no_other_stage(base: Path) -> None:
+    usual = {"name": "d", "kind": "distill", "data": [{"path": "chats.jsonl"}], "teacher": "./instruct"}
+    assert changed(plan(base, stages=[usual]), plan(base, stages=[usual | {"vocabulary_chunk": 1024}])) == []

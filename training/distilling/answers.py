@@ -56,10 +56,16 @@ class StudentAnswers:
         self._settings, self._examples, self._tokenizer = settings, examples, tokenizer
         self._seed, self._rank, self._at_once = seed, rank, at_once
 
-    def origin(self, n_updates: int) -> Origin:
-        """Where the answers of the step after so many updates come from."""
+    def origin(self, n_updates: int, is_full: bool) -> Origin:
+        """Where the answers of the step after so many updates come from.
+
+        Args:
+            n_updates: before the step.
+            is_full: whether the buffers of all processes are; they differ where prompts do, and a step is of one
+                kind in all processes.
+        """
         step = n_updates + 1
-        return self.scheduler.origin(step, step_number(self._seed, step), self.replay.is_full)
+        return self.scheduler.origin(step, step_number(self._seed, step), is_full)
 
     def prompt(self, number: int) -> tuple[int, ...]:
         """The tokens of a conversation before the first answer that is learnt."""

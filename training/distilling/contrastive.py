@@ -85,10 +85,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Contrasted:
-    """The loss and its parts."""
+    """The loss of some pairs and its parts."""
 
-    loss: torch.Tensor
-    """Scalar, with its gradient."""
+    total: torch.Tensor
+    """Scalar, the sum over the pairs, with its gradient."""
     of_teacher: Side
     of_student: Side
 
@@ -135,7 +135,7 @@ def contrastive_loss(
     ref_of_teacher, ref_of_student = refs or (None, None)
     first = _side(student, teacher, of_teacher, forward, 1, refs is not None, ref_of_teacher)
     second = _side(student, teacher, of_student, reverse, -1, refs is not None, ref_of_student)
-    return Contrasted((2 - beta) * first.losses.mean() + beta * second.losses.mean(), first, second)
+    return Contrasted((2 - beta) * first.losses.sum() + beta * second.losses.sum(), first, second)
 
 
 def _side(

@@ -71,7 +71,7 @@ class Contrast:
         n_pairs = len(found.of_teacher.losses)
         gaps = [0.0 if side.gap is None else side.gap * n_pairs for side in (found.of_teacher, found.of_student)]
         self._gaps += torch.tensor([*gaps, n_pairs], dtype=torch.float64)
-        return (2 - self.beta) * found.of_teacher.losses.sum() + self.beta * found.of_student.losses.sum()
+        return found.total
 
     def settle(self, add_up: Callable[[torch.Tensor], torch.Tensor]) -> None:
         """After a step: count its gaps in.

@@ -4,7 +4,8 @@ Kanana compares final logits only, with the KL divergence and no cross entropy b
 takes DistiLLM's skewed KL with its adaptive off-policy scheme (2501.10648, 4.5). Both are a `loss` of this stage.
 
 Memory, for a student of N weights and a teacher of M: 16 N bytes as of other stages, and the teacher, whole in each
-process: 4 M bytes in float32, 2 M in bfloat16. No logits of a batch are made (`training.distilling.divergences`).
+process: 4 M bytes in float32, 2 M in bfloat16. Of models whose output is a matrix and nothing else (Llama, Mistral,
+Qwen 2 and 3) no logits of a batch are made (`training.distilling.divergences`); of others all are, at all places.
 """
 
 import gc
@@ -12,6 +13,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from manifests.engine import Progress
 from manifests.errors import RequestError
@@ -26,7 +29,7 @@ from training.distilling.pairs import open_pairs
 from training.distilling.predictions import with_reduction
 from training.distilling.report import is_flat, made_of
 from training.distilling.rows import PartSource
-from training.distilling.similar_layers import similarity_table
+from training.distilling.similar_layers import TITLE, similarity_table
 from training.distilling.stored_rows import read_stored
 from training.distilling.stored_teacher import StoredTeacher
 from training.distilling.teachers import OnlineTeacher, Teacher
@@ -66,7 +69,7 @@ def run(job: Job, progress: Progress) -> Made:
     curve, counts = _train(job, stage, opened, teacher, tokenizer, progress)
     gc.collect()
     after = _measured(job, stage, opened, teacher, AFTER, str(job.model_path))
-    alike = diagnosis(job, stage, opened, teacher, curve, after)
+    alike = diagnosis(job, stage, opened, teacher, curve, after) if processes().is_main_process else None
     return made_of(opened, before, after, curve, counts, [alike] if alike else [])
 
 
@@ -90,7 +93,7 @@ def online(job: Job, stage: Distill, tokenizer: Any, progress: Progress) -> tupl
         opened = open_(job, stage, tokenizer, teachers, progress)
     _check_context(stage, opened, config, folder)
     bfloat16 = in_bfloat16(stage)
-    model = load_model(folder, is_packed=bfloat16)
+    model = load_model(folder, is_packed=bfloat16, dtype=torch.bfloat16 if bfloat16 else torch.float32)
     teacher = OnlineTeacher(model, divergence_of(stage), n_ids, bfloat16)
     return opened, teacher.to(processes().device)
 
@@ -102,9 +105,9 @@ def stored(job: Job, stage: Distill, tokenizer: Any, progress: Progress) -> tupl
         RequestError: there are none, or they are of other tokens.
     """
     n_ids = n_common_ids(tokenizer, {"the student": _config(job.models["model"])["vocab_size"]})
-    rows = read_stored(job, stage, progress)
-    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     n_tokens = min(n_ids, n_ids_of(tokenizer))
+    rows = read_stored(job, stage, n_tokens, progress)
+    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return open_stored(job, stage, rows, pad_id or 0), StoredTeacher(rows, divergence_of(stage), n_tokens)
 
 
@@ -159,6 +162,11 @@ def _trainer(job: Job, stage: Distill, opened: Opened, teacher: Teacher, tokeniz
         trainer.contrast = Contrast(stage.contrastive, teacher.settings, n_steps, teacher.n_ids)
     if stage.off_policy is not None:
         assert isinstance(opened.source, PartSource)
+        if opened.held_out is None:
+            raise RequestError(
+                f"held_out: {stage.held_out:g} of the prompts is none of them, and `off_policy` looks at the loss of "
+                "what is held out: give conversations of more prompts, two at least"
+            )
         trainer.held_out = opened.held_out
         trainer.answers = StudentAnswers(
             stage.off_policy,
@@ -177,13 +185,19 @@ def _trainer(job: Job, stage: Distill, opened: Opened, teacher: Teacher, tokeniz
 def diagnosis(
     job: Job, stage: Distill, opened: Opened, teacher: Teacher, curve: Sequence[Mapping[str, Cell]], after: HeldOut
 ) -> Table | None:
-    """How alike the layers of both models are, where the loss is flat above the teacher's; else nothing."""
+    """How alike the layers of both models are, where the loss is flat above the teacher's; else nothing.
+
+    For one process. The model is trained and kept by now, so what goes wrong here only leaves the table out.
+    """
     is_full = opened.held_out is not None and is_flat(curve) and after.gap > 0
     if not is_full or not isinstance(teacher, OnlineTeacher):
         return None
     assert opened.held_out is not None
-    student = load_model(str(job.model_path)).to(processes().device)
-    return similarity_table(student, teacher, opened.held_out, _micro(stage), after.gap)
+    try:
+        student = load_model(str(job.model_path)).to(processes().device)
+        return similarity_table(student, teacher, opened.held_out, _micro(stage), after.gap)
+    except Exception as error:  # too little memory for a second model, an architecture without hidden states
+        return Table(title=TITLE, columns=[], rows=[], note=f"They could not be compared: {error}")
 
 
 def _check_context(stage: Distill, opened: Opened, config: Mapping[str, Any], folder: str) -> None:
@@ -193,11 +207,18 @@ def _check_context(stage: Distill, opened: Opened, config: Mapping[str, Any], fo
         RequestError: it cannot.
     """
     longest = config.get("max_position_embeddings")
-    length = opened.source.batch([0])["input_ids"].shape[1] if stage.mixture else 0
-    if longest is not None and length > longest:
+    if longest is None:
+        return
+    if isinstance(opened.source, PartSource):
+        of_answers = stage.off_policy.max_new_tokens if stage.off_policy is not None else 0
+        length = min(stage.max_length, int(opened.source.examples.lengths.max()) + of_answers)
+        what, instead = "conversations of the data have", f"set `max_length` to {longest} or less"
+    else:
+        length = opened.source.batch([0])["input_ids"].shape[1]
+        what, instead = "sequences of the mixture have", "mix shorter ones"
+    if length > longest:
         raise RequestError(
-            f"teacher: sequences of the mixture have {length:,} tokens, more than the {longest:,} of the context of "
-            f"{folder}; mix shorter ones"
+            f"teacher: {what} {length:,} tokens, more than the {longest:,} of the context of {folder}; {instead}"
         )
 
 

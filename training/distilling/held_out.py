@@ -15,6 +15,7 @@ from training.distilling.teachers import ROWS_AT_ONCE, Teacher
 from training.pretraining.isolation import inputs_of
 from training.token_dataset import NO_LOSS
 from training.tuning.loss import processes
+from training.whole_files import write
 
 
 class HeldOut(BaseModel):
@@ -39,6 +40,12 @@ class HeldOut(BaseModel):
         return self.mean("student") - self.mean("teacher")
 
 
+def rows_at(source: Source, start: int, micro: int) -> Batch:
+    """A batch of a source, on this process's device."""
+    batch = source.batch(range(start, min(start + micro, len(source))))
+    return {name: values.to(processes().device) for name, values in batch.items()}
+
+
 def batches_of(source: Source, micro: int) -> Iterator[Batch]:
     """This process's share of the batches of a source.
 
@@ -50,11 +57,10 @@ def batches_of(source: Source, micro: int) -> Iterator[Batch]:
     n_rounds = math.ceil(len(starts) / state.num_processes)
     for turn in range(n_rounds):
         number = turn * state.num_processes + state.process_index
-        start = starts[min(number, len(starts) - 1)]
-        batch = source.batch(range(start, min(start + micro, len(source))))
+        batch = rows_at(source, starts[min(number, len(starts) - 1)], micro)
         if number >= len(starts):
             batch["shift_labels"].fill_(NO_LOSS)
-        yield {name: values.to(state.device) for name, values in batch.items()}
+        yield batch
 
 
 def places_of(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -153,12 +159,10 @@ def kept(path: Path) -> HeldOut | None:
 
 
 def keep(path: Path, value: HeldOut) -> HeldOut:
-    """Write it whole or not at all, by the first process; the others wait for it."""
+    """Write it by the first process; the others wait for it."""
     state = processes()
     if state.is_main_process:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(value.model_dump_json(), "utf-8")
-        partial.rename(path)
+        write(path, value.model_dump_json())
     state.wait_for_everyone()
     return value

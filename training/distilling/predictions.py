@@ -2,9 +2,11 @@
 
 Logits of a whole batch would take 500 KB per token and model at a vocabulary of 128,256. So both models give hidden
 states, at the places that count only, and `training.distilling.divergences` makes logits of some of them at a time.
-An architecture whose output is more than a matrix (a cap, a scale, a bias) gives its logits at these places instead.
+That is so of Llama, Mistral, Qwen 2 and 3. Any other architecture, as its output may be more than a matrix (a cap, a
+scale, a bias), makes logits of the whole batch, of which those at these places are kept.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MethodType
@@ -32,6 +34,11 @@ class Predicted:
         """Without what stands behind the first ids: rows that pad an output matrix."""
         weight = None if self.weight is None else self.weight[:n_ids]
         return Predicted(self.hidden, weight, None if self.logits is None else self.logits[:, :n_ids])
+
+    def detached(self) -> "Predicted":
+        """The same without a gradient."""
+        parts = (None if part is None else part.detach() for part in (self.hidden, self.weight, self.logits))
+        return Predicted(*parts)
 
     def logits_of(self, rows: slice) -> torch.Tensor:
         """(rows, ids): of some places, in float32 at least."""
@@ -74,7 +81,9 @@ Reduce = Callable[[Predicted], Mapping[str, torch.Tensor]]
 def with_reduction(model: Any) -> None:
     """Let a model, where it is called with `places` and `reduce`, give what that makes of its predictions.
 
-    Within its own forward pass, so that whatever wraps it (data parallelism, sharding, LoRA) sees one call.
+    Within its own forward pass, so that whatever wraps it (data parallelism, sharding, LoRA) sees one call. The
+    signature stays that of its own: from it transformers' `generate` knows whether a model takes `position_ids` and
+    `logits_to_keep`.
     """
     own = type(model).forward
 
@@ -84,4 +93,5 @@ def with_reduction(model: Any) -> None:
         inputs.pop("labels", None)
         return reduce(predicted(self, inputs, places, lambda **asked: own(self, **asked)))
 
+    forward.__signature__ = inspect.signature(own)  # type: ignore[attr-defined]
     model.forward = MethodType(forward, model)

@@ -1,10 +1,11 @@
 """How alike the layers of student and teacher see held-out tokens, as a table: what is shown of a full student."""
 
+import math
 from typing import Any
 
 import torch
 
-from training.distilling.held_out import batches_of
+from training.distilling.held_out import rows_at
 from training.distilling.rows import Batch, Source
 from training.distilling.similarity import layer_similarities
 from training.distilling.teachers import OnlineTeacher
@@ -18,8 +19,8 @@ TOKENS = 4096
 States = list[torch.Tensor]
 
 
-def similarity_table(student: Any, teacher: OnlineTeacher, source: Source, micro: int, gap: float) -> Table:
-    """Layer by layer.
+def similarity_table(student: Any, teacher: OnlineTeacher, source: Source, micro: int, gap: float) -> Table | None:
+    """Layer by layer, by one process alone; nothing where fewer than two tokens are held out.
 
     Args:
         student: a causal language model.
@@ -29,20 +30,23 @@ def similarity_table(student: Any, teacher: OnlineTeacher, source: Source, micro
         gap: held-out loss of the student above the teacher's, nats per token.
     """
     ours, theirs, n_tokens = list[States](), list[States](), 0
-    for batch in batches_of(source, micro):
+    for start in range(0, len(source), micro):
+        batch = rows_at(source, start, micro)
         here = batch["shift_labels"] != NO_LOSS
         ours.append(_states(student.eval(), batch, here))
         theirs.append(_states(teacher.model, batch, here))
         n_tokens += int(here.sum())
         if n_tokens >= TOKENS:
             break
+    if n_tokens < 2:
+        return None
     found = layer_similarities(_joined(ours), _joined(theirs))
     rows: list[list[Cell]] = [
         [
             one.student_layer,
             one.teacher_layer,
-            round(one.cka, 4),
-            None if one.cosine is None else round(one.cosine, 4),
+            _cell(one.cka),
+            _cell(one.cosine),
         ]
         for one in found
     ]
@@ -56,6 +60,10 @@ def similarity_table(student: Any, teacher: OnlineTeacher, source: Source, micro
         "whatever the widths; cosines are of equal widths only, and mean something where the student was made from "
         "the teacher.",
     )
+
+
+def _cell(value: float | None) -> Cell:
+    return None if value is None or math.isnan(value) else round(value, 4)
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]

@@ -26,19 +26,16 @@ class LayerSimilarity:
     """Mean cosine over tokens; None where the widths differ."""
 
 
-def layer_similarities(
-    student: Sequence[torch.Tensor], teacher: Sequence[torch.Tensor], mask: torch.Tensor | None = None
-) -> list[LayerSimilarity]:
+def layer_similarities(student: Sequence[torch.Tensor], teacher: Sequence[torch.Tensor]) -> list[LayerSimilarity]:
     """Of each layer of the student.
 
     Args:
         student: hidden states of the embeddings and of each layer, (..., width) each, as models give them with
             `output_hidden_states`.
         teacher: as many dimensions, of the same tokens; numbers of layers and widths may differ.
-        mask: (...), true where a token counts.
 
     Raises:
-        RequestError: there are no layers, or tokens differ, or fewer than two count.
+        RequestError: there are no layers, or tokens differ, or there are fewer than two.
     """
     if len(student) < 2 or len(teacher) < 2:
         raise RequestError(f"similarity: {len(student)} and {len(teacher)} layers; both need embeddings and a layer")
@@ -50,7 +47,7 @@ def layer_similarities(
                 f"similarity: tokens are {tuple(states.shape[:-1])} in layer {layer} of the student, "
                 f"{tuple(teacher[match].shape[:-1])} in layer {match} of the teacher"
             )
-        ours, theirs = _tokens(states, mask), _tokens(teacher[match], mask)
+        ours, theirs = (one.detach().flatten(0, -2) for one in (states, teacher[match]))
         same_width = ours.shape[1] == theirs.shape[1]
         found.append(
             LayerSimilarity(layer, match, linear_cka(ours, theirs), cosine(ours, theirs) if same_width else None)
@@ -90,10 +87,6 @@ def cosine(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return float(
         torch.nn.functional.cosine_similarity(ours.detach().double(), theirs.detach().double(), dim=1).mean()
     )
-
-
-def _tokens(states: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    return states.detach().flatten(0, -2) if mask is None else states.detach()[mask]
 
 
 def _centred(states: torch.Tensor) -> torch.Tensor:

@@ -27,6 +27,8 @@ from manifests.engine import Progress
 from manifests.errors import RequestError
 from manifests.schema_distillation import Distill
 from manifests.store import resolve
+from synth.teachers.tokens import tokenizer_digest
+from training.distilling.stored import SUM_MAX
 from training.distilling.vocabularies import check_stored
 from training.inputs import LOGPROBS as TABLE
 from training.jobs import CHECKPOINTS, Job
@@ -55,8 +57,14 @@ class StoredRows:
     """(n): of the answer's own token."""
 
 
-def read_stored(job: Job, stage: Distill, progress: Progress) -> StoredRows:
+def read_stored(job: Job, stage: Distill, n_ids: int, progress: Progress) -> StoredRows:
     """The rows of a stage, unless they were read before.
+
+    Args:
+        job: of the stage.
+        stage: of the manifest.
+        n_ids: tokens of the vocabulary.
+        progress: is told what is read.
 
     Raises:
         RequestError: there is no such table, it is empty or damaged, or its tokens are not the student's.
@@ -65,11 +73,12 @@ def read_stored(job: Job, stage: Distill, progress: Progress) -> StoredRows:
     folder = job.path / CHECKPOINTS / FOLDER
     if processes().is_main_process and not folder.is_dir():
         path = f"{resolve(stage.logprobs, job.manifest_base)}/{TABLE}"
-        made = _Made(stage.max_length)
-        for number, table in enumerate(_tables(path)):
-            progress(f"{stage.name}: reading", number, number + 1, path)
-            made.take(table, path)
-        made.check(path, job.models["model"])
+        model = job.models["model"]
+        made = _Made(stage.max_length, n_ids, tokenizer_digest(model))
+        for number, (file, table) in enumerate(_tables(path)):
+            progress(f"{stage.name}: reading", number, number + 1, file)
+            made.take(table, file)
+        made.check(path, model)
         partial = folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -83,8 +92,8 @@ def read_stored(job: Job, stage: Distill, progress: Progress) -> StoredRows:
     return StoredRows(Examples(**arrays, about=about), **of_places)
 
 
-def _tables(path: str) -> Iterator[pa.Table]:
-    """Some rows of the table at a time.
+def _tables(path: str) -> Iterator[tuple[str, pa.Table]]:
+    """Some rows of the table at a time, and their file.
 
     Raises:
         RequestError: it is not there, or is none.
@@ -104,7 +113,7 @@ def _tables(path: str) -> Iterator[pa.Table]:
                 if lacking:
                     raise RequestError(f"logprobs: {file}: has no column `{lacking[0]}`; it is no table `{TABLE}`")
                 for batch in parquet.iter_batches(ROWS_AT_ONCE, columns=LOGPROBS.names):
-                    yield pa.Table.from_batches([batch])
+                    yield file, pa.Table.from_batches([batch])
             except pa.ArrowException as error:
                 raise RequestError(f"logprobs: {file}: is no Parquet file that can be read: {error}") from error
 
@@ -112,17 +121,19 @@ def _tables(path: str) -> Iterator[pa.Table]:
 class _Made:
     """Arrays so far."""
 
-    def __init__(self, max_length: int) -> None:
-        self._max_length, self._n_places, self._n_cut = max_length, 0, 0
+    def __init__(self, max_length: int, n_ids: int, tokenizer: str) -> None:
+        self._max_length, self._n_ids, self._tokenizer = max_length, n_ids, tokenizer
+        self._n_places, self._n_cut = 0, 0
         self._digests, self._left = Counter[str](), Counter[str]()
         self._first = dict[str, str]()
         self._parts: dict[str, list[Any]] = {name: [] for name in ("ids", "learnt", "stored", "prompt_hash")}
         self._tops = list[tuple[I32, F32, F32]]()
 
-    def take(self, table: pa.Table, path: str) -> None:
+    def take(self, table: pa.Table, file: str) -> None:
         for row in table.to_pylist():
             self._digests[row["tokenizer"]] += 1
-            self._row(row, f"{path}: {row['id']}")
+            if row["tokenizer"] == self._tokenizer:  # others are refused once they are counted
+                self._row(row, f"{file}: {row['id']}")
 
     def _row(self, row: dict[str, Any], place: str) -> None:
         """Add a row, cut at the end; what holds nothing to train on is left out."""
@@ -143,6 +154,8 @@ class _Made:
             )
         ids = np.array([*row["prompt_ids"], *row["output_ids"]], np.int32)
         n_prompt, length = len(row["prompt_ids"]), min(len(ids), self._max_length)
+        top_ids, top_logprobs = top_ids.reshape(-1, top), top_logprobs.reshape(-1, top)
+        self._check_values(row, top_ids, top_logprobs, place)
         first = max(1, n_prompt)  # nothing foretells the first token of all
         if length <= first:
             self._left["no_trained_token"] += 1
@@ -158,8 +171,33 @@ class _Made:
         self._parts["learnt"].append(np.arange(length) >= first)
         self._parts["stored"].append(numbers)
         self._parts["prompt_hash"].append(xxhash.xxh3_64_intdigest(ids[:n_prompt].tobytes()))
-        self._tops.append((top_ids.reshape(-1, top)[kept], top_logprobs.reshape(-1, top)[kept], own[kept]))
+        self._tops.append((top_ids[kept], top_logprobs[kept], own[kept]))
         self._n_places += n_kept
+
+    def _check_values(self, row: dict[str, Any], top_ids: I32, top_logprobs: F32, place: str) -> None:
+        """That ids are tokens and logarithms are of probabilities: found out in training, nobody knew of which row.
+
+        Args:
+            row: of the table.
+            top_ids: (tokens, top), its likeliest.
+            top_logprobs: (tokens, top), of these.
+            place: of the row, for errors.
+        """
+        for column in ("prompt_ids", "output_ids", "top_ids"):
+            ids = np.array(row[column], np.int64)
+            if len(wrong := ids[(ids < 0) | (ids >= self._n_ids)]):
+                self._refuse(place, column, f"has the id {wrong[0]}; the student has 0 to {self._n_ids - 1}")
+        ordered = np.sort(top_ids, 1)
+        if (twice := (ordered[:, 1:] == ordered[:, :-1]).any(1)).any():
+            self._refuse(place, "top_ids", f"has an id twice at token {int(twice.argmax())} of the answer")
+        sums = np.exp(top_logprobs.astype(np.float64)).sum(1)
+        if (wrong := ~(sums <= SUM_MAX)).any():
+            at = int(wrong.argmax())
+            said = f"are of probabilities that sum to {sums[at]:.6g} at token {at} of the answer, above 1"
+            self._refuse(place, "top_logprobs", said)
+
+    def _refuse(self, place: str, column: str, said: str) -> None:
+        raise RequestError(f"logprobs: {place}: `{column}` {said}: the table is damaged, run `onggi synth` again")
 
     def check(self, path: str, model: str) -> None:
         """That there is something, of the student's tokens.

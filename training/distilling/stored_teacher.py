@@ -40,7 +40,7 @@ class StoredTeacher:
             settings: of the divergence.
             n_ids: tokens of the vocabulary; rows of the student's output matrix beyond them are no tokens.
         """
-        self._rows, self.settings, self._n_ids = rows, settings, n_ids
+        self._rows, self.settings, self.n_ids = rows, settings, n_ids
 
     def ask(self, batch: Batch, places: torch.Tensor) -> Said:
         """What is stored of some places of a batch."""
@@ -51,7 +51,7 @@ class StoredTeacher:
 
     def losses(self, student: Predicted, said: Said, labels: torch.Tensor, ce_weight: float) -> torch.Tensor:
         """(n,): the loss of each place."""
-        student = student.of_ids(self._n_ids)
+        student = student.of_ids(self.n_ids)
         if student.hidden is None or student.weight is None:
             raise RequestError(
                 "logprobs: the student's output is more than a matrix (a cap, a scale, a bias), whose probabilities "
@@ -71,7 +71,7 @@ class StoredTeacher:
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def examined(self, student: Predicted, said: Said, labels: torch.Tensor, rows: slice) -> Examined:
         """What is measured at some of the places."""
-        ours = student.of_ids(self._n_ids).logits_of(rows)
+        ours = student.of_ids(self.n_ids).logits_of(rows)
         assert student.hidden is not None
         some = Predicted(student.hidden[rows], student.weight)
         part = Said(said.top_ids[rows], said.top_logprobs[rows], said.logprobs[rows])

@@ -42,6 +42,8 @@ class Teacher(Protocol):
     """Of a distillation."""
 
     settings: Divergence
+    n_ids: int
+    """Tokens that are compared; rows of the student's output matrix beyond them stand for none."""
 
     def ask(self, batch: Batch, places: torch.Tensor) -> Any:
         """What it says at some places of a batch; without a gradient."""
@@ -60,14 +62,12 @@ class OnlineTeacher:
         """A teacher.
 
         Args:
-            model: a causal language model; it is put into eval mode.
+            model: a causal language model, loaded in the type that it computes in; it is put into eval mode.
             settings: of the divergence.
             n_ids: rows of the output matrices that are compared.
-            bfloat16: whether it computes in bfloat16, and is kept in it.
+            bfloat16: whether it computes in bfloat16.
         """
         self.model = model.eval().requires_grad_(False)
-        if bfloat16:
-            self.model.to(torch.bfloat16)
         self.settings, self.n_ids, self._bfloat16 = settings, n_ids, bfloat16
 
     def to(self, device: torch.device) -> "OnlineTeacher":
@@ -108,8 +108,6 @@ class OnlineTeacher:
         said: Predicted,
         labels: torch.Tensor,
         ce_weight: float,
-        settings: Divergence | None = None,
-        skews: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """(n,): the loss of each place.
 
@@ -118,10 +116,8 @@ class OnlineTeacher:
             said: what `ask` gave of these.
             labels: (n): the ids that come next.
             ce_weight: share of cross entropy.
-            settings: instead of the teacher's own.
-            skews: (n), instead of the one skew of the settings.
         """
-        settings, student = settings or self.settings, student.of_ids(self.n_ids)
+        student = student.of_ids(self.n_ids)
         if student.hidden is not None and said.hidden is not None:
             assert student.weight is not None and said.weight is not None
             return fused_divergence(
@@ -131,14 +127,13 @@ class OnlineTeacher:
                 said.hidden,
                 said.weight,
                 None,
-                settings,
+                self.settings,
                 labels=labels,
                 ce_weight=ce_weight,
-                skews=skews,
             )
         ours, theirs = student.as_logits().logits, said.as_logits().logits
         assert ours is not None and theirs is not None
-        found = divergence_of_logits(ours, theirs, settings, skews)
+        found = divergence_of_logits(ours, theirs, self.settings)
         if not ce_weight:
             return found
         return (1 - ce_weight) * found + ce_weight * cross_entropy(ours.float(), labels, reduction="none")

@@ -9,14 +9,16 @@ from typing import Any
 
 import torch
 import transformers
+from accelerate.utils import broadcast_object_list
 
 from manifests.errors import RequestError, RunError
 from manifests.schema_distillation import Distill
 from training.distilling.answers import StudentAnswers, rows_of
 from training.distilling.contrasts import Contrast, n_pairs_of
 from training.distilling.held_out import loss_of, places_of
+from training.distilling.off_policy import Origin
 from training.distilling.predictions import Predicted
-from training.distilling.rows import Batch, PartSource, Source, laid_out
+from training.distilling.rows import Batch, Part, PartSource, Source, laid_out
 from training.distilling.teachers import OnlineTeacher, Teacher
 from training.online.batches import step_seed
 from training.online.policy_copies import PolicyCopy
@@ -26,6 +28,7 @@ from training.pretraining.isolation import check_isolation, inputs_of
 from training.token_dataset import NO_LOSS
 from training.trainers import Staged
 
+Rows = Sequence[Sequence[Part]]
 COUNTS = ("tokens", "trained_tokens", "student_answers", "drawn_steps", "replayed_steps")
 
 
@@ -51,6 +54,8 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
         """What the off-policy scheduler looks at."""
         self.contrast: Contrast | None = None
         """Where the stage is contrastive: instead of the teacher's loss."""
+        self._ce_share = stage.ce_weight
+        """Of cross entropy in the step that runs; none of the student's own answers, which are no data."""
         self._copy: PolicyCopy | None = None
         self._is_checked = False
         self._counts = dict.fromkeys(COUNTS, 0)
@@ -63,12 +68,16 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: Any
-    ) -> tuple[list[Any], torch.Tensor]:
-        """The batches of a step, and how many tokens, or pairs, of all processes its mean is taken over."""
+    ) -> tuple[list[list[Batch]], torch.Tensor]:
+        """The micro-batches of a step, and how many tokens, or pairs, of all processes its mean is taken over.
+
+        A micro-batch is a list: of one batch of the data, or of some of the student's answers.
+        """
         places = [next(epoch_iterator).tolist() for _ in range(num_batches)]
         if self.answers is not None and self.answers.scheduler.is_due(self.state.global_step):
             self._look(self.answers)
-        batches = self._batches(places)
+        micro_batches = self._micro_batches(places)
+        batches = [batch for some in micro_batches for batch in some]
         n_items = sum(int((batch["shift_labels"] != NO_LOSS).sum()) for batch in batches)
         self._counts["trained_tokens"] += n_items
         self._counts["tokens"] += sum(int(batch["n_tokens"].sum()) for batch in batches)
@@ -77,7 +86,14 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
             self.contrast.begin(self.state.global_step)
             n_items = sum(map(n_pairs_of, batches))
         total = torch.tensor(n_items, device=self.args.device)
-        return batches, self.accelerator.reduce(total, "sum")
+        return micro_batches, self.accelerator.reduce(total, "sum")
+
+    def training_step(
+        self, model: Any, inputs: list[Batch], num_items_in_batch: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Loss and gradients of a micro-batch, of one of its batches after the other."""
+        losses = [super(DistillTrainer, self).training_step(model, batch, num_items_in_batch) for batch in inputs]
+        return torch.stack(losses).sum()
 
     def _added_up(self, values: torch.Tensor) -> torch.Tensor:
         """The sum over all processes."""
@@ -91,13 +107,14 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
         loss = loss_of(self.model_wrapped, self.held_out, micro, self.args.bf16)
         answers.scheduler.look(loss, self.state.global_step)
 
-    def _batches(self, places: Sequence[Sequence[int]]) -> list[Batch]:
+    def _micro_batches(self, places: Sequence[Sequence[int]]) -> list[list[Batch]]:
         """What stands at the places of each micro-batch, or answers of the student's to its prompts."""
-        origin = self.answers.origin(self.state.global_step) if self.answers is not None else "data"
+        origin = self._origin()
         self._logged["steps"] += 1
         self._logged["student_steps"] += origin != "data"
+        self._ce_share = self.stage.ce_weight if origin == "data" else 0.0
         if self.answers is None or origin == "data":
-            return [self.source.batch(some) for some in places]
+            return [[self.source.batch(some)] for some in places]
         self._counts[f"{origin}_steps"] += 1
         assert isinstance(self.source, PartSource)
         numbers = [[number for place in some for number in self.source.numbers(place)] for some in places]
@@ -108,7 +125,29 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
             found = self.answers.replayed(numbers, step)
         self._counts["student_answers"] += sum(map(len, found))
         seed = step_seed(self.job.seed, step)
-        return [laid_out(rows_of(some, self.stage.max_length, seed), self.source.pad_id) for some in found]
+        return self._batches_of_rows([rows_of(some, self.stage.max_length, seed) for some in found])
+
+    def _batches_of_rows(self, rows: Sequence[Rows]) -> list[list[Batch]]:
+        """The rows of each micro-batch, as many at once as it takes of the data.
+
+        A row of the data may hold many short conversations, whose new answers are longer. All processes get as many
+        batches, the last ones of nothing, since each is one pass through weights that may be shared out.
+        """
+        assert isinstance(self.source, PartSource)
+        at_once = self.args.per_device_train_batch_size
+        own = torch.tensor([-(-len(some) // at_once) for some in rows], device=self.args.device)
+        most = self.accelerator.gather(own).view(-1, len(rows)).amax(0).tolist()
+        return [
+            [laid_out(some[k * at_once : (k + 1) * at_once] or [[]], self.source.pad_id) for k in range(n_batches)]
+            for some, n_batches in zip(rows, most, strict=True)
+        ]
+
+    def _origin(self) -> Origin:
+        """Where the answers of a step come from, the same in all processes."""
+        if self.answers is None:
+            return "data"
+        n_full = int(self._added_up(torch.tensor(int(self.answers.replay.is_full))))
+        return self.answers.origin(self.state.global_step, n_full == self.args.world_size)
 
     def _drawing(self) -> Any:
         """The student as it draws; a whole copy of its own where its weights are sharded."""
@@ -157,17 +196,16 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
     ) -> dict[str, torch.Tensor]:
         """Over the places of a micro-batch: the loss, and the divergence in it."""
         if said is None:
-            total = _cross_entropy(student, labels)
+            total = _cross_entropy(student.of_ids(self.teacher.n_ids), labels)
             return {"total": total, "divergence": torch.zeros_like(total.detach())}
         if self.contrast is not None:
             total = self.contrast.total(student, said, batch, places)
             return {"total": total, "divergence": total.detach()}
-        share = self.stage.ce_weight
-        total = self.teacher.losses(student, said, labels, share).sum()
+        total = self.teacher.losses(student, said, labels, self._ce_share).sum()
         divergence = total.detach()
-        if share:
-            with torch.no_grad():
-                divergence = (divergence - share * _cross_entropy(student, labels).detach()) / (1 - share)
+        if self._ce_share:
+            entropy = _cross_entropy(student.of_ids(self.teacher.n_ids).detached(), labels)
+            divergence = (divergence - self._ce_share * entropy) / (1 - self._ce_share)
         return {"total": total, "divergence": divergence}
 
     def _check(self, model: Any, ids: torch.Tensor) -> None:
@@ -248,11 +286,13 @@ class DistillTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
                     f"{self.args.output_dir} to begin the stage anew"
                 )
             self.answers.load(state)
-        if self.contrast is not None and state:
-            self.contrast.load(state["contrast"])
+        if self.contrast is not None:
+            [found] = broadcast_object_list([state.get("contrast")])  # a process that is new has no state of its own
+            if found is not None:
+                self.contrast.load(found)
         is_first = self.args.process_index == 0
-        found = state.get("counts", {})
-        self._counts |= {name: n for name, n in found.items() if is_first or name.endswith("_steps")}
+        counts = state.get("counts", {})
+        self._counts |= {name: n for name, n in counts.items() if is_first or name.endswith("_steps")}
 
 
 def _cross_entropy(student: Predicted, labels: torch.Tensor) -> torch.Tensor:

@@ -25,7 +25,8 @@ class PolicyCopy:
 
         Args:
             policy: a model of transformers or peft, before it is sharded.
-            dtype: another type of the copy's weights, which then shares none of them.
+            dtype: another type of the copy's weights, which then shares none of them. Buffers keep theirs: in
+                bfloat16 the frequencies of rotary embeddings would be other positions, after some hundred tokens.
             device: where the copy goes; it shares nothing with a policy that is elsewhere, as one is that FSDP will
                 share out among GPUs.
         """
@@ -34,8 +35,11 @@ class PolicyCopy:
         shared = {id(one): one for one in fixed}
         self.model: Any = copy.deepcopy(policy, dict(shared)).eval()
         self.model.requires_grad_(False)
-        if dtype or not is_beside:
-            self.model.to(device, dtype)
+        if not is_beside:
+            self.model.to(device)
+        if dtype:
+            for weight in self.model.parameters():
+                weight.data = weight.data.to(dtype)
         trained = [name for name, one in policy.named_parameters() if one.requires_grad]
         mine = {id(one) for one in shared.values()}
         parameters = dict(self.model.named_parameters())

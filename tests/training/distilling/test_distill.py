@@ -16,6 +16,7 @@ from tests.training.distilling.students import run, save_pair, weights
 from tests.training.small_mixtures import make_mixture
 from training.checkpoints import read_curve
 from training.distilling import trainer
+from training.trainers import load_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 Pair = tuple[Path, Path]
@@ -95,6 +96,35 @@ def test_a_killed_off_policy_stage_goes_on_to_the_same_bits(
     assert all(torch.equal(weight, whole[name]) for name, weight in weights(tmp_path / "stage/model").items())
 
 
+def test_drawn_answers_are_the_same_however_many_rows_at_once(
+    tmp_path: Path, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Short rows, so that answers to the prompts of a step take more rows than the data does."""
+    chats(tmp_path)
+    found, shapes = [], list[tuple[int, ...]]()
+    of_loss = trainer.DistillTrainer.compute_loss
+
+    def seen(self: Any, model: Any, inputs: Any, *given: Any, **named: Any) -> Any:
+        shapes.append(tuple(inputs["input_ids"].shape))
+        return of_loss(self, model, inputs, *given, **named)
+
+    monkeypatch.setattr(trainer.DistillTrainer, "compute_loss", seen)
+    settings: dict[str, Any] = {
+        **CHATS,
+        "steps": 2,
+        "off_policy": OFF_POLICY | {"start": 1.0, "max_new_tokens": 40},
+        "max_length": 96,
+    }
+    for micro in (4, 1):
+        made = run(tmp_path, *pair, **settings, micro_batch=micro)
+        found.append((made.figures, weights(tmp_path / "stage" / "model")))
+        assert max(rows for rows, _ in shapes) == micro and len(shapes) > 8 // micro
+        shapes.clear()
+        shutil.rmtree(tmp_path / "stage")
+    assert found[0][0] == pytest.approx(found[1][0], abs=1e-4)
+    assert all(torch.allclose(weight, found[1][1][name], atol=1e-4) for name, weight in found[0][1].items())
+
+
 def test_steps_are_the_same_however_they_are_shared_out(tmp_path: Path, pair: Pair) -> None:
     """Means are over the tokens of a step, not of a micro-batch."""
     chats(tmp_path)
@@ -123,17 +153,34 @@ def test_with_ce_weight_1_the_teacher_has_no_say(tmp_path: Path, pair: Pair) -> 
 def test_lora_and_tied_embeddings(tmp_path: Path, pair: Pair) -> None:
     chats(tmp_path)
     student = tiny.save_model(tmp_path / "tied", tie_word_embeddings=True)
-    made = run(tmp_path, student, pair[1], **CHATS, steps=2, lora={"rank": 2}, recompute=True)
+    made = run(tmp_path, student, pair[1], **CHATS, steps=8, lora={"rank": 2}, recompute=True, learning_rate=1e-2)
+    assert made.figures["held_out_divergence"] < made.figures["held_out_divergence_before"]
+    before, after = weights(student), weights(tmp_path / "stage" / "model")
+    assert not torch.equal(*(one["model.layers.0.self_attn.q_proj.weight"] for one in (before, after)))
+    assert torch.equal(*(one["model.embed_tokens.weight"] for one in (before, after)))
     assert made.counts["trained_parameters"] < 20_000
     assert (tmp_path / "stage" / "adapter").is_dir()
 
 
-def test_a_padded_output_is_no_other_vocabulary(tmp_path: Path, pair: Pair) -> None:
+@pytest.mark.parametrize("ce_weight", [0.0, 0.9, 1.0])
+def test_a_padded_output_is_no_other_vocabulary(tmp_path: Path, pair: Pair, ce_weight: float) -> None:
+    """The same student without the padding learns the same; rows of no token stay as they were."""
     chats(tmp_path)
-    student = tiny.save_model(tmp_path / "padded", seed=1, vocab_size=tiny.VOCABULARY + 40)
-    made = run(tmp_path, student, pair[1], **CHATS, steps=2)
-    assert made.figures["held_out_divergence"] > 0
-    assert weights(tmp_path / "stage" / "model")["lm_head.weight"].shape[0] == tiny.VOCABULARY + 40
+    padded = tiny.save_model(tmp_path / "padded", seed=1, vocab_size=tiny.VOCABULARY + 40)
+    plain = load_model(str(padded))
+    plain.resize_token_embeddings(tiny.VOCABULARY)
+    shutil.copytree(padded, tmp_path / "plain")
+    plain.save_pretrained(tmp_path / "plain")
+    settings: dict[str, Any] = {**CHATS, "steps": 3, "ce_weight": ce_weight, "optimizer": {"weight_decay": 0}}
+    found = []
+    for student in (padded, tmp_path / "plain"):
+        made = run(tmp_path, student, pair[1], **settings)
+        found.append((made.figures, weights(tmp_path / "stage" / "model")["lm_head.weight"]))
+        shutil.rmtree(tmp_path / "stage")
+    (figures, head), (wanted, of_plain) = found
+    assert figures == pytest.approx(wanted, abs=1e-4) and figures["held_out_divergence"] > 0
+    assert torch.allclose(head[: tiny.VOCABULARY], of_plain, atol=1e-5)
+    assert torch.equal(head[tiny.VOCABULARY :], weights(padded)["lm_head.weight"][tiny.VOCABULARY :])
 
 
 def test_what_does_not_go_together_is_refused(tmp_path: Path, pair: Pair, mixture: Path) -> None:
@@ -152,6 +199,14 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path, pair: Pair, mixtur
     short = tiny.save_model(tmp_path / "short", max_position_embeddings=32)
     with pytest.raises(RequestError, match="teacher: sequences of the mixture have 64 tokens, more than the 32"):
         run(tmp_path, pair[0], short, mixture=str(mixture), steps=2)
+    chats(tmp_path)
+    said = r"teacher: conversations of the data have \d+ tokens, more than the 32 .*short; set `max_length` to 32"
+    with pytest.raises(RequestError, match=said):
+        run(tmp_path, pair[0], short, **CHATS, steps=2)
+    shutil.rmtree(tmp_path / "stage")
+    tiny.write_jsonl(tmp_path / "chats.jsonl", tiny.chats(1))
+    with pytest.raises(RequestError, match=r"held_out: 0\.1 of the prompts is none"):
+        run(tmp_path, *pair, **CHATS, steps=2, off_policy=OFF_POLICY)
     with pytest.raises(RequestError, match=r"lora\.targets"):
         run(tmp_path, *pair, mixture=str(mixture), steps=2, lora={"targets": ["nothing"]})
 
@@ -168,8 +223,15 @@ def test_in_bfloat16(tmp_path: Path, pair: Pair, mixture: Path, what: str) -> No
     }[what]
     student = tiny.save_model(tmp_path / "tied", tie_word_embeddings=True) if what == "tied" else pair[0]
     made = run(tmp_path, student, pair[1], **settings, steps=2, precision="bfloat16")
-    assert made.figures["held_out_divergence"] > 0 and made.figures["loss_last"] > 0
-    assert weights(tmp_path / "stage" / "model")["model.norm.weight"].dtype == torch.float32
+    after = weights(tmp_path / "stage" / "model")
+    shutil.rmtree(tmp_path / "stage")
+    wanted = run(tmp_path, student, pair[1], **settings, steps=2, precision="float32").figures
+    for name in ("loss_first", "held_out_divergence_before", "held_out_loss_before", "held_out_teacher_loss"):
+        assert made.figures[name] == pytest.approx(wanted[name], rel=0.02), name
+        assert made.figures[name] != wanted[name] or what == "off_policy", name
+    assert {weight.dtype for weight in after.values()} == {torch.float32}
+    name = "model.layers.0.self_attn.q_proj.weight"
+    assert not torch.equal(after[name], after[name].bfloat16().float())
 
 
 def test_an_output_that_is_more_than_a_matrix(tmp_path: Path, pair: Pair) -> None:

@@ -85,9 +85,10 @@ def test_sharded_processes_are_one(train: Train, alone: Trained, sharded: None) 
 
 
 def test_sharded_students_draw(train: Train, sharded: None) -> None:
-    """Answers are drawn by whole copies; the scheduler takes the same steps in all processes."""
-    off_policy = {"start": 0.6, "every": 2, "capacity": 8, "max_new_tokens": 4, "replay": "constant"}
+    """Answers are drawn by whole copies; the scheduler takes the same steps in all processes, and all go as often
+    through the weights where the answers of some fill more rows."""
+    off_policy = {"start": 0.6, "every": 2, "capacity": 8, "max_new_tokens": 40, "replay": "constant"}
     settings: dict[str, Any] = {"data": [{"path": "chats.jsonl"}], "held_out": 0.1, "off_policy": off_policy}
-    made, curve, _ = train("drawing", 2, **settings, steps=6)
+    made, curve, _ = train("drawing", 2, **settings, steps=6, micro_batch=1)
     assert made.counts["drawn_steps"] + made.counts["replayed_steps"] > 1
     assert len(curve) == 6 and made.counts["student_answers"] > 4

@@ -56,17 +56,6 @@ def test_a_model_beside_itself() -> None:
     assert all(one.cosine == pytest.approx(1, abs=1e-6) and one.cka == pytest.approx(1, abs=1e-9) for one in found)
 
 
-def test_only_tokens_that_count() -> None:
-    student, teacher = [states(n, 2, 7, 6) for n in range(2)], [states(n + 5, 2, 7, 6) for n in range(2)]
-    mask = torch.ones(2, 7, dtype=torch.bool)
-    mask[1, 3:] = False
-    for one in student:
-        one[1, 3:] = torch.nan
-    found = layer_similarities(student, teacher, mask)
-    assert found[1].cka == pytest.approx(linear_cka(student[1][mask], teacher[1][mask]))
-    assert found[1].cosine is not None and math.isfinite(found[1].cosine)
-
-
 def test_what_cannot_be_compared() -> None:
     with pytest.raises(RequestError, match="1 and 2 layers"):
         layer_similarities([states(0, 3, 4)], [states(0, 3, 4)] * 2)

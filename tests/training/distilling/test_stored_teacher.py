@@ -90,6 +90,7 @@ def test_tokens_of_another_tokenizer_are_refused(tmp_path: Path, pair: Pair) -> 
     rows = stored_tables.rows_of(pair[1], 3, 5)
     for settings, change, said in (
         ({}, {"tokenizer": "00"}, r"3 rows hold ids of another tokenizer .*tokenizer.json.*onggi synth"),
+        ({}, {"tokenizer": "00", "top_ids": [9999] * 500}, r"3 rows hold ids of another tokenizer"),
         ({}, {"top": 0, "top_ids": [], "top_logprobs": []}, r"no likeliest tokens were kept"),
         ({}, {"logprobs": [0.0]}, r"the table is damaged"),
         ({"max_length": 8}, {}, r"there is nothing to train on: .*the answer has nothing in the first 8 tokens"),
@@ -99,6 +100,29 @@ def test_tokens_of_another_tokenizer_are_refused(tmp_path: Path, pair: Pair) -> 
             run(tmp_path, pair[0], None, logprobs="run", steps=2, **settings)
     with pytest.raises(RequestError, match=r"logprobs: .*nowhere.*whose manifest has `teacher.logprobs`"):
         run(tmp_path, pair[0], None, logprobs="nowhere", steps=2)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"top_ids": [7, 7]}, r"`top_ids` has an id twice at token 1 of the answer"),
+        ({"top_ids": [7, tiny.VOCABULARY]}, r"`top_ids` has the id 600; the student has 0 to 599"),
+        ({"output_ids": [-1, 5]}, r"`output_ids` has the id -1; the student has 0 to 599"),
+        ({"top_logprobs": [0.0, -0.7]}, r"`top_logprobs` are of probabilities that sum to 1\.49659 at token 1"),
+        ({"top_logprobs": [float("nan"), -0.7]}, r"`top_logprobs` are of probabilities that sum to nan at token 1"),
+    ],
+)
+def test_a_damaged_row_is_named(tmp_path: Path, pair: Pair, change: dict[str, list[Any]], said: str) -> None:
+    """The second one, of which what stands at the second token, or at the end, is another."""
+    rows = stored_tables.rows_of(pair[1], 3, 2)
+    for column, values in change.items():
+        n = 0 if column == "output_ids" else 2
+        rows[1][column][n : n + 2] = values
+    stored_tables.write(tmp_path / "run", rows)
+    with pytest.raises(
+        RequestError, match=rf"logprobs: .*run/logprobs/part-00000.parquet: 1: {said}.*run `onggi synth` again"
+    ):
+        run(tmp_path, pair[0], None, logprobs="run", steps=2)
 
 
 def test_rows_with_fewer_of_the_likeliest_bound_the_others(tmp_path: Path, pair: Pair) -> None:

@@ -69,6 +69,8 @@ def test_a_copy_of_another_type_shares_nothing(policy: Any) -> None:
     copy.take(policy)
     assert {weight.dtype for weight in copy.model.parameters()} == {torch.bfloat16}
     assert {weight.dtype for weight in policy.parameters()} == {torch.float32}
+    own = {name: buffer.dtype for name, buffer in policy.named_buffers()}
+    assert {name: buffer.dtype for name, buffer in copy.model.named_buffers()} == own
     assert torch.allclose(logits(copy.model).float(), logits(policy), atol=0.1)
 
 
