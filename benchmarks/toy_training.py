@@ -31,7 +31,7 @@ SPECIAL = ["<|endoftext|>", TURN, END, "<|pad|>"]
 KOREAN = ("ko_docs_mixed", "ko_wiki_korquad", "ko_books_misc", "ko_petitions")
 ENGLISH = ("en_books_misc", "en_docs_mixed")
 SIZES = {
-    "full": {"chars": 1_000_000, "base": 400, "cpt": 250, "sft": 150, "reward": 60, "dpo": 60, "online": 96},
+    "full": {"chars": 1_000_000, "base": 400, "cpt": 250, "sft": 150, "reward": 60, "dpo": 60, "online": 144},
     "fast": {"chars": 250_000, "base": 30, "cpt": 12, "sft": 10, "reward": 8, "dpo": 6, "online": 4},
 }
 """Characters of text per language, and steps."""
@@ -292,7 +292,7 @@ def manifest_of(base: str, instruct: str, size: dict[str, int], seed: int) -> di
                 "reward": "reward",
                 "steps": size["online"],
                 "batch": 16,
-                "learning_rate": 2e-4,
+                "learning_rate": 4e-4,
                 "schedule": schedule,
                 "max_new_tokens": 24,
                 "max_prompt_length": 64,
