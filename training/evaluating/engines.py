@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
 
 from manifests.schema_evaluation import VllmServer
 from training.evaluating.decoding import decode
-from training.evaluating.engine import Engine, Messages, Said, Told
+from training.evaluating.engine import Engine, Said, Told
 from training.evaluating.harness_models import LocalModel
 from training.evaluating.jobs import EvaluateJob
-from training.evaluating.reading import Reader
+from training.evaluating.reading import Reader, ReadingEngine
 from training.measuring.open_model import OpenModel
 
 
@@ -32,7 +31,7 @@ def _in_this_process(job: EvaluateJob) -> Iterator[Engine]:
     yield LocalEngine(OpenModel(job.folder, precision=job.precision), job.batch)
 
 
-class LocalEngine:
+class LocalEngine(ReadingEngine):
     """See `Engine`; the model runs in this process."""
 
     def __init__(self, opened: OpenModel, batch: int) -> None:
@@ -48,29 +47,6 @@ class LocalEngine:
             pretrained=self._model, tokenizer=opened.tokenizer, batch_size=batch, max_length=self.window
         )
         self._lm.engaged(self.write)
-
-    @property
-    def lm(self) -> Any:
-        """See `Engine`."""
-        return self._lm
-
-    @property
-    def tokenizer(self) -> Any:
-        """See `Engine`."""
-        return self._reader.tokenizer
-
-    @property
-    def window(self) -> int:
-        """See `Engine`."""
-        return self._reader.window
-
-    def n_tokens(self, prompt: str) -> int:
-        """See `Engine`."""
-        return len(self._reader.ids(prompt))
-
-    def rendered(self, messages: Messages) -> str:
-        """See `Engine`."""
-        return self._reader.rendered(messages)
 
     def write(
         self,

@@ -55,3 +55,33 @@ class Reader:
                 f"{self._folder}: the model has no chat template; leave `chat` out, or say `chat: false`"
             )
         return Rendered(rendered_prompt(self.tokenizer, messages))
+
+
+class ReadingEngine:
+    """What engines share: the model as lm-eval knows it, and how it reads prompts. See `Engine`."""
+
+    _lm: Any
+    _reader: Reader
+
+    @property
+    def lm(self) -> Any:
+        """See `Engine`."""
+        return self._lm
+
+    @property
+    def tokenizer(self) -> Any:
+        """See `Engine`."""
+        return self._reader.tokenizer
+
+    @property
+    def window(self) -> int:
+        """See `Engine`."""
+        return self._reader.window
+
+    def n_tokens(self, prompt: str) -> int:
+        """See `Engine`."""
+        return len(self._reader.ids(prompt))
+
+    def rendered(self, messages: Messages) -> str:
+        """See `Engine`."""
+        return self._reader.rendered(messages)

@@ -24,10 +24,10 @@ from manifests.schema_teacher import Teacher as Settings
 from synth.teachers.engine import Running, located
 from synth.teachers.serve import HOST, free_port, start_server
 from training.evaluating.decoding import before, said_of
-from training.evaluating.engine import Engine, Messages, Said, Told
+from training.evaluating.engine import Engine, Said, Told
 from training.evaluating.harness_models import ServerModel
 from training.evaluating.jobs import EvaluateJob
-from training.evaluating.reading import Reader
+from training.evaluating.reading import Reader, ReadingEngine
 from training.trainers import load_tokenizer
 
 SERVED_AS = "evaluated"
@@ -170,36 +170,13 @@ class Server:
         raise self._running.failed(f"{AT}: the server fails: {said}")
 
 
-class VllmEngine:
+class VllmEngine(ReadingEngine):
     """See `Engine`; the model runs behind a server."""
 
     def __init__(self, server: Server, reader: Reader) -> None:
         self._server, self._reader = server, reader
         self._lm = ServerModel(reader, self.scores)
         self._lm.engaged(self.write)
-
-    @property
-    def lm(self) -> Any:
-        """See `Engine`."""
-        return self._lm
-
-    @property
-    def tokenizer(self) -> Any:
-        """See `Engine`."""
-        return self._reader.tokenizer
-
-    @property
-    def window(self) -> int:
-        """See `Engine`."""
-        return self._reader.window
-
-    def n_tokens(self, prompt: str) -> int:
-        """See `Engine`."""
-        return len(self._reader.ids(prompt))
-
-    def rendered(self, messages: Messages) -> str:
-        """See `Engine`."""
-        return self._reader.rendered(messages)
 
     def scores(
         self, rows: Sequence[tuple[Sequence[int], int]], done: Callable[[int], None]
