@@ -14,8 +14,8 @@ import torch
 from training.token_dataset import NO_LOSS
 
 CHUNK_ELEMENTS = {"cpu": 1 << 23}
-"""Logits that are worked on at once: 32 MiB of them on a CPU. Each block of rows reads the whole output matrix, so with
-an eighth of it a vocabulary of 128,256 takes four times as long."""
+"""Logits that are worked on at once: 32 MiB of them on a CPU. Each block of rows reads the whole output matrix, so a
+vocabulary of 128,256 takes four times as long with an eighth of it."""
 CHUNK_ELEMENTS_ELSE = 1 << 26
 
 
