@@ -121,7 +121,7 @@ assert not torch.equal(before, after)
 assert torch.allclose(after, expected, atol=1e-6), (after - expected).abs().max()
 merged = dict(merged_weights(policy))
 assert all(torch.equal(merged[name], weight) for name, weight in copy.weights().items())
-print("whole in", dist.get_rank())
+print(f"whole in {dist.get_rank()}\\n", end="", flush=True)  # in one piece: both write at once
 """
 
 
