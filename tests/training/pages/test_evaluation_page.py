@@ -85,6 +85,11 @@ def test_what_models_wrote_is_text(page: Page) -> None:
     assert "alert(1)" in page.text and "{{ 7 * 7 }}" in page.text
 
 
+def test_the_policy_of_the_page_lets_its_styles_stand(page: Page) -> None:
+    """It forbids styles that stand in tags."""
+    assert "style" not in {name for name, _ in page.attributes}
+
+
 def test_a_page_without_items_grid_or_record() -> None:
     models = [ModelResults(name="a", folder="a", results=[FAILED])]
     shown = Page(render(EvaluationSummary(name="x", compare_with="a", models=models), {}, {}))
