@@ -3,21 +3,18 @@
 It shows what models answered, so the templates escape everything, as on the page of a training.
 """
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
-from curation.charts import COLORS
 from curation.report import manifest_text
 from training.evaluating.record import EvaluationSummary
 from training.evaluating.results import Evaluated, Item, ModelResults, Score
 from training.needles.chart import grid_charts
 from training.pages.charts import harmless
-from training.pages.report import templates
+from training.pages.report import shortened, style, templates
 from training.pages.score_table import is_share, is_share_score, score_table, written
 from training.pages.values import plain
 
@@ -72,13 +69,11 @@ def render(
         items: by (model, result): what was asked and said.
         record: run.json as a dictionary, and beside it `folder` and `environment`.
     """
-    css = templates().get_template("training.css").render(colors=COLORS)
     return (
         templates()
         .get_template("evaluation.html")
         .render(
-            css=Markup(css),
-            css_hash=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
+            **style(),
             summary=summary,
             record=record,
             table=score_table(summary.models, summary.compare_with),
@@ -165,11 +160,10 @@ def _shown(items: Sequence[Item]) -> list[Item]:
     half = ITEMS_SHOWN * 2 // 3
     some = ordered[:half] + ordered[-(ITEMS_SHOWN - half) :] if len(ordered) > ITEMS_SHOWN else ordered
     return [
-        item.model_copy(update={name: _cut(getattr(item, name)) for name in ("prompt", "answer", "expected", "note")})
+        item.model_copy(
+            update={
+                name: shortened(getattr(item, name), TEXT_CHARS) for name in ("prompt", "answer", "expected", "note")
+            }
+        )
         for item in some
     ]
-
-
-def _cut(text: str) -> str:
-    half = TEXT_CHARS // 2
-    return text if len(text) <= TEXT_CHARS else f"{text[:half]}\n[…]\n{text[-half:]}"

@@ -43,14 +43,12 @@ def render(summary: TrainingSummary, record: Mapping[str, Any]) -> str:
         record: run.json as a dictionary, and beside it `folder` and `environment` (a mapping of names and versions);
             whatever is missing there is left out of the page.
     """
-    css = templates().get_template("training.css").render(colors=COLORS)
     measured, drawn = _charts(summary)
     return (
         templates()
         .get_template("training.html")
         .render(
-            css=Markup(css),
-            css_hash=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
+            **style(),
             record=record,
             summary=summary,
             stages=[_stage(summary, stage, drawn[stage.name]) for stage in made_stages(summary)],
@@ -67,6 +65,12 @@ def render(summary: TrainingSummary, record: Mapping[str, Any]) -> str:
 
 
 _WRITERS = {"amount": amount, "power": power, "ratio": ratio, "signed": signed, "number": plain}
+
+
+def style() -> dict[str, str]:
+    """The style sheet, and its hash, by which the page's policy lets it stand."""
+    css = templates().get_template("training.css").render(colors=COLORS)
+    return {"css": Markup(css), "css_hash": base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()}
 
 
 @cache
@@ -212,17 +216,20 @@ def _comparisons(summary: TrainingSummary) -> Iterator[Comparison]:
 
 def _comparison(old: StageSummary | None, new: StageSummary) -> Comparison:
     known = {answer.prompt: answer for answer in old.answers} if old else {}
-    pairs = [Pair(_cut(answer.prompt), _shown(known.get(answer.prompt)), _shown(answer)) for answer in new.answers]
+    pairs = [
+        Pair(shortened(answer.prompt), _shown(known.get(answer.prompt)), _shown(answer)) for answer in new.answers
+    ]
     return Comparison(old.name if old else "", new.name, [pair for pair in pairs if pair.after])
 
 
 def _shown(answer: Answer | None) -> Any:
-    return answer and answer.model_copy(update={"answer": _cut(answer.answer)})
+    return answer and answer.model_copy(update={"answer": shortened(answer.answer)})
 
 
-def _cut(text: str) -> str:
-    half = N_ANSWER_CHARS // 2
-    return text if len(text) <= N_ANSWER_CHARS else f"{text[:half]}\n[…]\n{text[-half:]}"
+def shortened(text: str, n_chars: int = N_ANSWER_CHARS) -> str:
+    """A text, without its middle where it is longer than so many characters."""
+    half = n_chars // 2
+    return text if len(text) <= n_chars else f"{text[:half]}\n[…]\n{text[-half:]}"
 
 
 # accounting
