@@ -61,6 +61,8 @@ def expected(schema: Schema) -> str:
             return _mapping(keys, [])
         case {"patternProperties": pattern}:
             return f"a mapping of names to {expected(*pattern.values())}"
+        case {"additionalProperties": bool()}:
+            return "a mapping"
         case {"additionalProperties": value}:
             return f"a mapping to {expected(value)}"
     return "a value"

@@ -16,6 +16,7 @@ from manifests.overrides import override
 from manifests.schema import CorpusManifest
 from manifests.schema_classifier import ClassifierManifest
 from manifests.schema_evaluation import EvaluationManifest
+from manifests.schema_experiments import AblationManifest, LadderManifest
 from manifests.schema_merge import MergeRule
 from manifests.schema_mixture import MixtureManifest
 from manifests.schema_synthesis import SynthesisManifest
@@ -23,7 +24,14 @@ from manifests.schema_training import TrainingManifest
 from manifests.yaml_tree import Mistake, Node, parse_tree
 
 Manifest = (
-    CorpusManifest | ClassifierManifest | MixtureManifest | SynthesisManifest | TrainingManifest | EvaluationManifest
+    CorpusManifest
+    | ClassifierManifest
+    | MixtureManifest
+    | SynthesisManifest
+    | TrainingManifest
+    | EvaluationManifest
+    | AblationManifest
+    | LadderManifest
 )
 Kind = TypeVar(
     "Kind",
@@ -33,6 +41,8 @@ Kind = TypeVar(
     SynthesisManifest,
     TrainingManifest,
     EvaluationManifest,
+    AblationManifest,
+    LadderManifest,
 )
 
 KINDS: Mapping[str, type[Manifest]] = {
@@ -42,6 +52,8 @@ KINDS: Mapping[str, type[Manifest]] = {
     "synthesis": SynthesisManifest,
     "training": TrainingManifest,
     "evaluation": EvaluationManifest,
+    "ablation": AblationManifest,
+    "ladder": LadderManifest,
 }
 COMMANDS = {
     "corpus": "onggi curate",
@@ -50,6 +62,8 @@ COMMANDS = {
     "synthesis": "onggi synth",
     "training": "onggi train",
     "evaluation": "onggi eval",
+    "ablation": "onggi ablate",
+    "ladder": "onggi ladder",
 }
 MANIFEST_BYTES_MAX = 1 << 20
 MISTAKES_SHOWN_MAX = 50
@@ -243,7 +257,7 @@ def _child(place: _Place, schema: Schema, part: str | int, top: Schema) -> _Plac
         return _Place(node, resolved(schema.get("items", {}), top), f"{place.path}[{part}]")
     node = node.value.get(part, node) if isinstance(node.value, dict) else node
     others = [schema.get("additionalProperties") or {}, *schema.get("patternProperties", {}).values()]
-    child = schema.get("properties", {}).get(part, others[-1])
+    child = schema.get("properties", {}).get(part, others[-1] if isinstance(others[-1], dict) else {})
     return _Place(node, resolved(child, top), f"{place.path}.{part}".removeprefix("."))
 
 

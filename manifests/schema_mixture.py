@@ -164,6 +164,62 @@ class Packing(Model):
     """Share of the sequences in which documents of two languages alternate and may attend to each other."""
 
 
+class Target(Model):
+    """Held-out text whose loss a search is to lower."""
+
+    name: Name
+    """What it is called."""
+    path: str = Field(min_length=1)
+    """Parquet or JSONL with a column `text`: a file, a folder or a glob. Relative paths start at the manifest's
+    folder."""
+    column: str = "text"
+    """Column of the text."""
+    weight: float = Field(1.0, gt=0, allow_inf_nan=False)
+    """How much its loss counts."""
+    limit: int | None = Field(None, ge=1)
+    """Documents that are taken: always the same ones."""
+
+
+class Proxy(Model):
+    """The small models that a search trains: Llamas of new weights."""
+
+    hidden_size: int = Field(128, ge=8)
+    """Width of what goes from layer to layer."""
+    intermediate_size: int = Field(256, ge=8)
+    """Width inside the MLP."""
+    num_hidden_layers: int = Field(2, ge=1)
+    """Layers."""
+    num_attention_heads: int = Field(4, ge=1)
+    """Heads."""
+    sequence_length: int = Field(128, ge=8)
+    """Tokens per sequence."""
+    batch: int = Field(16, ge=1)
+    """Sequences per step."""
+    learning_rate: float = Field(3e-3, gt=0, allow_inf_nan=False)
+    """Peak of the learning rate, by a cosine."""
+    tokens: Tokens = 250_000
+    """Tokens that each is trained on."""
+
+
+class MixtureSearch(Model):
+    """Look for weights of the sources: small models are trained on random ones, and a regression from weights to
+    losses tells the best (RegMix; `onggi mix --search`)."""
+
+    proxies: int = Field(48, ge=8)
+    """Models that are trained."""
+    model: Proxy = Proxy()
+    """How they are built and trained."""
+    targets: list[Target] = Field(default_factory=list)
+    """What is to be predicted well. Without it: what is held out of each category, weighing the same."""
+    concentration: float = Field(1.0, gt=0, allow_inf_nan=False)
+    """How near random weights lie to those of the sources as they are: of a Dirichlet distribution around them, as
+    spread as this; small values give mixtures of few sources."""
+    candidates: int = Field(100_000, ge=1000)
+    """Mixtures whose losses are predicted; the best of them are averaged."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Of weights, models and their data."""
+
+
 class MixtureOutput(Model):
     """Where the mixture goes, and in which pieces."""
 
@@ -211,6 +267,8 @@ class MixtureManifest(Model):
     """What is held out."""
     packing: Packing = Packing()
     """How documents become sequences."""
+    search: MixtureSearch = MixtureSearch()
+    """Of `onggi mix --search`: how weights are looked for."""
     limits: MixtureLimits = MixtureLimits()
     """Bounds on memory."""
     output: Annotated[MixtureOutput, BeforeValidator(path_alone, json_schema_input_type=str | MixtureOutput)]

@@ -8,8 +8,10 @@ from pydantic import BeforeValidator, Field, model_validator
 from manifests.errors import FieldError
 from manifests.schema import Model, Name, path_alone
 from manifests.schema_distillation import Distill
+from manifests.schema_embedding import Contrast, Mntp
 from manifests.schema_evaluation import NEEDLE, Evaluations, refuse_twice
 from manifests.schema_merge import MergeRule
+from manifests.schema_surgery import Init, NewModel, Prune, Upscale
 from manifests.schema_training_gates import (
     AccuracyGate,
     LengthBiasGate,
@@ -43,9 +45,18 @@ class Merge(Stage):
     `validation`, and drawn. What the stage makes has the rule's own `t`."""
 
 
-TrainingStage = Annotated[Cpt | Sft | Reward | Dpo | OnlineDpo | Distill | Merge, Field(discriminator="kind")]
-MAKES_POLICY = ("cpt", "sft", "dpo", "online_dpo", "distill", "merge")
+TrainingStage = Annotated[
+    Cpt | Sft | Reward | Dpo | OnlineDpo | Distill | Merge | Init | Upscale | Prune | Mntp | Contrast,
+    Field(discriminator="kind"),
+]
+MAKES_POLICY = ("cpt", "sft", "dpo", "online_dpo", "distill", "merge", "init", "upscale", "prune")
 """Stages that make a language model."""
+MAKES_ENCODER = ("mntp", "contrast")
+"""Stages that make an encoder."""
+WITHOUT_TRAINING = ("merge", "init", "upscale", "prune")
+"""Stages that have no loss of training, and are run by one process."""
+Role = Literal["policy", "reward", "encoder"]
+IN_WORDS: dict[str, str] = {"policy": "a language model", "reward": "a reward model", "encoder": "an encoder"}
 
 
 class TrainingOutput(Model):
@@ -62,8 +73,9 @@ class TrainingManifest(Model):
     """What this manifest declares."""
     name: Name
     """Name of the training."""
-    base: str = Field(min_length=1)
-    """Folder of the model that it begins with: safetensors, `config.json` and the tokenizer."""
+    base: Annotated[str, Field(min_length=1)] | NewModel
+    """Folder of the model that it begins with: safetensors, `config.json` and the tokenizer. Or how a new one is
+    built, for training from scratch: {tokenizer, hidden_size, ...}."""
     stages: list[TrainingStage] = Field(min_length=1)
     """What is done, in this order."""
     validation: list[Validation] = Field(default_factory=list)
@@ -116,10 +128,10 @@ class TrainingManifest(Model):
                     known = ", ".join([BASE, *made])
                     said = f"{name!r} is no earlier stage; valid: {known}, or a folder (`./{name}`)"
                     raise FieldError(said, "stages", number, *field)
-                if (made[name] == "reward") != (wanted == "reward"):
-                    kind = "a reward model" if made[name] == "reward" else "a language model"
-                    wants = "a reward model" if wanted == "reward" else "a language model"
-                    raise FieldError(f"{name!r} makes {kind}, and this takes {wants}", "stages", number, *field)
+                if (found := role_of(made[name])) not in wanted:
+                    wants = " or ".join(IN_WORDS[role] for role in wanted)
+                    said = f"{name!r} makes {IN_WORDS[found]}, and this takes {wants}"
+                    raise FieldError(said, "stages", number, *field)
         if self.reward is not None and _is_name(self.reward):
             rewards = [stage.name for stage in self.stages if stage.kind == "reward"]
             if self.reward not in rewards:
@@ -172,8 +184,8 @@ class TrainingManifest(Model):
                 return f"{gate.of!r} is no result of the manifest's `evaluation`; valid: {valid}", "of"
         if isinstance(gate, NeedleGate) and (unfit := self._cannot_find(gate)):
             return unfit
-        if isinstance(gate, PlateauGate) and stage.kind == "merge":
-            return "a merge has no loss of training", "gate"
+        if isinstance(gate, PlateauGate) and stage.kind in WITHOUT_TRAINING:
+            return f"a stage of kind `{stage.kind}` has no loss of training", "gate"
         if isinstance(gate, PlateauGate) and _is_name(gate.teacher):
             models = [BASE, *(item.name for item in earlier if item.kind in MAKES_POLICY)]
             if gate.teacher not in models:
@@ -200,23 +212,31 @@ def _is_name(model: str) -> bool:
     return "/" not in model and "." not in model and "\\" not in model and not model.startswith("~")
 
 
+def role_of(kind: str) -> Role:
+    """What a stage of a kind makes."""
+    if kind == "reward":
+        return "reward"
+    return "encoder" if kind in MAKES_ENCODER else "policy"
+
+
 def named_models(stage: TrainingStage) -> Iterator[tuple[Any, ...]]:
-    """The models that a stage names: their field, the name, and whether a `policy` or a `reward` model is wanted."""
+    """The models that a stage names: their field, the name, and which roles may stand there."""
+    policy, reward = ("policy",), ("reward",)
     if isinstance(stage, Merge):
-        yield from (("rule", "models", n, "model", item.model, "policy") for n, item in enumerate(stage.rule.models))
+        yield from (("rule", "models", n, "model", item.model, policy) for n, item in enumerate(stage.rule.models))
         if stage.rule.base is not None:
-            yield "rule", "base", stage.rule.base, "policy"
+            yield "rule", "base", stage.rule.base, policy
         return
     if stage.model is not None:
-        yield "model", stage.model, "policy"
+        yield "model", stage.model, ("policy", "encoder") if isinstance(stage, Contrast) else policy
     if isinstance(stage, Dpo | OnlineDpo) and stage.reference is not None:
-        yield "reference", stage.reference, "policy"
-    if isinstance(stage, Distill) and stage.teacher is not None:
-        yield "teacher", stage.teacher, "policy"
+        yield "reference", stage.reference, policy
+    if isinstance(stage, Distill | Prune) and stage.teacher is not None:
+        yield "teacher", stage.teacher, policy
     if isinstance(stage, OnlineDpo):
-        yield "reward", stage.reward, "reward"
+        yield "reward", stage.reward, reward
     if isinstance(stage, Reward) and stage.best_of_n is not None:
         choice = stage.best_of_n
-        yield from (("best_of_n", "candidates", n, name, "reward") for n, name in enumerate(choice.candidates))
+        yield from (("best_of_n", "candidates", n, name, reward) for n, name in enumerate(choice.candidates))
         if choice.judge != "answers":
-            yield "best_of_n", "judge", choice.judge, "reward"
+            yield "best_of_n", "judge", choice.judge, reward

@@ -16,6 +16,8 @@ from classifiers.rows import input_files
 from curation.mixture.record import read_mixture
 from manifests.errors import RequestError
 from manifests.schema_distillation import Distill
+from manifests.schema_embedding import Contrast, Mntp
+from manifests.schema_surgery import Prune, Upscale
 from manifests.schema_training import TrainingStage
 from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
 from manifests.schema_training_stages import Cpt, Sft
@@ -106,16 +108,19 @@ def stage_data(stage: TrainingStage, base: str, digests: Digests) -> Iterator[tu
         RequestError: something is not there; the message names the stage.
     """
     try:
-        for mixture in _mixtures(stage):
+        for mixture in mixture_paths(stage):
             path = resolve(mixture, base)
             yield path, read_mixture(Folder(path)).fingerprint
-        paths = [item.path for item in stage.data] if isinstance(stage, Sft | Reward | Dpo | Distill) else []
+        paths = (
+            [item.path for item in stage.data] if isinstance(stage, Sft | Reward | Dpo | Distill | Contrast) else []
+        )
         paths += [stage.contrastive.student] if isinstance(stage, Distill) and stage.contrastive else []
         if isinstance(stage, Distill) and stage.logprobs:
             path = resolve(stage.logprobs, base)
             yield path, joined(digests.of_file(file) for file in input_files(f"{path}/{LOGPROBS}"))
         paths += [stage.prompts] if isinstance(stage, OnlineDpo) else []
         paths += [stage.best_of_n.prompts] if isinstance(stage, Reward) and stage.best_of_n else []
+        paths += measured_texts(stage)
         for path in paths:
             yield resolve(path, base), digests.of_rows(resolve(path, base))
         if isinstance(stage, Sft | Distill) and stage.template and Path(resolve(stage.template, base)).is_file():
@@ -125,11 +130,27 @@ def stage_data(stage: TrainingStage, base: str, digests: Digests) -> Iterator[tu
         raise RequestError(f"stage {stage.name}: {error}") from None
 
 
-def _mixtures(stage: TrainingStage) -> list[str]:
+def mixture_paths(stage: TrainingStage) -> list[str]:
     """Paths of the token mixtures that a stage reads."""
     if isinstance(stage, Cpt):
         return [use.path for use in [*stage.mixture, *([stage.replay] if stage.replay else [])]]
-    return [use.path for use in stage.mixture] if isinstance(stage, Distill) else []
+    if isinstance(stage, Upscale):
+        return [stage.influence.mixture.path] if stage.influence and stage.influence.mixture else []
+    if isinstance(stage, Prune):
+        uses = [stage.calibration.mixture, stage.search and stage.search.trial.mixture]
+        return [use.path for use in uses if use]
+    return [use.path for use in stage.mixture] if isinstance(stage, Distill | Mntp) else []
+
+
+def measured_texts(stage: TrainingStage) -> list[str]:
+    """Paths of the texts by which a stage measures a model: to choose its layers or channels, or as an encoder."""
+    if isinstance(stage, Upscale):
+        return [stage.influence.text] if stage.influence and stage.influence.text else []
+    if isinstance(stage, Prune):
+        return [stage.calibration.text] if stage.calibration.text else []
+    if isinstance(stage, Contrast):
+        return [path for item in stage.retrieval for path in (item.queries, item.corpus, item.qrels)]
+    return []
 
 
 def joined(parts: Iterable[str]) -> str:

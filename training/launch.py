@@ -193,6 +193,15 @@ def alone(folder: Path, command: str = "onggi train") -> Iterator[None]:
         yield
 
 
+@contextmanager
+def waiting(folder: Path) -> Iterator[None]:
+    """Hold the folder of a stage while the block runs; wait where another training works in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _lock(lock: IO[str], folder: Path, command: str) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

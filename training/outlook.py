@@ -18,12 +18,25 @@ from pydantic import BaseModel, Field
 from classifiers.rows import input_files
 from manifests.errors import RequestError, RunError
 from manifests.schema_distillation import Distill
+from manifests.schema_embedding import Contrast, Mntp
+from manifests.schema_surgery import Init, NewModel, Prune, Sizes, Upscale
 from manifests.schema_training import BASE, Merge, TrainingManifest, TrainingStage, named_models
 from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
 from manifests.schema_training_stages import Cpt, Sft, Trained
 from manifests.store import resolve
-from training.flops import Training, count_parameters, forward_flops, lora_parameters, read_config
-from training.outlook_data import Reads, Tokens, logprob_reads, mixture_reads, prompt_reads, row_reads, tokens_of
+from training.flops import Training, count_parameters, forward_flops, lora_parameters, parameters, read_config
+from training.inputs import measured_texts, mixture_paths
+from training.new_models import new_config, with_sizes
+from training.outlook_data import (
+    Reads,
+    Tokens,
+    logprob_reads,
+    mixture_reads,
+    prompt_reads,
+    row_reads,
+    text_reads,
+    tokens_of,
+)
 from training.reporters import check_reporters
 from training.schedules import deepseek_law
 from training.stage_plan import check_teacher, plan_stages, starts_from
@@ -157,12 +170,15 @@ class _Looked:
     """Weights of each model, by what the manifest calls it; a model that is not there has none."""
     config: dict[str, Any] = field(default_factory=dict)
     """Of the base."""
+    configs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of each model whose configuration is known, by what the manifest calls it."""
 
     def look(self) -> None:
         self._try("report_to", lambda: check_reporters(self.manifest.report_to))
         if "://" in self.folder:
             self.found.problems.append(f"output: {self.folder}: models are written to a folder on this machine")
-        base_model = Path(resolve(self.manifest.base, self.base))
+        new = self.manifest.base
+        base_model = Path(resolve(new.tokenizer if isinstance(new, NewModel) else new, self.base))
         self._try("base", lambda: self._look_at_base(base_model))
         self._look_at_measures()
         tokens, speeds = tokens_of(base_model), measured_speeds(Path(self.folder))
@@ -181,7 +197,11 @@ class _Looked:
             self.found.problems.append(f"{at}: {error}" if at else str(error))
 
     def _look_at_base(self, folder: Path) -> None:
-        self.config = read_config(folder)
+        if isinstance(self.manifest.base, NewModel):
+            self.config = self.configs[BASE] = new_config(self.manifest.base, folder)
+            self.sizes[BASE] = self.found.n_parameters = _n_parameters(self.config)
+            return
+        self.config = self.configs[BASE] = read_config(folder)
         check_architecture(self.config, folder)
         self.sizes[BASE] = self.found.n_parameters = count_parameters(folder)
         if not list(folder.glob("*.safetensors")):
@@ -231,6 +251,11 @@ class _Looked:
             found.kept_bytes = n_weights * (2 if stage.rule.dtype in ("bfloat16", "float16") else WEIGHT_BYTES)
             found.disk_bytes = found.kept_bytes * (2 if stage.sweep else 1)
             return found
+        if isinstance(stage, Init | Upscale | Prune):
+            self._rebuild(stage, found)
+            return found
+        if names[0] in self.configs or not self._is_made(names[0]):
+            self.configs[stage.name] = self._config_of(names[0])
         found.n_trained_parameters = self._n_trained(stage, n_weights)
         self._try(f"stage {stage.name}", lambda: self._read(stage, found, tokens))
         if found.n_tokens is not None:
@@ -244,6 +269,34 @@ class _Looked:
         found.disk_bytes = found.kept_bytes + (stage.checkpoints.keep + 1) * checkpoint_bytes
         return found
 
+    def _config_of(self, name: str) -> dict[str, Any]:
+        """The configuration of a model by what the manifest calls it; empty where it cannot be read."""
+        if name not in self.configs and not self._is_made(name):
+            try:
+                self.configs[name] = read_config(Path(resolve(name, self.base)))
+            except RequestError:
+                return {}
+        return self.configs.get(name, {})
+
+    def _rebuild(self, stage: Init | Upscale | Prune, found: StageOutlook) -> None:
+        """What a stage makes that builds a model anew, as far as that is known before it."""
+        before = self._config_of(found.starts_from[0])
+        if before:
+            part = before.get("text_config", before)
+            after = with_sizes(before, rebuilt(stage, int(part["num_hidden_layers"])).given())
+            if isinstance(stage, Prune) and stage.tie_embeddings:
+                after["tie_word_embeddings"] = True
+            self.configs[stage.name] = after
+            found.n_parameters = _n_parameters(after) or found.n_parameters
+        if isinstance(stage, Prune) and stage.search is not None:
+            found.n_parameters = stage.search.parameters
+        found.kept_bytes = found.disk_bytes = WEIGHT_BYTES * found.n_parameters
+        for path in mixture_paths(stage):
+            if not Path(resolve(f"{path}/run.json", self.base)).is_file():
+                self.found.problems.append(f"stage {stage.name}: {path}: no complete mixture is there")
+        for path in measured_texts(stage):
+            self._try(f"stage {stage.name}", lambda path=path: _ignore(input_files(resolve(path, self.base))))  # type: ignore[misc]
+
     def _models(self, stage: TrainingStage) -> Iterator[str]:
         """What the stage reads, the one that it goes on from first."""
         named = {".".join(map(str, place)): str(name) for *place, name, _ in named_models(stage)}
@@ -254,7 +307,8 @@ class _Looked:
     def _n_trained(self, stage: Trained, n_weights: int) -> int:
         if stage.lora is None:
             return n_weights
-        found = lora_parameters(self.config, stage.lora.rank, stage.lora.targets) if self.config else None
+        config = self.configs.get(stage.name, self.config)
+        found = lora_parameters(config, stage.lora.rank, stage.lora.targets) if config else None
         return found or 0
 
     def _teacher_flops(self, stage: Trained, n_tokens: int) -> float:
@@ -280,7 +334,9 @@ class _Looked:
         found.n_tokens = round(reads.n_tokens * epochs)
 
     def _reads(self, stage: Trained, tokens: Tokens) -> Reads:
-        if isinstance(stage, Cpt) or (isinstance(stage, Distill) and stage.mixture):
+        if isinstance(stage, Contrast):
+            return text_reads(stage, self.base, tokens)
+        if isinstance(stage, Cpt | Mntp) or (isinstance(stage, Distill) and stage.mixture):
             return mixture_reads(stage, self.base, self.config.get("vocab_size"))
         if isinstance(stage, Distill) and stage.logprobs is not None:
             stored = logprob_reads(stage.logprobs, self.base, stage.max_length)
@@ -317,6 +373,25 @@ class _Looked:
         if isinstance(stage, OnlineDpo):
             yield "reward model", WEIGHT_BYTES * self.sizes.get(stage.reward, found.n_parameters)
             yield "copy that draws", WEIGHT_BYTES * found.n_trained_parameters if stage.asynchronous else 0
+
+
+def rebuilt(stage: Init | Upscale | Prune, n_layers: int) -> Sizes:
+    """How a stage builds a model anew, where that is known before it."""
+    if isinstance(stage, Init):
+        return stage.sizes
+    if isinstance(stage, Prune):
+        return stage.to or Sizes()
+    if stage.layers is not None:
+        n_made = sum(item[1] - item[0] if isinstance(item, list) else 1 for item in stage.layers)
+    else:
+        n_made = stage.to if stage.to is not None else 2 * (n_layers - (stage.drop or 0))
+    return Sizes(num_hidden_layers=max(n_made, 1))
+
+
+def _n_parameters(config: Mapping[str, Any]) -> int:
+    """Weights by a configuration; 0 of an architecture that is not counted by it."""
+    found = parameters(config)
+    return found.total if found else 0
 
 
 def _ignore(_: object) -> None:

@@ -21,6 +21,7 @@ from classifiers.rows import PARQUET, decoded, input_files, json_rows
 from curation.mixture.record import MixtureRecord, read_mixture
 from manifests.errors import RequestError, RunError
 from manifests.schema_distillation import Distill
+from manifests.schema_embedding import Contrast, Mntp
 from manifests.schema_training_preferences import PairData
 from manifests.schema_training_stages import ChatData, Cpt, MixtureUse, Replay
 from manifests.store import Folder, resolve
@@ -66,7 +67,7 @@ def tokens_of(model: Path) -> Tokens:
 # Mixtures
 
 
-def mixture_reads(stage: Cpt | Distill, base: str, vocab_size: int | None) -> Reads:
+def mixture_reads(stage: Cpt | Distill | Mntp, base: str, vocab_size: int | None) -> Reads:
     """Sequences and tokens of a stage on mixtures, by their records.
 
     Raises:
@@ -167,6 +168,28 @@ def prompt_reads(path: str, base: str, at: str, tokens: Tokens, limit: int | Non
     n_rows = min(n_rows, limit or n_rows)
     lengths = [tokens(_prompt_text(row)) + TEMPLATE_TOKENS for row in islice(first_rows(files), SAMPLE_ROWS)]
     return Reads(n_rows, round(n_rows * sum(lengths) / max(len(lengths), 1)))
+
+
+def text_reads(stage: Contrast, base: str, tokens: Tokens) -> Reads:
+    """Questions of a contrastive stage, and the tokens of those and of their texts.
+
+    Raises:
+        RequestError: there is no such file, or no row in it.
+    """
+    n_rows = n_tokens = 0
+    for number, entry in enumerate(stage.data):
+        files = data_files(source_of(entry.path, base, f"data[{number}]"))
+        n = min(count_rows(files), entry.limit or 2**62)
+        columns = [name for name in (entry.query, entry.positive, entry.negative) if name]
+        lengths = [
+            sum(min(tokens(text), stage.max_length) for name in columns for text in _texts(row.get(name)))
+            for row in islice(first_rows(files), SAMPLE_ROWS)
+        ]
+        n_rows, n_tokens = n_rows + n, n_tokens + round(n * sum(lengths) / max(len(lengths), 1))
+    if not n_rows:
+        raise RequestError("data: no row is there")
+    kept = 1 - stage.held_out
+    return Reads(round(n_rows * kept), round(n_tokens * kept))
 
 
 def _of_entry(entry: ChatData | PairData, base: str, table: str, tokens: Tokens, max_length: int, at: str) -> Reads:

@@ -1,5 +1,7 @@
 """The record of a training, `run.json`: written when all stages are done and all gates passed."""
 
+import os
+
 from manifests.code import version
 from manifests.errors import RequestError
 from manifests.record import RECORD, Entry, RunRecord, now
@@ -44,7 +46,7 @@ def record_of(plan: Plan, summary: TrainingSummary, peak_bytes: int, n_processes
         ],
         outputs=[
             Entry(
-                path=str(path.relative_to(plan.output)),
+                path=os.path.relpath(path, plan.output),
                 size_bytes=path.stat().st_size,
                 source=planned.name,
             )
@@ -61,7 +63,7 @@ def record_of(plan: Plan, summary: TrainingSummary, peak_bytes: int, n_processes
         peak_memory_bytes=peak_bytes,
         n_workers=n_processes,
         stages={planned.name: planned.fingerprint for planned in plan.stages},
-        models={planned.name: str(planned.model_path.relative_to(plan.output)) for planned in plan.stages},
+        models={planned.name: os.path.relpath(planned.model_path, plan.output) for planned in plan.stages},
         base_digest=plan.base_digest,
         flops={name: stage.flops for name, stage in trained.items()},
     )

@@ -14,6 +14,11 @@ MODULES = {
     "online_dpo": "training.online.online_dpo",
     "distill": "training.distilling.distill",
     "merge": "training.merging.stage",
+    "init": "training.new_models",
+    "upscale": "training.stacking.stage",
+    "prune": "training.pruning.stage",
+    "mntp": "training.encoders.mntp",
+    "contrast": "training.encoders.contrast",
 }
 
 VERSIONS = dict.fromkeys(MODULES, 1) | dict.fromkeys(("reward", "dpo", "online_dpo"), 2)

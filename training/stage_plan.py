@@ -11,13 +11,23 @@ import xxhash
 
 from manifests.errors import RequestError
 from manifests.schema_distillation import Distill
-from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest, TrainingStage, named_models
+from manifests.schema_surgery import NewModel
+from manifests.schema_training import (
+    BASE,
+    MAKES_ENCODER,
+    MAKES_POLICY,
+    Merge,
+    TrainingManifest,
+    TrainingStage,
+    named_models,
+)
 from manifests.schema_training_gates import PlateauGate, Validation
 from manifests.schema_training_preferences import Dpo
 from manifests.store import resolve
 from training.distilling.vocabularies import check_of_base
 from training.inputs import Digests, joined, stage_data
 from training.jobs import MODEL, Job
+from training.new_models import digest_of_new
 from training.stage_kinds import VERSIONS
 
 STAGES, DIGESTS, DONE, MEASURES = "stages", "digests.json", "made.json", "measures"
@@ -70,6 +80,8 @@ class Plan:
     base: str
     """The manifest's folder."""
     output: Path
+    store: Path
+    """Where stages are kept, by their fingerprints: the output, or a folder that several trainings share."""
     base_model: str
     base_digest: str
     stages: list[PlannedStage]
@@ -90,17 +102,18 @@ class Plan:
             threads=self.manifest.threads,
             report_to=tuple(self.manifest.report_to),
             validation=tuple(_swept_on(planned.stage, self.manifest)),
-            measures=str(self.output / MEASURES),
+            measures=str(self.store / MEASURES),
         )
 
 
-def plan_stages(manifest: TrainingManifest, base: str, output: str | None = None) -> Plan:
+def plan_stages(manifest: TrainingManifest, base: str, output: str | None = None, store: Path | None = None) -> Plan:
     """What each stage of a manifest reads; nothing is trained.
 
     Args:
         manifest: of the training.
         base: the manifest's folder.
         output: instead of the manifest's.
+        store: folder in which stages are kept, which trainings may share; None is the output.
 
     Raises:
         RequestError: the output is no local folder, a model or data is not there, or a teacher has other tokens.
@@ -108,17 +121,18 @@ def plan_stages(manifest: TrainingManifest, base: str, output: str | None = None
     folder = resolve(output or manifest.output.path, base)
     if "://" in folder:
         raise RequestError(f"output: {folder}: models are written to a folder on this machine")
-    digests = Digests(Path(folder) / DIGESTS)
-    base_model = resolve(manifest.base, base)
-    known = {BASE: _base(base_model, digests)}
-    plan = Plan(manifest, base, Path(folder), base_model, known[BASE], [])
+    store = store or Path(folder)
+    digests = Digests(store / DIGESTS)
+    base_model, base_digest = _base(manifest, base, store, digests)
+    known = {BASE: base_digest}
+    plan = Plan(manifest, base, Path(folder), store, base_model, base_digest, [])
     for stage in manifest.stages:
         check_teacher(stage, manifest, base)
         planned = _planned(stage, plan, known, digests)
         known[stage.name] = planned.makes
         plan.stages.append(planned)
     _check_measured_with(plan)
-    if Path(folder).is_dir():
+    if store.is_dir():
         digests.keep()
     return plan
 
@@ -134,8 +148,10 @@ def check_teacher(stage: TrainingStage, manifest: TrainingManifest, base: str) -
     student = origin(starts_from(stage, manifest), manifest)
     if student is None or stage.teacher in (BASE, *(one.name for one in manifest.stages)):
         return
+    begun_with = manifest.base.tokenizer if isinstance(manifest.base, NewModel) else manifest.base
+    student_folder = resolve(begun_with if student == BASE else student, base)
     try:
-        check_of_base(resolve(manifest.base if student == BASE else student, base), resolve(stage.teacher, base))
+        check_of_base(student_folder, resolve(stage.teacher, base))
     except RequestError as error:
         raise RequestError(f"stage {stage.name}: {error}") from None
 
@@ -145,6 +161,8 @@ def starts_from(stage: TrainingStage, manifest: TrainingManifest) -> str:
     if not isinstance(stage, Merge) and stage.model is not None:
         return stage.model
     earlier = list(takewhile(lambda one: one.name != stage.name, manifest.stages))
+    if stage.kind == "contrast" and (encoders := [one.name for one in earlier if one.kind in MAKES_ENCODER]):
+        return encoders[-1]
     return next((one.name for one in reversed(earlier) if one.kind in MAKES_POLICY), BASE)
 
 
@@ -158,9 +176,15 @@ def origin(model: str, manifest: TrainingManifest) -> str | None:
     return model
 
 
-def _base(folder: str, digests: Digests) -> str:
+def _base(manifest: TrainingManifest, base: str, store: Path, digests: Digests) -> tuple[str, str]:
+    """The folder of the model that a training begins with, and its digest; that of a new one before it is made."""
     try:
-        return digests.of_model(folder)
+        if isinstance(manifest.base, NewModel):
+            tokenizer = Path(resolve(manifest.base.tokenizer, base))
+            digest = digest_of_new(manifest.base, tokenizer, manifest.seed, digests)
+            return str(store / STAGES / f"{BASE}-{digest[:NAMED_BY_CHARS]}" / MODEL), digest
+        folder = resolve(manifest.base, base)
+        return folder, digests.of_model(folder)
     except RequestError as error:
         raise RequestError(f"base: {error}") from None
 
@@ -207,7 +231,7 @@ def _planned(stage: TrainingStage, plan: Plan, known: dict[str, str], digests: D
         stage=stage,
         fingerprint=fingerprint,
         makes=_hashed(_without_sweep(said)) if isinstance(stage, Merge) else fingerprint,
-        folder=plan.output / STAGES / f"{stage.name}-{fingerprint[:NAMED_BY_CHARS]}",
+        folder=plan.store / STAGES / f"{stage.name}-{fingerprint[:NAMED_BY_CHARS]}",
         models={name: plan.folder_of(name) for name in names.values()}
         | ({"model": plan.folder_of(names["model"])} if "model" in names else {})
         | ({"reference": plan.folder_of(names["reference"])} if "reference" in names else {}),

@@ -18,9 +18,10 @@ from manifests.engine import PeakMemory, Progress, silent
 from manifests.errors import RequestError, RunError
 from manifests.record import write_record
 from manifests.schema_evaluation import EvaluatedModel
-from manifests.schema_training import BASE, MAKES_POLICY, Merge, TrainingManifest
+from manifests.schema_surgery import Init, NewModel
+from manifests.schema_training import BASE, MAKES_POLICY, WITHOUT_TRAINING, Merge, TrainingManifest
 from manifests.schema_training_gates import LengthBiasGate, RewardDriftGate, ScoreGate
-from manifests.store import Folder
+from manifests.store import Folder, resolve
 from training.checkpoints import full_disk, read_curve
 from training.environment import environment
 from training.evaluating.ask import Setting, ask, check_data
@@ -30,9 +31,10 @@ from training.evaluating.results import ModelResults
 from training.flops import Training, count_parameters
 from training.gates.facts import Facts
 from training.gates.judge import judge, models_needed, parents_of
-from training.jobs import CHECKPOINTS, CURVE, Cell, Made
-from training.launch import alone, n_gpus, run
+from training.jobs import CHECKPOINTS, CURVE, Cell, Job, Made
+from training.launch import alone, n_gpus, run, waiting
 from training.measuring.jobs import Measured, MeasureJob, MeasuresResult
+from training.new_models import write_plan
 from training.pages.card import model_card
 from training.pages.report import render
 from training.record import RECORD, TrainingRecord, record_of
@@ -53,6 +55,7 @@ def train(
     output: str | None = None,
     progress: Progress = silent,
     n_processes: int | None = None,
+    store: Path | None = None,
 ) -> tuple[TrainingRecord, str]:
     """Run the stages of a manifest that are not done; the record of all, and the folder of the run.
 
@@ -62,6 +65,8 @@ def train(
         output: instead of the manifest's.
         progress: is told of steps.
         n_processes: that train together; None is one per GPU, or one.
+        store: folder in which stages and measures are kept; trainings that share one, also at the same time, do what
+            they have in common once. None is the output.
 
     Raises:
         RequestError: the manifest asks for what is not there or does not fit; names the stage. Or more processes are
@@ -74,7 +79,7 @@ def train(
             f"--processes {n_processes}: there are {n_gpus()} GPUs, and each process takes one; without any "
             "(`CUDA_VISIBLE_DEVICES=`) processes train on the CPU"
         )
-    plan = plan_stages(manifest, base, output)
+    plan = plan_stages(manifest, base, output, store)
     if manifest.evaluation is not None:
         check_data(manifest.evaluation, plan.base, "evaluation.")
     with full_disk(plan.output, manifest.name), alone(plan.output):
@@ -100,15 +105,17 @@ class _Training:
 
     def run(self) -> None:
         """All stages; the page is written anew after each."""
+        self._make_base()
         done = [name for planned in self.plan.stages if planned.is_done for name in self._to_measure(planned)]
         self._measure(list(dict.fromkeys([BASE, *done])), self._reward(self.plan.stages))
         self._evaluate([BASE, *(name for item in self.plan.stages if item.is_done for name in self._judged_by(item))])
         self.summaries.append(self._base())
         self._show()
         for planned in self.plan.stages:
-            if not planned.is_done:
-                self._train(planned)
-            self._tidy(planned)
+            with waiting(planned.folder):
+                if not planned.is_done:
+                    self._train(planned)
+                self._tidy(planned)
             self._measure(self._to_measure(planned), self._reward_for(planned))
             self._evaluate(self._judged_by(planned))
             summary = self._summary(planned)
@@ -119,6 +126,25 @@ class _Training:
             if failed:
                 raise RunError(_stopped(planned, failed, self.plan.output))
 
+    def _make_base(self) -> None:
+        """Draw the weights of a base that is new."""
+        new, folder = self.plan.manifest.base, Path(self.plan.base_model).parent
+        if not isinstance(new, NewModel):
+            return
+        with waiting(folder):
+            if (folder / DONE).is_file():
+                return
+            planned = write_plan(new, Path(resolve(new.tokenizer, self.plan.base)), folder)
+            job = Job(
+                stage=Init(kind="init", name=BASE),
+                folder=str(folder),
+                manifest_base=self.plan.base,
+                models={"model": str(planned)},
+                seed=self.plan.manifest.seed,
+                threads=self.plan.manifest.threads,
+            )
+            run(job, folder, 1, self.progress)
+
     def _train(self, planned: PlannedStage) -> None:
         """Run a stage; what it took so far is kept beside it, over kills."""
         planned.folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +152,7 @@ class _Training:
         history = history.model_copy(update={"n_started": history.n_started + 1})
         write(planned.folder / HISTORY, history.model_dump_json())
         began, memory = time.monotonic(), PeakMemory()
-        n_processes = 1 if isinstance(planned.stage, Merge) else self.n_processes
+        n_processes = 1 if planned.stage.kind in WITHOUT_TRAINING else self.n_processes
         try:
             with memory:
                 run(self.plan.job(planned), planned.folder, n_processes, self.progress)
@@ -184,7 +210,7 @@ class _Training:
             prompts=manifest.prompts,
             reward=reward,
             manifest_base=self.plan.base,
-            cache=str(self.plan.output / MEASURES),
+            cache=str(self.plan.store / MEASURES),
             seed=manifest.seed,
             threads=manifest.threads,
         )
@@ -213,7 +239,7 @@ class _Training:
             return
         setting = Setting(
             output=self.plan.output,
-            cache=self.plan.output / EVALUATIONS,
+            cache=self.plan.store / EVALUATIONS,
             base=self.plan.base,
             seed=self.plan.manifest.seed,
             threads=self.plan.manifest.threads,

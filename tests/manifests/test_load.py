@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from pydantic import BaseModel
 
 from manifests.errors import RequestError
-from manifests.load import MANIFEST_BYTES_MAX, load_manifest, parse_manifest
+from manifests.load import KINDS, MANIFEST_BYTES_MAX, load_manifest, parse_manifest
 from manifests.schema import CorpusManifest, Output, Rule, RulesetUse
 
 WHOLE = """\
@@ -49,17 +49,13 @@ def test_whole_manifest() -> None:
     assert manifest.output.path == "out/web"
 
 
+ALL_KINDS = ", ".join(sorted(KINDS))
 WRONG = {
     "": ["web.yaml:1: there is nothing in it"],
     "- a": ["web.yaml:1: found a list; expected a mapping that begins `kind: corpus`"],
-    "name: web": ["web.yaml:1: kind: missing; valid: corpus, classifier, mixture, synthesis, training, evaluation"],
-    "kind: corpsu": [
-        "web.yaml:1: kind: found `corpsu`; did you mean `corpus`? "
-        "valid: classifier, corpus, evaluation, mixture, synthesis, training"
-    ],
-    "kind: [corpus]": [
-        "web.yaml:1: kind: found a list; valid: classifier, corpus, evaluation, mixture, synthesis, training"
-    ],
+    "name: web": [f"web.yaml:1: kind: missing; valid: {', '.join(KINDS)}"],
+    "kind: corpsu": ["web.yaml:1: kind: found `corpsu`; did you mean `corpus`? valid: {ALL_KINDS}"],
+    "kind: [corpus]": [f"web.yaml:1: kind: found a list; valid: {ALL_KINDS}"],
     "kind: corpus": [
         f"web.yaml:1: inputs: missing; expected a list that is not empty: {meaning(CorpusManifest, 'inputs')}",
         f"web.yaml:1: name: missing; {NAME}: {meaning(CorpusManifest, 'name')}",

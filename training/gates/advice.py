@@ -35,6 +35,16 @@ DISTILLATION = (
     "general English took its 1.3B's MMLU from 39.52 to 44.00). Some of the data's own loss (`ce_weight`) or a "
     "smaller `learning_rate` (Kanana: 1.2e-4 with 100 steps of warm-up) holds it nearer to what it was."
 )
+DEPTH = (
+    "A model whose layers were put on each other is worse at first, and trained on: Kanana's 9.8B on 100B tokens of "
+    "its first stage's mixture and 100B of its second's (2.3.2). Judge it after that stage (`cpt`), or let new "
+    "layers change nothing at first (`start: identity`)."
+)
+WIDTH = (
+    "A pruned model is worse at first, and healed by distillation from the model before all pruning (`distill` with "
+    "`loss: forward_kl`; Kanana 2.3.3). Judge it after that stage. Smaller cuts lose less: at most half at once, and "
+    "heads and hidden channels rather kept than the MLP (Kanana, table 16)."
+)
 OF_KIND = {
     "cpt": REPLAY,
     "merge": MERGE,
@@ -42,6 +52,8 @@ OF_KIND = {
     "dpo": PREFERENCES,
     "online_dpo": PREFERENCES,
     "distill": DISTILLATION,
+    "upscale": DEPTH,
+    "prune": WIDTH,
 }
 """For losses and accuracies, by the kind of the stage."""
 OTHERS = {

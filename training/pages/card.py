@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import yaml
 
 from curation.report_values import number
+from manifests.schema_surgery import NewModel
 from manifests.schema_training import MAKES_POLICY, TrainingManifest
 from manifests.store import resolve
 from synth.card import code, plain
@@ -43,7 +44,7 @@ def model_card(summary: TrainingSummary, record: TrainingRecord) -> str:
         f"# {plain(summary.name)}",
         "",
         f"{len(manifest.stages)} stage{'s' if len(manifest.stages) > 1 else ''} of training, on from "
-        f"{code(manifest.base)}, by Onggi {plain(record.onggi_version)} on {plain(record.created[:10])}. The model "
+        f"{_begun_with(manifest)}, by Onggi {plain(record.onggi_version)} on {plain(record.created[:10])}. The model "
         f"of the last one is in {code(model)}; {code('report.html')} shows how each came about.",
         "",
         *_loading(model, is_policy),
@@ -144,6 +145,9 @@ def _data(data: Sequence[DataUsed]) -> list[str]:
 
 
 def _licenses(manifest: TrainingManifest, record: TrainingRecord) -> list[str]:
+    if isinstance(manifest.base, NewModel):
+        told = "depends on the licences of the data above and, where a model wrote it, on that model's terms."
+        return ["## Licence", "", f"Weights began as random numbers. What may be done with this model {told}", ""]
     found = model_license(resolve(manifest.base, record.manifest_base))
     told = f"its card says {code(found)}" if found else "its card, if there is one, names none"
     return [
@@ -153,6 +157,10 @@ def _licenses(manifest: TrainingManifest, record: TrainingRecord) -> list[str]:
         "on the licences of the data above and, where a model wrote it, on that model's terms.",
         "",
     ]
+
+
+def _begun_with(manifest: TrainingManifest) -> str:
+    return "new weights" if isinstance(manifest.base, NewModel) else code(manifest.base)
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -11,10 +11,12 @@ import yaml
 
 from manifests.record import RECORD
 from manifests.schema_distillation import Distill
+from manifests.schema_embedding import Contrast
 from manifests.schema_training import TrainingManifest, TrainingStage
 from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
-from manifests.schema_training_stages import Cpt, Sft
+from manifests.schema_training_stages import Sft
 from manifests.store import Folder, resolve
+from training.inputs import measured_texts, mixture_paths
 
 FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
@@ -45,20 +47,16 @@ def data_used(manifest: TrainingManifest, base: str) -> list[DataUsed]:
 
 
 def _paths(stage: TrainingStage) -> Iterator[str]:
-    if isinstance(stage, Cpt):
-        yield from (use.path for use in stage.mixture)
-        if stage.replay:
-            yield stage.replay.path
-    elif isinstance(stage, Sft | Reward | Dpo):
+    yield from mixture_paths(stage)
+    if isinstance(stage, Sft | Reward | Dpo | Distill | Contrast):
         yield from (entry.path for entry in stage.data)
-        if isinstance(stage, Reward) and stage.best_of_n:
-            yield stage.best_of_n.prompts
-    elif isinstance(stage, OnlineDpo):
+    if isinstance(stage, Reward) and stage.best_of_n:
+        yield stage.best_of_n.prompts
+    if isinstance(stage, OnlineDpo):
         yield stage.prompts
-    elif isinstance(stage, Distill):
-        yield from (use.path for use in stage.mixture)
-        yield from (entry.path for entry in stage.data)
+    if isinstance(stage, Distill):
         yield from (path for path in (stage.logprobs, stage.contrastive and stage.contrastive.student) if path)
+    yield from measured_texts(stage)
 
 
 def _used(stage: str, path: str, base: str) -> DataUsed:

@@ -1,0 +1,1 @@
+"""Narrower models of a model's own weights."""

@@ -1,0 +1,1 @@
+"""Weights of a mixture, looked for with small models."""

@@ -1,0 +1,1 @@
+"""Models of a model's own layers: depth up-scaling, and what each layer does."""
