@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from itertools import groupby
 
 from manifests.errors import RequestError
+from manifests.schema_surgery import Upscale
 
 
 def solar(n_layers: int, drop: int) -> list[int]:
@@ -80,6 +81,17 @@ def listed(items: Sequence[int | Sequence[int]], n_layers: int) -> list[int]:
             )
         layers += range(first, end)
     return layers
+
+
+def layers_of(asked: Upscale, n_layers: int) -> list[int]:
+    """Which layers a model has that is asked for by numbers alone.
+
+    Raises:
+        RequestError: the model has not so many, or it would be no deeper.
+    """
+    if asked.layers is not None:
+        return listed(asked.layers, n_layers)
+    return solar(n_layers, asked.drop if asked.drop is not None else drop_for(n_layers, asked.to or 0))
 
 
 def read_layers(text: str) -> list[int | list[int]]:

@@ -29,7 +29,7 @@ class StackReport(BaseModel):
     n_bytes: int
     notes: list[str] = Field(default_factory=list)
     """What was settled."""
-    influence: list[float] | None = None
+    influences: list[float] | None = None
     """Block influence of each layer of the model, where layers were chosen by it."""
 
     @property
@@ -38,8 +38,8 @@ class StackReport(BaseModel):
         return len(self.layers)
 
 
-def tables_of(report: StackReport) -> list[Table]:
-    """Tables for the page: which layers come from where, and what was settled."""
+def tables_of(report: StackReport, with_notes: bool = True) -> list[Table]:
+    """Tables for the page: which layers come from where, by what they were chosen, and what was settled."""
     tables = [
         Table(
             title="Which layers are whose",
@@ -48,10 +48,21 @@ def tables_of(report: StackReport) -> list[Table]:
             note=_words(report),
         )
     ]
-    if report.notes:
+    if report.influences is not None:
+        tables.append(_influences(report, report.influences))
+    if report.notes and with_notes:
         rows: list[list[Cell]] = [[note] for note in report.notes]
         tables.append(Table(title="What was settled", columns=["what"], rows=rows))
     return tables
+
+
+def _influences(report: StackReport, influences: Sequence[float]) -> Table:
+    return Table(
+        title="Block influence",
+        columns=[f"layer of {report.model}", "influence", "how often it is there"],
+        rows=[[layer, round(value, 5), report.layers.count(layer)] for layer, value in enumerate(influences)],
+        note="One minus the cosine of what goes into a layer and what comes out, on the mean of all tokens (ShortGPT).",
+    )
 
 
 def _rows(report: StackReport) -> list[list[Cell]]:

@@ -79,6 +79,7 @@ def stack(
     progress: Progress = silent,
     shard_bytes: int = SHARD_BYTES,
     replaces: bool = False,
+    influences: Sequence[float] | None = None,
 ) -> StackReport:
     """Write a checkpoint of a model's own layers.
 
@@ -92,6 +93,7 @@ def stack(
         progress: is told of bytes written.
         shard_bytes: largest file of weights.
         replaces: whether an output that exists makes way for the new one.
+        influences: of each of the model's layers, where they were chosen by it; for the report.
 
     Returns:
         What was made, as it also lies beside the weights, in `upscale.json`.
@@ -108,7 +110,7 @@ def stack(
     sources = _sources(checkpoint, decoder, layers, quiet)
     tensors = [Planned(name, source.tensor.dtype, source.tensor.shape) for name, source in sources.items()]
     notes = [*decoder.notes, *notes, *_code(checkpoint)]
-    report = _report(checkpoint, decoder, layers, start, quiet, tensors, notes)
+    report = _report(checkpoint, decoder, layers, start, quiet, tensors, notes, influences)
     with new_folder(output, report.n_bytes, "model", replaces) as folder:
         _write_weights(tensors, sources, folder, shard_bytes, threads or n_cores(), progress)
         _write_beside(checkpoint, folder)
@@ -211,6 +213,7 @@ def _report(
     quiet: Sequence[int],
     tensors: Sequence[Planned],
     notes: Sequence[str],
+    influences: Sequence[float] | None,
 ) -> StackReport:
     old = [*decoder.before, *(tensor for layer in decoder.layers for tensor in layer.values()), *decoder.after]
     return StackReport(
@@ -224,6 +227,7 @@ def _report(
         n_parameters=sum(tensor.n_numbers for tensor in tensors),
         n_bytes=sum(tensor.n_bytes for tensor in tensors),
         notes=list(notes),
+        influences=None if influences is None else list(influences),
     )
 
 
