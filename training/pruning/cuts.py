@@ -112,7 +112,7 @@ class _Work:
         self.hidden = kept.hidden.copy()
         if now_tied:
             self.hidden[-1] = self.hidden[0]
-        self.n_before, self.n_after = shape.hidden_size, self.hidden.shape[1]
+        self.n_before, self.n_after = shape.hidden_size, int(self.hidden.shape[1])
         self._check()
 
     def _check(self) -> None:
@@ -132,8 +132,7 @@ class _Work:
         """How many times the mean of squares of a norm's input becomes."""
         if self.n_after == self.n_before or self.kept.norm_shares is None:
             return 1.0
-        share: float = self.kept.norm_shares[number]
-        return share * (self.n_before / self.n_after)
+        return float(self.kept.norm_shares[number]) * self.n_before / self.n_after
 
     def cut(self, tensor: Tensor) -> Cut | None:
         """What becomes of a tensor; None where it is left out."""
