@@ -10,7 +10,7 @@ from training.pruning.families import FAMILIES
 
 VOCABULARY, HIDDEN, INNER, LAYERS, HEADS, GROUPS, WIDTH = 53, 24, 20, 3, 6, 3, 8
 KINDS = {
-    "llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2", "qwen3": "Qwen3", "gemma": "Gemma", "gemma2": "Gemma2",
+    "llama": "Llama", "mistral": "Mistral", "qwen2": "Qwen2", "qwen3": "Qwen3", "gemma": "Gemma",
     "gemma3_text": "Gemma3",
 }  # fmt: skip
 """How transformers' classes begin, by `model_type`."""
@@ -65,28 +65,28 @@ def ids(n_rows: int = 2, length: int = 11, seed: int = 5) -> torch.Tensor:
     return torch.randint(0, VOCABULARY, (n_rows, length), generator=torch.Generator().manual_seed(seed))
 
 
-@torch.no_grad()
 def silence_channels(model: Any, channels: Sequence[int]) -> None:
     """Make hidden channels 0 wherever they are written."""
-    decoder = model.get_decoder()
-    decoder.embed_tokens.weight[:, channels] = 0
-    for layer in decoder.layers:
-        for linear in (layer.self_attn.o_proj, layer.mlp.down_proj):
-            linear.weight[channels] = 0
-            if linear.bias is not None:
-                linear.bias[channels] = 0
+    with torch.no_grad():
+        decoder = model.get_decoder()
+        decoder.embed_tokens.weight[:, channels] = 0
+        for layer in decoder.layers:
+            for linear in (layer.self_attn.o_proj, layer.mlp.down_proj):
+                linear.weight[channels] = 0
+                if linear.bias is not None:
+                    linear.bias[channels] = 0
 
 
-@torch.no_grad()
 def silence_neurons(model: Any, neurons: Sequence[Sequence[int]]) -> None:
     """Make neurons of each layer 0."""
-    for layer, chosen in zip(model.get_decoder().layers, neurons, strict=True):
-        layer.mlp.up_proj.weight[list(chosen)] = 0
+    with torch.no_grad():
+        for layer, chosen in zip(model.get_decoder().layers, neurons, strict=True):
+            layer.mlp.up_proj.weight[list(chosen)] = 0
 
 
-@torch.no_grad()
 def silence_heads(model: Any, heads: Sequence[Sequence[int]]) -> None:
     """Make what heads of queries of each layer hand on count for nothing."""
-    for layer, chosen in zip(model.get_decoder().layers, heads, strict=True):
-        for head in chosen:
-            layer.self_attn.o_proj.weight[:, WIDTH * head : WIDTH * (head + 1)] = 0
+    with torch.no_grad():
+        for layer, chosen in zip(model.get_decoder().layers, heads, strict=True):
+            for head in chosen:
+                layer.self_attn.o_proj.weight[:, WIDTH * head : WIDTH * (head + 1)] = 0

@@ -101,7 +101,7 @@ def by_hand(model: Any, asked: Importance) -> dict[str, np.ndarray]:
         ("qwen3", {"batch": "mean"}),
         ("llama", {"sequence": "l2"}),
         ("qwen2", {"mlp": "gate_up"}),
-        ("gemma2", {"batch": "mean", "sequence": "l2", "mlp": "gate_up"}),
+        ("gemma", {"batch": "mean", "sequence": "l2", "mlp": "gate_up"}),
     ],
 )
 def test_scores_are_those_of_loops(kind: str, changes: dict[str, Any]) -> None:
