@@ -361,6 +361,9 @@ def mix(
     exact: Annotated[
         bool, typer.Option("--exact", help="With --plan: count all tokens, however long it takes.")
     ] = False,
+    search: Annotated[
+        bool, typer.Option("--search", help="Only look for weights of the sources, by small models that are trained.")
+    ] = False,
     workers: NWorkers = 1,
     scheduler: Scheduler = None,
     memory_limit: MemoryLimit = None,
@@ -379,6 +382,8 @@ def mix(
 
     if exact and not plan:
         raise RequestError("--exact goes with --plan; a mixture is always exact")
+    if search and plan:
+        raise RequestError("--plan and --search: give one; both write no mixture")
     path, base = _found(manifest)
     chosen = load_kind(MixtureManifest, path, overrides or [])
     job = prepare(
@@ -386,6 +391,9 @@ def mix(
     )
     if plan:
         _plan_mixture(job, exact, as_json)
+        return
+    if search:
+        _search_mixture(job, as_json)
         return
     with _progress() as progress:
         record = run_mix(job, progress)
@@ -408,6 +416,24 @@ def _plan_mixture(job: "MixJob", exact: bool, as_json: bool) -> None:
         _print_outlook(found, job.workers.n_workers, free_bytes(job.output))
     if found.problem:
         raise RequestError(found.problem)
+
+
+def _search_mixture(job: "MixJob", as_json: bool) -> None:
+    from training.searching.search import search as run_search
+    from training.searching.search import weights_yaml
+
+    with _progress() as progress:
+        found = run_search(job, progress)
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+        return
+    rows = [
+        (of.name, f"{of.weight:.1%}", f"{of.low:.1%} to {of.high:.1%}", f"{of.natural:.1%}") for of in found.sources
+    ]
+    out.print(_table(["source", "weight", "interval, 95%", "as it is"], rows))
+    for sentence in found.words:
+        out.print(sentence, soft_wrap=True, **_PLAIN)
+    out.print(f"\n{weights_yaml(found.weights)}\nReport: {job.output}/search/report.html", soft_wrap=True, **_PLAIN)
 
 
 @app.command()
