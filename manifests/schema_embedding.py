@@ -17,7 +17,7 @@ class Mntp(Trained):
     kind: Literal["mntp"]
     """What the stage does."""
     mixture: Annotated[
-        list[MixtureUse], BeforeValidator(mixtures, json_schema_input_type=str | list[str | MixtureUse])
+        list[MixtureUse], BeforeValidator(mixtures, json_schema_input_type=str | MixtureUse | list[str | MixtureUse])
     ] = Field(min_length=1)
     """Folder of a token mixture, or several {path, stage, tokens}."""
     mask: Annotated[Share, Field(gt=0, lt=1)] = 0.2
