@@ -135,7 +135,7 @@ class _Work:
         if not pruned.is_dir():
             prune(self.model, self.kept(candidate), pruned, tie_embeddings=self.stage.tie_embeddings, replaces=True)
 
-        def progress(_: str, done: float, total: float, note: str = "") -> None:
+        def progress(step: str, done: float, total: float, note: str = "") -> None:
             self.progress(told, done, total, f"{candidate.name} {note}".rstrip())
 
         made = distill.run(trial_job(self.job, self.search, str(pruned), self.teacher, folder), progress)
@@ -212,8 +212,9 @@ def search_table(search: Search, grid: Grid, tried: Sequence[Tried], best: int) 
         columns=["hidden size", "width of MLPs", "heads", counted, "loss, pruned", "loss", "divergence", ""],
         rows=rows,
         note=f"Nats per held-out token after {search.trial.steps:,} steps of distillation each; the teacher has "
-        f"{tried[best].teacher_loss:.5f}. The lowest loss is made, with the weights that pruning left it. Of the grid "
-        f"{grid.n_far:,} more have too many weights or too few, {grid.n_too_small:,} cut more than `cut_max`.",
+        f"{tried[best].teacher_loss:.5f}. What has the lowest loss is made, with the weights that pruning left it. "
+        f"Of the grid {grid.n_far:,} more have too many weights or too few, and {grid.n_too_small:,} cut more than "
+        "`cut_max`.",
     )
 
 
