@@ -158,8 +158,9 @@ class Calibration(Model):
     def _one_place(self) -> "Calibration":
         if (self.text is None) == (self.mixture is None):
             raise ValueError("name one of `text` and `mixture`")
-        if self.mixture is not None and self.mixture.balance_lengths is not None:
-            raise FieldError("is for what is trained on; leave it out", "mixture", "balance_lengths")
+        for name in ("tokens", "balance_lengths"):
+            if self.mixture is not None and getattr(self.mixture, name) is not None:
+                raise FieldError("is for what is trained on; `samples` says how much is read", "mixture", name)
         return self
 
 

@@ -88,10 +88,8 @@ def _sequences(asked: Calibration, opened: OpenModel, base: str) -> list[Sample]
         dataset = TokenDataset(resolve(use.path, base), stage=use.stage)
     except RequestError as error:
         raise RequestError(f"{at}: {error}") from error
-    n_sequences = len(dataset)
-    if use.tokens is not None:
-        n_sequences = min(n_sequences, -(-use.tokens // dataset.sequence_length))
-    numbers = heapq.nsmallest(asked.samples, range(n_sequences), lambda i: xxhash.xxh3_64_intdigest(str(i).encode()))
+    hashes = ((xxhash.xxh3_64_intdigest(str(number).encode()), number) for number in range(len(dataset)))
+    numbers = [number for _, number in heapq.nsmallest(asked.samples, hashes)]
     samples: list[Sample] = [rows for number in sorted(numbers) if (rows := _documents(dataset[number]))]
     if not samples:
         raise RequestError(f"{at}: {use.path}: has no sequence with tokens")

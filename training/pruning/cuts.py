@@ -29,6 +29,8 @@ from training.safetensors_files import DTYPES, Tensor
 EMBEDDINGS, OUTPUT, LAST_NORM = "model.embed_tokens.weight", "lm_head.weight", "model.norm.weight"
 OF_LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)\.(weight|bias)")
 BUFFER = "rotary_emb.inv_freq"
+STRICT = ("llama", "gemma3_text")
+"""Of these, transformers opens no model whose hidden size is no multiple of its heads."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +95,40 @@ def plan_cuts(model: Checkpoint, kept: Kept, tie_embeddings: bool) -> Plan:
     cuts = [cut for tensor in model.tensors.values() if (cut := work.cut(tensor)) is not None]
     config = {name: value for name, value in model.config.items() if name != "auto_map"}
     new = work.shape_after
-    config |= {name: getattr(new, name) for name in new.__dataclass_fields__}
+    config |= vars(new)
+    notes = _settle_width(config, model.name)
     if now_tied or "tie_word_embeddings" in config:
         config["tie_word_embeddings"] = now_tied
     if work.n_after != work.n_before:
         config[EPSILON] = float(config.get(EPSILON, 1e-6) * work.growth(0))
-    notes = ["config.json names Python code (`auto_map`), which is not copied"] if "auto_map" in model.config else []
+    notes += ["config.json names Python code (`auto_map`), which is not copied"] if "auto_map" in model.config else []
     notes += ["embeddings were one already"] if tie_embeddings and was_tied else []
     return Plan(cuts, config, notes)
+
+
+def _settle_width(config: dict[str, Any], at: str) -> list[str]:
+    """See to it that transformers opens a model whose hidden size is no multiple of its heads, as Kanana Nano's 1,792
+    and 24; what was settled.
+
+    Its Llama and Gemma refuse that, whatever `head_dim` says. Its Mistral does not, and computes what Llama does.
+    """
+    hidden, heads, kind = config["hidden_size"], config["num_attention_heads"], config["model_type"]
+    if hidden % heads == 0 or kind not in STRICT:
+        return []
+    if kind != "llama" or config.get("attention_bias") or config.get("mlp_bias"):
+        below, above = hidden // heads * heads, (hidden // heads + 1) * heads
+        raise RequestError(
+            f"{at}: hidden_size: {hidden} is no multiple of {heads} heads, and transformers opens no {kind} like "
+            f"that; {below} or {above} would do"
+        )
+    for name in ("attention_bias", "mlp_bias", "pretraining_tp"):
+        config.pop(name, None)
+    architectures = [str(name).replace("Llama", "Mistral") for name in config.get("architectures") or ()]
+    config |= {"model_type": "mistral", "architectures": architectures, "sliding_window": None}
+    return [
+        f"config.json calls it Mistral, which computes the same: transformers opens no Llama whose hidden size "
+        f"({hidden}) is no multiple of its heads ({heads})"
+    ]
 
 
 class _Work:
@@ -112,7 +140,7 @@ class _Work:
         self.hidden = kept.hidden.copy()
         if now_tied:
             self.hidden[-1] = self.hidden[0]
-        self.n_before, self.n_after = shape.hidden_size, self.hidden.shape[1]
+        self.n_before, self.n_after = shape.hidden_size, int(self.hidden.shape[1])
         self._check()
 
     def _check(self) -> None:
@@ -132,8 +160,7 @@ class _Work:
         """How many times the mean of squares of a norm's input becomes."""
         if self.n_after == self.n_before or self.kept.norm_shares is None:
             return 1.0
-        share: float = self.kept.norm_shares[number]
-        return share * (self.n_before / self.n_after)
+        return float(self.kept.norm_shares[number]) * self.n_before / self.n_after
 
     def cut(self, tensor: Tensor) -> Cut | None:
         """What becomes of a tensor; None where it is left out."""

@@ -33,10 +33,9 @@ FAMILIES = {
     "qwen2": Family(_TWO),
     "qwen3": Family(_TWO),
     "gemma": Family(_TWO, is_gemma=True),
-    "gemma2": Family(_FOUR, is_gemma=True),
     "gemma3_text": Family(_FOUR, is_gemma=True),
 }
-"""By `model_type`."""
+"""By `model_type`. Gemma 2 is none: `training.trainers.load_model` takes attention that it does not have."""
 
 
 def family_of(config: Mapping[str, Any], at: str) -> Family:

@@ -97,4 +97,7 @@ def _step(name: str, before: int, after: int, groups: int) -> int:
     """What sizes between two are multiples of."""
     if name == "num_attention_heads":
         return groups
-    return 1 if name == "num_hidden_layers" else min(gcd(before, after), 64)
+    divides, step = gcd(before, after), 1
+    while name != "num_hidden_layers" and step <= before // 64 and divides % (2 * step) == 0:
+        step *= 2
+    return step

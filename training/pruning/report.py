@@ -11,6 +11,8 @@ from training.pruning.families import Family
 from training.pruning.importance import F64, Scores
 from training.pruning.ranking import I64, Kept, shares_kept
 from training.pruning.slicing import PruneReport
+from training.stacking.charts import influence_chart
+from training.stacking.influence import ranked
 
 AXES = {"hidden": "Hidden channels", "mlp": "Neurons of MLPs", "heads": "Heads of queries"}
 NAMES = {
@@ -30,10 +32,13 @@ class Pruned:
     scores: Scores | None
     """None where no width was cut."""
     kept: Kept
-    influence: Mapping[int, float]
+    influences: list[float]
     """Of each layer, where depth was cut."""
-    layers: tuple[int, ...]
-    """Those that stay, where depth was cut."""
+
+
+def layers_kept(influences: list[float], n_layers: int) -> list[int]:
+    """The layers that change most what goes through them, in their order; of equal ones the last."""
+    return sorted(ranked(influences, "least")[len(influences) - n_layers :])
 
 
 def made_of(pruned: Pruned, family: Family) -> Made:
@@ -48,8 +53,10 @@ def made_of(pruned: Pruned, family: Family) -> Made:
         figures |= {f"{axis}_importance_kept": share for axis, share in shares.items()}
         tables.append(importance_table(report, shares))
         charts = importance_charts(scores, pruned.kept)
-    if pruned.influence:
+    if pruned.influences:
         tables.append(_influence_table(pruned))
+        gone = set(range(len(pruned.influences))) - set(_layers(pruned))
+        charts["Block influence of each layer"] = influence_chart(pruned.influences, gone, "layers that go")
     if report.notes:
         tables.append(Table(title="What was settled", columns=["note"], rows=[[note] for note in report.notes]))
     return Made(counts=counts, figures=figures, tables=tables, charts=charts)
@@ -115,10 +122,16 @@ def _chart(scores: F64, kept: I64) -> Chart:
     return Chart(lines, x_title="place by importance", y_title="greatest = 1", low=0.0, rules=((n_kept + 0.5, ""),))
 
 
+def _layers(pruned: Pruned) -> list[int]:
+    """Layers that stay."""
+    return layers_kept(pruned.influences, pruned.report.after["num_hidden_layers"])
+
+
 def _influence_table(pruned: Pruned) -> Table:
+    stays = _layers(pruned)
     rows: list[list[str | int | float | None]] = [
-        [layer, round(value, 6), "stays" if layer in pruned.layers else "goes"]
-        for layer, value in sorted(pruned.influence.items())
+        [layer, f"{value:.4g}", "stays" if layer in stays else "goes"]
+        for layer, value in enumerate(pruned.influences)
     ]
-    note = "One minus the cosine of a layer's input and output; layers that change least go."
+    note = "One minus the cosine of what goes into a layer and what comes out; layers that change least go."
     return Table(title="Influence of layers", columns=["layer", "influence", "it"], rows=rows, note=note)

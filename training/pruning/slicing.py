@@ -7,7 +7,6 @@
 All is written to a folder beside the output, which is renamed when it is whole; the same choice gives the same bytes.
 """
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,15 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from manifests.engine import Progress, silent
-from manifests.errors import RequestError, RunError
-from manifests.store import FULL
-from training.merging.beside import ENDINGS, NOT_COPIED
+from training.merging.beside import ENDINGS, GENERATION, NOT_COPIED
 from training.model_files import CONFIG, Checkpoint, open_checkpoint, write_object
 from training.pruning.cuts import Cut, Plan, first_kept, plan_cuts
 from training.pruning.families import shape_of
 from training.pruning.ranking import Kept
 from training.safetensors_files import Tensor, to_float, to_stored
 from training.safetensors_shards import SHARD_BYTES, Planned, Shard, file_names, open_shard, shards_of, write_index
+from training.stacking.report import REPORT as STACKED
+from training.whole_folders import check_free, new_folder
 
 REPORT = "prune.json"
 READ_AT_ONCE = 1 << 24
@@ -63,6 +62,7 @@ def prune(
     output: Path,
     *,
     tie_embeddings: bool = False,
+    counts_from: Path | None = None,
     progress: Progress = silent,
     replaces: bool = False,
     shard_bytes: int = SHARD_BYTES,
@@ -74,6 +74,7 @@ def prune(
         kept: what stays of it.
         output: the new folder.
         tie_embeddings: whether output and input embeddings become one, their mean.
+        counts_from: an earlier model that the report begins with, where layers of it were left out before.
         progress: is told of bytes written.
         replaces: whether an output that exists makes way for the new one.
         shard_bytes: largest file of weights.
@@ -85,35 +86,19 @@ def prune(
         RequestError: the model cannot be read or pruned; nothing is written.
         RunError: the disk is full; nothing is left.
     """
-    if output.exists() and not replaces and (not output.is_dir() or any(output.iterdir())):
-        raise RequestError(f"{output}: there is something already; name another folder")
+    check_free(output, replaces)
     source = open_checkpoint(str(model), model)
     plan = plan_cuts(source, kept, tie_embeddings)
-    report = _report(source, plan)
-    aside = output.parent / f".{output.name}.pruning"
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        aside.mkdir(parents=True)
-        _write_weights(plan, aside, shard_bytes, progress)
-        _write_beside(source, plan, report, aside)
-        if output.exists():
-            shutil.rmtree(output)
-        aside.rename(output)
-    except OSError as error:
-        if error.errno in FULL:
-            raise RunError(
-                f"{os.strerror(error.errno)} while writing {output}; nothing is left of it: free space (the model "
-                f"takes {report.n_bytes / 1e9:,.2f} GB) and run the same command again"
-            ) from error
-        raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    report = _report(open_checkpoint(str(counts_from), counts_from) if counts_from else source, plan)
+    with new_folder(output, report.n_bytes, "model", replaces) as folder:
+        _write_weights(plan, folder, shard_bytes, progress)
+        _write_beside(source, plan, report, folder)
     return report
 
 
-def _report(source: Checkpoint, plan: Plan) -> PruneReport:
-    before = shape_of(source)
-    whole = plan_cuts(source, first_kept(before, {}), tie_embeddings=False)
+def _report(first: Checkpoint, plan: Plan) -> PruneReport:
+    before = shape_of(first)
+    whole = plan_cuts(first, first_kept(before, {}), tie_embeddings=False)
     return PruneReport(
         before=vars(before),
         after={name: int(plan.config[name]) for name in vars(before)},
@@ -130,10 +115,9 @@ def _report(source: Checkpoint, plan: Plan) -> PruneReport:
 def _write_beside(source: Checkpoint, plan: Plan, report: PruneReport, folder: Path) -> None:
     """Configuration, tokenizer, chat template, and what became of the model."""
     for path in sorted(source.path.iterdir()):
-        if path.is_file() and path.name.endswith(ENDINGS) and path.name not in (*NOT_COPIED, REPORT):
+        is_kept = path.name == GENERATION or path.name not in (*NOT_COPIED, REPORT, STACKED)
+        if path.is_file() and path.name.endswith(ENDINGS) and is_kept:
             shutil.copyfile(path, folder / path.name)
-    if (source.path / "generation_config.json").is_file():
-        shutil.copyfile(source.path / "generation_config.json", folder / "generation_config.json")
     write_object(folder / CONFIG, plan.config)
     write_object(folder / REPORT, report.model_dump(mode="json"))
 

@@ -18,12 +18,14 @@ from training.measuring.open_model import OpenModel
 from training.model_files import CONFIG, open_checkpoint, read_object
 from training.pruning.calibration import read_samples
 from training.pruning.cuts import first_kept
-from training.pruning.families import Shape, family_of, shape_of
+from training.pruning.families import family_of, shape_of
 from training.pruning.importance import Batch, Scores, measure_importance
 from training.pruning.limits import check_sizes
-from training.pruning.ranking import Kept, choose
-from training.pruning.report import Pruned, made_of
+from training.pruning.ranking import choose
+from training.pruning.report import Pruned, layers_kept, made_of
 from training.pruning.slicing import prune
+from training.stacking.influence import influence
+from training.stacking.stack import stack
 
 SCORES = "importance.safetensors"
 SHALLOW = "shallow"
@@ -72,14 +74,33 @@ def prune_model(
     source = open_checkpoint(str(model), model)
     check_sizes(source, sizes.given(), stage.cut_max, "to")
     before = shape_of(source)
-    narrowed, influence, layers = model, dict[int, float](), tuple[int, ...]()
-    scores = None
+    influences = list[float]()
+    if sizes.num_hidden_layers not in (None, before.num_hidden_layers):
+        model, influences = _shallow(stage, model, sizes.num_hidden_layers or 0, work / SHALLOW, base, progress)
+    scores, kept = None, first_kept(shape_of(open_checkpoint(str(model), model)), {})
     if any(getattr(sizes, name) not in (None, getattr(before, name)) for name in WIDTHS):
-        scores = scores_of(narrowed, stage.calibration, stage.importance, base, work / SCORES, progress)
-    kept = _kept(scores, before, sizes, stage.importance, narrowed)
-    report = prune(narrowed, kept, output, tie_embeddings=stage.tie_embeddings, progress=progress, replaces=replaces)
+        scores = scores_of(model, stage.calibration, stage.importance, base, work / SCORES, progress)
+        kept = choose(scores, read_object(model / CONFIG), sizes, stage.importance)
+    report = prune(
+        model,
+        kept,
+        output,
+        tie_embeddings=stage.tie_embeddings,
+        counts_from=source.path,
+        progress=progress,
+        replaces=replaces,
+    )
     shutil.rmtree(work / SHALLOW, ignore_errors=True)
-    return Pruned(report, scores, kept, influence, layers)
+    return Pruned(report, scores, kept, influences)
+
+
+def _shallow(
+    stage: Prune, model: Path, n_layers: int, output: Path, base: str, progress: Progress
+) -> tuple[Path, list[float]]:
+    """A model without the layers that change least what goes through them; the influence of each layer."""
+    influences = influence(model, stage.calibration, base, at="calibration", progress=progress)
+    stack(model, layers_kept(influences, n_layers), output, progress=progress, replaces=True)
+    return output, influences
 
 
 WIDTHS = ("hidden_size", "intermediate_size", "num_attention_heads")
@@ -116,9 +137,3 @@ def scores_of(
     progress("importance", n_samples, n_samples)
     scores.save(keep)
     return scores
-
-
-def _kept(scores: Scores | None, shape: Shape, sizes: Sizes, asked: Importance, model: Path) -> Kept:
-    if scores is None:
-        return first_kept(shape, {})
-    return choose(scores, read_object(model / CONFIG), sizes, asked)
