@@ -116,7 +116,7 @@ class _Work:
         report = prune(
             self.model, kept, self.job.model_path, tie_embeddings=ties, progress=self.progress, replaces=True
         )
-        return Pruned(report, self.scores, kept, {}, ())
+        return Pruned(report, self.scores, kept, [])
 
     def tried(self, number: int, candidate: Candidate) -> Tried:
         """Try a candidate; what came of it is read where it was tried before. Its weights are not kept."""
