@@ -7,7 +7,6 @@ import numpy as np
 
 from training.jobs import Made, Table
 from training.pages.charts import Chart, Line, line_charts
-from training.pruning.families import Family
 from training.pruning.importance import F64, Scores
 from training.pruning.ranking import I64, Kept, shares_kept
 from training.pruning.slicing import PruneReport
@@ -41,25 +40,37 @@ def layers_kept(influences: list[float], n_layers: int) -> list[int]:
     return sorted(ranked(influences, "least")[len(influences) - n_layers :])
 
 
-def made_of(pruned: Pruned, family: Family) -> Made:
+def made_of(pruned: Pruned) -> Made:
     """What a stage tells of a pruning."""
     report, scores = pruned.report, pruned.scores
     counts = {"parameters": report.parameters_after, "parameters_before": report.parameters_before}
-    figures = {"cut_share": report.cut_share}
-    tables, charts = [size_table(report)], {}
+    figures, charts = {"cut_share": report.cut_share}, dict[str, str]()
     if scores is not None:
         counts |= {"samples": scores.n_samples, "tokens": scores.n_tokens}
-        shares = shares_kept(scores, pruned.kept, len(family.norms))
-        figures |= {f"{axis}_importance_kept": share for axis, share in shares.items()}
-        tables.append(importance_table(report, shares))
+        figures |= {f"{axis}_importance_kept": share for axis, share in importance_kept(pruned, scores).items()}
         charts = importance_charts(scores, pruned.kept)
     if pruned.influences:
-        tables.append(_influence_table(pruned))
         gone = set(range(len(pruned.influences))) - set(_layers(pruned))
         charts["Block influence of each layer"] = influence_chart(pruned.influences, gone, "layers that go")
+    tables = tables_of(pruned)
     if report.notes:
         tables.append(Table(title="What was settled", columns=["note"], rows=[[note] for note in report.notes]))
     return Made(counts=counts, figures=figures, tables=tables, charts=charts)
+
+
+def tables_of(pruned: Pruned) -> list[Table]:
+    """Sizes, what importance stays, and the influence of layers, as far as they were measured."""
+    tables = [size_table(pruned.report)]
+    if pruned.scores is not None:
+        tables.append(importance_table(pruned.report, importance_kept(pruned, pruned.scores)))
+    if pruned.influences:
+        tables.append(_influence_table(pruned))
+    return tables
+
+
+def importance_kept(pruned: Pruned, scores: Scores) -> dict[str, float]:
+    """Which share of all importance stays, by axis."""
+    return shares_kept(scores, pruned.kept, (len(scores.hidden) - 1) // len(scores.mlp))
 
 
 def size_table(report: PruneReport) -> Table:

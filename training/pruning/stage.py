@@ -18,7 +18,7 @@ from training.measuring.open_model import OpenModel
 from training.model_files import CONFIG, open_checkpoint, read_object
 from training.pruning.calibration import read_samples
 from training.pruning.cuts import first_kept
-from training.pruning.families import family_of, shape_of
+from training.pruning.families import shape_of
 from training.pruning.importance import Batch, Scores, measure_importance
 from training.pruning.limits import check_sizes
 from training.pruning.ranking import choose
@@ -49,7 +49,7 @@ def run(job: Job, progress: Progress) -> Made:
     model = Path(job.models["model"])
     job.path.mkdir(parents=True, exist_ok=True)
     pruned = prune_model(stage, model, job.model_path, job.path, job.manifest_base, progress, replaces=True)
-    return made_of(pruned, family_of(read_object(model / CONFIG), stage.name))
+    return made_of(pruned)
 
 
 def prune_model(

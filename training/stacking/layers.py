@@ -42,9 +42,10 @@ def drop_for(n_layers: int, to: int) -> int:
     """
     check_depth(n_layers, to)
     if to % 2:
+        near = " or ".join(str(other) for other in (to - 1, to + 1) if n_layers < other <= 2 * n_layers)
         raise RequestError(
-            f"to: {to} layers are no two copies of equal depth; expected an even number, as {to - 1} or {to + 1}, or "
-            "`layers`, or `influence`"
+            f"to: {to} layers are no two copies of equal depth; expected an even number, as {near}, or `layers`, "
+            "or `influence`"
         )
     return n_layers - to // 2
 

@@ -61,7 +61,7 @@ def _influences(report: StackReport, influences: Sequence[float]) -> Table:
         title="Block influence",
         columns=[f"layer of {report.model}", "influence", "how often it is there"],
         rows=[[layer, round(value, 5), report.layers.count(layer)] for layer, value in enumerate(influences)],
-        note="One minus the cosine of what goes into a layer and what comes out, on the mean of all tokens (ShortGPT).",
+        note="One minus the cosine of what goes into a layer and what comes out, on the mean of all tokens.",
     )
 
 
