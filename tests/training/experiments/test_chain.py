@@ -93,8 +93,9 @@ def test_a_manifest_in_a_file_has_paths_of_its_own(tmp_path: Path) -> None:
     listed = [{"name": "mix", "manifest": "sub/mix.yaml"}, *steps(cpt("cpt"))[1:]]
     mix = chains(tmp_path, steps=listed).chains[0].runs["mix"]
     assert mix.base == f"{tmp_path}/sub"
-    output = mix.manifest().output
-    assert (output.path, output.shard_bytes) == (str(mix.folder), 4096)  # type: ignore[union-attr]
+    manifested = mix.manifest()
+    assert isinstance(manifested, MixtureManifest)
+    assert (manifested.output.path, manifested.output.shard_bytes) == (str(mix.folder), 4096)
 
 
 def test_a_recipe_starts_where_the_experiment_does(tmp_path: Path) -> None:
