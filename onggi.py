@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from synth.outlook import Outlook as SynthesisOutlook
     from synth.record import SynthesisRecord
     from synth.summary_models import Example
+    from training.experiments.outlook import ExperimentOutlook
+    from training.experiments.summary_models import ExperimentSummary
     from training.merging.report import MergeReport
     from training.outlook import TrainingOutlook
     from training.summary_models import Verdict
@@ -90,6 +92,10 @@ MemoryLimit = Annotated[
     str | None, typer.Option(metavar="4GB", help="Memory of each worker; by default they share the machine's.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs at once; what comes of them is the same.")]
+Processes = Annotated[
+    int | None, typer.Option(min=1, help="Processes that train together; without it one per GPU, or one.")
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="RULE=VALUE", help="Another threshold, as gopher.word_count=40. Repeatable."),
@@ -302,6 +308,11 @@ def report(run: Run) -> None:
 
         out.print(write_evaluation_report(folder), soft_wrap=True)
         return
+    if record.kind in ("ablation", "ladder"):
+        from training.experiments.ablate import write_experiment_report
+
+        out.print(write_experiment_report(folder), soft_wrap=True)
+        return
     out.print(write_report(folder, record, Summary.model_validate(folder.read_json(SUMMARY))), soft_wrap=True)
 
 
@@ -457,9 +468,7 @@ def train(
     plan: Annotated[
         bool, typer.Option("--plan", help="Only check all, and tell what each stage would take; nothing is trained.")
     ] = False,
-    processes: Annotated[
-        int | None, typer.Option(min=1, help="Processes that train together; without it one per GPU, or one.")
-    ] = None,
+    processes: Processes = None,
     as_json: AsJson = False,
 ) -> None:
     """Train in stages: each goes on from what an earlier one made, is measured, and has to pass its gates. A killed
@@ -560,6 +569,133 @@ def merge(
         _print_json(done.model_dump(mode="json"))
     else:
         _print_merge(done, output)
+
+
+@app.command()
+def ablate(
+    manifest: Manifest,
+    output: Output = None,
+    jobs: Jobs = 1,
+    processes: Processes = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as seeds=[0,1].")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only check all, and tell which runs there are and what they share.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run arms that differ in what is asked about, each with several seeds, and compare them: means with intervals,
+    and differences from the baseline. What arms have in common is run once; a killed run goes on where it was."""
+    from manifests.schema_experiments import AblationManifest
+    from training.experiments.ablate import ablate as run_ablation
+
+    _experiment(AblationManifest, run_ablation, manifest, output, jobs, processes, overrides or [], plan, as_json)
+
+
+@app.command()
+def ladder(
+    manifest: Manifest = "ladder",
+    output: Output = None,
+    jobs: Jobs = 1,
+    processes: Processes = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as seeds=[0,1].")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only check all, and tell which runs there are and what they share.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Do all that the reports do, once, small, and tell what each rung brought. A killed run goes on where it was."""
+    from manifests.schema_experiments import LadderManifest
+    from training.experiments.ladder import climb
+
+    _experiment(LadderManifest, climb, manifest, output, jobs, processes, overrides or [], plan, as_json)
+
+
+def _experiment(
+    kind: Any,
+    run: Any,
+    manifest: str,
+    output: str | None,
+    n_jobs: int,
+    n_processes: int | None,
+    overrides: list[str],
+    plan: bool,
+    as_json: bool,
+) -> None:
+    """Run an experiment of a kind, and print what it came to."""
+    from manifests.load import load_kind
+    from manifests.store import resolve
+    from training.experiments.ablate import check_complete
+
+    path, base = _found(manifest)
+    chosen = load_kind(kind, path, overrides)
+    named = resolve(output, _here()) if output else None
+    if plan:
+        _plan_experiment(chosen, base, named, path, as_json)
+        return
+    with _progress() as progress:
+        summary, folder = run(chosen, base, named, progress, n_jobs, n_processes, path)
+    if as_json:
+        _print_json(summary.model_dump(mode="json"))
+    else:
+        _print_experiment(summary, folder)
+    check_complete(summary, folder)
+
+
+def _plan_experiment(chosen: Any, base: str, output: str | None, path: str, as_json: bool) -> None:
+    from training.experiments.checks import planned
+    from training.experiments.outlook import plan_of
+
+    found = plan_of(planned(chosen, base, output, path), chosen.name, chosen.seeds)
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+    else:
+        _print_experiment_outlook(found)
+
+
+def _print_experiment_outlook(found: "ExperimentOutlook") -> None:
+    """The runs, what they train, and what they share."""
+    rows = [
+        (
+            run.step,
+            ", ".join(run.arms),
+            ", ".join(map(str, run.seeds)) or "all",
+            ", ".join(run.stages),
+            ", ".join(run.shared),
+            f"{run.flops:.1e}".replace("e+", "e") if run.flops else "",
+            "done" if run.is_done else "",
+        )
+        for run in found.runs
+    ]
+    out.print(_table(["step", "arms", "seeds", "stages", "trained by another run", "FLOPs", ""], rows))
+    n_done = sum(run.is_done for run in found.runs)
+    stages = f"; {found.n_stages_trained:,} stages to train for {found.n_stages:,} that are named" * bool(
+        found.n_stages
+    )
+    out.print(
+        f"{len(found.runs):,} runs, {n_done:,} of them done{stages}; at least {found.flops:.2e} FLOPs to do (6ND): "
+        f"{found.folder}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _print_experiment(summary: "ExperimentSummary", folder: str) -> None:
+    """Arms or rungs below each other; of each measure its mean, and what it differs by."""
+    from training.experiments.words import table_of
+
+    header, rows = table_of(summary)
+    out.print(_table(header, rows))
+    for note in summary.notes:
+        out.print(note, soft_wrap=True, **_PLAIN)
+    for point in summary.points:
+        for said in point.gates_failed:
+            who = f"{point.arm or point.of}, seed {point.seed}"
+            out.print(f"{who}: a gate failed, and the run went on: {said}", soft_wrap=True, **_PLAIN)
+    out.print(f"Figures: {folder}/results.csv\nReport:  {folder}/report.html", soft_wrap=True, highlight=False)
 
 
 @app.command("eval")
