@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from training.experiments.summary_models import ExperimentSummary
     from training.merging.report import MergeReport
     from training.outlook import TrainingOutlook
+    from training.pruning.report import Pruned
     from training.stacking.report import StackReport
     from training.summary_models import Verdict
 
@@ -744,6 +745,49 @@ def upscale(
         _print_stack(done, output)
 
 
+@app.command()
+def prune(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a checkpoint.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder of the new checkpoint.", show_default=False)],
+    hidden_size: Annotated[int | None, typer.Option(min=1, help="Hidden channels that stay.")] = None,
+    intermediate_size: Annotated[int | None, typer.Option(min=1, help="Neurons of each MLP that stay.")] = None,
+    heads: Annotated[int | None, typer.Option(min=1, help="Heads of queries that stay.")] = None,
+    layers: Annotated[int | None, typer.Option(min=1, help="Layers that stay.")] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Parquet or JSONL with `text`, to measure importance on.")
+    ] = None,
+    mixture: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Instead: a token mixture, whose sequences are read.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="Texts or sequences that are read; 1024.")] = None,
+    cut_max: Annotated[
+        float | None, typer.Option(help="Share of the weights beside embeddings that may go; 0.5.")
+    ] = None,
+    tie_embeddings: Annotated[
+        bool, typer.Option("--tie-embeddings", help="Make output and input embeddings one: their mean.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a model narrower, and less deep: what is least active on texts goes."""
+    from manifests.store import resolve
+    from training.pruning.options import asked_of, prune_folder
+
+    sizes = {
+        "hidden_size": hidden_size,
+        "intermediate_size": intermediate_size,
+        "num_attention_heads": heads,
+        "num_hidden_layers": layers,
+    }
+    asked = asked_of(sizes, text, mixture, samples, cut_max, tie_embeddings)
+    folder, target = (Path(resolve(path, _here())) for path in (model, output))
+    with _progress() as progress:
+        done = prune_folder(asked, folder, target, _here(), progress)
+    if as_json:
+        _print_json(done.report.model_dump(mode="json"))
+    else:
+        _print_pruned(done, output)
+
+
 @app.command("eval")
 def evaluate(
     manifest: Manifest,
@@ -808,6 +852,17 @@ def _print_stack(done: "StackReport", output: str) -> None:
     for note in done.notes:
         out.print(note, soft_wrap=True, **_PLAIN)
     out.print(f"\n{output}: {_size(done.n_bytes)}; its layers are in {output}/upscale.json", soft_wrap=True, **_PLAIN)
+
+
+def _print_pruned(done: "Pruned", output: str) -> None:
+    from training.pruning.report import tables_of
+
+    for table in tables_of(done):
+        out.print(_table(table.columns, [tuple(row) for row in table.rows]))
+        out.print(table.note, soft_wrap=True, **_PLAIN)
+    for note in done.report.notes:
+        out.print(note, soft_wrap=True, **_PLAIN)
+    out.print(f"\n{output}: {_size(done.report.n_bytes)}; heal it with a stage `distill`", soft_wrap=True, **_PLAIN)
 
 
 @app.command()
