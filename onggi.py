@@ -363,6 +363,9 @@ def mix(
     exact: Annotated[
         bool, typer.Option("--exact", help="With --plan: count all tokens, however long it takes.")
     ] = False,
+    search: Annotated[
+        bool, typer.Option("--search", help="Only look for weights of the sources, by small models that are trained.")
+    ] = False,
     workers: NWorkers = 1,
     scheduler: Scheduler = None,
     memory_limit: MemoryLimit = None,
@@ -381,6 +384,8 @@ def mix(
 
     if exact and not plan:
         raise RequestError("--exact goes with --plan; a mixture is always exact")
+    if search and plan:
+        raise RequestError("--plan and --search: give one; both write no mixture")
     path, base = _found(manifest)
     chosen = load_kind(MixtureManifest, path, overrides or [])
     job = prepare(
@@ -388,6 +393,9 @@ def mix(
     )
     if plan:
         _plan_mixture(job, exact, as_json)
+        return
+    if search:
+        _search_mixture(job, as_json)
         return
     with _progress() as progress:
         record = run_mix(job, progress)
@@ -410,6 +418,24 @@ def _plan_mixture(job: "MixJob", exact: bool, as_json: bool) -> None:
         _print_outlook(found, job.workers.n_workers, free_bytes(job.output))
     if found.problem:
         raise RequestError(found.problem)
+
+
+def _search_mixture(job: "MixJob", as_json: bool) -> None:
+    from training.searching.search import search as run_search
+    from training.searching.search import weights_yaml
+
+    with _progress() as progress:
+        found = run_search(job, progress)
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+        return
+    rows = [
+        (of.name, f"{of.weight:.1%}", f"{of.low:.1%} to {of.high:.1%}", f"{of.natural:.1%}") for of in found.sources
+    ]
+    out.print(_table(["source", "weight", "interval, 95%", "as it is"], rows))
+    for sentence in found.words:
+        out.print(sentence, soft_wrap=True, **_PLAIN)
+    out.print(f"\n{weights_yaml(found.weights)}\nReport: {job.output}/search/report.html", soft_wrap=True, **_PLAIN)
 
 
 @app.command()
@@ -576,6 +602,91 @@ def merge(
 
 
 @app.command()
+def upscale(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a checkpoint.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder of the new checkpoint.", show_default=False)],
+    drop: Annotated[
+        int | None, typer.Option(min=0, help="SOLAR's m: two copies, without the last m layers and the first m.")
+    ] = None,
+    to: Annotated[int | None, typer.Option(min=1, help="Number of layers instead: 32 to 40 is --drop 12.")] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(metavar="0-24,8-32", help="Which layers, from 0: numbers and spans; the end is not included."),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="FILE", help="With --to: choose layers by what they do to these texts.")
+    ] = None,
+    mixture: Annotated[
+        str | None, typer.Option(metavar="RUN", help="The same by a token mixture's sequences.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="Texts or sequences that are read; 128.")] = None,
+    repeat: Annotated[
+        Literal["least", "most"] | None, typer.Option(help="Whether those that do least are there twice, or most.")
+    ] = None,
+    start: Annotated[
+        Literal["copy", "identity"], typer.Option(help="`identity`: second copies change nothing at first.")
+    ] = "copy",
+    as_json: AsJson = False,
+) -> None:
+    """Make a model deeper, of its own layers bit by bit (depth up-scaling)."""
+    from manifests.store import resolve
+    from training.stacking.options import asked_of
+    from training.stacking.upscale import upscale as run_upscale
+
+    asked = asked_of(drop, to, layers, text, mixture, samples, repeat, start)
+    folder, target = (Path(resolve(path, _here())) for path in (model, output))
+    with _progress() as progress:
+        done = run_upscale(asked, folder, target, _here(), name=model, progress=progress)
+    if as_json:
+        _print_json(done.model_dump(mode="json"))
+    else:
+        _print_stack(done, output)
+
+
+@app.command()
+def prune(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a checkpoint.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder of the new checkpoint.", show_default=False)],
+    hidden_size: Annotated[int | None, typer.Option(min=1, help="Hidden channels that stay.")] = None,
+    intermediate_size: Annotated[int | None, typer.Option(min=1, help="Neurons of each MLP that stay.")] = None,
+    heads: Annotated[int | None, typer.Option(min=1, help="Heads of queries that stay.")] = None,
+    layers: Annotated[int | None, typer.Option(min=1, help="Layers that stay.")] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Parquet or JSONL with `text`, to measure importance on.")
+    ] = None,
+    mixture: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Instead: a token mixture, whose sequences are read.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="Texts or sequences that are read; 1024.")] = None,
+    cut_max: Annotated[
+        float | None, typer.Option(help="Share of the weights beside embeddings that may go; 0.5.")
+    ] = None,
+    tie_embeddings: Annotated[
+        bool, typer.Option("--tie-embeddings", help="Make output and input embeddings one: their mean.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a model narrower, and less deep: what is least active on texts goes."""
+    from manifests.store import resolve
+    from training.pruning.options import asked_of, prune_folder
+
+    sizes = {
+        "hidden_size": hidden_size,
+        "intermediate_size": intermediate_size,
+        "num_attention_heads": heads,
+        "num_hidden_layers": layers,
+    }
+    asked = asked_of(sizes, text, mixture, samples, cut_max, tie_embeddings)
+    folder, target = (Path(resolve(path, _here())) for path in (model, output))
+    with _progress() as progress:
+        done = prune_folder(asked, folder, target, _here(), progress)
+    if as_json:
+        _print_json(done.report.model_dump(mode="json"))
+    else:
+        _print_pruned(done, output)
+
+
+@app.command()
 def ablate(
     manifest: Manifest,
     output: Output = None,
@@ -701,91 +812,6 @@ def _print_experiment(summary: "ExperimentSummary", folder: str) -> None:
             who = f"{point.arm or point.of}, seed {point.seed}"
             out.print(f"{who}: a gate failed, and the run went on: {said}", soft_wrap=True, **_PLAIN)
     out.print(f"Figures: {folder}/results.csv\nReport:  {folder}/report.html", soft_wrap=True, highlight=False)
-
-
-@app.command()
-def upscale(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a checkpoint.")],
-    output: Annotated[str, typer.Option("--output", "-o", help="Folder of the new checkpoint.", show_default=False)],
-    drop: Annotated[
-        int | None, typer.Option(min=0, help="SOLAR's m: two copies, without the last m layers and the first m.")
-    ] = None,
-    to: Annotated[int | None, typer.Option(min=1, help="Number of layers instead: 32 to 40 is --drop 12.")] = None,
-    layers: Annotated[
-        str | None,
-        typer.Option(metavar="0-24,8-32", help="Which layers, from 0: numbers and spans; the end is not included."),
-    ] = None,
-    text: Annotated[
-        str | None, typer.Option(metavar="FILE", help="With --to: choose layers by what they do to these texts.")
-    ] = None,
-    mixture: Annotated[
-        str | None, typer.Option(metavar="RUN", help="The same by a token mixture's sequences.")
-    ] = None,
-    samples: Annotated[int | None, typer.Option(min=1, help="Texts or sequences that are read; 128.")] = None,
-    repeat: Annotated[
-        Literal["least", "most"] | None, typer.Option(help="Whether those that do least are there twice, or most.")
-    ] = None,
-    start: Annotated[
-        Literal["copy", "identity"], typer.Option(help="`identity`: second copies change nothing at first.")
-    ] = "copy",
-    as_json: AsJson = False,
-) -> None:
-    """Make a model deeper, of its own layers bit by bit (depth up-scaling)."""
-    from manifests.store import resolve
-    from training.stacking.options import asked_of
-    from training.stacking.upscale import upscale as run_upscale
-
-    asked = asked_of(drop, to, layers, text, mixture, samples, repeat, start)
-    folder, target = (Path(resolve(path, _here())) for path in (model, output))
-    with _progress() as progress:
-        done = run_upscale(asked, folder, target, _here(), name=model, progress=progress)
-    if as_json:
-        _print_json(done.model_dump(mode="json"))
-    else:
-        _print_stack(done, output)
-
-
-@app.command()
-def prune(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a checkpoint.")],
-    output: Annotated[str, typer.Option("--output", "-o", help="Folder of the new checkpoint.", show_default=False)],
-    hidden_size: Annotated[int | None, typer.Option(min=1, help="Hidden channels that stay.")] = None,
-    intermediate_size: Annotated[int | None, typer.Option(min=1, help="Neurons of each MLP that stay.")] = None,
-    heads: Annotated[int | None, typer.Option(min=1, help="Heads of queries that stay.")] = None,
-    layers: Annotated[int | None, typer.Option(min=1, help="Layers that stay.")] = None,
-    text: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Parquet or JSONL with `text`, to measure importance on.")
-    ] = None,
-    mixture: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Instead: a token mixture, whose sequences are read.")
-    ] = None,
-    samples: Annotated[int | None, typer.Option(min=1, help="Texts or sequences that are read; 1024.")] = None,
-    cut_max: Annotated[
-        float | None, typer.Option(help="Share of the weights beside embeddings that may go; 0.5.")
-    ] = None,
-    tie_embeddings: Annotated[
-        bool, typer.Option("--tie-embeddings", help="Make output and input embeddings one: their mean.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Make a model narrower, and less deep: what is least active on texts goes."""
-    from manifests.store import resolve
-    from training.pruning.options import asked_of, prune_folder
-
-    sizes = {
-        "hidden_size": hidden_size,
-        "intermediate_size": intermediate_size,
-        "num_attention_heads": heads,
-        "num_hidden_layers": layers,
-    }
-    asked = asked_of(sizes, text, mixture, samples, cut_max, tie_embeddings)
-    folder, target = (Path(resolve(path, _here())) for path in (model, output))
-    with _progress() as progress:
-        done = prune_folder(asked, folder, target, _here(), progress)
-    if as_json:
-        _print_json(done.report.model_dump(mode="json"))
-    else:
-        _print_pruned(done, output)
 
 
 @app.command("eval")
