@@ -12,6 +12,7 @@ import zstandard
 from manifests.load import load_kind
 from manifests.recipes import find_manifest, list_recipes, read_recipe
 from manifests.schema_distillation import Distill
+from manifests.schema_embedding import Contrast, Mntp
 from manifests.schema_training import Merge, TrainingManifest
 from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
 from manifests.schema_training_stages import Cpt, Sft
@@ -68,6 +69,16 @@ def test_kanana_is_what_was_published() -> None:
     assert (online.model, online.reference, online.refresh_reference) == ("dpo", "dpo", None)
 
 
+def test_the_embedding_model_is_llm2vecs() -> None:
+    mntp, contrast = stages_of("kanana-embedding").values()
+    assert isinstance(mntp, Mntp) and isinstance(contrast, Contrast)
+    assert (mntp.mask, mntp.replace, mntp.mask_token, mntp.steps, mntp.batch) == (0.2, "bert", "_", 1000, 32)
+    assert (contrast.pooling, contrast.temperature, contrast.max_length) == ("mean", 0.02, 512)
+    assert (contrast.learning_rate, contrast.steps, contrast.batch, contrast.schedule.warmup) == (2e-4, 1000, 64, 300)
+    assert mntp.lora is not None and contrast.lora is not None and mntp.lora.rank == contrast.lora.rank == 16
+    assert contrast.bidirectional
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_is_not_published_says_so(name: str) -> None:
     """Learning rates and batches are ours, except where a source tells them."""
@@ -76,7 +87,7 @@ def test_what_is_not_published_says_so(name: str) -> None:
     for line in lines:
         field, _, value = line.strip().partition(": ")
         if field in ("learning_rate", "batch", "t", "n", "temperature"):
-            assert "# ours" in line or published.get(value.split()[0]) == name, line
+            assert "# ours" in line or "# LLM2Vec" in line or published.get(value.split()[0]) == name, line
 
 
 def lay_out(folder: Path, manifest: TrainingManifest) -> None:
@@ -86,10 +97,12 @@ def lay_out(folder: Path, manifest: TrainingManifest) -> None:
     for stage in manifest.stages:
         if isinstance(stage, Merge):
             models += [model.model for model in stage.rule.models if "/" in model.model]
-        if isinstance(stage, Cpt):
+        if isinstance(stage, Cpt | Mntp):
             shutil.copytree(write_mixture(folder / "mixture").path, folder / stage.mixture[0].path)
         for entry in stage.data if isinstance(stage, Sft | Reward | Dpo | Distill) else ():
             write(folder / entry.path, CHAT if isinstance(stage, Sft | Distill) else PAIR)
+        if isinstance(stage, Contrast):
+            lay_out_texts(folder, stage)
         if isinstance(stage, Distill) and stage.teacher and stage.teacher not in models:
             models.append(stage.teacher)
         if isinstance(stage, OnlineDpo):
@@ -100,8 +113,17 @@ def lay_out(folder: Path, manifest: TrainingManifest) -> None:
         shutil.copytree(tiny, folder / model)
     for item in manifest.validation:
         write(folder / str(item.text or item.choices), QUESTION if item.choices else {"text": "글"})
-    assert manifest.prompts
-    write(folder / manifest.prompts.path, {"prompt": "질문"})
+    if manifest.prompts:
+        write(folder / manifest.prompts.path, {"prompt": "질문"})
+
+
+def lay_out_texts(folder: Path, stage: Contrast) -> None:
+    for entry in stage.data:
+        write(folder / entry.path, {"query": "질문", "positive": "답", "negative": "모름"})
+    for item in stage.retrieval:
+        write(folder / item.queries, {"id": "1", "text": "질문"})
+        write(folder / item.corpus, {"id": "1", "text": "답"})
+        (folder / item.qrels).write_text("query-id\tcorpus-id\tscore\n1\t1\t1\n")
 
 
 def write(pattern: Path, row: dict[str, Any]) -> None:
@@ -128,5 +150,6 @@ def test_recipe_plans(name: str, tmp_path: Path) -> None:
 def test_recipe_without_its_files_says_all_that_is_missing(name: str, tmp_path: Path) -> None:
     manifest = load_kind(TrainingManifest, find_manifest(name))
     told = "\n".join(outlook(manifest, str(tmp_path)).problems)
-    for path in (manifest.base, *(str(item.text or item.choices) for item in manifest.validation), "data/prompts"):
+    sets = (str(item.text or item.choices) for item in manifest.validation)
+    for path in (manifest.base, *sets, *(["data/prompts"] if manifest.prompts else [])):
         assert path in told, path
