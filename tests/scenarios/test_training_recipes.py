@@ -14,6 +14,7 @@ import zstandard
 from manifests.load import load_kind
 from manifests.recipes import find_manifest, list_recipes, read_recipe
 from manifests.schema_distillation import Distill
+from manifests.schema_embedding import Contrast, Mntp
 from manifests.schema_surgery import NewModel, Prune, Upscale
 from manifests.schema_training import Merge, TrainingManifest
 from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
@@ -118,6 +119,16 @@ def test_kananas_base_models_have_their_sizes(tmp_path: Path) -> None:
     assert all(after / before >= 0.5 for before, after in pairwise(layers))
 
 
+def test_the_embedding_model_is_llm2vecs() -> None:
+    mntp, contrast = stages_of("kanana-embedding").values()
+    assert isinstance(mntp, Mntp) and isinstance(contrast, Contrast)
+    assert (mntp.mask, mntp.replace, mntp.mask_token, mntp.steps, mntp.batch) == (0.2, "bert", "_", 1000, 32)
+    assert (contrast.pooling, contrast.temperature, contrast.max_length) == ("mean", 0.02, 512)
+    assert (contrast.learning_rate, contrast.steps, contrast.batch, contrast.schedule.warmup) == (2e-4, 1000, 64, 300)
+    assert mntp.lora is not None and contrast.lora is not None and mntp.lora.rank == contrast.lora.rank == 16
+    assert contrast.bidirectional
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_is_not_published_says_so(name: str) -> None:
     """Learning rates and batches are ours, except where a source tells them."""
@@ -126,7 +137,8 @@ def test_what_is_not_published_says_so(name: str) -> None:
     for line in lines:
         field, _, value = line.strip().partition(": ")
         if field in ("learning_rate", "batch", "t", "n", "temperature"):
-            assert "# ours" in line or (value.split()[0], name) in published, line
+            is_told = "# ours" in line or "# LLM2Vec" in line
+            assert is_told or (value.split()[0], name) in published, line
 
 
 def lay_out(folder: Path, manifest: TrainingManifest) -> None:
@@ -141,6 +153,8 @@ def lay_out(folder: Path, manifest: TrainingManifest) -> None:
             shutil.copytree(mixture, folder / path, dirs_exist_ok=True)
         for entry in stage.data if isinstance(stage, Sft | Reward | Dpo | Distill) else ():
             write(folder / entry.path, CHAT if isinstance(stage, Sft | Distill) else PAIR)
+        if isinstance(stage, Contrast):
+            lay_out_texts(folder, stage)
         if isinstance(stage, Distill) and stage.teacher and stage.teacher not in [*models, *made]:
             models.append(stage.teacher)
         if isinstance(stage, OnlineDpo):
@@ -153,6 +167,15 @@ def lay_out(folder: Path, manifest: TrainingManifest) -> None:
         write(folder / str(item.text or item.choices), QUESTION if item.choices else {"text": "글"})
     if manifest.prompts:
         write(folder / manifest.prompts.path, {"prompt": "질문"})
+
+
+def lay_out_texts(folder: Path, stage: Contrast) -> None:
+    for entry in stage.data:
+        write(folder / entry.path, {"query": "질문", "positive": "답", "negative": "모름"})
+    for item in stage.retrieval:
+        write(folder / item.queries, {"id": "1", "text": "질문"})
+        write(folder / item.corpus, {"id": "1", "text": "답"})
+        (folder / item.qrels).write_text("query-id\tcorpus-id\tscore\n1\t1\t1\n")
 
 
 def write(pattern: Path, row: dict[str, Any]) -> None:
