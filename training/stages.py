@@ -56,6 +56,7 @@ def train(
     progress: Progress = silent,
     n_processes: int | None = None,
     store: Path | None = None,
+    stops: bool = True,
 ) -> tuple[TrainingRecord, str]:
     """Run the stages of a manifest that are not done; the record of all, and the folder of the run.
 
@@ -67,6 +68,8 @@ def train(
         n_processes: that train together; None is one per GPU, or one.
         store: folder in which stages and measures are kept; trainings that share one, also at the same time, do what
             they have in common once. None is the output.
+        stops: whether a gate that fails ends the run. Else it is noted, and the next stage starts: an experiment is
+            to tell what comes of it.
 
     Raises:
         RequestError: the manifest asks for what is not there or does not fit; names the stage. Or more processes are
@@ -83,7 +86,7 @@ def train(
     if manifest.evaluation is not None:
         check_data(manifest.evaluation, plan.base, "evaluation.")
     with full_disk(plan.output, manifest.name), alone(plan.output):
-        training = _Training(plan, progress, n_processes or max(1, n_gpus()))
+        training = _Training(plan, progress, n_processes or max(1, n_gpus()), stops)
         (plan.output / RECORD).unlink(missing_ok=True)
         training.run()
         return training.finish(), str(plan.output)
@@ -96,6 +99,8 @@ class _Training:
     plan: Plan
     progress: Progress
     n_processes: int
+    stops: bool = True
+    """Whether a gate that fails ends the run."""
     measured: dict[str, Measured] = field(default_factory=dict)
     rewarded_by: dict[str, str] = field(default_factory=dict)
     """Which reward model scored a model's answers when it was measured; empty where there was none yet."""
@@ -121,7 +126,7 @@ class _Training:
             summary = self._summary(planned)
             self.summaries.append(summary)
             self._refresh()
-            failed = [verdict for verdict in summary.gates if not verdict.passed]
+            failed = [verdict for verdict in summary.gates if not verdict.passed and self.stops]
             self._show(stopped_at=planned.name if failed else "")
             if failed:
                 raise RunError(_stopped(planned, failed, self.plan.output))
