@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from synth.summary_models import Example
     from training.merging.report import MergeReport
     from training.outlook import TrainingOutlook
+    from training.stacking.report import StackReport
     from training.summary_models import Verdict
 
 app = typer.Typer(
@@ -562,6 +563,48 @@ def merge(
         _print_merge(done, output)
 
 
+@app.command()
+def upscale(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a checkpoint.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder of the new checkpoint.", show_default=False)],
+    drop: Annotated[
+        int | None, typer.Option(min=0, help="SOLAR's m: two copies, without the last m layers and the first m.")
+    ] = None,
+    to: Annotated[int | None, typer.Option(min=1, help="Number of layers instead: 32 to 40 is --drop 12.")] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(metavar="0-24,8-32", help="Which layers, from 0: numbers and spans; the end is not included."),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="FILE", help="With --to: choose layers by what they do to these texts.")
+    ] = None,
+    mixture: Annotated[
+        str | None, typer.Option(metavar="RUN", help="The same by a token mixture's sequences.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="Texts or sequences that are read; 128.")] = None,
+    repeat: Annotated[
+        Literal["least", "most"] | None, typer.Option(help="Whether those that do least are there twice, or most.")
+    ] = None,
+    start: Annotated[
+        Literal["copy", "identity"], typer.Option(help="`identity`: second copies change nothing at first.")
+    ] = "copy",
+    as_json: AsJson = False,
+) -> None:
+    """Make a model deeper, of its own layers bit by bit (depth up-scaling)."""
+    from manifests.store import resolve
+    from training.stacking.options import asked_of
+    from training.stacking.upscale import upscale as run_upscale
+
+    asked = asked_of(drop, to, layers, text, mixture, samples, repeat, start)
+    folder, target = (Path(resolve(path, _here())) for path in (model, output))
+    with _progress() as progress:
+        done = run_upscale(asked, folder, target, _here(), name=model, progress=progress)
+    if as_json:
+        _print_json(done.model_dump(mode="json"))
+    else:
+        _print_stack(done, output)
+
+
 @app.command("eval")
 def evaluate(
     manifest: Manifest,
@@ -615,6 +658,17 @@ def _print_merge(done: "MergeReport", output: str) -> None:
     for sentence in (*done.words, *done.notes):
         out.print(sentence, soft_wrap=True, **_PLAIN)
     out.print(f"\n{output}: {_size(done.n_bytes)}; every tensor is in {output}/merge.json", soft_wrap=True, **_PLAIN)
+
+
+def _print_stack(done: "StackReport", output: str) -> None:
+    from training.stacking.report import tables_of
+
+    for table in tables_of(done, with_notes=False):
+        out.print(_table(table.columns, [tuple(row) for row in table.rows]))
+        out.print(table.note, soft_wrap=True, **_PLAIN)
+    for note in done.notes:
+        out.print(note, soft_wrap=True, **_PLAIN)
+    out.print(f"\n{output}: {_size(done.n_bytes)}; its layers are in {output}/upscale.json", soft_wrap=True, **_PLAIN)
 
 
 @app.command()
