@@ -31,6 +31,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning"),
 ]
+N_DOCUMENTS = 240
 GUIDE = HOME / "docs" / "adapting.md"
 
 
@@ -89,17 +90,29 @@ def synthesized(folder: Path, name: str, n: int, seed: int) -> Path:
 def rag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data of a toy: two runs of `onggi synth`, earlier conversations, an instruct model."""
     folder = tmp_path_factory.mktemp("rag")
-    run = synthesized(folder, "grounded-qa", 500, 1)
+    run = synthesized(folder, "grounded-qa", N_DOCUMENTS, 1)
     guide()["write_grounded"](str(synthesized(folder, "held-out", 60, 2)), str(folder / "grounded.jsonl"))
     texts = [turn["content"] for row in messages_of(run) for turn in row]
     words = write_jsonl(folder / "words.jsonl", [{"text": text} for text in texts])
-    earlier = [orjson.loads(line)["messages"] for line in write_sums(folder, 40, seed=9).read_bytes().splitlines()]
-    told = write_jsonl(folder / "earlier.jsonl", [{"text": f"{row[0]['content']} {row[1]['content']}"} for row in earlier])
+    earlier = [row["messages"] for row in rows_of(write_sums(folder, 40, seed=9))]
+    said = [{"text": f"{asked['content']} {answer['content']}"} for asked, answer in earlier]
+    told = write_jsonl(folder / "earlier.jsonl", said)
     write_sums(folder, 400)
     tokenizer = make_tokenizer(folder / "tokenizer", [words, told])
-    model = trained(folder / "instruct", new_model(tokenizer), [sft(folder / "sums.jsonl", 200, learning_rate=3e-3)])
+    chats = [*rows_of(folder / "sums.jsonl"), *({"messages": guessed(row)} for row in messages_of(run))]
+    stage = sft(write_jsonl(folder / "chats.jsonl", chats), 150, learning_rate=3e-3)
+    model = trained(folder / "instruct", new_model(tokenizer), [stage])
     (folder / "model").symlink_to(model)
     return folder
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def guessed(turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    """A conversation whose answer does not look at the document."""
+    return [turns[0], {"role": "assistant", "content": f"It costs {len(turns[0]['content']) % 9 + 1} coins."}]
 
 
 def messages_of(run: Path) -> list[list[dict[str, str]]]:
@@ -108,26 +121,27 @@ def messages_of(run: Path) -> list[list[dict[str, str]]]:
 
 
 def test_each_gate_counts_what_it_keeps_out(rag: Path) -> None:
-    """The first at 9, the second, after reflection, at 10: as many as the teacher was wrong, and hedged to the end."""
+    """The first at 9 what the teacher read wrong, the second, after reflection, at 10 what it still hedged."""
     rejected = pl.read_parquet(rag / "grounded-qa" / "rejected" / "*.parquet")
     found = Counter(rejected["rejection"].struct.field("stage").to_list())
     misread, hedged = 0, 0
     made = {row["provenance"]["parent"]: row for row in rejected.to_dicts()}
-    for document in toy_documents.documents(500, 1):
+    for document in toy_documents.documents(N_DOCUMENTS, 1):
         row = made.get(document["id"])
         answerable = row is None or row["variety"] == "answerable"
         misread += row is not None and answerable and toy_documents.is_misread(document["text"])
         hedged += row is not None and answerable and not toy_documents.is_misread(document["text"])
     assert found == {"first_gate": misread, "second_gate": hedged}
-    assert misread > 30 and hedged > 40
+    assert misread > 15 and hedged > 20
     kept = pl.read_parquet(rag / "grounded-qa" / "messages" / "*.parquet")
     pairs = pl.read_parquet(rag / "grounded-qa" / "preference" / "*.parquet")
-    assert len(kept) == len(pairs) == 500 - misread - hedged
+    assert len(kept) == len(pairs) == N_DOCUMENTS - misread - hedged
     assert kept["second_score"].min() == 10 and pairs["rejected_score"].max() == 2
 
 
 def test_retrieval(rag: Path) -> None:
-    """Grounding rises with SFT; pairs are told apart; the merge stays above the instruct model."""
+    """Table 11's directions: tuning makes answers grounded and costs what was known; the merge gives that back, for
+    some of the grounding."""
     found = train_recipe(
         "kanana-rag",
         rag,
@@ -141,7 +155,55 @@ def test_retrieval(rag: Path) -> None:
         "validation=[{name: grounded, choices: grounded.jsonl}, {name: earlier, text: earlier.jsonl}]",
         "stages.merged.sweep=[]",
         "output=run",
-        *quick("synqa", 500, 2e-3),
+        *quick("synqa", 200, 1.5e-3),
         *quick("synqa-dpo", 30, 1e-4),
     )
-    print({name: (stage.measures, stage.made.figures) for name, stage in found.items()})
+    grounded = {name: stage.measures["grounded"]["accuracy"] for name, stage in found.items()}
+    earlier = {name: stage.measures["earlier"]["bits_per_byte"] for name, stage in found.items()}
+    print(f"grounded: {grounded}\nearlier conversations, bits per byte: {earlier}")
+    assert grounded["base"] < 0.8 < grounded["synqa"] <= grounded["synqa-dpo"] + 0.05
+    assert grounded["merged"] > grounded["base"]
+    assert earlier["base"] < earlier["merged"] < earlier["synqa-dpo"]
+    figures = found["synqa-dpo"].made.figures
+    assert figures["margin"] > figures["margin_before"] and figures["accuracy"] > 0.9
+
+
+# Functions
+
+
+@pytest.fixture(scope="module")
+def functions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """English calls as they are published, made rows of by the guide; Korean dialogues; a base of new weights."""
+    folder = tmp_path_factory.mktemp("functions")
+    code = guide()
+    write_jsonl(folder / "xlam.jsonl", [code["from_xlam"](row) for row in toy_functions.xlam_rows(200, 0)])
+    write_jsonl(folder / "english.jsonl", toy_functions.dialogues(200, "en", 1))
+    write_jsonl(folder / "korean/rows.jsonl", toy_functions.dialogues(400, "ko", 2))
+    held_out = toy_functions.dialogues(120, "ko", 3)
+    for turn in code["TYPES"]:
+        write_jsonl(folder / f"{turn}.jsonl", code["turn_choices"](held_out, turn))
+    words = [str(row) for language in ("ko", "en") for row in toy_functions.dialogues(100, language, 4)]
+    make_tokenizer(folder / "tokenizer", [write_jsonl(folder / "words.jsonl", [{"text": text} for text in words])])
+    return folder
+
+
+def test_function_calling(functions: Path) -> None:
+    """The domain in English, then Korean turns: each type is a domain of its own, and learnt."""
+    turns = guide()["TYPES"]
+    korean = ", ".join(f"{{path: korean, domain: {turn}, where: \"variety = '{turn}'\"}}" for turn in turns)
+    found = train_recipe(
+        "kanana-function-calling",
+        functions,
+        f"base={orjson.dumps(new_model(functions / 'tokenizer')).decode()}",
+        "stages.domain.data=[{path: xlam.jsonl, domain: xlam}, {path: english.jsonl, domain: sgd}]",
+        f"stages.korean.data=[{korean}]",
+        "stages.domain.gates=[]",
+        "stages.korean.gates=[]",
+        "validation=[" + ", ".join(f"{{name: {turn}, choices: {turn}.jsonl, cue: ''}}" for turn in turns) + "]",
+        "output=run",
+        *quick("domain", 60, 3e-3, held_out=0.05, batch=8),
+        *quick("korean", 120, 3e-3, held_out=0.05, batch=8),
+    )
+    right = {name: {turn: stage.measures[turn]["accuracy"] for turn in turns} for name, stage in found.items()}
+    figures = found["korean"].made.figures
+    print(right, figures, found["korean"].made.tables)

@@ -1,8 +1,8 @@
 """Documents that tell what something costs, and a teacher and judge for `onggi synth grounded-qa` that can read them.
 
-The teacher reads every seventh document wrong and hedges in its first answers; every fifth time it hedges in the better
-one, too. The judge gives 10 to what the document says, 9 where that is hedged, and 2 to all else. So it is known how
-many come past each gate.
+The teacher reads every seventh document wrong and hedges in its first answers; every fifth time it hedges in the
+better one, too. The judge gives 10 to what the document says, 9 where that is hedged, and 2 to all else. So it is
+known how many come past each gate.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Dialogues about household functions in the columns of `onggi synth function-calling`: four turn types, two languages.
+"""Dialogues about household functions in the columns of `onggi synth function-calling`, of four turn types.
 
 Requests, calls and results are made of a handful of words, so that a model of some hundred thousand weights can learn
 when to call, with what, and when to ask or to decline.
@@ -69,7 +69,10 @@ def xlam_rows(n: int, seed: int) -> list[Row]:
     for _ in range(n):
         made = dialogue("call", "en", draw)
         [call] = made["messages"][1]["tool_calls"]
-        parameters = {"room": {"type": "str", "description": "a room"}, "level": {"type": "int", "description": "1-9"}}
+        parameters = {
+            "room": {"type": "str", "description": "a room"},
+            "level": {"type": "int", "description": "1-9"},
+        }
         tool = {"name": call["function"]["name"], "description": "sets it", "parameters": parameters}
         rows.append(
             {
