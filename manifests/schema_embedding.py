@@ -17,7 +17,7 @@ class Mntp(Trained):
     kind: Literal["mntp"]
     """What the stage does."""
     mixture: Annotated[
-        list[MixtureUse], BeforeValidator(mixtures, json_schema_input_type=str | list[str | MixtureUse])
+        list[MixtureUse], BeforeValidator(mixtures, json_schema_input_type=str | MixtureUse | list[str | MixtureUse])
     ] = Field(min_length=1)
     """Folder of a token mixture, or several {path, stage, tokens}."""
     mask: Annotated[Share, Field(gt=0, lt=1)] = 0.2
@@ -83,7 +83,7 @@ class Contrast(Trained):
     pooling: Literal["mean", "last"] = "mean"
     """What of a text's tokens becomes its vector."""
     temperature: float = Field(0.05, gt=0, allow_inf_nan=False)
-    """Cosines are divided by it."""
+    """Cosines are divided by it (LLM2Vec: .02, or .05 without labels)."""
     max_length: int = Field(512, ge=8)
     """Tokens per text; longer ones are cut at the end."""
     held_out: Share = 0.0

@@ -1,8 +1,8 @@
 """Attention that sees both ways, in models that were made to see backwards only.
 
 Which tokens see each other is told to the model by a mask of its own, (B, 1, L, L), which transformers takes as it
-is. No other way keeps packed documents apart: with `is_causal: false` alone it lets them see each other (5.23). A saved
-model says by that field of its configuration that it sees both ways; transformers reads it, and makes the same
+is. No other way keeps packed documents apart: with `is_causal: false` alone it lets them see each other (5.23). A
+saved model says by that field of its configuration that it sees both ways; transformers reads it, and makes the same
 attention of texts that stand alone.
 """
 
