@@ -788,9 +788,10 @@ def _print_experiment_outlook(found: "ExperimentOutlook") -> None:
     stages = f"; {found.n_stages_trained:,} stages to train for {found.n_stages:,} that are named" * bool(
         found.n_stages
     )
+    to_do = [run for run in found.runs if run.stages and not run.is_done]
+    known = f"; {'at least ' * any(run.flops is None for run in to_do)}{found.flops:.2e} FLOPs to do (6ND)"
     out.print(
-        f"{len(found.runs):,} runs, {n_done:,} of them done{stages}; at least {found.flops:.2e} FLOPs to do (6ND): "
-        f"{found.folder}",
+        f"{len(found.runs):,} runs, {n_done:,} of them done{stages}{known * bool(found.flops)}: {found.folder}",
         soft_wrap=True,
         highlight=False,
     )
