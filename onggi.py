@@ -67,6 +67,8 @@ app = typer.Typer(
     epilog="Start with `onggi demo`. Exit codes: 0 done, 1 the run failed, 2 the request is wrong.",
 )
 SAMPLE = Path(manifests.__file__).parent / "sample"
+ON_THE_SAMPLE = ("demo", "ladder")
+"""Recipes whose relative paths start at the sample's folder; what they make goes to the current one."""
 
 INTERRUPTED = 130
 """What Typer exits with on Ctrl-C."""
@@ -745,7 +747,8 @@ def _experiment(
 
     path, base = _found(manifest)
     chosen = load_kind(kind, path, overrides)
-    named = resolve(output, _here()) if output else None
+    here = output or (chosen.output.path if manifest in ON_THE_SAMPLE else None)
+    named = resolve(here, _here()) if here else None
     if plan:
         _plan_experiment(chosen, base, named, path, as_json)
         return
@@ -1256,7 +1259,7 @@ def _load(manifest: str, overrides: list[str]) -> "tuple[CorpusManifest, str]":
 def _found(manifest: str) -> tuple[str, str]:
     """The path of a manifest, and the folder in which its relative paths start.
 
-    That is the manifest's own folder; for a recipe the current one, and for the demo that of the sample.
+    That is the manifest's own folder; for a recipe the current one, and for the demo and the ladder that of the sample.
     """
     from manifests.recipes import find_manifest
     from manifests.store import resolve
@@ -1264,7 +1267,7 @@ def _found(manifest: str) -> tuple[str, str]:
     found = find_manifest(manifest)
     path = resolve(found, _here())
     own = path.rsplit("/", 1)[0]
-    return path, own if found == manifest else str(SAMPLE) if manifest == "demo" else _here()
+    return path, own if found == manifest else str(SAMPLE) if manifest in ON_THE_SAMPLE else _here()
 
 
 def _workers(n_workers: int, scheduler: str | None = None, memory_limit: str | None = None) -> "Workers":

@@ -22,15 +22,13 @@ import numpy as np
 from manifests.errors import RequestError
 from training.merging.config import is_said_to_be_tied
 from training.model_files import Checkpoint
-from training.pruning.families import EPSILON, Shape, family_of, shape_of
+from training.pruning.families import EPSILON, Shape, family_of, settle_width, shape_of
 from training.pruning.ranking import I64, Kept
 from training.safetensors_files import DTYPES, Tensor
 
 EMBEDDINGS, OUTPUT, LAST_NORM = "model.embed_tokens.weight", "lm_head.weight", "model.norm.weight"
 OF_LAYER = re.compile(r"model\.layers\.(\d+)\.(.+)\.(weight|bias)")
 BUFFER = "rotary_emb.inv_freq"
-STRICT = ("llama", "gemma3_text")
-"""Of these, transformers opens no model whose hidden size is no multiple of its heads."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def plan_cuts(model: Checkpoint, kept: Kept, tie_embeddings: bool) -> Plan:
     config = {name: value for name, value in model.config.items() if name != "auto_map"}
     new = work.shape_after
     config |= vars(new)
-    notes = _settle_width(config, model.name)
+    notes = settle_width(config)
     if now_tied or "tie_word_embeddings" in config:
         config["tie_word_embeddings"] = now_tied
     if work.n_after != work.n_before:
@@ -104,31 +102,6 @@ def plan_cuts(model: Checkpoint, kept: Kept, tie_embeddings: bool) -> Plan:
     notes += ["config.json names Python code (`auto_map`), which is not copied"] if "auto_map" in model.config else []
     notes += ["embeddings were one already"] if tie_embeddings and was_tied else []
     return Plan(cuts, config, notes)
-
-
-def _settle_width(config: dict[str, Any], at: str) -> list[str]:
-    """See to it that transformers opens a model whose hidden size is no multiple of its heads, as Kanana Nano's 1,792
-    and 24; what was settled.
-
-    Its Llama and Gemma refuse that, whatever `head_dim` says. Its Mistral does not, and computes what Llama does.
-    """
-    hidden, heads, kind = config["hidden_size"], config["num_attention_heads"], config["model_type"]
-    if hidden % heads == 0 or kind not in STRICT:
-        return []
-    if kind != "llama" or config.get("attention_bias") or config.get("mlp_bias"):
-        below, above = hidden // heads * heads, (hidden // heads + 1) * heads
-        raise RequestError(
-            f"{at}: hidden_size: {hidden} is no multiple of {heads} heads, and transformers opens no {kind} like "
-            f"that; {below} or {above} would do"
-        )
-    for name in ("attention_bias", "mlp_bias", "pretraining_tp"):
-        config.pop(name, None)
-    architectures = [str(name).replace("Llama", "Mistral") for name in config.get("architectures") or ()]
-    config |= {"model_type": "mistral", "architectures": architectures, "sliding_window": None}
-    return [
-        f"config.json calls it Mistral, which computes the same: transformers opens no Llama whose hidden size "
-        f"({hidden}) is no multiple of its heads ({heads})"
-    ]
 
 
 class _Work:

@@ -9,22 +9,17 @@ of single samples in float64, so how samples are put into batches only changes r
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from manifests.errors import RequestError
 from manifests.schema_surgery import Importance
 from training.pruning.families import Family, family_of
-
-F64 = NDArray[np.float64]
-AXES = ("hidden", "mlp", "heads", "shares")
+from training.pruning.scores import Scores as Scores
 
 
 @dataclass(frozen=True)
@@ -37,45 +32,6 @@ class Batch:
     """Of each row."""
     sample: NDArray[np.int64]
     """Which sample of the batch a row is of, from 0; all rows of a sample are in one batch."""
-
-
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """Importance by norm or layer; more is more important."""
-
-    hidden: F64
-    """(norms, hidden channels): the norms of the first layer, of the second, ..., and the last norm."""
-    mlp: F64
-    """(layers, neurons)."""
-    heads: F64
-    """(layers, heads of queries)."""
-    shares: F64
-    """(norms, hidden channels): which share of the square of a norm's input is in a channel, on the mean of tokens;
-    rows add up to 1."""
-    n_samples: int = 0
-    n_tokens: int = 0
-
-    def save(self, path: Path) -> None:
-        """Write them whole or not at all."""
-        partial = path.with_name(f"{path.name}.partial")
-        counts = {"n_samples": str(self.n_samples), "n_tokens": str(self.n_tokens)}
-        save_file({name: np.ascontiguousarray(getattr(self, name)) for name in AXES}, partial, metadata=counts)
-        partial.rename(path)
-
-    @classmethod
-    def load(cls, path: Path) -> "Scores":
-        """Read them.
-
-        Raises:
-            RequestError: they are not there.
-        """
-        try:
-            with safe_open(path, "np") as file:
-                counts = file.metadata() or {}
-                arrays = {name: file.get_tensor(name) for name in AXES}
-        except (OSError, SafetensorError) as error:
-            raise RequestError(f"{path}: no scores of importance can be read: {error}") from error
-        return cls(**arrays, n_samples=int(counts["n_samples"]), n_tokens=int(counts["n_tokens"]))
 
 
 def measure_importance(model: Any, batches: Iterable[Batch], asked: Importance) -> Scores:

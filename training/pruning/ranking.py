@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from manifests.errors import RequestError
 from manifests.schema_surgery import Importance, Sizes
 from training.pruning.families import family_of
-from training.pruning.importance import F64, Scores
+from training.pruning.limits import check_heads
+from training.pruning.scores import F64, Scores
 
 I64 = NDArray[np.int64]
 
@@ -60,20 +61,6 @@ def choose(scores: Scores, config: Mapping[str, Any], sizes: Sizes, asked: Impor
     of_heads = _put_together(scores.heads, asked.layers == "sum")
     heads = _best_by_group(of_heads, n_heads, groups) if asked.heads == "groups" else _best(of_heads, n_heads)
     return Kept(hidden, mlp, heads, _norm_shares(scores.shares, hidden, len(family.norms)))
-
-
-def check_heads(n_heads: int, n_before: int, groups: int) -> None:
-    """That so many heads of queries can share the heads of keys and values.
-
-    Raises:
-        RequestError: they cannot; names the numbers that would do.
-    """
-    if n_heads % groups:
-        valid = ", ".join(str(n) for n in range(groups, n_before + 1, groups))
-        raise RequestError(
-            f"num_attention_heads: {n_heads} heads of queries cannot share {groups} of keys and values evenly; "
-            f"expected one of {valid}"
-        )
 
 
 def _wanted(size: int | None, before: int, name: str) -> int:

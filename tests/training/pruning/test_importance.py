@@ -15,7 +15,8 @@ from manifests.schema_surgery import Importance
 from tests.training.pruning import decoders
 from training.pruning.calibration import Samples, batch_of
 from training.pruning.families import FAMILIES
-from training.pruning.importance import AXES, Scores, measure_importance
+from training.pruning.importance import measure_importance
+from training.pruning.scores import AXES, Scores
 
 SAMPLES = [[[1, 2, 3, 4, 5, 6, 7]], [[8, 9]], [[10, 11, 12], [13, 14, 15, 16, 17]], [[18]], [[20, 21, 22, 23]]]
 """Texts of several lengths, and a packed sequence of two documents."""

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from manifests.errors import RequestError
 from manifests.schema_surgery import Importance, Sizes
-from training.pruning.importance import Scores
 from training.pruning.ranking import choose, shares_kept
+from training.pruning.scores import Scores
 
 CONFIG = {"model_type": "llama", "num_key_value_heads": 2}
 

@@ -1,6 +1,7 @@
 """Narrower checkpoints: what did nothing is what goes, and the model computes what it did."""
 
 import shutil
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -316,3 +317,17 @@ def test_widths_that_heads_do_not_divide_are_refused_of_others(
     kept = kept_of(model, Sizes(hidden_size=20), Importance())
     with pytest.raises(RequestError, match=r"hidden_size: 20 is no multiple of 6 heads.* 18 or 24 would do"):
         prune(decoders.saved(model, tmp_path / "model"), kept, tmp_path / "narrow")
+
+
+def test_no_large_tensor_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Embeddings of 9.6 MB each, of whose mean a part of 0.25 MB at a time is made."""
+    model = decoders.new("llama", vocab_size=100_000)
+    source = decoders.saved(model, tmp_path / "model")
+    kept = kept_of(model, Sizes(hidden_size=18), Importance())
+    monkeypatch.setattr("training.pruning.slicing.READ_AT_ONCE", 1 << 18)
+    tracemalloc.start()
+    prune(source, kept, tmp_path / "narrow", tie_embeddings=True)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (source / "model.safetensors").stat().st_size > 19_000_000
+    assert peak_bytes < 2_500_000
