@@ -1259,7 +1259,7 @@ def _load(manifest: str, overrides: list[str]) -> "tuple[CorpusManifest, str]":
 def _found(manifest: str) -> tuple[str, str]:
     """The path of a manifest, and the folder in which its relative paths start.
 
-    That is the manifest's own folder; for a recipe the current one, and for the demo and the ladder that of the sample.
+    That is the manifest's own folder; for a recipe the current one, for the demo and the ladder that of the sample.
     """
     from manifests.recipes import find_manifest
     from manifests.store import resolve
