@@ -51,8 +51,12 @@ if TYPE_CHECKING:
     from synth.outlook import Outlook as SynthesisOutlook
     from synth.record import SynthesisRecord
     from synth.summary_models import Example
+    from training.experiments.outlook import ExperimentOutlook
+    from training.experiments.summary_models import ExperimentSummary
     from training.merging.report import MergeReport
     from training.outlook import TrainingOutlook
+    from training.pruning.report import Pruned
+    from training.stacking.report import StackReport
     from training.summary_models import Verdict
 
 app = typer.Typer(
@@ -63,6 +67,8 @@ app = typer.Typer(
     epilog="Start with `onggi demo`. Exit codes: 0 done, 1 the run failed, 2 the request is wrong.",
 )
 SAMPLE = Path(manifests.__file__).parent / "sample"
+ON_THE_SAMPLE = ("demo", "ladder")
+"""Recipes whose relative paths start at the sample's folder; what they make goes to the current one."""
 
 INTERRUPTED = 130
 """What Typer exits with on Ctrl-C."""
@@ -90,6 +96,10 @@ MemoryLimit = Annotated[
     str | None, typer.Option(metavar="4GB", help="Memory of each worker; by default they share the machine's.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs at once; what comes of them is the same.")]
+Processes = Annotated[
+    int | None, typer.Option(min=1, help="Processes that train together; without it one per GPU, or one.")
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="RULE=VALUE", help="Another threshold, as gopher.word_count=40. Repeatable."),
@@ -302,6 +312,11 @@ def report(run: Run) -> None:
 
         out.print(write_evaluation_report(folder), soft_wrap=True)
         return
+    if record.kind in ("ablation", "ladder"):
+        from training.experiments.ablate import write_experiment_report
+
+        out.print(write_experiment_report(folder), soft_wrap=True)
+        return
     out.print(write_report(folder, record, Summary.model_validate(folder.read_json(SUMMARY))), soft_wrap=True)
 
 
@@ -483,9 +498,7 @@ def train(
     plan: Annotated[
         bool, typer.Option("--plan", help="Only check all, and tell what each stage would take; nothing is trained.")
     ] = False,
-    processes: Annotated[
-        int | None, typer.Option(min=1, help="Processes that train together; without it one per GPU, or one.")
-    ] = None,
+    processes: Processes = None,
     as_json: AsJson = False,
 ) -> None:
     """Train in stages: each goes on from what an earlier one made, is measured, and has to pass its gates. A killed
@@ -588,6 +601,219 @@ def merge(
         _print_merge(done, output)
 
 
+@app.command()
+def upscale(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a checkpoint.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder of the new checkpoint.", show_default=False)],
+    drop: Annotated[
+        int | None, typer.Option(min=0, help="SOLAR's m: two copies, without the last m layers and the first m.")
+    ] = None,
+    to: Annotated[int | None, typer.Option(min=1, help="Number of layers instead: 32 to 40 is --drop 12.")] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(metavar="0-24,8-32", help="Which layers, from 0: numbers and spans; the end is not included."),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="FILE", help="With --to: choose layers by what they do to these texts.")
+    ] = None,
+    mixture: Annotated[
+        str | None, typer.Option(metavar="RUN", help="The same by a token mixture's sequences.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="Texts or sequences that are read; 128.")] = None,
+    repeat: Annotated[
+        Literal["least", "most"] | None, typer.Option(help="Whether those that do least are there twice, or most.")
+    ] = None,
+    start: Annotated[
+        Literal["copy", "identity"], typer.Option(help="`identity`: second copies change nothing at first.")
+    ] = "copy",
+    as_json: AsJson = False,
+) -> None:
+    """Make a model deeper, of its own layers bit by bit (depth up-scaling)."""
+    from manifests.store import resolve
+    from training.stacking.options import asked_of
+    from training.stacking.upscale import upscale as run_upscale
+
+    asked = asked_of(drop, to, layers, text, mixture, samples, repeat, start)
+    folder, target = (Path(resolve(path, _here())) for path in (model, output))
+    with _progress() as progress:
+        done = run_upscale(asked, folder, target, _here(), name=model, progress=progress)
+    if as_json:
+        _print_json(done.model_dump(mode="json"))
+    else:
+        _print_stack(done, output)
+
+
+@app.command()
+def prune(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a checkpoint.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder of the new checkpoint.", show_default=False)],
+    hidden_size: Annotated[int | None, typer.Option(min=1, help="Hidden channels that stay.")] = None,
+    intermediate_size: Annotated[int | None, typer.Option(min=1, help="Neurons of each MLP that stay.")] = None,
+    heads: Annotated[int | None, typer.Option(min=1, help="Heads of queries that stay.")] = None,
+    layers: Annotated[int | None, typer.Option(min=1, help="Layers that stay.")] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Parquet or JSONL with `text`, to measure importance on.")
+    ] = None,
+    mixture: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Instead: a token mixture, whose sequences are read.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="Texts or sequences that are read; 1024.")] = None,
+    cut_max: Annotated[
+        float | None, typer.Option(help="Share of the weights beside embeddings that may go; 0.5.")
+    ] = None,
+    tie_embeddings: Annotated[
+        bool, typer.Option("--tie-embeddings", help="Make output and input embeddings one: their mean.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a model narrower, and less deep: what is least active on texts goes."""
+    from manifests.store import resolve
+    from training.pruning.options import asked_of, prune_folder
+
+    sizes = {
+        "hidden_size": hidden_size,
+        "intermediate_size": intermediate_size,
+        "num_attention_heads": heads,
+        "num_hidden_layers": layers,
+    }
+    asked = asked_of(sizes, text, mixture, samples, cut_max, tie_embeddings)
+    folder, target = (Path(resolve(path, _here())) for path in (model, output))
+    with _progress() as progress:
+        done = prune_folder(asked, folder, target, _here(), progress)
+    if as_json:
+        _print_json(done.report.model_dump(mode="json"))
+    else:
+        _print_pruned(done, output)
+
+
+@app.command()
+def ablate(
+    manifest: Manifest,
+    output: Output = None,
+    jobs: Jobs = 1,
+    processes: Processes = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as seeds=[0,1].")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only check all, and tell which runs there are and what they share.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run arms that differ in what is asked about, each with several seeds, and compare them: means with intervals,
+    and differences from the baseline. What arms have in common is run once; a killed run goes on where it was."""
+    from manifests.schema_experiments import AblationManifest
+    from training.experiments.ablate import ablate as run_ablation
+
+    _experiment(AblationManifest, run_ablation, manifest, output, jobs, processes, overrides or [], plan, as_json)
+
+
+@app.command()
+def ladder(
+    manifest: Manifest = "ladder",
+    output: Output = None,
+    jobs: Jobs = 1,
+    processes: Processes = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as seeds=[0,1].")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only check all, and tell which runs there are and what they share.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Do all that the reports do, once, small, and tell what each rung brought. A killed run goes on where it was."""
+    from manifests.schema_experiments import LadderManifest
+    from training.experiments.ladder import climb
+
+    _experiment(LadderManifest, climb, manifest, output, jobs, processes, overrides or [], plan, as_json)
+
+
+def _experiment(
+    kind: Any,
+    run: Any,
+    manifest: str,
+    output: str | None,
+    n_jobs: int,
+    n_processes: int | None,
+    overrides: list[str],
+    plan: bool,
+    as_json: bool,
+) -> None:
+    """Run an experiment of a kind, and print what it came to."""
+    from manifests.load import load_kind
+    from manifests.store import resolve
+    from training.experiments.ablate import check_complete
+
+    path, base = _found(manifest)
+    chosen = load_kind(kind, path, overrides)
+    here = output or (chosen.output.path if manifest in ON_THE_SAMPLE else None)
+    named = resolve(here, _here()) if here else None
+    if plan:
+        _plan_experiment(chosen, base, named, path, as_json)
+        return
+    with _progress() as progress:
+        summary, folder = run(chosen, base, named, progress, n_jobs, n_processes, path)
+    if as_json:
+        _print_json(summary.model_dump(mode="json"))
+    else:
+        _print_experiment(summary, folder)
+    check_complete(summary, folder)
+
+
+def _plan_experiment(chosen: Any, base: str, output: str | None, path: str, as_json: bool) -> None:
+    from training.experiments.checks import planned
+    from training.experiments.outlook import plan_of
+
+    found = plan_of(planned(chosen, base, output, path), chosen.name, chosen.seeds)
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+    else:
+        _print_experiment_outlook(found)
+
+
+def _print_experiment_outlook(found: "ExperimentOutlook") -> None:
+    """The runs, what they train, and what they share."""
+    rows = [
+        (
+            run.step,
+            ", ".join(run.arms),
+            ", ".join(map(str, run.seeds)) or "all",
+            ", ".join(run.stages),
+            ", ".join(run.shared),
+            f"{run.flops:.1e}".replace("e+", "e") if run.flops else "",
+            "done" if run.is_done else "",
+        )
+        for run in found.runs
+    ]
+    out.print(_table(["step", "arms", "seeds", "stages", "trained by another run", "FLOPs", ""], rows))
+    n_done = sum(run.is_done for run in found.runs)
+    stages = f"; {found.n_stages_trained:,} stages to train for {found.n_stages:,} that are named" * bool(
+        found.n_stages
+    )
+    out.print(
+        f"{len(found.runs):,} runs, {n_done:,} of them done{stages}; at least {found.flops:.2e} FLOPs to do (6ND): "
+        f"{found.folder}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _print_experiment(summary: "ExperimentSummary", folder: str) -> None:
+    """Arms or rungs below each other; of each measure its mean, and what it differs by."""
+    from training.experiments.words import table_of
+
+    header, rows = table_of(summary)
+    out.print(_table(header, rows))
+    for note in summary.notes:
+        out.print(note, soft_wrap=True, **_PLAIN)
+    for point in summary.points:
+        for said in point.gates_failed:
+            who = f"{point.arm or point.of}, seed {point.seed}"
+            out.print(f"{who}: a gate failed, and the run went on: {said}", soft_wrap=True, **_PLAIN)
+    out.print(f"Figures: {folder}/results.csv\nReport:  {folder}/report.html", soft_wrap=True, highlight=False)
+
+
 @app.command("eval")
 def evaluate(
     manifest: Manifest,
@@ -641,6 +867,28 @@ def _print_merge(done: "MergeReport", output: str) -> None:
     for sentence in (*done.words, *done.notes):
         out.print(sentence, soft_wrap=True, **_PLAIN)
     out.print(f"\n{output}: {_size(done.n_bytes)}; every tensor is in {output}/merge.json", soft_wrap=True, **_PLAIN)
+
+
+def _print_stack(done: "StackReport", output: str) -> None:
+    from training.stacking.report import tables_of
+
+    for table in tables_of(done, with_notes=False):
+        out.print(_table(table.columns, [tuple(row) for row in table.rows]))
+        out.print(table.note, soft_wrap=True, **_PLAIN)
+    for note in done.notes:
+        out.print(note, soft_wrap=True, **_PLAIN)
+    out.print(f"\n{output}: {_size(done.n_bytes)}; its layers are in {output}/upscale.json", soft_wrap=True, **_PLAIN)
+
+
+def _print_pruned(done: "Pruned", output: str) -> None:
+    from training.pruning.report import tables_of
+
+    for table in tables_of(done):
+        out.print(_table(table.columns, [tuple(row) for row in table.rows]))
+        out.print(table.note, soft_wrap=True, **_PLAIN)
+    for note in done.report.notes:
+        out.print(note, soft_wrap=True, **_PLAIN)
+    out.print(f"\n{output}: {_size(done.report.n_bytes)}; heal it with a stage `distill`", soft_wrap=True, **_PLAIN)
 
 
 @app.command()
@@ -1010,7 +1258,7 @@ def _load(manifest: str, overrides: list[str]) -> "tuple[CorpusManifest, str]":
 def _found(manifest: str) -> tuple[str, str]:
     """The path of a manifest, and the folder in which its relative paths start.
 
-    That is the manifest's own folder; for a recipe the current one, and for the demo that of the sample.
+    That is the manifest's own folder; for a recipe the current one, and for the demo and the ladder that of the sample.
     """
     from manifests.recipes import find_manifest
     from manifests.store import resolve
@@ -1018,7 +1266,7 @@ def _found(manifest: str) -> tuple[str, str]:
     found = find_manifest(manifest)
     path = resolve(found, _here())
     own = path.rsplit("/", 1)[0]
-    return path, own if found == manifest else str(SAMPLE) if manifest == "demo" else _here()
+    return path, own if found == manifest else str(SAMPLE) if manifest in ON_THE_SAMPLE else _here()
 
 
 def _workers(n_workers: int, scheduler: str | None = None, memory_limit: str | None = None) -> "Workers":

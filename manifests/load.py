@@ -116,6 +116,34 @@ def any_manifest(path: str) -> Manifest:
     return _manifest(_read(path), path, ())
 
 
+def manifest_tree(path: str) -> Node:
+    """The YAML tree of the manifest at a path, for changes before it is checked.
+
+    Raises:
+        RequestError: the file cannot be read, or is no YAML; a line per mistake.
+    """
+    root, mistakes = parse_tree(_read(path), path)
+    if root is None or mistakes:
+        raise _request_error(mistakes)
+    return root
+
+
+def checked(root: Node, mistakes: Sequence[Mistake] = ()) -> Manifest:
+    """The manifest that a tree is.
+
+    Args:
+        root: of the tree.
+        mistakes: that are known before; they are told with the others.
+
+    Raises:
+        RequestError: something is wrong; a line per mistake.
+    """
+    manifest, invalid = _validated(root)
+    if manifest is None or mistakes:
+        raise _request_error([*mistakes, *invalid])
+    return manifest
+
+
 def _of_kind(manifest: Manifest, kind: type[Kind], name: str) -> Kind:
     if isinstance(manifest, kind):
         return manifest
@@ -148,10 +176,7 @@ def _manifest(text: str, name: str, overrides: Sequence[str]) -> Manifest:
         raise _request_error(mistakes)
     for assignment in overrides:
         mistakes += override(root, assignment)
-    manifest, invalid = _validated(root)
-    if manifest is None or mistakes:
-        raise _request_error(mistakes + invalid)
-    return manifest
+    return checked(root, mistakes)
 
 
 def _request_error(mistakes: Iterable[Mistake]) -> RequestError:

@@ -1,8 +1,9 @@
 """Changes to a manifest from the command line: `--set limits.shard_bytes=1048576`."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from manifests.yaml_tree import Mistake, Node, Where, parse_tree
+from manifests.yaml_tree import Mistake, Node, Where, parse_tree, planted
 
 _AFTER_ALL_LINES = 1 << 62
 
@@ -15,13 +16,23 @@ def override(root: Node, assignment: str) -> list[Mistake]:
     """
     where = Where(_AFTER_ALL_LINES, f"--set {assignment}")
     path, equals, value = assignment.partition("=")
-    steps = [step for step in path.strip().replace("[", ".").replace("]", "").split(".") if step]
+    steps = _steps(path)
     if not equals or not steps:
         return [Mistake(where, "", "expected PATH=VALUE, as in limits.shard_bytes=1048576")]
     tree, mistakes = parse_tree(value, "value")
     if tree is None or mistakes:
         return [Mistake(where, "", mistake.text) for mistake in mistakes]
     return _put(root, steps, _moved(tree, where))
+
+
+def put(root: Node, path: str, value: Any, label: str) -> list[Mistake]:
+    """Put a plain value at a path, as `override` reads it; `label` is where it was asked for."""
+    where = Where(_AFTER_ALL_LINES, label)
+    return _put(root, _steps(path), planted(value, where))
+
+
+def _steps(path: str) -> list[str]:
+    return [step for step in path.strip().replace("[", ".").replace("]", "").split(".") if step]
 
 
 def _put(holder: Node, steps: Sequence[str], tree: Node) -> list[Mistake]:

@@ -50,8 +50,9 @@ class Step(Model):
     set: dict[str, Any] = Field(default_factory=dict)
     """Other values of its fields, as {stages.cpt.learning_rate: 1e-4}."""
     seeds: bool | None = None
-    """Whether each seed of the experiment makes a run of its own, with that `seed`. Without it, trainings do, and
-    what goes on from them; corpora, tokenizers and mixtures are the same for all."""
+    """Whether each seed of the experiment makes a run of its own, with that `seed`. Without it, mixtures and
+    trainings do, and what goes on from them; corpora, tokenizers and synthetic data are the same for all. A training
+    reads a mixture in its order, so that a mixture which is the same for all may leave seeds nothing to differ in."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Step":
@@ -172,8 +173,8 @@ class AblationManifest(_Experiment):
     baseline: str | None = None
     """The arm that others are compared with, seed by seed; without it, the first."""
     measures: list[str] = Field(default_factory=list)
-    """What is compared, as `ko.bits_per_byte`, `kmmlu.accuracy`, `answers.reward_mean`, `figures.NAME`; without it
-    all that was measured."""
+    """What is compared, as `ko.bits_per_byte`, `kmmlu.acc`, `answers.reward_mean`, `figures.NAME` (of the stage),
+    `counts.NAME`; without it all that models were measured by, of a benchmark its main score."""
 
     @model_validator(mode="after")
     def _arms_can_be_compared(self) -> "AblationManifest":

@@ -51,6 +51,16 @@ class Node:
         return [child.plain() for child in self.value] if isinstance(self.value, list) else self.value
 
 
+def planted(value: Any, where: Where) -> Node:
+    """A plain value as a tree, all of which stands at one place."""
+    if isinstance(value, dict):
+        return Node({str(key): planted(child, where) for key, child in value.items()}, where)
+    if isinstance(value, list):
+        return Node([planted(child, where) for child in value], where)
+    written = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return Node(value, where, written)
+
+
 def parse_tree(text: str, name: str) -> tuple[Node | None, list[Mistake]]:
     """The tree of one YAML document and all that is wrong with it; None where there is no tree.
 

@@ -37,8 +37,10 @@ from training.outlook_data import (
     text_reads,
     tokens_of,
 )
+from training.pruning.limits import check_sizes, pruned_config
 from training.reporters import check_reporters
 from training.schedules import deepseek_law
+from training.stacking.layers import check_depth, layers_of
 from training.stage_plan import check_teacher, plan_stages, starts_from
 from training.summary_models import SUMMARY, TrainingSummary
 
@@ -282,12 +284,7 @@ class _Looked:
         """What a stage makes that builds a model anew, as far as that is known before it."""
         before = self._config_of(found.starts_from[0])
         if before:
-            part = before.get("text_config", before)
-            after = with_sizes(before, rebuilt(stage, int(part["num_hidden_layers"])).given())
-            if isinstance(stage, Prune) and stage.tie_embeddings:
-                after["tie_word_embeddings"] = True
-            self.configs[stage.name] = after
-            found.n_parameters = _n_parameters(after) or found.n_parameters
+            self._try(f"stage {stage.name}", lambda: self._resize(stage, before, found))
         if isinstance(stage, Prune) and stage.search is not None:
             found.n_parameters = stage.search.parameters
         found.kept_bytes = found.disk_bytes = WEIGHT_BYTES * found.n_parameters
@@ -296,6 +293,19 @@ class _Looked:
                 self.found.problems.append(f"stage {stage.name}: {path}: no complete mixture is there")
         for path in measured_texts(stage):
             self._try(f"stage {stage.name}", lambda path=path: _ignore(input_files(resolve(path, self.base))))  # type: ignore[misc]
+
+    def _resize(self, stage: Init | Upscale | Prune, before: dict[str, Any], found: StageOutlook) -> None:
+        """Sizes of what a stage makes, by the configuration of what it goes on from."""
+        part = before.get("text_config", before)
+        sizes = rebuilt(stage, int(part["num_hidden_layers"])).given()
+        if isinstance(stage, Prune):
+            check_sizes(part, sizes, stage.cut_max, "to")
+            sizes |= {"head_dim": pruned_config(part, {})["head_dim"]}
+        after = with_sizes(before, sizes)
+        if isinstance(stage, Prune) and stage.tie_embeddings:
+            after["tie_word_embeddings"] = True
+        self.configs[stage.name] = after
+        found.n_parameters = _n_parameters(after) or found.n_parameters
 
     def _models(self, stage: TrainingStage) -> Iterator[str]:
         """What the stage reads, the one that it goes on from first."""
@@ -376,16 +386,19 @@ class _Looked:
 
 
 def rebuilt(stage: Init | Upscale | Prune, n_layers: int) -> Sizes:
-    """How a stage builds a model anew, where that is known before it."""
+    """How a stage builds a model anew, where that is known before it.
+
+    Raises:
+        RequestError: the model has no such layers.
+    """
     if isinstance(stage, Init):
         return stage.sizes
     if isinstance(stage, Prune):
         return stage.to or Sizes()
-    if stage.layers is not None:
-        n_made = sum(item[1] - item[0] if isinstance(item, list) else 1 for item in stage.layers)
-    else:
-        n_made = stage.to if stage.to is not None else 2 * (n_layers - (stage.drop or 0))
-    return Sizes(num_hidden_layers=max(n_made, 1))
+    if stage.influence is not None and stage.to is not None:
+        check_depth(n_layers, stage.to)
+        return Sizes(num_hidden_layers=stage.to)
+    return Sizes(num_hidden_layers=len(layers_of(stage, n_layers)))
 
 
 def _n_parameters(config: Mapping[str, Any]) -> int:

@@ -19,7 +19,7 @@ from manifests.errors import RequestError, RunError
 from manifests.record import write_record
 from manifests.schema_evaluation import EvaluatedModel
 from manifests.schema_surgery import Init, NewModel
-from manifests.schema_training import BASE, MAKES_POLICY, WITHOUT_TRAINING, Merge, TrainingManifest
+from manifests.schema_training import BASE, MAKES_ENCODER, MAKES_POLICY, WITHOUT_TRAINING, Merge, TrainingManifest
 from manifests.schema_training_gates import LengthBiasGate, RewardDriftGate, ScoreGate
 from manifests.store import Folder, resolve
 from training.checkpoints import full_disk, read_curve
@@ -56,6 +56,7 @@ def train(
     progress: Progress = silent,
     n_processes: int | None = None,
     store: Path | None = None,
+    stops: bool = True,
 ) -> tuple[TrainingRecord, str]:
     """Run the stages of a manifest that are not done; the record of all, and the folder of the run.
 
@@ -67,6 +68,8 @@ def train(
         n_processes: that train together; None is one per GPU, or one.
         store: folder in which stages and measures are kept; trainings that share one, also at the same time, do what
             they have in common once. None is the output.
+        stops: whether a gate that fails ends the run. Else it is noted, and the next stage starts: an experiment is
+            to tell what comes of it.
 
     Raises:
         RequestError: the manifest asks for what is not there or does not fit; names the stage. Or more processes are
@@ -83,7 +86,7 @@ def train(
     if manifest.evaluation is not None:
         check_data(manifest.evaluation, plan.base, "evaluation.")
     with full_disk(plan.output, manifest.name), alone(plan.output):
-        training = _Training(plan, progress, n_processes or max(1, n_gpus()))
+        training = _Training(plan, progress, n_processes or max(1, n_gpus()), stops)
         (plan.output / RECORD).unlink(missing_ok=True)
         training.run()
         return training.finish(), str(plan.output)
@@ -96,6 +99,8 @@ class _Training:
     plan: Plan
     progress: Progress
     n_processes: int
+    stops: bool = True
+    """Whether a gate that fails ends the run."""
     measured: dict[str, Measured] = field(default_factory=dict)
     rewarded_by: dict[str, str] = field(default_factory=dict)
     """Which reward model scored a model's answers when it was measured; empty where there was none yet."""
@@ -121,7 +126,7 @@ class _Training:
             summary = self._summary(planned)
             self.summaries.append(summary)
             self._refresh()
-            failed = [verdict for verdict in summary.gates if not verdict.passed]
+            failed = [verdict for verdict in summary.gates if not verdict.passed and self.stops]
             self._show(stopped_at=planned.name if failed else "")
             if failed:
                 raise RunError(_stopped(planned, failed, self.plan.output))
@@ -192,6 +197,8 @@ class _Training:
 
     def _to_measure(self, planned: PlannedStage) -> list[str]:
         """What is measured after a stage: its model, what it is compared with, and all where rewards are new."""
+        if planned.stage.kind in MAKES_ENCODER:  # which has no next token; its stage has measured what it is for
+            return []
         if planned.stage.kind == "reward":  # what was made before it gets its rewards now
             return [BASE, *(item.name for item in self.plan.stages if item.is_done and _makes_policy(item))]
         others = [name for name in models_needed(planned.stage) if name != "before"]

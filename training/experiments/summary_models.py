@@ -36,6 +36,17 @@ class StepRun(BaseModel):
     """Whether it was there before this command."""
 
 
+class Failed(BaseModel):
+    """A run that failed, or was left out since one that it reads failed."""
+
+    step: str
+    arms: list[str] = Field(default_factory=list)
+    seeds: list[int] = Field(default_factory=list)
+    """Empty where it is the same for all seeds."""
+    why: str
+    is_left_out: bool = False
+
+
 class Point(BaseModel):
     """A model that was measured, or what an evaluation or a corpus came to."""
 
@@ -60,6 +71,8 @@ class Point(BaseModel):
     flops_total: float = 0.0
     """Of the stage and of all that its model goes back to, in this training."""
     seconds: float = 0.0
+    gates_failed: list[str] = Field(default_factory=list)
+    """What gates found against the stage and those that its model goes back to; the experiment went on."""
 
 
 class Interval(BaseModel):
@@ -70,7 +83,7 @@ class Interval(BaseModel):
     """Of Student's interval; as the mean where there is one seed."""
     high: Figure
     values: list[Figure]
-    """By seed, in the order of the manifest."""
+    """By seed, in the order of the manifest; no number where there is no figure, as of a run that failed."""
 
 
 Direction = Literal["lower", "higher"]
@@ -148,6 +161,10 @@ class ExperimentSummary(BaseModel):
     rungs: list[RungRow] = Field(default_factory=list)
     points: list[Point] = Field(default_factory=list)
     runs: list[StepRun] = Field(default_factory=list)
+    failed: list[Failed] = Field(default_factory=list)
+    """What is missing, and why."""
+    notes: list[str] = Field(default_factory=list)
+    """What readers of the figures must know."""
     seconds: float = 0.0
     manifest: dict[str, Any] = Field(default_factory=dict)
     environment: dict[str, str] = Field(default_factory=dict)

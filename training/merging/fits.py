@@ -41,7 +41,7 @@ def fitting(models: Sequence[Checkpoint]) -> Fitting:
     """
     for other in models[1:]:
         check_architecture(models[0], other)
-    tied = [_is_tied(model) for model in models]
+    tied = [ties_embeddings(model) for model in models]
     heads = [None if is_tied else model.head for model, is_tied in zip(models, tied, strict=True)]
     named = [_named(model, is_tied) for model, is_tied in zip(models, tied, strict=True)]
     notes = _computed(models)
@@ -58,7 +58,7 @@ def fitting(models: Sequence[Checkpoint]) -> Fitting:
     return Fitting(sources, is_tied, notes)
 
 
-def _is_tied(model: Checkpoint) -> bool:
+def ties_embeddings(model: Checkpoint) -> bool:
     """Whether the output embeddings are not stored, or stored as a copy although the configuration ties them."""
     if model.head is None:
         return True

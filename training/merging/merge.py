@@ -7,16 +7,13 @@ removed by the next one; the same models, rule and seed give the same bytes, wha
 """
 
 import math
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from manifests.engine import Progress, silent
-from manifests.errors import RequestError, RunError
+from manifests.errors import RequestError
 from manifests.schema_merge import MergeRule
-from manifests.store import FULL
 from training.embeddings import EMBEDDING
 from training.environment import n_cores
 from training.merging.arithmetic import divided
@@ -31,6 +28,7 @@ from training.merging.vocabulary import Vocabularies, one_vocabulary
 from training.model_files import Checkpoint, open_checkpoint, write_object
 from training.safetensors_files import DTYPES
 from training.safetensors_shards import SHARD_BYTES, Planned, Shard, file_names, open_shard, shards_of, write_index
+from training.whole_folders import check_free, new_folder
 
 STORED_AS = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 
@@ -81,30 +79,17 @@ def merge(
         RequestError: the models do not fit together, or one cannot be read; nothing is written.
         RunError: the disk is full; nothing is left.
     """
-    if output.exists() and not replaces and (not output.is_dir() or any(output.iterdir())):
-        raise RequestError(f"{output}: there is something already; name another folder")
+    check_free(output, replaces)
     work, config, notes = _planned(rule, folders, seed, shard_bytes)
-    aside = output.parent / f".{output.name}.merging"
+    n_bytes = sum(tensor.n_bytes for tensor in work.tensors)
     try:
-        _make(aside, sum(tensor.n_bytes for tensor in work.tensors))
-        records = _write_weights(work, aside, threads or n_cores(), progress)
-        n_main = len(rule.models)
-        notes += write_beside(work.models[:n_main], work.vocabularies, config, aside)
-        n_bytes = sum(tensor.n_bytes for tensor in work.tensors)
-        report = report_of(rule, seed, records, n_bytes, notes)
-        write_object(aside / REPORT, report.model_dump(mode="json"))
-        if output.exists():
-            shutil.rmtree(output)
-        aside.rename(output)
-    except OSError as error:
-        if error.errno in FULL:
-            raise RunError(
-                f"{os.strerror(error.errno)} while writing {output}; nothing is left of it: free space (the merge "
-                f"takes {_gigabytes(sum(tensor.n_bytes for tensor in work.tensors))}) and run the same command again"
-            ) from error
-        raise
+        with new_folder(output, n_bytes, "merge", replaces) as folder:
+            records = _write_weights(work, folder, threads or n_cores(), progress)
+            n_main = len(rule.models)
+            notes += write_beside(work.models[:n_main], work.vocabularies, config, folder)
+            report = report_of(rule, seed, records, n_bytes, notes)
+            write_object(folder / REPORT, report.model_dump(mode="json"))
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
         forget_files()
     return report
 
@@ -174,24 +159,6 @@ def _shares(rule: MergeRule, tensors: Sequence[Planned], values: Mapping[str, Va
         total += tensor.n_numbers
     shares = [so_far / max(total, 1) for so_far in sums]
     return shares if rule.base is None else [*shares, max(0.0, 1 - sum(shares))]
-
-
-def _make(folder: Path, n_bytes: int) -> None:
-    """An empty folder on a disk that has room."""
-    try:
-        if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
-    except OSError as error:
-        if error.errno in FULL:
-            raise
-        raise RequestError(f"{folder.parent}: cannot be written to: {error.strerror}; name another output") from error
-    free = shutil.disk_usage(folder).free
-    if free < n_bytes:
-        raise RunError(
-            f"{folder.parent}: the merge takes {_gigabytes(n_bytes)}, and {_gigabytes(free)} are free; free space or "
-            "name another output"
-        )
 
 
 # Weights
@@ -282,7 +249,3 @@ def with_t(rule: MergeRule, t: float) -> MergeRule:
     first, second = rule.models
     models = [{**item.model_dump(), "weight": weight} for item, weight in ((first, 1 - t), (second, t))]
     return MergeRule.model_validate({**rule.model_dump(), "models": models})
-
-
-def _gigabytes(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:,.2f} GB"

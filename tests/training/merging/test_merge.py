@@ -330,7 +330,7 @@ def test_killed_in_the_middle(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    assert not (tmp_path / "out").exists() and (tmp_path / ".out.merging").is_dir()
+    assert not (tmp_path / "out").exists() and (tmp_path / ".out.partial").is_dir()
     run(folders, tmp_path / "out")
     run(folders, tmp_path / "undisturbed")
     assert not list(tmp_path.glob(".*"))

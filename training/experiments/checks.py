@@ -1,0 +1,81 @@
+"""What can be wrong with an experiment before any of it is run: all of it is told at once, for all arms."""
+
+from collections.abc import Iterator, Sequence
+
+from manifests.errors import RequestError
+from manifests.schema_evaluation import EvaluationManifest
+from manifests.schema_experiments import AblationManifest
+from manifests.schema_training import TrainingManifest
+from training.experiments.chain import Chains, Run, Shared, plan_chains, point_of
+from training.experiments.outcome import is_done
+from training.experiments.results import COUNTS, FIGURES
+from training.experiments.run import said_of
+from training.experiments.step_kinds import problems_of
+from training.experiments.templates import TOKENIZER, Experiment
+
+ANSWERS = "answers"
+"""What measures of answers to `prompts` begin with."""
+
+
+def planned(experiment: Experiment, base: str, output: str | None = None, named: str = "") -> Chains:
+    """The runs of an experiment, checked as far as that can be done before any work; see `plan_chains`.
+
+    Raises:
+        RequestError: something is wrong; a line per mistake.
+    """
+    named = named or experiment.name
+    chains = plan_chains(experiment, base, output, named)
+    mistakes = dict.fromkeys(_wrong_measures(experiment, chains, named))
+    for shared in _first_seeds(chains.runs):
+        mistakes |= dict.fromkeys(
+            f"{named}: {said_of(shared)}: {problem}" for problem in _problems(shared.run, chains)
+        )
+    if mistakes:
+        raise RequestError("\n".join(mistakes))
+    return chains
+
+
+def _first_seeds(runs: Sequence[Shared]) -> Iterator[Shared]:
+    """Runs that are not done, of each arm and step those of one seed: the others read the same."""
+    seen = set[tuple[str, tuple[str, ...]]]()
+    for shared in runs:
+        key = (shared.run.step, tuple(shared.arms))
+        if key not in seen and not is_done(shared.run):
+            seen.add(key)
+            yield shared
+
+
+def _problems(run: Run, chains: Chains) -> list[str]:
+    """What is not there, but for what earlier runs will make."""
+    found = problems_of(run.manifest(), run.base, run.folder)
+    return [problem for problem in found if problem.startswith("output:") or f"{chains.output}/" not in problem]
+
+
+def _wrong_measures(experiment: Experiment, chains: Chains, named: str) -> Iterator[str]:
+    """Measures that nothing of what arms are judged by can have."""
+    if not isinstance(experiment, AblationManifest) or not experiment.measures:
+        return
+    runs = {
+        str(run.folder): run for run in (chain.runs[point_of(chain.of(experiment))[0]] for chain in chains.chains)
+    }
+    sets = list(dict.fromkeys(name for run in runs.values() for name in _sets(run)))
+    for number, measure in enumerate(experiment.measures):
+        if not any(measure.startswith(f"{name}.") for name in sets):
+            valid = ", ".join(f"{name}.…" for name in sets)
+            yield f"{named}: measures[{number}]: found {measure!r}; valid: {valid}"
+
+
+def _sets(run: Run) -> list[str]:
+    """What the measures of a run begin with."""
+    manifest, found = run.manifest(), [COUNTS]
+    if isinstance(manifest, TrainingManifest):
+        found = [item.name for item in manifest.validation] + [ANSWERS] * (manifest.prompts is not None)
+        found += manifest.evaluation.names() if manifest.evaluation else []
+        return [*found, FIGURES, COUNTS]
+    if isinstance(manifest, EvaluationManifest):
+        names = [*(item.name for item in manifest.validation), *manifest.names()]
+        models = [model.name for model in manifest.models]
+        found = names if len(models) == 1 else [f"{model}.{name}" for model in models for name in names]
+    if run.kind == TOKENIZER:
+        found += ["ko", "en"]
+    return [*found, COUNTS]
