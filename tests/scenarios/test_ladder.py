@@ -1,4 +1,4 @@
-"""`onggi ladder`: the shipped one through the real command, with few steps of each stage; then there is nothing to do."""
+"""`onggi ladder`: the shipped one through the real command, with few steps of each stage, and once more."""
 
 import os
 import re
