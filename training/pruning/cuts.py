@@ -2,8 +2,8 @@
 
 An RMSNorm divides by the root of the mean of its input's squares. Of H channels K stay: weights of norms are
 multiplied by sqrt(H / K), and epsilon by H / K. Channels that were always 0 then change nothing by going, since the
-mean becomes H / K times what it was. Where all channels are alike the mean stays, and what comes out of a norm becomes
-larger by just so much that the products of K channels with the next matrix are as large as those of H were.
+mean becomes H / K times what it was. Where all channels are alike the mean stays, and what comes out of a norm
+becomes larger by just so much that the products of K channels with the next matrix are as large as those of H were.
 
 Gemma multiplies input embeddings by sqrt(hidden size) and the norm by 1 + w. Its embeddings are multiplied by
 sqrt(H / K), so that the first layer reads what it did; where they are the output's as well, the last norm stays as it
