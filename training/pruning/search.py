@@ -28,7 +28,7 @@ from training.jobs import Cell, Job, Made, Table
 from training.model_files import CONFIG, open_checkpoint, read_object
 from training.pages.charts import Chart, Line, line_chart
 from training.pruning.candidates import AXES, Candidate, Grid, grid_of
-from training.pruning.families import family_of, shape_of
+from training.pruning.families import shape_of
 from training.pruning.importance import Scores
 from training.pruning.limits import count_after
 from training.pruning.ranking import Kept, choose
@@ -69,7 +69,7 @@ def run_search(job: Job, progress: Progress) -> Made:
     tried = [work.tried(number, candidate) for number, candidate in enumerate(work.grid.near)]
     best = min(range(len(tried)), key=lambda number: (tried[number].loss, number))
     pruned = work.make(work.grid.near[best])
-    made = made_of(pruned, family_of(read_object(work.model / CONFIG), work.stage.name))
+    made = made_of(pruned)
     figures = {"search_loss": tried[best].loss, "search_teacher_loss": tried[best].teacher_loss}
     return made.model_copy(
         update={
