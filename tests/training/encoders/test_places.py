@@ -121,7 +121,7 @@ def test_whole_questions_are_held_out(tmp_path: Path) -> None:
 
 def test_rows_that_are_no_good_are_counted(tmp_path: Path) -> None:
     good = [{"query": f"q{n}", "positive": f"a{n}", "negative": ["b"]} for n in range(4)]
-    bad = [
+    bad: list[dict[str, Any]] = [
         {"query": "q", "positive": None, "negative": []},
         {"query": "q", "positive": "", "negative": None},
         {"query": "q", "positive": "b", "negative": "b"},
