@@ -51,8 +51,11 @@ if TYPE_CHECKING:
     from synth.outlook import Outlook as SynthesisOutlook
     from synth.record import SynthesisRecord
     from synth.summary_models import Example
+    from training.experiments.outlook import ExperimentOutlook
+    from training.experiments.summary_models import ExperimentSummary
     from training.merging.report import MergeReport
     from training.outlook import TrainingOutlook
+    from training.pruning.report import Pruned
     from training.stacking.report import StackReport
     from training.summary_models import Verdict
 
@@ -91,6 +94,10 @@ MemoryLimit = Annotated[
     str | None, typer.Option(metavar="4GB", help="Memory of each worker; by default they share the machine's.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Runs at once; what comes of them is the same.")]
+Processes = Annotated[
+    int | None, typer.Option(min=1, help="Processes that train together; without it one per GPU, or one.")
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="RULE=VALUE", help="Another threshold, as gopher.word_count=40. Repeatable."),
@@ -303,6 +310,11 @@ def report(run: Run) -> None:
 
         out.print(write_evaluation_report(folder), soft_wrap=True)
         return
+    if record.kind in ("ablation", "ladder"):
+        from training.experiments.ablate import write_experiment_report
+
+        out.print(write_experiment_report(folder), soft_wrap=True)
+        return
     out.print(write_report(folder, record, Summary.model_validate(folder.read_json(SUMMARY))), soft_wrap=True)
 
 
@@ -349,6 +361,9 @@ def mix(
     exact: Annotated[
         bool, typer.Option("--exact", help="With --plan: count all tokens, however long it takes.")
     ] = False,
+    search: Annotated[
+        bool, typer.Option("--search", help="Only look for weights of the sources, by small models that are trained.")
+    ] = False,
     workers: NWorkers = 1,
     scheduler: Scheduler = None,
     memory_limit: MemoryLimit = None,
@@ -367,6 +382,8 @@ def mix(
 
     if exact and not plan:
         raise RequestError("--exact goes with --plan; a mixture is always exact")
+    if search and plan:
+        raise RequestError("--plan and --search: give one; both write no mixture")
     path, base = _found(manifest)
     chosen = load_kind(MixtureManifest, path, overrides or [])
     job = prepare(
@@ -374,6 +391,9 @@ def mix(
     )
     if plan:
         _plan_mixture(job, exact, as_json)
+        return
+    if search:
+        _search_mixture(job, as_json)
         return
     with _progress() as progress:
         record = run_mix(job, progress)
@@ -396,6 +416,24 @@ def _plan_mixture(job: "MixJob", exact: bool, as_json: bool) -> None:
         _print_outlook(found, job.workers.n_workers, free_bytes(job.output))
     if found.problem:
         raise RequestError(found.problem)
+
+
+def _search_mixture(job: "MixJob", as_json: bool) -> None:
+    from training.searching.search import search as run_search
+    from training.searching.search import weights_yaml
+
+    with _progress() as progress:
+        found = run_search(job, progress)
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+        return
+    rows = [
+        (of.name, f"{of.weight:.1%}", f"{of.low:.1%} to {of.high:.1%}", f"{of.natural:.1%}") for of in found.sources
+    ]
+    out.print(_table(["source", "weight", "interval, 95%", "as it is"], rows))
+    for sentence in found.words:
+        out.print(sentence, soft_wrap=True, **_PLAIN)
+    out.print(f"\n{weights_yaml(found.weights)}\nReport: {job.output}/search/report.html", soft_wrap=True, **_PLAIN)
 
 
 @app.command()
@@ -458,9 +496,7 @@ def train(
     plan: Annotated[
         bool, typer.Option("--plan", help="Only check all, and tell what each stage would take; nothing is trained.")
     ] = False,
-    processes: Annotated[
-        int | None, typer.Option(min=1, help="Processes that train together; without it one per GPU, or one.")
-    ] = None,
+    processes: Processes = None,
     as_json: AsJson = False,
 ) -> None:
     """Train in stages: each goes on from what an earlier one made, is measured, and has to pass its gates. A killed
@@ -605,6 +641,176 @@ def upscale(
         _print_stack(done, output)
 
 
+@app.command()
+def prune(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a checkpoint.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder of the new checkpoint.", show_default=False)],
+    hidden_size: Annotated[int | None, typer.Option(min=1, help="Hidden channels that stay.")] = None,
+    intermediate_size: Annotated[int | None, typer.Option(min=1, help="Neurons of each MLP that stay.")] = None,
+    heads: Annotated[int | None, typer.Option(min=1, help="Heads of queries that stay.")] = None,
+    layers: Annotated[int | None, typer.Option(min=1, help="Layers that stay.")] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Parquet or JSONL with `text`, to measure importance on.")
+    ] = None,
+    mixture: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Instead: a token mixture, whose sequences are read.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="Texts or sequences that are read; 1024.")] = None,
+    cut_max: Annotated[
+        float | None, typer.Option(help="Share of the weights beside embeddings that may go; 0.5.")
+    ] = None,
+    tie_embeddings: Annotated[
+        bool, typer.Option("--tie-embeddings", help="Make output and input embeddings one: their mean.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a model narrower, and less deep: what is least active on texts goes."""
+    from manifests.store import resolve
+    from training.pruning.options import asked_of, prune_folder
+
+    sizes = {
+        "hidden_size": hidden_size,
+        "intermediate_size": intermediate_size,
+        "num_attention_heads": heads,
+        "num_hidden_layers": layers,
+    }
+    asked = asked_of(sizes, text, mixture, samples, cut_max, tie_embeddings)
+    folder, target = (Path(resolve(path, _here())) for path in (model, output))
+    with _progress() as progress:
+        done = prune_folder(asked, folder, target, _here(), progress)
+    if as_json:
+        _print_json(done.report.model_dump(mode="json"))
+    else:
+        _print_pruned(done, output)
+
+
+@app.command()
+def ablate(
+    manifest: Manifest,
+    output: Output = None,
+    jobs: Jobs = 1,
+    processes: Processes = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as seeds=[0,1].")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only check all, and tell which runs there are and what they share.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run arms that differ in what is asked about, each with several seeds, and compare them: means with intervals,
+    and differences from the baseline. What arms have in common is run once; a killed run goes on where it was."""
+    from manifests.schema_experiments import AblationManifest
+    from training.experiments.ablate import ablate as run_ablation
+
+    _experiment(AblationManifest, run_ablation, manifest, output, jobs, processes, overrides or [], plan, as_json)
+
+
+@app.command()
+def ladder(
+    manifest: Manifest = "ladder",
+    output: Output = None,
+    jobs: Jobs = 1,
+    processes: Processes = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as seeds=[0,1].")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only check all, and tell which runs there are and what they share.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Do all that the reports do, once, small, and tell what each rung brought. A killed run goes on where it was."""
+    from manifests.schema_experiments import LadderManifest
+    from training.experiments.ladder import climb
+
+    _experiment(LadderManifest, climb, manifest, output, jobs, processes, overrides or [], plan, as_json)
+
+
+def _experiment(
+    kind: Any,
+    run: Any,
+    manifest: str,
+    output: str | None,
+    n_jobs: int,
+    n_processes: int | None,
+    overrides: list[str],
+    plan: bool,
+    as_json: bool,
+) -> None:
+    """Run an experiment of a kind, and print what it came to."""
+    from manifests.load import load_kind
+    from manifests.store import resolve
+    from training.experiments.ablate import check_complete
+
+    path, base = _found(manifest)
+    chosen = load_kind(kind, path, overrides)
+    named = resolve(output, _here()) if output else None
+    if plan:
+        _plan_experiment(chosen, base, named, path, as_json)
+        return
+    with _progress() as progress:
+        summary, folder = run(chosen, base, named, progress, n_jobs, n_processes, path)
+    if as_json:
+        _print_json(summary.model_dump(mode="json"))
+    else:
+        _print_experiment(summary, folder)
+    check_complete(summary, folder)
+
+
+def _plan_experiment(chosen: Any, base: str, output: str | None, path: str, as_json: bool) -> None:
+    from training.experiments.checks import planned
+    from training.experiments.outlook import plan_of
+
+    found = plan_of(planned(chosen, base, output, path), chosen.name, chosen.seeds)
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+    else:
+        _print_experiment_outlook(found)
+
+
+def _print_experiment_outlook(found: "ExperimentOutlook") -> None:
+    """The runs, what they train, and what they share."""
+    rows = [
+        (
+            run.step,
+            ", ".join(run.arms),
+            ", ".join(map(str, run.seeds)) or "all",
+            ", ".join(run.stages),
+            ", ".join(run.shared),
+            f"{run.flops:.1e}".replace("e+", "e") if run.flops else "",
+            "done" if run.is_done else "",
+        )
+        for run in found.runs
+    ]
+    out.print(_table(["step", "arms", "seeds", "stages", "trained by another run", "FLOPs", ""], rows))
+    n_done = sum(run.is_done for run in found.runs)
+    stages = f"; {found.n_stages_trained:,} stages to train for {found.n_stages:,} that are named" * bool(
+        found.n_stages
+    )
+    out.print(
+        f"{len(found.runs):,} runs, {n_done:,} of them done{stages}; at least {found.flops:.2e} FLOPs to do (6ND): "
+        f"{found.folder}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _print_experiment(summary: "ExperimentSummary", folder: str) -> None:
+    """Arms or rungs below each other; of each measure its mean, and what it differs by."""
+    from training.experiments.words import table_of
+
+    header, rows = table_of(summary)
+    out.print(_table(header, rows))
+    for note in summary.notes:
+        out.print(note, soft_wrap=True, **_PLAIN)
+    for point in summary.points:
+        for said in point.gates_failed:
+            who = f"{point.arm or point.of}, seed {point.seed}"
+            out.print(f"{who}: a gate failed, and the run went on: {said}", soft_wrap=True, **_PLAIN)
+    out.print(f"Figures: {folder}/results.csv\nReport:  {folder}/report.html", soft_wrap=True, highlight=False)
+
+
 @app.command("eval")
 def evaluate(
     manifest: Manifest,
@@ -669,6 +875,17 @@ def _print_stack(done: "StackReport", output: str) -> None:
     for note in done.notes:
         out.print(note, soft_wrap=True, **_PLAIN)
     out.print(f"\n{output}: {_size(done.n_bytes)}; its layers are in {output}/upscale.json", soft_wrap=True, **_PLAIN)
+
+
+def _print_pruned(done: "Pruned", output: str) -> None:
+    from training.pruning.report import tables_of
+
+    for table in tables_of(done):
+        out.print(_table(table.columns, [tuple(row) for row in table.rows]))
+        out.print(table.note, soft_wrap=True, **_PLAIN)
+    for note in done.report.notes:
+        out.print(note, soft_wrap=True, **_PLAIN)
+    out.print(f"\n{output}: {_size(done.report.n_bytes)}; heal it with a stage `distill`", soft_wrap=True, **_PLAIN)
 
 
 @app.command()

@@ -60,7 +60,7 @@ class Distill(Trained):
     """Instead: the folder of a run of `onggi synth` that kept its teacher's tokens and their probabilities
     (`teacher.logprobs`), on which the student is trained. What lies beyond the likeliest tokens is one rest."""
     mixture: Annotated[
-        list[MixtureUse], BeforeValidator(mixtures, json_schema_input_type=str | list[str | MixtureUse])
+        list[MixtureUse], BeforeValidator(mixtures, json_schema_input_type=str | MixtureUse | list[str | MixtureUse])
     ] = Field(default_factory=list)
     """With a teacher: token mixtures to distil on, as of `cpt`. Or `data`."""
     data: list[ChatData] = Field(default_factory=list)

@@ -17,13 +17,17 @@ class Mntp(Trained):
     kind: Literal["mntp"]
     """What the stage does."""
     mixture: Annotated[
-        list[MixtureUse], BeforeValidator(mixtures, json_schema_input_type=str | list[str | MixtureUse])
+        list[MixtureUse], BeforeValidator(mixtures, json_schema_input_type=str | MixtureUse | list[str | MixtureUse])
     ] = Field(min_length=1)
     """Folder of a token mixture, or several {path, stage, tokens}."""
     mask: Annotated[Share, Field(gt=0, lt=1)] = 0.2
-    """Share of tokens that are masked (LLM2Vec: .2 for Llama 3)."""
+    """Share of tokens that are to be predicted (LLM2Vec: .2 for Llama 3). Special tokens and the first one of a
+    document are none of them."""
+    replace: Literal["bert", "mask"] = "bert"
+    """What stands in their place. `bert`: of 80% the mask, of 10% any token, and 10% stay as they are (LLM2Vec for
+    Llama 3). `mask`: the mask."""
     mask_token: str | None = None
-    """What stands in their place: a token of the vocabulary. Without it, the tokenizer's own, or `_`, as LLM2Vec has
+    """The mask: a token of the vocabulary. Without it, the tokenizer's own, or `_`, as LLM2Vec has
     it."""
 
 

@@ -50,9 +50,9 @@ class Step(Model):
     set: dict[str, Any] = Field(default_factory=dict)
     """Other values of its fields, as {stages.cpt.learning_rate: 1e-4}."""
     seeds: bool | None = None
-    """Whether each seed of the experiment makes a run of its own, with that `seed`. Without it, mixtures and trainings
-    do, and what goes on from them; corpora, tokenizers and synthetic data are the same for all. A training reads a
-    mixture in its order, so that a mixture which is the same for all may leave seeds nothing to differ in."""
+    """Whether each seed of the experiment makes a run of its own, with that `seed`. Without it, mixtures and
+    trainings do, and what goes on from them; corpora, tokenizers and synthetic data are the same for all. A training
+    reads a mixture in its order, so that a mixture which is the same for all may leave seeds nothing to differ in."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Step":

@@ -158,6 +158,9 @@ class Calibration(Model):
     def _one_place(self) -> "Calibration":
         if (self.text is None) == (self.mixture is None):
             raise ValueError("name one of `text` and `mixture`")
+        for name in ("tokens", "balance_lengths"):
+            if self.mixture is not None and getattr(self.mixture, name) is not None:
+                raise FieldError("is for what is trained on; `samples` says how much is read", "mixture", name)
         return self
 
 
@@ -168,9 +171,10 @@ class Importance(Model):
     """How samples are put together."""
     sequence: Literal["mean", "l2"] = "mean"
     """How the tokens of a sample are put together."""
-    layers: Literal["sum", "each"] = "sum"
-    """`sum`: scores of all layers are added, and there is one ranking for all of them. `each`: every layer has its
-    own; that of hidden channels too, so that layers no longer agree on what a channel is."""
+    layers: Literal["sum", "hidden", "each"] = "sum"
+    """`sum`: scores of all layers are added, and there is one ranking for all of them. `hidden`: only those of hidden
+    channels are, which layers share; neurons and heads are ranked layer by layer (NVIDIA's Model Optimizer). `each`:
+    every layer has its own; that of hidden channels too, so that layers no longer agree on what a channel is."""
     mlp: Literal["intermediate", "gate_up"] = "intermediate"
     """`intermediate`: what goes into the down projection. `gate_up`: the mean of gate and up projections."""
     heads: Literal["groups", "any"] = "groups"

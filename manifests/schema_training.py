@@ -19,6 +19,7 @@ from manifests.schema_training_gates import (
     NeedleGate,
     PlateauGate,
     Prompts,
+    RetrievalGate,
     RewardDriftGate,
     ScoreGate,
     TrainingGate,
@@ -170,6 +171,10 @@ class TrainingManifest(Model):
         stage, earlier = self.stages[number], self.stages[:number]
         if (gate.gate == "reward_accuracy") != (stage.kind == "reward"):
             return f"a stage of kind `{stage.kind}` makes no measure for it", "gate"
+        if stage.kind in MAKES_ENCODER and not isinstance(gate, RetrievalGate):
+            return f"a stage of kind `{stage.kind}` makes an encoder, which only `retrieval` judges", "gate"
+        if isinstance(gate, RetrievalGate) and (unfit := _cannot_search(stage, gate)):
+            return unfit
         if isinstance(stage, Reward) and not stage.held_out:
             return "it judges held-out pairs, and the stage's `held_out` is 0", "gate"
         if isinstance(gate, LossGate | AccuracyGate | PlateauGate):
@@ -205,6 +210,17 @@ class TrainingManifest(Model):
             known = [name for name in known if name != "before" or stage.kind != "merge"]
             return f"found `{against}`; valid: {', '.join(known)}", "against"
         return None
+
+
+def _cannot_search(stage: TrainingStage, gate: RetrievalGate) -> tuple[str, str] | None:
+    """Why a gate of retrieval cannot be judged."""
+    if not isinstance(stage, Contrast):
+        return f"a stage of kind `{stage.kind}` makes no measure for it", "gate"
+    if gate.set is None:
+        return None if stage.held_out else ("it judges held-out questions, and the stage's `held_out` is 0", "gate")
+    names = [item.name for item in stage.retrieval]
+    valid = ", ".join(names) or "there is none"
+    return None if gate.set in names else (f"{gate.set!r} is none of the stage's `retrieval`; valid: {valid}", "set")
 
 
 def _is_name(model: str) -> bool:

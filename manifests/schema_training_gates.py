@@ -130,6 +130,19 @@ class RewardAccuracyGate(Model):
     """Least share of held-out pairs whose chosen answer gets the higher reward."""
 
 
+class RetrievalGate(Model):
+    """An encoder finds what belongs to a question."""
+
+    gate: Literal["retrieval"]
+    """Which gate."""
+    min: Share
+    """Least nDCG@10."""
+    set: Name | None = None
+    """Which of the stage's `retrieval`; without it, the questions that it holds out."""
+    min_rise: float | None = Field(None, ge=-1, le=1)
+    """Least rise over the model that the stage began with; below 0, how much it may fall."""
+
+
 class PlateauGate(Model):
     """The loss has stopped falling although a teacher is still better: the student has no room for more."""
 
@@ -155,6 +168,7 @@ TrainingGate = Annotated[
     | LengthBiasGate
     | RewardDriftGate
     | RewardAccuracyGate
+    | RetrievalGate
     | PlateauGate,
     Field(discriminator="gate"),
 ]

@@ -134,7 +134,7 @@ class Cpt(Trained):
     kind: Literal["cpt"]
     """What the stage does."""
     mixture: Annotated[
-        list[MixtureUse], BeforeValidator(mixtures, json_schema_input_type=str | list[str | MixtureUse])
+        list[MixtureUse], BeforeValidator(mixtures, json_schema_input_type=str | MixtureUse | list[str | MixtureUse])
     ] = Field(min_length=1)
     """Folder of a token mixture, or several {path, stage, tokens}, one after another: the data changes at the exact
     sequence."""

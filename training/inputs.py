@@ -27,6 +27,8 @@ LOGPROBS = "logprobs"
 """Folder of such a run with its teacher's tokens and their probabilities."""
 TABLES = ("messages", "preference")
 """Folders of a run of `onggi synth` that stages read."""
+TSV = ".tsv"
+"""How relevance is written in BEIR's files."""
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.tiktoken", "merges.txt", "vocab.txt")
 HASHED_AT_ONCE = 1 << 22
 
@@ -71,6 +73,17 @@ class Digests:
     def of_rows(self, path: str) -> str:
         """Of the Parquet and JSONL files of a path; their names and order do not count, their content does."""
         return joined(sorted(self.of_file(file) for file in row_files(path)))
+
+    def of_table(self, path: str) -> str:
+        """Of a file that is no Parquet and no JSONL.
+
+        Raises:
+            RequestError: it is not there.
+        """
+        try:
+            return self.of_file(path)
+        except FileNotFoundError:
+            raise RequestError(f"{path}: there is no such file or folder") from None
 
     def _hashed(self, path: str) -> str:
         digest = xxhash.xxh3_128()
@@ -121,8 +134,8 @@ def stage_data(stage: TrainingStage, base: str, digests: Digests) -> Iterator[tu
         paths += [stage.prompts] if isinstance(stage, OnlineDpo) else []
         paths += [stage.best_of_n.prompts] if isinstance(stage, Reward) and stage.best_of_n else []
         paths += measured_texts(stage)
-        for path in paths:
-            yield resolve(path, base), digests.of_rows(resolve(path, base))
+        for path in (resolve(path, base) for path in paths):
+            yield path, digests.of_table(path) if path.endswith(TSV) else digests.of_rows(path)
         if isinstance(stage, Sft | Distill) and stage.template and Path(resolve(stage.template, base)).is_file():
             path = resolve(stage.template, base)
             yield path, digests.of_file(path)

@@ -6,8 +6,10 @@ from typing import Any, Literal
 from manifests.errors import RequestError
 from manifests.schema_training_steps import Lora
 
+Task = Literal["CAUSAL_LM", "SEQ_CLS", "FEATURE_EXTRACTION"]
 
-def lora_config(lora: Lora | None, task: Literal["CAUSAL_LM", "SEQ_CLS"], new: tuple[str, ...] = ()) -> Any:
+
+def lora_config(lora: Lora | None, task: Task, new: tuple[str, ...] = ()) -> Any:
     """peft's configuration; None where all weights are trained.
 
     Args:
@@ -38,8 +40,8 @@ def lora_config(lora: Lora | None, task: Literal["CAUSAL_LM", "SEQ_CLS"], new: t
     )
 
 
-def adapted(model: Any, lora: Lora) -> Any:
-    """A causal language model of which only low-rank updates are trained.
+def adapted(model: Any, lora: Lora, task: Task = "CAUSAL_LM") -> Any:
+    """A model, a causal language model as a rule, of which only low-rank updates are trained.
 
     Raises:
         RequestError: it has none of the modules that are to be adapted.
@@ -49,6 +51,6 @@ def adapted(model: Any, lora: Lora) -> Any:
     try:
         with warnings.catch_warnings():  # it knows activation checkpointing by its old name only
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-            return get_peft_model(model, lora_config(lora, "CAUSAL_LM"))
+            return get_peft_model(model, lora_config(lora, task))
     except ValueError as error:
         raise RequestError(f"lora.targets: {lora.targets}: {error}") from error

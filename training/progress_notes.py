@@ -8,6 +8,7 @@ SHOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("loss",), "loss", ".4f"),
     (("rewards/margins", "margin"), "margin", ".3f"),
     (("rewards/accuracies", "accuracy"), "right", ".0%"),
+    (("nearest_frac",), "nearest", ".0%"),
     (("reward_mean", "reward"), "reward", ".3f"),
     (("answer_length", "length"), "length", ".0f"),
     (("phi",), "phi", ".2f"),

@@ -19,7 +19,7 @@ from manifests.errors import RequestError, RunError
 from manifests.record import write_record
 from manifests.schema_evaluation import EvaluatedModel
 from manifests.schema_surgery import Init, NewModel
-from manifests.schema_training import BASE, MAKES_POLICY, WITHOUT_TRAINING, Merge, TrainingManifest
+from manifests.schema_training import BASE, MAKES_ENCODER, MAKES_POLICY, WITHOUT_TRAINING, Merge, TrainingManifest
 from manifests.schema_training_gates import LengthBiasGate, RewardDriftGate, ScoreGate
 from manifests.store import Folder, resolve
 from training.checkpoints import full_disk, read_curve
@@ -197,6 +197,8 @@ class _Training:
 
     def _to_measure(self, planned: PlannedStage) -> list[str]:
         """What is measured after a stage: its model, what it is compared with, and all where rewards are new."""
+        if planned.stage.kind in MAKES_ENCODER:  # which has no next token; its stage has measured what it is for
+            return []
         if planned.stage.kind == "reward":  # what was made before it gets its rewards now
             return [BASE, *(item.name for item in self.plan.stages if item.is_done and _makes_policy(item))]
         others = [name for name in models_needed(planned.stage) if name != "before"]

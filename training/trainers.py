@@ -82,15 +82,18 @@ def load_model(
     folder: str,
     *,
     heads: int | None = None,
+    backbone: bool = False,
     is_packed: bool = False,
     dtype: torch.dtype = torch.float32,
     **options: Any,
 ) -> Any:
-    """The model in a folder: a causal language model, or one with so many scores per sequence.
+    """The model in a folder: a causal language model, one with so many scores per sequence, or one without an output
+    layer.
 
     Args:
         folder: `config.json` and safetensors.
         heads: scores per sequence, for a reward model; None for a language model.
+        backbone: whether it is to give the states of its last layer, for an encoder.
         is_packed: whether it is to read packed sequences in bfloat16.
         dtype: of its weights, also while they are read; buffers, as the frequencies of rotary embeddings, stay in
             their own.
@@ -106,9 +109,9 @@ def load_model(
             f"{folder}: there are no weights in safetensors; other formats can run code, so they are not read: "
             "convert them with transformers' `save_pretrained`"
         )
-    kind = transformers.AutoModelForCausalLM if heads is None else transformers.AutoModelForSequenceClassification
+    kind = transformers.AutoModel if backbone else transformers.AutoModelForCausalLM
     if heads is not None:
-        options["num_labels"] = heads
+        kind, options["num_labels"] = transformers.AutoModelForSequenceClassification, heads
     try:
         model, said = kind.from_pretrained(
             folder,

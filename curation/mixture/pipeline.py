@@ -223,7 +223,7 @@ def _record(
         fingerprint=job.fingerprint,
         onggi_version=version(),
         created=now(),
-        manifest=job.manifest.model_dump(mode="json"),
+        manifest=job.manifest.model_dump(mode="json", exclude={"search"}),  # no token depends on it
         manifest_base=job.base,
         measured_in="",
         inputs=[

@@ -70,7 +70,7 @@ class MixJob:
     @property
     def fingerprint(self) -> str:
         """What the tokens depend on: documents, tokenizer, settings and code; not where anything lies."""
-        asked_for = self.manifest.model_dump(mode="json", exclude={"output", "limits", "tokenizer"})
+        asked_for = self.manifest.model_dump(mode="json", exclude={"output", "limits", "search", "tokenizer"})
         for source in asked_for["sources"]:
             source["path"] = source["run"] = source["run"] is not None
         files = [sorted({piece.path: piece.file_digest for piece in slices}.values()) for slices in self.slices]

@@ -54,7 +54,7 @@ WRONG = {
     "": ["web.yaml:1: there is nothing in it"],
     "- a": ["web.yaml:1: found a list; expected a mapping that begins `kind: corpus`"],
     "name: web": [f"web.yaml:1: kind: missing; valid: {', '.join(KINDS)}"],
-    "kind: corpsu": ["web.yaml:1: kind: found `corpsu`; did you mean `corpus`? valid: {ALL_KINDS}"],
+    "kind: corpsu": [f"web.yaml:1: kind: found `corpsu`; did you mean `corpus`? valid: {ALL_KINDS}"],
     "kind: [corpus]": [f"web.yaml:1: kind: found a list; valid: {ALL_KINDS}"],
     "kind: corpus": [
         f"web.yaml:1: inputs: missing; expected a list that is not empty: {meaning(CorpusManifest, 'inputs')}",

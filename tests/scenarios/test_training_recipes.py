@@ -1,7 +1,9 @@
 """Recipes of trainings name what was published, and plan on a user's own files."""
 
 import shutil
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -12,13 +14,19 @@ import zstandard
 from manifests.load import load_kind
 from manifests.recipes import find_manifest, list_recipes, read_recipe
 from manifests.schema_distillation import Distill
+from manifests.schema_surgery import NewModel, Prune, Upscale
 from manifests.schema_synthesis import FunctionCalling, GroundedQa, SynthesisManifest
 from manifests.schema_training import Merge, TrainingManifest
 from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
 from manifests.schema_training_stages import Cpt, Sft
 from tests.curation.mixture.mixtures import write_mixture
-from tests.training.tiny import conversation, save_model
+from tests.training.tiny import conversation, save_model, save_tokenizer
+from training.flops import parameters
+from training.inputs import mixture_paths
+from training.new_models import new_config
 from training.outlook import outlook
+from training.schedules import deepseek_law
+from training.stacking.layers import layers_of
 
 RECIPES = [recipe.name for recipe in list_recipes() if recipe.kind == "training"]
 PAIR = {"prompt": "질문", "chosen": "답", "rejected": "모름"}
@@ -97,31 +105,74 @@ def test_function_calling_is_what_was_published() -> None:
     assert {entry.domain: entry.where for entry in turns} == {turn: f"variety = '{turn}'" for turn in made.task.turns}
 
 
+def test_kananas_base_models_are_what_was_published() -> None:
+    stages = stages_of("kanana-base")
+    kinds = ["cpt", "cpt", "upscale", "cpt", "prune", "distill", "prune", "distill"]
+    assert [stage.kind for stage in stages.values()] == kinds
+    stacked, essence = stages["stacked"], stages["essence"]
+    assert isinstance(stacked, Upscale) and stacked.to == 40 and stacked.start == "copy"
+    assert layers_of(stacked, 32) == [*range(20), *range(12, 32)]
+    assert [use.stage for use in essence.mixture] == ["stage1", "stage2"]
+    text = read_recipe("kanana-dus-cpt")
+    assert text.count("tokens: 100B") == 2 and "\noutput: out/kanana-dus-cpt\n" in text
+    assert "\noutput: out/kanana\n" in read_recipe("kanana")
+    for stage in (stages["stage1"], stages["stage2"], essence):
+        assert isinstance(stage, Cpt) and stage.z_loss == 5e-6
+        assert (stage.optimizer.weight_decay, stage.optimizer.decay) == (1e-4, "independent")
+    for name in ("nano-4b", "nano-2b"):
+        stage = stages[name]
+        assert isinstance(stage, Distill) and (stage.teacher, stage.loss) == ("stage2", "forward_kl")
+        assert (stage.learning_rate, stage.batch, stage.schedule.warmup) == (1.2e-4, 512, 100)
+    assert stages["stage1"].law.compute == 6 * 8e9 * 3e12
+    learning_rate, batch_tokens = deepseek_law(1.44e23)
+    assert (round(learning_rate, 6), round(batch_tokens / 1e6, 2)) == (3.97e-4, 10.98)
+    assert stages["stage2"].batch == round(batch_tokens / 8192)
+
+
+def test_kananas_base_models_have_their_sizes(tmp_path: Path) -> None:
+    """8.03B, 9.775B, 4.5B, 2.087B, by their geometry and Llama 3's 128,256 tokens; no cut is of more than half."""
+    stages = stages_of("kanana-base")
+    base = load_kind(TrainingManifest, find_manifest("kanana-base")).base
+    assert isinstance(base, NewModel)
+    config = new_config(base, save_tokenizer(tmp_path)) | {"vocab_size": 128_256}
+    essence = parameters(config | {"num_hidden_layers": stages["stacked"].to})
+    found = {"8b": parameters(config), "essence": essence}
+    for name in ("cut-4b", "cut-2b"):
+        stage = stages[name]
+        assert isinstance(stage, Prune) and stage.to is not None and stage.calibration.samples == 1024
+        found[name] = parameters(config | stage.to.given() | {"tie_word_embeddings": stage.tie_embeddings})
+    sizes = {name: round(of.total / 1e9, 3) for name, of in found.items() if of}
+    assert sizes == {"8b": 8.03, "essence": 9.775, "cut-4b": 4.475, "cut-2b": 2.087}
+    layers = [of.layers for name, of in found.items() if of and name != "essence"]
+    assert all(after / before >= 0.5 for before, after in pairwise(layers))
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_is_not_published_says_so(name: str) -> None:
     """Learning rates and batches are ours, except where a source tells them."""
     lines = read_recipe(name).splitlines()
-    published = {"1.0e-6": "dna-1.0"}
+    published = {("1.0e-6", "dna-1.0"), ("1.2e-4", "kanana-base"), ("512", "kanana-base")}
     for line in lines:
         field, _, value = line.strip().partition(": ")
         if field in ("learning_rate", "batch", "t", "n", "temperature"):
-            assert "# ours" in line or published.get(value.split()[0]) == name, line
+            assert "# ours" in line or (value.split()[0], name) in published, line
 
 
 def lay_out(folder: Path, manifest: TrainingManifest) -> None:
     """Models and files where the recipe looks for them."""
     tiny = save_model(folder / "tiny")
-    models = [manifest.base]
+    models = [manifest.base.tokenizer if isinstance(manifest.base, NewModel) else manifest.base]
+    mixture, made = write_mixture(folder / "mixture").path, [stage.name for stage in manifest.stages]
     for stage in manifest.stages:
         if isinstance(stage, Merge):
             models += [model.model for model in stage.rule.models if "/" in model.model]
-        if isinstance(stage, Cpt):
-            shutil.copytree(write_mixture(folder / "mixture").path, folder / stage.mixture[0].path)
+        for path in mixture_paths(stage):
+            shutil.copytree(mixture, folder / path, dirs_exist_ok=True)
         for entry in stage.data if isinstance(stage, Sft | Reward | Dpo | Distill) else ():
             is_folder = not Path(entry.path).suffix
             row = SYNTHETIC if is_folder else CHAT if isinstance(stage, Sft | Distill) else PAIR
             write(folder / entry.path / "rows.jsonl" if is_folder else folder / entry.path, row)
-        if isinstance(stage, Distill) and stage.teacher and stage.teacher not in models:
+        if isinstance(stage, Distill) and stage.teacher and stage.teacher not in [*models, *made]:
             models.append(stage.teacher)
         if isinstance(stage, OnlineDpo):
             write(folder / stage.prompts, {"prompt": "질문"})
@@ -133,8 +184,8 @@ def lay_out(folder: Path, manifest: TrainingManifest) -> None:
         shutil.copytree(tiny, folder / model)
     for item in manifest.validation:
         write(folder / str(item.text or item.choices), QUESTION if item.choices else {"text": "글"})
-    assert manifest.prompts
-    write(folder / manifest.prompts.path, {"prompt": "질문"})
+    if manifest.prompts:
+        write(folder / manifest.prompts.path, {"prompt": "질문"})
 
 
 def write(pattern: Path, row: dict[str, Any]) -> None:
@@ -148,12 +199,14 @@ def write(pattern: Path, row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_recipe_plans(name: str, tmp_path: Path) -> None:
+def test_recipe_plans(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk with room for models of their true sizes, which a new base has."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1 << 50))
     manifest = load_kind(TrainingManifest, find_manifest(name))
     lay_out(tmp_path, manifest)
     found = outlook(manifest, str(tmp_path))
     assert found.problems == []
-    assert all(stage.n_tokens for stage in found.stages if stage.kind != "merge")
+    assert all(stage.n_tokens for stage in found.stages if stage.kind not in ("merge", "upscale", "prune"))
     assert not any(stage.is_done for stage in found.stages)
 
 
@@ -161,7 +214,7 @@ def test_recipe_plans(name: str, tmp_path: Path) -> None:
 def test_recipe_without_its_files_says_all_that_is_missing(name: str, tmp_path: Path) -> None:
     manifest = load_kind(TrainingManifest, find_manifest(name))
     told = "\n".join(outlook(manifest, str(tmp_path)).problems)
-    prompts = [stage.prompts for stage in manifest.stages if isinstance(stage, OnlineDpo)]
-    validation = [str(item.text or item.choices) for item in manifest.validation]
-    for path in (manifest.base, *validation, *prompts):
-        assert str(path) in told, path
+    base = manifest.base.tokenizer if isinstance(manifest.base, NewModel) else manifest.base
+    data = [manifest.prompts.path] if manifest.prompts else mixture_paths(manifest.stages[0])
+    for path in (base, *(str(item.text or item.choices) for item in manifest.validation), *data):
+        assert path in told, path

@@ -1,6 +1,5 @@
 """`onggi ablate`: arms that differ in what is asked about, each with all seeds, compared with the baseline."""
 
-import importlib.util
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from manifests.code import version
 from manifests.engine import Progress, silent
 from manifests.errors import RunError
 from manifests.record import RECORD, write_record
@@ -111,7 +111,7 @@ class Done:
             notes=notes_of(self.results.points),
             seconds=self.seconds,
             manifest=manifest.model_dump(mode="json"),
-            environment=environment(max(1, n_gpus())),
+            environment={"onggi": version(), **environment(max(1, n_gpus()))},
         )
 
     def _is_lost(self, run: Run) -> bool:
@@ -170,8 +170,7 @@ def finish(summary: ExperimentSummary, folder: Path, base: str, n_jobs: int) -> 
     """Write figures, page, and last the record, which says that nothing is missing."""
     write(folder / SUMMARY, summary.model_dump_json(indent=1))
     _write_table(summary, folder)
-    if importlib.util.find_spec("training.experiments.page"):
-        write_page(folder, summary)
+    write_page(folder, summary)
     if not summary.failed:
         write_record(Folder(str(folder)), record_of(summary, base, n_jobs))
 

@@ -19,7 +19,7 @@ from manifests.yaml_tree import Mistake, Node, Where, planted
 TOKENIZER = "tokenizer"
 """Kind of a step that trains one."""
 SEEDED = ("mixture", "training")
-"""Kinds of steps that each seed runs anew where they do not say otherwise: the order of the data, and what is drawn."""
+"""Kinds of steps that each seed runs anew where they do not say otherwise."""
 Experiment = AblationManifest | LadderManifest
 Place = Callable[[Match[str]], str]
 """What stands for something that a step made."""

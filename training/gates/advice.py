@@ -75,6 +75,12 @@ OTHERS = {
         " to begin with: Kanana's starts from the SFT model and adds public preference data. Accuracy is not all: "
         "Kanana chooses reward models by what the best of N answers that they pick is worth (`best_of_n`)."
     ),
+    "retrieval": (
+        "More pairs, more of them in a step (`batch`), and texts that nearly answer (`negative`) teach most; then "
+        "`mntp` before, so that the model has learnt to look both ways. LLM2Vec's supervised stage has 64 per step, "
+        "a learning rate of 2e-4 after 300 steps of warm-up, 1000 steps, LoRA of rank 16. Look at the questions of a "
+        "domain on the page: what they ask for and what was trained on may be of different kinds."
+    ),
     "needle": (
         "Where sentences are lost at some lengths only, RoPE is the first suspect (a reading of DNA 1.0, whose grid "
         "holds up to the 32K that were tested): train on at that length (`context`, with `balance_lengths`), with a "

@@ -13,6 +13,7 @@ from manifests.schema_training_gates import (
     LossGate,
     NeedleGate,
     PlateauGate,
+    RetrievalGate,
     RewardAccuracyGate,
     RewardDriftGate,
     ScoreGate,
@@ -21,6 +22,7 @@ from manifests.schema_training_gates import (
 from training.gates.advice import advice
 from training.gates.facts import CannotJudgeError, Facts, Found
 from training.gates.losses import accuracy_found, loss_found, plateau_found
+from training.gates.retrieval import retrieval_found
 from training.gates.rewards import length_bias_found, reward_accuracy_found, reward_drift_found
 from training.gates.scores import needle_found, score_found
 from training.measuring.jobs import Measured
@@ -56,7 +58,7 @@ def judge(gate: TrainingGate, facts: Facts) -> Verdict:
 
 def _about(gate: TrainingGate) -> str:
     """What a gate is about, where it names a set."""
-    name = gate.of if isinstance(gate, ScoreGate) else getattr(gate, "set", "")
+    name = gate.of if isinstance(gate, ScoreGate) else getattr(gate, "set", None)
     return f"{name}: " if name else ""
 
 
@@ -64,6 +66,8 @@ def _found(gate: TrainingGate, facts: Facts) -> Found:
     match gate:
         case RewardAccuracyGate():
             return reward_accuracy_found(gate, facts.made)
+        case RetrievalGate():
+            return retrieval_found(gate, facts.made)
         case PlateauGate():
             return plateau_found(gate, facts)
         case LossGate():

@@ -58,25 +58,40 @@ def documents_of(settings: Validation, base: str) -> Documents:
         RequestError: there is none, or a file or its column cannot be read; names set, file and field.
     """
     assert settings.text is not None
-    at, n_blank = f"validation.{settings.name}", 0
+    at = f"validation.{settings.name}"
+    return documents_in(settings.text, base, settings.column, settings.limit, f"{at}.text", f"{at}.column")
+
+
+def documents_in(path: str, base: str, column: str, limit: int | None, at: str, at_column: str) -> Documents:
+    """The documents of files, in their order; with a limit, those whose hashes are lowest.
+
+    Args:
+        path: of the files: Parquet or JSONL.
+        base: where a relative path starts.
+        column: that holds the texts.
+        limit: how many are taken.
+        at: the field that names the path, for messages.
+        at_column: the field that names the column.
+
+    Raises:
+        RequestError: there is none, or a file or its column cannot be read; names field and file.
+    """
+    n_blank = 0
 
     def texts() -> Iterator[tuple[int, int, str]]:
         nonlocal n_blank
-        for number, row in enumerate(_rows(settings.text or "", base, (settings.column,), f"{at}.text")):
-            text = row.values[settings.column]
+        for number, row in enumerate(_rows(path, base, (column,), at)):
+            text = row.values[column]
             if text is not None and not isinstance(text, str):
-                found = f"`{settings.column}` holds {type(text).__name__}; expected text"
-                raise RequestError(f"{at}.column: {row.place}: {found}")
+                raise RequestError(f"{at_column}: {row.place}: `{column}` holds {type(text).__name__}; expected text")
             if text is None or not text.strip():
                 n_blank += 1
             else:
                 yield xxhash.xxh3_64_intdigest(text.encode()), number, text
 
-    found = [text for _, _, text in _lowest(texts(), settings.limit)]
+    found = [text for _, _, text in _lowest(texts(), limit)]
     if not found:
-        raise RequestError(
-            f"{at}.text: {settings.text}: no row has text in `{settings.column}`; name files with documents"
-        )
+        raise RequestError(f"{at}: {path}: no row has text in `{column}`; name files with documents")
     return Documents(found, n_blank)
 
 

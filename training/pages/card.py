@@ -11,7 +11,7 @@ import yaml
 
 from curation.report_values import number
 from manifests.schema_surgery import NewModel
-from manifests.schema_training import MAKES_POLICY, TrainingManifest
+from manifests.schema_training import MAKES_ENCODER, MAKES_POLICY, Role, TrainingManifest, TrainingStage, role_of
 from manifests.store import resolve
 from synth.card import code, plain
 from training.pages.card_sources import DataUsed, data_used, model_license
@@ -21,6 +21,11 @@ from training.pages.values import amount, power
 from training.record import TrainingRecord
 from training.summary_models import StageSummary, TrainingSummary
 
+TASKS: dict[Role, str] = {
+    "policy": "text-generation",
+    "reward": "text-classification",
+    "encoder": "feature-extraction",
+}
 LANGUAGE = re.compile(r"(?:^|[^a-z])(ko|en)(?:$|[^a-z])")
 """A set of validation that is named after a language."""
 
@@ -33,12 +38,11 @@ def model_card(summary: TrainingSummary, record: TrainingRecord) -> str:
         record: of the finished run; the records of its inputs are read for their licences.
     """
     manifest = TrainingManifest.model_validate(record.manifest)
-    last = next((stage for stage in reversed(manifest.stages) if stage.kind in MAKES_POLICY), manifest.stages[-1])
-    model = record.models.get(last.name, last.name)
-    is_policy = last.kind in MAKES_POLICY
+    last = _last(manifest)
+    model, role = record.models.get(last.name, last.name), role_of(last.kind)
     parts = [
         "---",
-        yaml.safe_dump(_front(summary, record, is_policy), allow_unicode=True, sort_keys=False).rstrip(),
+        yaml.safe_dump(_front(summary, record, role), allow_unicode=True, sort_keys=False).rstrip(),
         "---",
         "",
         f"# {plain(summary.name)}",
@@ -47,7 +51,7 @@ def model_card(summary: TrainingSummary, record: TrainingRecord) -> str:
         f"{_begun_with(manifest)}, by Onggi {plain(record.onggi_version)} on {plain(record.created[:10])}. The model "
         f"of the last one is in {code(model)}; {code('report.html')} shows how each came about.",
         "",
-        *_loading(model, is_policy),
+        *_loading(model, role),
         *_stages(summary, record),
         *_measures(summary),
         *_gates(summary),
@@ -57,21 +61,30 @@ def model_card(summary: TrainingSummary, record: TrainingRecord) -> str:
     return "\n".join(parts)
 
 
-def _front(summary: TrainingSummary, record: TrainingRecord, is_policy: bool) -> dict[str, object]:
+def _last(manifest: TrainingManifest) -> TrainingStage:
+    """The stage whose model the training is for: the last language model, or the encoder made of it."""
+    if manifest.stages[-1].kind in MAKES_ENCODER:
+        return manifest.stages[-1]
+    return next((stage for stage in reversed(manifest.stages) if stage.kind in MAKES_POLICY), manifest.stages[-1])
+
+
+def _front(summary: TrainingSummary, record: TrainingRecord, role: Role) -> dict[str, object]:
     sets = {name for stage in summary.stages for name in stage.measures}
     languages = sorted({found[1] for name in sets if (found := LANGUAGE.search(name))})
     front: dict[str, object] = {
         "base_model": str(record.manifest.get("base", "")),
         "language": languages,
         "library_name": "transformers",
-        "pipeline_tag": "text-generation" if is_policy else "text-classification",
+        "pipeline_tag": TASKS[role],
         "tags": ["onggi", *dict.fromkeys(stage.kind for stage in summary.stages if stage.kind != "base")],
     }
     return {name: value for name, value in front.items() if value}
 
 
-def _loading(model: str, is_policy: bool) -> list[str]:
-    kind = "AutoModelForCausalLM" if is_policy else "AutoModelForSequenceClassification"
+def _loading(model: str, role: Role) -> list[str]:
+    if role == "encoder":
+        return _loading_encoder(model)
+    kind = "AutoModelForCausalLM" if role == "policy" else "AutoModelForSequenceClassification"
     return [
         "## How to load it",
         "",
@@ -81,6 +94,23 @@ def _loading(model: str, is_policy: bool) -> list[str]:
         f'model = {kind}.from_pretrained("path/to/this/folder/{_in_quotes(model)}", dtype="auto")',
         f'tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder/{_in_quotes(model)}")',
         "```",
+        "",
+    ]
+
+
+def _loading_encoder(model: str) -> list[str]:
+    return [
+        "## How to load it",
+        "",
+        "```python",
+        "from training.encoders.encoder import load_encoder",
+        "",
+        f'encoder = load_encoder("path/to/this/folder/{_in_quotes(model)}")',
+        'vectors = encoder.encode(["a text"])  # float32 (n, width), of length 1: their products are cosines',
+        "```",
+        "",
+        "It is a model of transformers, too (`AutoModel`, 5.23 tried), whose `config.json` says whether it sees both "
+        "ways (`is_causal`) and how vectors are made (`onggi_encoder`).",
         "",
     ]
 

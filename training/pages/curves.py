@@ -40,6 +40,7 @@ FIRST = (
     _one("loss", "loss"),
     _one(LEARNING_RATE, "learning_rate", low=0),
     _one("accuracy of preferences", "rewards/accuracies", "accuracy", low=0, high=1, level=0.5),
+    _one("own answer nearest in its batch", "nearest_frac", low=0, high=1),
     _one("margin of rewards", "rewards/margins", "margin"),
     _sides("implicit rewards", "rewards/chosen", "rewards/rejected"),
     Group(

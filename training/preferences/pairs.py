@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 import xxhash
@@ -249,7 +249,22 @@ def _n_common(first: Sequence[int], second: Sequence[int]) -> int:
 # What is held out
 
 
-def split(pairs: Sequence[PairIds], share: float, seed: int) -> tuple[list[PairIds], list[PairIds]]:
+class Asked(Protocol):
+    """What answers a prompt."""
+
+    @property
+    def prompt_hash(self) -> int:
+        """Of the prompt's content."""
+
+    @property
+    def domain(self) -> str:
+        """What it counts as."""
+
+
+AskedT = TypeVar("AskedT", bound=Asked)
+
+
+def split(pairs: Sequence[AskedT], share: float, seed: int) -> tuple[list[AskedT], list[AskedT]]:
     """Pairs that are trained on, and those that are held out: of each domain at least that share, by whole prompts.
 
     Which prompts those are depends on the seed and on the prompts themselves, not on their order. One prompt of a

@@ -117,12 +117,16 @@ class CptTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
         if not self._gives_loss:
             logits = self._logits(model, inputs["input_ids"], inputs["position_ids"])
             return token_loss(logits.reshape(targets.numel(), -1), targets, z_loss)
-        asked = inputs_of(inputs["input_ids"], inputs["position_ids"], self._attention)
+        asked = self.inputs_of(inputs["input_ids"], inputs["position_ids"])
         return TokenLoss(**model(**asked, targets=targets, z_loss=z_loss))
 
     def _logits(self, model: Any, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = model(**inputs_of(ids, positions, self._attention)).logits
+        logits: torch.Tensor = model(**self.inputs_of(ids, positions)).logits
         return logits
+
+    def inputs_of(self, ids: torch.Tensor, positions: torch.Tensor) -> dict[str, Any]:
+        """What the model is called with: (B, L) ids and positions that begin again with each document."""
+        return inputs_of(ids, positions, self._attention)
 
     def _check(self, model: Any, ids: torch.Tensor) -> None:
         """Try the model as it is, wrapped and sharded, without its dropout."""

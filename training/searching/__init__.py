@@ -1,1 +1,1 @@
-"""Weights of a mixture, looked for with small models."""
+"""Weights of a mixture, found by small models: `onggi mix --search`."""

@@ -1,0 +1,98 @@
+"""How decoders that can be pruned are built: what their norms are called, and how their weights enter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from manifests.errors import RequestError
+from training.model_files import Checkpoint
+
+LAYER = "layers.{}."
+EPSILON = "rms_norm_eps"
+
+
+@dataclass(frozen=True)
+class Family:
+    """An architecture."""
+
+    norms: tuple[str, ...]
+    """Of a layer, over hidden channels, in the order in which they are computed."""
+    is_gemma: bool = False
+    """Norms multiply by 1 + w, and embeddings enter times the square root of the hidden size."""
+
+    def rows_of(self, layer: int) -> slice:
+        """Where a layer's norms are among those of all layers; the last norm comes after them."""
+        return slice(layer * len(self.norms), (layer + 1) * len(self.norms))
+
+
+_TWO = ("input_layernorm", "post_attention_layernorm")
+_FOUR = (*_TWO, "pre_feedforward_layernorm", "post_feedforward_layernorm")
+FAMILIES = {
+    "llama": Family(_TWO),
+    "mistral": Family(_TWO),
+    "qwen2": Family(_TWO),
+    "qwen3": Family(_TWO),
+    "gemma": Family(_TWO, is_gemma=True),
+    "gemma3_text": Family(_FOUR, is_gemma=True),
+}
+"""By `model_type`. Gemma 2 is none: `training.trainers.load_model` takes attention that it does not have."""
+
+
+def family_of(config: Mapping[str, Any], at: str) -> Family:
+    """The family of a model.
+
+    Args:
+        config: its `config.json`.
+        at: what it is called in messages.
+
+    Raises:
+        RequestError: it is none that can be pruned; names those that can.
+    """
+    kind = config.get("model_type")
+    if kind not in FAMILIES:
+        raise RequestError(f"{at}: config.json: `model_type` is {kind!r}; can be pruned: {', '.join(FAMILIES)}")
+    return FAMILIES[kind]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a model, by their names in `config.json`."""
+
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+
+
+def shape_of(model: Checkpoint) -> Shape:
+    """The sizes of a checkpoint; the width of its heads by its weights, as configurations often leave it out.
+
+    Raises:
+        RequestError: it is of no family that can be pruned, or weights and configuration do not go together.
+    """
+    family_of(model.config, model.name)
+    try:
+        heads = int(model.config["num_attention_heads"])
+        groups = int(model.config.get("num_key_value_heads") or heads)
+        hidden, inner = int(model.config["hidden_size"]), int(model.config["intermediate_size"])
+        n_layers = int(model.config["num_hidden_layers"])
+        query, key = (_rows(model, f"self_attn.{name}_proj") for name in "qk")
+    except (KeyError, TypeError, ValueError) as error:
+        raise RequestError(f"{model.path / 'config.json'}: cannot be read: {error!r}") from error
+    width = query // max(heads, 1)
+    if query != heads * width or key != groups * width or heads % groups:
+        raise RequestError(
+            f"{model.name}: {heads} heads of queries and {groups} of keys and values (config.json) do not go with "
+            f"projections of {query} and {key} rows"
+        )
+    return Shape(hidden, inner, n_layers, heads, groups, width)
+
+
+def _rows(model: Checkpoint, name: str) -> int:
+    """Outputs of a matrix of the first layer."""
+    full = f"model.{LAYER.format(0)}{name}.weight"
+    if full not in model.tensors:
+        raise RequestError(f"{model.name}: has no tensor {full}; found {', '.join(list(model.tensors)[:3])}")
+    return int(model.tensors[full].shape[0])
