@@ -17,6 +17,7 @@ from manifests.house import HOME
 from manifests.load import load_kind
 from manifests.recipes import find_manifest
 from manifests.schema_training import TrainingManifest
+from synth.final_answers.json_schema_check import misfit
 from synth.pipeline import synthesize
 from tests.scenarios import toy_documents, toy_functions
 from tests.scenarios.recipe_runs import recipe
@@ -203,10 +204,21 @@ def test_function_calling(functions: Path) -> None:
     )
     [domains] = [table for table in found["korean"].made.tables if table.title == "Domains"]
     losses = {str(row[0]): (float(row[-2]), float(row[-1])) for row in domains.rows}
-    held_out = toy_functions.dialogues(48, "ko", 3)
-    scores = guide()["turn_scores"](str(functions / "run" / found["korean"].folder / "model"), held_out)
+    rows, code = toy_functions.dialogues(40, "ko", 3), guide()
+    answers = code["answers_of"](str(functions / "run" / found["korean"].folder / "model"), rows)
+    scores = code["turn_scores"](rows, answers)
     print(f"held-out loss of each turn type, before and after: {losses}\nright calls, or none: {scores}")
     assert set(losses) == set(scores) == set(turns)
     assert all(after < before / 3 for before, after in losses.values())
     assert min(scores[turn] for turn in ("completion", "slot", "relevance")) > 0.9
-    assert scores["call"] > 0
+    called = [(row, code["calls_of"](answer)) for row, answer in zip(rows, answers, strict=True)]
+    fit = [fits(row, calls) for row, calls in called if row["variety"] == "call"]
+    assert sum(fit) / len(fit) > 0.8, "calls are of the function that is offered, and fit its schema"
+
+
+def fits(row: dict[str, Any], calls: list[tuple[str, Any] | None]) -> bool:
+    """Whether there is one call, of the function that is offered, with arguments that fit its schema."""
+    [tool] = orjson.loads(row["tools"])
+    [call] = calls if len(calls) == 1 else [None]
+    name, schema = tool["function"]["name"], tool["function"]["parameters"]
+    return call is not None and call[0] == name and misfit(call[1], schema) is None
