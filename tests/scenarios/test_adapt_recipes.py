@@ -203,7 +203,7 @@ def test_function_calling(functions: Path) -> None:
         *quick("korean", 200, 3e-3, held_out=0.05, batch=5),
     )
     [domains] = [table for table in found["korean"].made.tables if table.title == "Domains"]
-    losses = {str(row[0]): (float(row[-2]), float(row[-1])) for row in domains.rows}
+    losses = {str(row[0]): (float(str(row[-2])), float(str(row[-1]))) for row in domains.rows}
     rows, code = toy_functions.dialogues(40, "ko", 3), guide()
     answers = code["answers_of"](str(functions / "run" / found["korean"].folder / "model"), rows)
     scores = code["turn_scores"](rows, answers)

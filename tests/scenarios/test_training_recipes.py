@@ -178,8 +178,8 @@ def lay_out(folder: Path, manifest: TrainingManifest) -> None:
             write(folder / stage.prompts, {"prompt": "질문"})
         if isinstance(stage, Reward) and stage.best_of_n:
             write(folder / stage.best_of_n.prompts, {"prompt": "질문", "answer": "답"})
-    for item in manifest.evaluation.benchmarks if manifest.evaluation else ():
-        write(folder / str(item.data), INSTRUCTION)
+    for benchmark in manifest.evaluation.benchmarks if manifest.evaluation else ():
+        write(folder / str(benchmark.data), INSTRUCTION)
     for model in models:
         shutil.copytree(tiny, folder / model)
     for item in manifest.validation:

@@ -263,11 +263,10 @@ def teacher(folder: Path, text: Path) -> list[str]:
     write_jsonl(folder / "data/sft/chats.jsonl", wrong)
     write_jsonl(folder / "data/answers/large.jsonl", right)
     (folder / "models").mkdir()
-    for name, width, steps in (("Llama-3.1-405B-Instruct", 96, 250), ("Llama-3.1-70B-Instruct", 48, 80)):
-        made = trained(
-            folder / name, new_model(tokenizer, hidden_size=width), [sft(chats, steps, learning_rate=3e-3)]
-        )
-        (folder / "models" / name).symlink_to(made)
+    for name, billions, width, steps in (("large", 405, 96, 250), ("small", 70, 48, 80)):
+        stage = sft(chats, steps, learning_rate=3e-3)
+        made = trained(folder / name, new_model(tokenizer, hidden_size=width), [stage])
+        (folder / f"models/Llama-3.1-{billions}B-Instruct").symlink_to(made)
     held_out = [f"{row['asked']} {row['plain']}" for row in sums(64, 5, 0)]
     write(folder / "validation/sums.jsonl", held_out)
     return [
