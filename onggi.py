@@ -827,9 +827,10 @@ def _print_experiment_outlook(found: "ExperimentOutlook") -> None:
     stages = f"; {found.n_stages_trained:,} stages to train for {found.n_stages:,} that are named" * bool(
         found.n_stages
     )
+    to_do = [run for run in found.runs if run.stages and not run.is_done]
+    known = f"; {'at least ' * any(run.flops is None for run in to_do)}{found.flops:.2e} FLOPs to do (6ND)"
     out.print(
-        f"{len(found.runs):,} runs, {n_done:,} of them done{stages}; at least {found.flops:.2e} FLOPs to do (6ND): "
-        f"{found.folder}",
+        f"{len(found.runs):,} runs, {n_done:,} of them done{stages}{known * bool(found.flops)}: {found.folder}",
         soft_wrap=True,
         highlight=False,
     )
@@ -1294,7 +1295,7 @@ def _load(manifest: str, overrides: list[str]) -> "tuple[CorpusManifest, str]":
 def _found(manifest: str) -> tuple[str, str]:
     """The path of a manifest, and the folder in which its relative paths start.
 
-    That is the manifest's own folder; for a recipe the current one, and for the demo and the ladder that of the sample.
+    That is the manifest's own folder; for a recipe the current one, for the demo and the ladder that of the sample.
     """
     from manifests.recipes import find_manifest
     from manifests.store import resolve
