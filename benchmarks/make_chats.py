@@ -25,8 +25,8 @@ POLITE_FRAC = 0.3
 """Of the chats' answers: some are polite, so that a model can be, and most are not."""
 N_PLAIN, N_CHATS, N_PAIRS, N_PROMPTS, N_HELD_OUT = 1200, 1200, 800, 400, 48
 N_WRONG = 3
-LARGEST = 6
-"""Of what is added: 49 sums, which a model can remember that reads each some dozen times."""
+LARGEST = 4
+"""Of what is added: 25 sums, which so small a model can remember that reads each some dozen times."""
 
 Row = dict[str, Any]
 

@@ -91,6 +91,6 @@ def test_paths_and_urls_are_taken_as_they_are(tmp_path: Path, monkeypatch: pytes
 def test_unknown_recipe() -> None:
     with pytest.raises(RequestError) as caught:
         find_manifest("demmo")
-    assert "no file and no recipe `demmo`; did you mean `demo`? recipes: dclm, demo, " in str(caught.value)
+    assert "no file and no recipe `demmo`; did you mean `demo`? recipes: ablate-annealing, " in str(caught.value)
     with pytest.raises(RequestError, match="no recipe"):
         read_recipe("../schema")

@@ -16,6 +16,7 @@ from manifests.recipes import find_manifest, list_recipes, read_recipe
 from manifests.schema_distillation import Distill
 from manifests.schema_embedding import Contrast, Mntp
 from manifests.schema_surgery import NewModel, Prune, Upscale
+from manifests.schema_synthesis import FunctionCalling, GroundedQa, SynthesisManifest
 from manifests.schema_training import Merge, TrainingManifest
 from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
 from manifests.schema_training_stages import Cpt, Sft
@@ -31,6 +32,10 @@ from training.stacking.layers import layers_of
 RECIPES = [recipe.name for recipe in list_recipes() if recipe.kind == "training"]
 PAIR = {"prompt": "질문", "chosen": "답", "rejected": "모름"}
 CHAT = {"messages": conversation("질문", "답")}
+SYNTHETIC = CHAT | PAIR | {"variety": "call"}
+"""Of a folder that `onggi synth` writes, whatever a stage reads of it."""
+INSTRUCTION = {"key": 1, "prompt": "?", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+"""Of IFEval."""
 QUESTION = {"question": "1+1?", "choices": ["1", "2"], "answer": 1}
 
 
@@ -129,6 +134,30 @@ def test_the_embedding_model_is_llm2vecs() -> None:
     assert contrast.bidirectional
 
 
+def test_retrieval_is_what_was_published() -> None:
+    """Figure 6: gates at 9 and 10, SFT, DPO, and a merge with the instruct model that it began with."""
+    synqa, dpo, merged = stages_of("kanana-rag").values()
+    assert isinstance(synqa, Sft) and isinstance(dpo, Dpo) and isinstance(merged, Merge)
+    assert {entry.domain for entry in synqa.data} == {"synqa", "structlm", "followrag", "replay"}
+    made = load_kind(SynthesisManifest, find_manifest("grounded-qa"))
+    assert isinstance(made.task, GroundedQa) and (made.task.first_gate, made.task.second_gate) == (9, 10)
+    assert made.task.pairs and synqa.data[0].path == dpo.data[0].path == made.output.path
+    assert [model.model for model in merged.rule.models] == ["synqa-dpo", "base"]
+    for figure in ("40.66", "62.40", "63.09", "53.09", "78.44"):
+        assert figure in read_recipe("kanana-rag")
+
+
+def test_function_calling_is_what_was_published() -> None:
+    """English first, then Korean alone, in the benchmark's four turn types."""
+    domain, korean = stages_of("kanana-function-calling").values()
+    assert isinstance(domain, Sft) and isinstance(korean, Sft)
+    assert [entry.domain for entry in domain.data] == ["gfc-v1", "gfc-v2", "xlam", "sgd"]
+    made = load_kind(SynthesisManifest, find_manifest("function-calling"))
+    assert isinstance(made.task, FunctionCalling)
+    turns = [entry for entry in korean.data if entry.path == made.output.path]
+    assert {entry.domain: entry.where for entry in turns} == {turn: f"variety = '{turn}'" for turn in made.task.turns}
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_is_not_published_says_so(name: str) -> None:
     """Learning rates and batches are ours, except where a source tells them."""
@@ -152,7 +181,9 @@ def lay_out(folder: Path, manifest: TrainingManifest) -> None:
         for path in mixture_paths(stage):
             shutil.copytree(mixture, folder / path, dirs_exist_ok=True)
         for entry in stage.data if isinstance(stage, Sft | Reward | Dpo | Distill) else ():
-            write(folder / entry.path, CHAT if isinstance(stage, Sft | Distill) else PAIR)
+            is_folder = not Path(entry.path).suffix
+            row = SYNTHETIC if is_folder else CHAT if isinstance(stage, Sft | Distill) else PAIR
+            write(folder / entry.path / "rows.jsonl" if is_folder else folder / entry.path, row)
         if isinstance(stage, Contrast):
             lay_out_texts(folder, stage)
         if isinstance(stage, Distill) and stage.teacher and stage.teacher not in [*models, *made]:
@@ -161,6 +192,8 @@ def lay_out(folder: Path, manifest: TrainingManifest) -> None:
             write(folder / stage.prompts, {"prompt": "질문"})
         if isinstance(stage, Reward) and stage.best_of_n:
             write(folder / stage.best_of_n.prompts, {"prompt": "질문", "answer": "답"})
+    for item in manifest.evaluation.benchmarks if manifest.evaluation else ():
+        write(folder / str(item.data), INSTRUCTION)
     for model in models:
         shutil.copytree(tiny, folder / model)
     for item in manifest.validation:
@@ -205,6 +238,8 @@ def test_recipe_without_its_files_says_all_that_is_missing(name: str, tmp_path: 
     manifest = load_kind(TrainingManifest, find_manifest(name))
     told = "\n".join(outlook(manifest, str(tmp_path)).problems)
     base = manifest.base.tokenizer if isinstance(manifest.base, NewModel) else manifest.base
-    data = [manifest.prompts.path] if manifest.prompts else mixture_paths(manifest.stages[0])
-    for path in (base, *(str(item.text or item.choices) for item in manifest.validation), *data):
-        assert path in told, path
+    prompts = [stage.prompts for stage in manifest.stages if isinstance(stage, OnlineDpo)]
+    read = [manifest.prompts.path] if manifest.prompts else mixture_paths(manifest.stages[0])
+    validation = [str(item.text or item.choices) for item in manifest.validation]
+    for path in (base, *validation, *prompts, *read):
+        assert str(path) in told, path

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from manifests.errors import RequestError
-from manifests.schema_surgery import Sizes
+from manifests.schema_surgery import Prune, Sizes
 from training.flops import parameters
 from training.new_models import with_sizes
 
@@ -27,6 +27,7 @@ GRAINS = (128, 64, 32, 16, 8, 4, 2, 1)
 steps would be too large."""
 NARROWEST = 3.0
 """An MLP on the way is at least so many times as wide as the model, unless it is narrower at one end of the way."""
+CUT_MAX = float(Prune.model_fields["cut_max"].default)
 STEPS_MAX = 64
 """More of them are refused: the model would be cut by next to nothing each time."""
 Shape = dict[str, int]
@@ -58,7 +59,7 @@ def layers_of(config: Mapping[str, Any]) -> int:
     return found.layers
 
 
-def steps_to(config: Mapping[str, Any], target: Sizes, cut_max: float = 0.5) -> list[Step]:
+def steps_to(config: Mapping[str, Any], target: Sizes, cut_max: float = CUT_MAX) -> list[Step]:
     """The models on the way to a target, the target last; each cuts at most `cut_max` of the one before.
 
     Steps are about equal as shares, and as few as will do. Widths on the way are round, and heads are multiples of
@@ -67,12 +68,14 @@ def steps_to(config: Mapping[str, Any], target: Sizes, cut_max: float = 0.5) -> 
     Args:
         config: `config.json` of the model that is pruned.
         target: what it is to be.
-        cut_max: largest share of the weights beside embeddings that one step cuts, above 0 and below 1.
+        cut_max: largest share of the weights beside embeddings that one step cuts.
 
     Raises:
         RequestError: the target is larger than the model, heads cannot be shared out, there is nothing to cut, or no
             steps are small enough.
     """
+    if not 0 < cut_max < 1:
+        raise RequestError(f"cut_max: found {cut_max:g}; expected a share above 0 and below 1")
     way = _Way.of(config, target)
     here, steps = way.start, []
     while here != way.end:
@@ -203,7 +206,9 @@ def _said(model: Shape) -> str:
     return ", ".join(f"{name} {value:,}" for name, value in model.items())
 
 
-def stages_yaml(steps: Sequence[Step], mixture: str, *, cut_max: float = 0.5, tie_embeddings: bool = False) -> str:
+def stages_yaml(
+    steps: Sequence[Step], mixture: str, *, cut_max: float = CUT_MAX, tie_embeddings: bool = False
+) -> str:
     """The stages of a manifest that take the steps, to start from.
 
     After each cut the model is distilled from the base, as Kanana did it: KL of final logits, cosine from 1.2e-4,
@@ -215,14 +220,19 @@ def stages_yaml(steps: Sequence[Step], mixture: str, *, cut_max: float = 0.5, ti
         cut_max: that the steps were made with.
         tie_embeddings: tie them in the last cut.
     """
-    stages = []
+    lines = ["stages:\n"]
     for number, step in enumerate(steps, 1):
         cut: dict[str, Any] = {"name": f"pruned-{number}", "kind": "prune", "to": step.sizes.given()}
         cut["calibration"] = {"mixture": {"path": mixture}, "samples": 1024}
-        cut |= {"cut_max": cut_max} if cut_max != 0.5 else {}
+        cut |= {"cut_max": cut_max} if cut_max != CUT_MAX else {}
         cut |= {"tie_embeddings": True} if tie_embeddings and number == len(steps) else {}
-        stages += [cut, _healing(f"healed-{number}", mixture)]
-    return yaml.safe_dump({"stages": stages}, sort_keys=False, allow_unicode=True)
+        lines.append(
+            f"# {step.n_parameters:,} weights beside embeddings; {step.cut_frac:.1%} of those before are cut\n"
+        )
+        lines.append(
+            yaml.safe_dump([cut, _healing(f"healed-{number}", mixture)], sort_keys=False, allow_unicode=True)
+        )
+    return "".join(lines)
 
 
 def _healing(name: str, mixture: str) -> dict[str, Any]:

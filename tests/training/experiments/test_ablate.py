@@ -1,6 +1,7 @@
 """An ablation from end to end, on models too tiny to learn: what is run, shared, missing, and told."""
 
 import hashlib
+import random
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from manifests.errors import RequestError, RunError
 from manifests.record import RECORD, read_record
 from manifests.store import Folder
 from tests.scenarios.training_runs import in_this_process
+from tests.training import tiny
 from tests.training.experiments.small_experiments import MIXTURE, ablation, cpt, lay_out, manifest, training
 from training import stages
 from training.evaluating import evaluation
@@ -248,3 +250,27 @@ def test_what_is_not_there_is_told_before_any_work(place: Path, more: dict[str, 
     with pytest.raises(RequestError, match=said):
         ablate(manifest(place, **ablation() | more), str(place), str(place / "wrong"))
     assert not (place / "wrong").exists()
+
+
+@pytest.mark.slow
+def test_planted_data_is_ranked_by_short_annealing(tmp_path: Path, counted: Counted) -> None:
+    """Stage-2 data as Kanana and Llama 3 choose it: a short annealing on each from the same checkpoint."""
+    place = lay_out(tmp_path)
+    noise = [{"text": "".join(random.Random(n).choices("qxzjkvw \n", k=150))} for n in range(60)]
+    tiny.write_jsonl(place / "data/noise.jsonl", noise)
+    planted = MIXTURE | {"sources": [{"name": "planted", "path": "data/ko.parquet", "category": "planted"}]}
+    pre = cpt("pre", steps=20, learning_rate=5e-3)
+    steps = [
+        {"name": "mix", "manifest": MIXTURE},
+        {"name": "candidate", "manifest": planted},
+        {"name": "train", "manifest": training(pre, cpt("anneal", mixture="step:candidate", steps=20))},
+    ]
+    arms = [
+        {"name": name, "set": {"candidate.sources.planted.path": f"data/{file}"}}
+        for name, file in (("en", "en.parquet"), ("ko", "ko.parquet"), ("noise", "noise.jsonl"))
+    ]
+    wanted = manifest(place, steps=steps, of="train.anneal", arms=arms, baseline="ko", seeds=[0, 1, 2, 3, 4])
+    summary, _ = ablate(wanted, str(place))
+    assert counted.stages == {"pre": 5, "anneal": 15}, "the checkpoint that all begin with is trained once per seed"
+    worse = {arm.name: arm.differences["ko.bits_per_byte"] for arm in summary.arms if not arm.is_baseline}
+    assert list(worse) == ["en", "noise"] and all(difference.low > 0 for difference in worse.values()), "surely"

@@ -1,6 +1,8 @@
 """The way to a small model: every cut small enough, the target last, sizes that go together."""
 
+import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +10,12 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+from typer.testing import CliRunner
 
 from manifests.errors import RequestError
 from manifests.schema_surgery import Prune, Sizes
 from manifests.schema_training import TrainingStage
+from onggi import app
 from training.pruning.schedule import ORDER, layers_of, stages_yaml, steps_to
 
 KANANA_8B: dict[str, Any] = {
@@ -116,6 +120,22 @@ def test_the_stages_are_valid_and_go_on_from_each_other() -> None:
 def test_targets_that_cannot_be(target: dict[str, int], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         steps_to(KANANA_8B, Sizes(**target))
+
+
+@pytest.mark.parametrize("cut_max", [0, 1, 1.5])
+def test_shares_that_are_none(cut_max: float) -> None:
+    with pytest.raises(RequestError, match="above 0 and below 1"):
+        steps_to(KANANA_8B, NANO, cut_max)
+
+
+def test_the_command_prints_stages_to_start_from(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(KANANA_8B))
+    asked = ["prune", str(tmp_path), "--schedule", "--hidden-size", "1792", "--intermediate-size", "8064"]
+    done = CliRunner().invoke(app, [*asked, "--heads", "24", "--mixture", "stage2", "--tie-embeddings"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout == stages_yaml(steps_to(KANANA_8B, NANO), "stage2", tie_embeddings=True)
+    as_json = CliRunner().invoke(app, [*asked, "--heads", "24", "--mixture", "stage2", "--tie-embeddings", "--json"])
+    assert json.loads(as_json.stdout) == yaml.safe_load(done.stdout)
 
 
 def test_a_cut_that_is_always_too_large() -> None:
