@@ -40,7 +40,7 @@ SOURCES = {
 }
 PASSAGE_CHARS = {"ko": 160, "en": 320}
 SIZES = {
-    "full": {"chars": 1_200_000, "base": 100, "mntp": 60, "contrast": 120, "asked": 300, "rows": 3000},
+    "full": {"chars": 1_200_000, "base": 100, "mntp": 60, "contrast": 160, "asked": 300, "rows": 3000},
     "fast": {"chars": 200_000, "base": 6, "mntp": 4, "contrast": 4, "asked": 30, "rows": 200},
 }
 """Characters of text per language; steps; questions of each set; pairs per language."""
@@ -229,7 +229,8 @@ def manifest_of(sets: list[dict[str, str]], size: dict[str, int], seed: int) -> 
         "retrieval": sets,
         "steps": size["contrast"],
         "batch": 32,
-        "learning_rate": 3e-3,
+        "learning_rate": 5e-4,
+        "temperature": 0.1,
         "schedule": schedule,
     }
     return {
