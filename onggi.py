@@ -4,7 +4,7 @@ import gc
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
@@ -67,6 +67,8 @@ app = typer.Typer(
     epilog="Start with `onggi demo`. Exit codes: 0 done, 1 the run failed, 2 the request is wrong.",
 )
 SAMPLE = Path(manifests.__file__).parent / "sample"
+ON_THE_SAMPLE = ("demo", "ladder")
+"""Recipes whose relative paths start at the sample's folder; what they make goes to the current one."""
 
 INTERRUPTED = 130
 """What Typer exits with on Ctrl-C."""
@@ -644,7 +646,9 @@ def upscale(
 @app.command()
 def prune(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Folder of a checkpoint.")],
-    output: Annotated[str, typer.Option("--output", "-o", help="Folder of the new checkpoint.", show_default=False)],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Folder of the new checkpoint.", show_default=False)
+    ] = "",
     hidden_size: Annotated[int | None, typer.Option(min=1, help="Hidden channels that stay.")] = None,
     intermediate_size: Annotated[int | None, typer.Option(min=1, help="Neurons of each MLP that stay.")] = None,
     heads: Annotated[int | None, typer.Option(min=1, help="Heads of queries that stay.")] = None,
@@ -662,6 +666,14 @@ def prune(
     tie_embeddings: Annotated[
         bool, typer.Option("--tie-embeddings", help="Make output and input embeddings one: their mean.")
     ] = False,
+    schedule: Annotated[
+        bool,
+        typer.Option(
+            "--schedule",
+            help="Instead: print the stages of a manifest that reach these sizes by several cuts, each of which is "
+            "healed by a distillation on --mixture.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a model narrower, and less deep: what is least active on texts goes."""
@@ -674,6 +686,11 @@ def prune(
         "num_attention_heads": heads,
         "num_hidden_layers": layers,
     }
+    if schedule:
+        _print_schedule(model, sizes, mixture, cut_max, tie_embeddings, as_json)
+        return
+    if not output:
+        raise RequestError("--output: missing; name the folder of the new checkpoint")
     asked = asked_of(sizes, text, mixture, samples, cut_max, tie_embeddings)
     folder, target = (Path(resolve(path, _here())) for path in (model, output))
     with _progress() as progress:
@@ -682,6 +699,27 @@ def prune(
         _print_json(done.report.model_dump(mode="json"))
     else:
         _print_pruned(done, output)
+
+
+def _print_schedule(
+    model: str, sizes: Mapping[str, int | None], mixture: str | None, cut_max: float | None, ties: bool, as_json: bool
+) -> None:
+    import yaml
+
+    from manifests.schema_surgery import Sizes
+    from manifests.store import resolve
+    from training.flops import read_config
+    from training.pruning.schedule import CUT_MAX, stages_yaml, steps_to
+
+    if mixture is None:
+        raise RequestError("--mixture: missing; the stages measure importance and distil on it")
+    share = CUT_MAX if cut_max is None else cut_max
+    steps = steps_to(read_config(Path(resolve(model, _here()))), Sizes(**sizes), share)
+    stages = stages_yaml(steps, mixture, cut_max=share, tie_embeddings=ties)
+    if as_json:
+        _print_json(yaml.safe_load(stages))
+    else:
+        sys.stdout.write(stages)
 
 
 @app.command()
@@ -745,7 +783,8 @@ def _experiment(
 
     path, base = _found(manifest)
     chosen = load_kind(kind, path, overrides)
-    named = resolve(output, _here()) if output else None
+    here = output or (chosen.output.path if manifest in ON_THE_SAMPLE else None)
+    named = resolve(here, _here()) if here else None
     if plan:
         _plan_experiment(chosen, base, named, path, as_json)
         return
@@ -788,9 +827,10 @@ def _print_experiment_outlook(found: "ExperimentOutlook") -> None:
     stages = f"; {found.n_stages_trained:,} stages to train for {found.n_stages:,} that are named" * bool(
         found.n_stages
     )
+    to_do = [run for run in found.runs if run.stages and not run.is_done]
+    known = f"; {'at least ' * any(run.flops is None for run in to_do)}{found.flops:.2e} FLOPs to do (6ND)"
     out.print(
-        f"{len(found.runs):,} runs, {n_done:,} of them done{stages}; at least {found.flops:.2e} FLOPs to do (6ND): "
-        f"{found.folder}",
+        f"{len(found.runs):,} runs, {n_done:,} of them done{stages}{known * bool(found.flops)}: {found.folder}",
         soft_wrap=True,
         highlight=False,
     )
@@ -1255,7 +1295,7 @@ def _load(manifest: str, overrides: list[str]) -> "tuple[CorpusManifest, str]":
 def _found(manifest: str) -> tuple[str, str]:
     """The path of a manifest, and the folder in which its relative paths start.
 
-    That is the manifest's own folder; for a recipe the current one, and for the demo that of the sample.
+    That is the manifest's own folder; for a recipe the current one, for the demo and the ladder that of the sample.
     """
     from manifests.recipes import find_manifest
     from manifests.store import resolve
@@ -1263,7 +1303,7 @@ def _found(manifest: str) -> tuple[str, str]:
     found = find_manifest(manifest)
     path = resolve(found, _here())
     own = path.rsplit("/", 1)[0]
-    return path, own if found == manifest else str(SAMPLE) if manifest == "demo" else _here()
+    return path, own if found == manifest else str(SAMPLE) if manifest in ON_THE_SAMPLE else _here()
 
 
 def _workers(n_workers: int, scheduler: str | None = None, memory_limit: str | None = None) -> "Workers":

@@ -1,4 +1,4 @@
-"""Writes the bundled chats, manifests/sample/chats: sums of two digits, in Korean and in English.
+"""Writes the bundled chats, manifests/sample/chats: small sums, in Korean and in English.
 
     python benchmarks/make_chats.py
 
@@ -25,6 +25,8 @@ POLITE_FRAC = 0.3
 """Of the chats' answers: some are polite, so that a model can be, and most are not."""
 N_PLAIN, N_CHATS, N_PAIRS, N_PROMPTS, N_HELD_OUT = 1200, 1200, 800, 400, 48
 N_WRONG = 3
+LARGEST = 4
+"""Of what is added: 25 sums, which so small a model can remember that reads each some dozen times."""
 
 Row = dict[str, Any]
 
@@ -42,7 +44,7 @@ def answer(language: str, total: int) -> str:
 def drawn(n: int, seed: int) -> list[tuple[str, int, int]]:
     """Sums by lot, in both languages by turns."""
     draw = random.Random(seed)
-    return [(LANGUAGES[number % 2], draw.randint(0, 9), draw.randint(0, 9)) for number in range(n)]
+    return [(LANGUAGES[number % 2], draw.randint(0, LARGEST), draw.randint(0, LARGEST)) for number in range(n)]
 
 
 def plain() -> list[Row]:
@@ -84,7 +86,7 @@ def choices(language: str) -> list[Row]:
     """Each sum once, among three wrong ones that lie near it."""
     draw = random.Random(6)
     rows = []
-    for a, b in itertools.product(range(10), repeat=2):
+    for a, b in itertools.product(range(LARGEST + 1), repeat=2):
         near = [total for total in range(max(0, a + b - 4), a + b + 5) if total != a + b]
         totals = [*draw.sample(near, N_WRONG), a + b]
         draw.shuffle(totals)

@@ -42,7 +42,7 @@ SOURCE_BYTES, PIECE_BYTES = 500_000, 2000
 VOCABULARY = 2048
 MODEL = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
 SIZES = {
-    "full": {"proxies": 40, "model": MODEL | {"sequence_length": 128, "batch": 16, "tokens": 120_000}},
+    "full": {"proxies": 28, "model": MODEL | {"sequence_length": 128, "batch": 8, "tokens": 60_000}},
     "fast": {"proxies": 16, "model": MODEL | {"sequence_length": 64, "batch": 8, "tokens": 24_000}},
 }
 USELESS_MAX = 0.05

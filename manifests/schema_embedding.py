@@ -83,7 +83,7 @@ class Contrast(Trained):
     pooling: Literal["mean", "last"] = "mean"
     """What of a text's tokens becomes its vector."""
     temperature: float = Field(0.05, gt=0, allow_inf_nan=False)
-    """Cosines are divided by it."""
+    """Cosines are divided by it (LLM2Vec: .02, or .05 without labels)."""
     max_length: int = Field(512, ge=8)
     """Tokens per text; longer ones are cut at the end."""
     held_out: Share = 0.0

@@ -2,13 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from manifests.errors import FieldError
-from manifests.schema import Model
+from manifests.schema import Model, path_alone
 from manifests.schema_mixture import Share, Tokens
 from manifests.schema_training_stages import MixtureUse, Stage
 
+OneMixture = Annotated[MixtureUse, BeforeValidator(path_alone, json_schema_input_type=str | MixtureUse)]
+"""A token mixture, which may be written as its path alone."""
 Span = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]
 """Layers [first, end), counted from 0."""
 
@@ -81,7 +83,7 @@ class Influence(Model):
 
     text: str | None = None
     """Texts that it is measured on: Parquet or JSONL with a column `text`. Or `mixture`."""
-    mixture: MixtureUse | None = None
+    mixture: OneMixture | None = None
     """A token mixture that it is measured on."""
     samples: int = Field(128, ge=1)
     """Sequences, or texts."""
@@ -145,7 +147,7 @@ class Calibration(Model):
 
     text: str | None = None
     """Texts: Parquet or JSONL with a column `text`. Or `mixture`."""
-    mixture: MixtureUse | None = None
+    mixture: OneMixture | None = None
     """A token mixture (Kanana: its second stage)."""
     samples: int = Field(1024, ge=1)
     """Sequences, or texts (Kanana: 1,024)."""
@@ -185,7 +187,7 @@ class Importance(Model):
 class Trial(Model):
     """The short distillation by which candidates are compared."""
 
-    mixture: MixtureUse
+    mixture: OneMixture
     """A token mixture."""
     steps: int = Field(ge=1)
     """Steps per candidate (Minitron: ranks are stable after about 300; Kanana stops below 2% of the training)."""

@@ -20,7 +20,8 @@ BEHIND_EXTRAS = {
     "synth.teachers.teacher_http": "httpx2",
 }
 """Modules that nothing of the core imports, since they begin with the import of an extra."""
-OF_COMMANDS = ("embeddings", "outlook", "stages", "token_batches", "token_dataset", "worker")
+OF_COMMANDS: tuple[str, ...] = ("embeddings", "outlook", "stages", "token_batches", "token_dataset", "worker")
+OF_COMMANDS += ("experiments.ablate", "experiments.ladder", "experiments.outlook")
 """Modules of `training` that commands begin with: what they import is light. Others run in processes of stages."""
 ELSEWHERE = {"loguru", "vllm"}
 """What datatrove brings, and what only an interpreter of its own imports."""

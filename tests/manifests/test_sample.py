@@ -1,6 +1,7 @@
 """The bundled sample is whole, real, licensed, and holds every kind of outcome."""
 
 import gzip
+import importlib.util
 import json
 import re
 import zlib
@@ -17,6 +18,7 @@ from manifests.load import any_manifest, load_manifest
 
 FOLDER = Path(manifests.__file__).parent
 SAMPLE = FOLDER / "sample"
+CHATS = SAMPLE / "chats"
 FILES = [path for path in SAMPLE.rglob("*") if path.is_file() and path.name not in ("README.md", "sources.json")]
 LICENCES = {"Apache-2.0", "MIT", "MPL-2.0", "PostgreSQL", "CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "OGL-3.0"}
 SOURCES = json.loads((SAMPLE / "sources.json").read_text("utf-8"))
@@ -35,7 +37,11 @@ def members(name: str) -> Iterator[tuple[bytes, bool]]:
 
 
 def rows(name: str) -> list[Row]:
-    path = SAMPLE / name
+    return rows_of(SAMPLE / name)
+
+
+def rows_of(path: Path) -> list[Row]:
+    name = path.name
     if name.endswith(".parquet"):
         return list(pq.read_table(path).to_pylist())
     packed = path.read_bytes()
@@ -109,7 +115,27 @@ def test_holds_no_personal_data() -> None:
 def test_demo_reads_every_file_once() -> None:
     demo = load_manifest(str(FOLDER / "recipes" / "demo.yaml"))
     read = [path for item in demo.inputs for path in SAMPLE.glob(item.path)]
-    assert sorted(read) == sorted(FILES)
+    assert sorted(read) == sorted(path for path in FILES if path.parent != CHATS)
+
+
+def test_chats_are_those_that_their_script_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.spec_from_file_location("make_chats", FOLDER.parent / "benchmarks" / "make_chats.py")
+    assert spec and spec.loader
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    monkeypatch.setattr(script, "FOLDER", tmp_path)
+    script.main()
+    written = {path.name: rows_of(path) for path in tmp_path.iterdir()}
+    assert written == {path.name: rows_of(path) for path in CHATS.iterdir()}
+    assert sum(path.stat().st_size for path in CHATS.iterdir()) < 100_000
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_sums_are_right_and_their_wrong_answers_wrong(language: str) -> None:
+    for row in rows_of(CHATS / f"sums_{language}.jsonl.zst"):
+        a, b = map(int, re.findall(r"\d+", str(row["question"])))
+        totals = [int(found) for choice in row["choices"] for found in re.findall(r"\d+", choice)]
+        assert len(set(totals)) == 4 and [total == a + b for total in totals].index(True) == int(row["answer"])
 
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "recipes").glob("*.yaml")), ids=lambda path: path.stem)

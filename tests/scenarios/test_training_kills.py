@@ -82,7 +82,7 @@ def test_killed_in_each_stage(tmp_path: Path) -> None:
         kill_in(path, killed, name, draw.randint(1, STEPS // 2), whole_group=number % 2 == 0)
     finish(path, "-o", str(killed))
     whole = made_by(tmp_path / "run")
-    assert len(whole) == 7 + 6 and made_by(killed) == whole
+    assert len(whole) == 9 + 8 and made_by(killed) == whole
     for folder in (killed / "stages").iterdir():
         history = History.model_validate_json((folder / HISTORY).read_bytes())
         assert history.n_started == 2, folder.name

@@ -14,6 +14,7 @@ import zstandard
 from manifests.load import load_kind
 from manifests.recipes import find_manifest, list_recipes, read_recipe
 from manifests.schema_distillation import Distill
+from manifests.schema_embedding import Contrast, Mntp
 from manifests.schema_surgery import NewModel, Prune, Upscale
 from manifests.schema_synthesis import FunctionCalling, GroundedQa, SynthesisManifest
 from manifests.schema_training import Merge, TrainingManifest
@@ -81,30 +82,6 @@ def test_kanana_is_what_was_published() -> None:
     assert (online.model, online.reference, online.refresh_reference) == ("dpo", "dpo", None)
 
 
-def test_retrieval_is_what_was_published() -> None:
-    """Figure 6: gates at 9 and 10, SFT, DPO, and a merge with the instruct model that it began with."""
-    synqa, dpo, merged = stages_of("kanana-rag").values()
-    assert isinstance(synqa, Sft) and isinstance(dpo, Dpo) and isinstance(merged, Merge)
-    assert {entry.domain for entry in synqa.data} == {"synqa", "structlm", "followrag", "replay"}
-    made = load_kind(SynthesisManifest, find_manifest("grounded-qa"))
-    assert isinstance(made.task, GroundedQa) and (made.task.first_gate, made.task.second_gate) == (9, 10)
-    assert made.task.pairs and synqa.data[0].path == dpo.data[0].path == made.output.path
-    assert [model.model for model in merged.rule.models] == ["synqa-dpo", "base"]
-    for figure in ("40.66", "62.40", "63.09", "53.09", "78.44"):
-        assert figure in read_recipe("kanana-rag")
-
-
-def test_function_calling_is_what_was_published() -> None:
-    """English first, then Korean alone, in the benchmark's four turn types."""
-    domain, korean = stages_of("kanana-function-calling").values()
-    assert isinstance(domain, Sft) and isinstance(korean, Sft)
-    assert [entry.domain for entry in domain.data] == ["gfc-v1", "gfc-v2", "xlam", "sgd"]
-    made = load_kind(SynthesisManifest, find_manifest("function-calling"))
-    assert isinstance(made.task, FunctionCalling)
-    turns = [entry for entry in korean.data if entry.path == made.output.path]
-    assert {entry.domain: entry.where for entry in turns} == {turn: f"variety = '{turn}'" for turn in made.task.turns}
-
-
 def test_kananas_base_models_are_what_was_published() -> None:
     stages = stages_of("kanana-base")
     kinds = ["cpt", "cpt", "upscale", "cpt", "prune", "distill", "prune", "distill"]
@@ -147,6 +124,40 @@ def test_kananas_base_models_have_their_sizes(tmp_path: Path) -> None:
     assert all(after / before >= 0.5 for before, after in pairwise(layers))
 
 
+def test_the_embedding_model_is_llm2vecs() -> None:
+    mntp, contrast = stages_of("kanana-embedding").values()
+    assert isinstance(mntp, Mntp) and isinstance(contrast, Contrast)
+    assert (mntp.mask, mntp.replace, mntp.mask_token, mntp.steps, mntp.batch) == (0.2, "bert", "_", 1000, 32)
+    assert (contrast.pooling, contrast.temperature, contrast.max_length) == ("mean", 0.02, 512)
+    assert (contrast.learning_rate, contrast.steps, contrast.batch, contrast.schedule.warmup) == (2e-4, 1000, 64, 300)
+    assert mntp.lora is not None and contrast.lora is not None and mntp.lora.rank == contrast.lora.rank == 16
+    assert contrast.bidirectional
+
+
+def test_retrieval_is_what_was_published() -> None:
+    """Figure 6: gates at 9 and 10, SFT, DPO, and a merge with the instruct model that it began with."""
+    synqa, dpo, merged = stages_of("kanana-rag").values()
+    assert isinstance(synqa, Sft) and isinstance(dpo, Dpo) and isinstance(merged, Merge)
+    assert {entry.domain for entry in synqa.data} == {"synqa", "structlm", "followrag", "replay"}
+    made = load_kind(SynthesisManifest, find_manifest("grounded-qa"))
+    assert isinstance(made.task, GroundedQa) and (made.task.first_gate, made.task.second_gate) == (9, 10)
+    assert made.task.pairs and synqa.data[0].path == dpo.data[0].path == made.output.path
+    assert [model.model for model in merged.rule.models] == ["synqa-dpo", "base"]
+    for figure in ("40.66", "62.40", "63.09", "53.09", "78.44"):
+        assert figure in read_recipe("kanana-rag")
+
+
+def test_function_calling_is_what_was_published() -> None:
+    """English first, then Korean alone, in the benchmark's four turn types."""
+    domain, korean = stages_of("kanana-function-calling").values()
+    assert isinstance(domain, Sft) and isinstance(korean, Sft)
+    assert [entry.domain for entry in domain.data] == ["gfc-v1", "gfc-v2", "xlam", "sgd"]
+    made = load_kind(SynthesisManifest, find_manifest("function-calling"))
+    assert isinstance(made.task, FunctionCalling)
+    turns = [entry for entry in korean.data if entry.path == made.output.path]
+    assert {entry.domain: entry.where for entry in turns} == {turn: f"variety = '{turn}'" for turn in made.task.turns}
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_is_not_published_says_so(name: str) -> None:
     """Learning rates and batches are ours, except where a source tells them."""
@@ -155,7 +166,8 @@ def test_what_is_not_published_says_so(name: str) -> None:
     for line in lines:
         field, _, value = line.strip().partition(": ")
         if field in ("learning_rate", "batch", "t", "n", "temperature"):
-            assert "# ours" in line or (value.split()[0], name) in published, line
+            is_told = "# ours" in line or "# LLM2Vec" in line
+            assert is_told or (value.split()[0], name) in published, line
 
 
 def lay_out(folder: Path, manifest: TrainingManifest) -> None:
@@ -172,20 +184,31 @@ def lay_out(folder: Path, manifest: TrainingManifest) -> None:
             is_folder = not Path(entry.path).suffix
             row = SYNTHETIC if is_folder else CHAT if isinstance(stage, Sft | Distill) else PAIR
             write(folder / entry.path / "rows.jsonl" if is_folder else folder / entry.path, row)
+        if isinstance(stage, Contrast):
+            lay_out_texts(folder, stage)
         if isinstance(stage, Distill) and stage.teacher and stage.teacher not in [*models, *made]:
             models.append(stage.teacher)
         if isinstance(stage, OnlineDpo):
             write(folder / stage.prompts, {"prompt": "질문"})
         if isinstance(stage, Reward) and stage.best_of_n:
             write(folder / stage.best_of_n.prompts, {"prompt": "질문", "answer": "답"})
-    for benchmark in manifest.evaluation.benchmarks if manifest.evaluation else ():
-        write(folder / str(benchmark.data), INSTRUCTION)
+    for item in manifest.evaluation.benchmarks if manifest.evaluation else ():
+        write(folder / str(item.data), INSTRUCTION)
     for model in models:
         shutil.copytree(tiny, folder / model)
     for item in manifest.validation:
         write(folder / str(item.text or item.choices), QUESTION if item.choices else {"text": "글"})
     if manifest.prompts:
         write(folder / manifest.prompts.path, {"prompt": "질문"})
+
+
+def lay_out_texts(folder: Path, stage: Contrast) -> None:
+    for entry in stage.data:
+        write(folder / entry.path, {"query": "질문", "positive": "답", "negative": "모름"})
+    for item in stage.retrieval:
+        write(folder / item.queries, {"id": "1", "text": "질문"})
+        write(folder / item.corpus, {"id": "1", "text": "답"})
+        (folder / item.qrels).write_text("query-id\tcorpus-id\tscore\n1\t1\t1\n")
 
 
 def write(pattern: Path, row: dict[str, Any]) -> None:
@@ -215,6 +238,8 @@ def test_recipe_without_its_files_says_all_that_is_missing(name: str, tmp_path: 
     manifest = load_kind(TrainingManifest, find_manifest(name))
     told = "\n".join(outlook(manifest, str(tmp_path)).problems)
     base = manifest.base.tokenizer if isinstance(manifest.base, NewModel) else manifest.base
-    data = [manifest.prompts.path] if manifest.prompts else mixture_paths(manifest.stages[0])
-    for path in (base, *(str(item.text or item.choices) for item in manifest.validation), *data):
-        assert path in told, path
+    prompts = [stage.prompts for stage in manifest.stages if isinstance(stage, OnlineDpo)]
+    read = [manifest.prompts.path] if manifest.prompts else mixture_paths(manifest.stages[0])
+    validation = [str(item.text or item.choices) for item in manifest.validation]
+    for path in (base, *validation, *prompts, *read):
+        assert str(path) in told, path

@@ -1,4 +1,4 @@
-"""A whole training of tiny models: seven stages of some steps each, as `onggi train` runs them."""
+"""A whole training of tiny models: nine stages of some steps each, as `onggi train` runs them."""
 
 import hashlib
 import os
@@ -13,10 +13,11 @@ from manifests.engine import Progress, silent
 from manifests.load import load_kind
 from manifests.schema_training import TrainingManifest
 from tests.training import tiny
+from tests.training.encoders.planted_texts import planted
 from tests.training.small_mixtures import make_mixture
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("cpt", "sft", "reward", "merged", "dpo", "online", "distill")
+KINDS = ("cpt", "sft", "reward", "merged", "dpo", "online", "distill", "mntp", "contrast")
 
 
 def write_training(folder: Path, steps: int, **more: Any) -> Path:
@@ -26,6 +27,7 @@ def write_training(folder: Path, steps: int, **more: Any) -> Path:
     make_mixture(folder / "mixture", folder / "base", n=60, validation={"frac": 0.2})
     tiny.write_jsonl(folder / "chats.jsonl", tiny.chats(40))
     tiny.write_jsonl(folder / "pairs.jsonl", tiny.pairs(40))
+    tiny.write_jsonl(folder / "texts.jsonl", planted(40))
     tiny.write_jsonl(folder / "ko.jsonl", [{"text": text} for text in tiny.KOREAN])
     usual = {"steps": steps, "batch": 4, "learning_rate": 1e-3, "checkpoints": {"every": 3}}
     pairs = {"data": [{"path": "pairs.jsonl"}], "held_out": 0.2, "max_length": 128}
@@ -58,6 +60,9 @@ def write_training(folder: Path, steps: int, **more: Any) -> Path:
             **usual,
         }
     )
+    stages.append({"name": "mntp", "kind": "mntp", "model": "cpt", "mixture": "mixture/out", **usual})
+    texts = {"data": [{"path": "texts.jsonl", "negative": "negative"}], "held_out": 0.2, "max_length": 64}
+    stages.append({"name": "contrast", "kind": "contrast", "retrieval": [write_set(folder)], **texts, **usual})
     written = {
         "kind": "training",
         "name": "tiny",
@@ -71,6 +76,16 @@ def write_training(folder: Path, steps: int, **more: Any) -> Path:
     path = folder / "train.yaml"
     path.write_text(yaml.safe_dump(written | more, sort_keys=False, allow_unicode=True))
     return path
+
+
+def write_set(folder: Path) -> dict[str, str]:
+    """Questions and the texts among which their answers are looked for; the entry of the manifest."""
+    rows = planted(12, seed=1)
+    tiny.write_jsonl(folder / "queries.jsonl", [{"id": n, "text": row["query"]} for n, row in enumerate(rows)])
+    tiny.write_jsonl(folder / "corpus.jsonl", [{"id": n, "text": row["positive"]} for n, row in enumerate(rows)])
+    lines = ["query-id\tcorpus-id\tscore", *(f"{n}\t{n}\t1" for n in range(len(rows)))]
+    (folder / "qrels.tsv").write_text("\n".join(lines) + "\n")
+    return {"name": "set", "queries": "queries.jsonl", "corpus": "corpus.jsonl", "qrels": "qrels.tsv"}
 
 
 def load(path: Path, *overrides: str) -> TrainingManifest:

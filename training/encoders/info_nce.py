@@ -4,7 +4,7 @@ Of question i with the vector q, its answer p and all answers and negatives x of
 
     L_i = -log( exp(q.p / T) / sum_x exp(q.x / T) )
 
-its mean over the questions (van den Oord et al. 2018, 1807.03748; LLM2Vec's `HardNegativeNLLLoss` with 1/T = 20). Two
+its mean over the questions (van den Oord et al. 2018, 1807.03748; LLM2Vec's `HardNegativeNLLLoss`, 1/T = 50). Two
 questions with one answer would each push away what they should draw near, so what is the same text as the answer, or
 answers the same question elsewhere in the batch, is no candidate.
 """

@@ -53,7 +53,8 @@ def short_names(fields: Sequence[str]) -> dict[str, str]:
         steps = field.split(".")
         ends = (".".join(steps[-n:]) for n in range(1, len(steps) + 1))
         others = [f".{other}" for other in fields if other != field]
-        found[field] = next(end for end in ends if not any(other.endswith(f".{end}") for other in others))
+        own = (end for end in ends if not any(other.endswith(f".{end}") for other in others))
+        found[field] = next(own, field)
     return found
 
 

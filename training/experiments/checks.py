@@ -48,7 +48,7 @@ def _first_seeds(runs: Sequence[Shared]) -> Iterator[Shared]:
 def _problems(run: Run, chains: Chains) -> list[str]:
     """What is not there, but for what earlier runs will make."""
     found = problems_of(run.manifest(), run.base, run.folder)
-    return [problem for problem in found if f"{chains.output}/" not in problem]
+    return [problem for problem in found if problem.startswith("output:") or f"{chains.output}/" not in problem]
 
 
 def _wrong_measures(experiment: Experiment, chains: Chains, named: str) -> Iterator[str]:

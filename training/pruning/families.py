@@ -37,6 +37,9 @@ FAMILIES = {
 }
 """By `model_type`. Gemma 2 is none: `training.trainers.load_model` takes attention that it does not have."""
 
+STRICT = ("llama", "gemma3_text")
+"""Of these, transformers opens no model whose hidden size is no multiple of its heads."""
+
 
 def family_of(config: Mapping[str, Any], at: str) -> Family:
     """The family of a model.
@@ -96,3 +99,31 @@ def _rows(model: Checkpoint, name: str) -> int:
     if full not in model.tensors:
         raise RequestError(f"{model.name}: has no tensor {full}; found {', '.join(list(model.tensors)[:3])}")
     return int(model.tensors[full].shape[0])
+
+
+def settle_width(config: dict[str, Any]) -> list[str]:
+    """See to it that transformers opens a model whose hidden size is no multiple of its heads, as Kanana Nano's 1,792
+    and 24; what was settled.
+
+    Its Llama and Gemma refuse that, whatever `head_dim` says. Its Mistral does not, and computes what Llama does.
+
+    Raises:
+        RequestError: it is an architecture that is not opened like that; names sizes that would do.
+    """
+    hidden, heads, kind = config["hidden_size"], config["num_attention_heads"], config["model_type"]
+    if hidden % heads == 0 or kind not in STRICT:
+        return []
+    if kind != "llama" or config.get("attention_bias") or config.get("mlp_bias"):
+        below, above = hidden // heads * heads, (hidden // heads + 1) * heads
+        raise RequestError(
+            f"hidden_size: {hidden} is no multiple of {heads} heads, and transformers opens no {kind} like "
+            f"that; {below} or {above} would do"
+        )
+    for name in ("attention_bias", "mlp_bias", "pretraining_tp"):
+        config.pop(name, None)
+    architectures = [str(name).replace("Llama", "Mistral") for name in config.get("architectures") or ()]
+    config |= {"model_type": "mistral", "architectures": architectures, "sliding_window": None}
+    return [
+        f"config.json calls it Mistral, which computes the same: transformers opens no Llama whose hidden size "
+        f"({hidden}) is no multiple of its heads ({heads})"
+    ]

@@ -9,22 +9,17 @@ of single samples in float64, so how samples are put into batches only changes r
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from manifests.errors import RequestError
 from manifests.schema_surgery import Importance
 from training.pruning.families import Family, family_of
-
-F64 = NDArray[np.float64]
-AXES = ("hidden", "mlp", "heads", "shares")
+from training.pruning.scores import Scores as Scores
 
 
 @dataclass(frozen=True)
@@ -37,45 +32,6 @@ class Batch:
     """Of each row."""
     sample: NDArray[np.int64]
     """Which sample of the batch a row is of, from 0; all rows of a sample are in one batch."""
-
-
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """Importance by norm or layer; more is more important."""
-
-    hidden: F64
-    """(norms, hidden channels): the norms of the first layer, of the second, ..., and the last norm."""
-    mlp: F64
-    """(layers, neurons)."""
-    heads: F64
-    """(layers, heads of queries)."""
-    shares: F64
-    """(norms, hidden channels): which share of the square of a norm's input is in a channel, on the mean of tokens;
-    rows add up to 1."""
-    n_samples: int = 0
-    n_tokens: int = 0
-
-    def save(self, path: Path) -> None:
-        """Write them whole or not at all."""
-        partial = path.with_name(f"{path.name}.partial")
-        counts = {"n_samples": str(self.n_samples), "n_tokens": str(self.n_tokens)}
-        save_file({name: np.ascontiguousarray(getattr(self, name)) for name in AXES}, partial, metadata=counts)
-        partial.rename(path)
-
-    @classmethod
-    def load(cls, path: Path) -> "Scores":
-        """Read them.
-
-        Raises:
-            RequestError: they are not there.
-        """
-        try:
-            with safe_open(path, "np") as file:
-                counts = file.metadata() or {}
-                arrays = {name: file.get_tensor(name) for name in AXES}
-        except (OSError, SafetensorError) as error:
-            raise RequestError(f"{path}: no scores of importance can be read: {error}") from error
-        return cls(**arrays, n_samples=int(counts["n_samples"]), n_tokens=int(counts["n_tokens"]))
 
 
 def measure_importance(model: Any, batches: Iterable[Batch], asked: Importance) -> Scores:
@@ -114,7 +70,6 @@ class _Sums:
         self._asked = asked
         self._batch: dict[tuple[str, int], Tensor] = {}
         self._total: dict[tuple[str, int], Tensor] = {}
-        self._shares: dict[int, Tensor] = {}
         self._rows: list[tuple[int, int]] = []
         self.n_samples = self.n_tokens = 0
 
@@ -131,13 +86,6 @@ class _Sums:
             norm = torch.linalg.vector_norm(values[row, :n], self._order, dim=0, dtype=torch.float64)
             found[sample] += norm if self._order == 1 else norm.square()
         self._batch[axis, number] = found
-
-    def add_shares(self, number: int, values: Tensor) -> None:
-        """Add which share of the square of a norm's input, (rows, length, channels), is in each channel."""
-        for row, (n, _) in enumerate(self._rows):
-            squares = values[row, :n].double().square()
-            shares = squares / squares.sum(-1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
-            self._shares[number] = self._shares.get(number, 0.0) + shares.sum(0)
 
     def end(self, batch: Batch) -> None:
         """Put the batch's samples to those before."""
@@ -160,8 +108,7 @@ class _Sums:
             axis: np.stack([total[place].cpu().numpy() for place in sorted(total) if place[0] == axis])
             for axis in ("hidden", "mlp", "heads")
         }
-        shares = np.stack([self._shares[number].cpu().numpy() for number in sorted(self._shares)]) / self.n_tokens
-        return Scores(**by_axis, shares=shares, n_samples=n, n_tokens=self.n_tokens)
+        return Scores(**by_axis, n_samples=n, n_tokens=self.n_tokens)
 
 
 @contextmanager
@@ -186,9 +133,8 @@ def _watched(decoder: Any, family: Family, asked: Importance, sums: _Sums) -> It
 
 
 def _of_norm(sums: _Sums, number: int) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-    def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def hook(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
         sums.add("hidden", number, output)
-        sums.add_shares(number, inputs[0])
 
     return hook
 

@@ -1,17 +1,45 @@
-"""How much one cut may take: half of the weights beside embeddings, by default (Kanana 2.3.3)."""
+"""Which sizes a model can be pruned to, and how much one cut may take: half of the weights beside embeddings, by
+default (Kanana 2.3.3). By configurations alone, so that a plan can say it before any work.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import gcd
+from typing import Any
 
 from manifests.errors import RequestError
+from training.flops import matrices, parameters
+from training.merging.config import is_said_to_be_tied
 from training.model_files import Checkpoint
-from training.pruning.cuts import OF_LAYER, first_kept, plan_cuts
-from training.pruning.families import shape_of
-from training.pruning.ranking import check_heads
+from training.pruning.families import family_of, settle_width
 
 STEPS = 200
 """Places between both models at which sizes are looked for that would do."""
+
+
+def pruned_config(config: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, Any]:
+    """A configuration with other sizes, whose heads are as wide as they were.
+
+    Args:
+        config: of a model.
+        sizes: by their names in it.
+    """
+    heads = int(config["num_attention_heads"])
+    own = {
+        "num_key_value_heads": int(config.get("num_key_value_heads") or heads),
+        "head_dim": matrices(config)["q_proj"][0] // heads,
+    }
+    found = {**config, **own, **sizes}
+    if "layer_types" in found:
+        found["layer_types"] = found["layer_types"][: int(found["num_hidden_layers"])]
+    return found
+
+
+def beside_embeddings(config: Mapping[str, Any]) -> int:
+    """Weights of all layers; of Gemma without its norms."""
+    if found := parameters(config):
+        return found.layers
+    return int(config["num_hidden_layers"]) * sum(rows * columns for rows, columns in matrices(config).values())
 
 
 @dataclass(frozen=True)
@@ -29,27 +57,19 @@ def count_after(model: Checkpoint, sizes: Mapping[str, int], tie_embeddings: boo
     Raises:
         RequestError: it is of no family that can be pruned.
     """
-    n_layers = sizes.get("num_hidden_layers", shape_of(model).num_hidden_layers)
-    shallow = _without_layers(model, n_layers)
-    plan = plan_cuts(shallow, first_kept(shape_of(shallow), sizes), tie_embeddings)
-    return Counts(plan.n_weights, plan.n_beside_embeddings)
+    family_of(model.config, model.name)
+    config = pruned_config(model.config, sizes)
+    is_tied = tie_embeddings or bool(is_said_to_be_tied(config)) or model.head is None
+    embeddings = int(config["vocab_size"]) * int(config["hidden_size"]) * (1 if is_tied else 2)
+    layers = beside_embeddings(config)
+    return Counts(embeddings + layers, layers)
 
 
-def _without_layers(model: Checkpoint, n_layers: int) -> Checkpoint:
-    """The first layers of a checkpoint, to count them by."""
-    tensors = {
-        name: tensor
-        for name, tensor in model.tensors.items()
-        if not (match := OF_LAYER.match(name)) or int(match[1]) < n_layers
-    }
-    return replace(model, tensors=tensors, config={**model.config, "num_hidden_layers": n_layers})
-
-
-def check_sizes(model: Checkpoint, sizes: Mapping[str, int], cut_max: float, at: str) -> None:
-    """That a checkpoint can be pruned to sizes, and in one cut.
+def check_sizes(config: Mapping[str, Any], sizes: Mapping[str, int], cut_max: float, at: str) -> None:
+    """That a model can be pruned to sizes, and in one cut.
 
     Args:
-        model: what is pruned.
+        config: of what is pruned.
         sizes: what it then has, by names in `config.json`.
         cut_max: largest share of the weights beside embeddings that may go.
         at: the field that names the sizes.
@@ -57,47 +77,60 @@ def check_sizes(model: Checkpoint, sizes: Mapping[str, int], cut_max: float, at:
     Raises:
         RequestError: it cannot; names the size, and what would do.
     """
-    shape = shape_of(model)
+    family_of(config, at)
     for name, size in sizes.items():
-        before = int(getattr(shape, name))
+        before = int(config[name])
         if not 1 <= size <= before:
             raise RequestError(f"{at}.{name}: found {size}; the model has {before}, and pruning leaves no more")
-    heads = sizes.get("num_attention_heads", shape.num_attention_heads)
+    whole, after = pruned_config(config, {}), pruned_config(config, sizes)
     try:
-        check_heads(heads, shape.num_attention_heads, shape.num_key_value_heads)
+        check_heads(after["num_attention_heads"], whole["num_attention_heads"], whole["num_key_value_heads"])
+        settle_width(dict(after))
     except RequestError as error:
         raise RequestError(f"{at}.{error}") from error
-    before, after = (count_after(model, wanted).beside_embeddings for wanted in ({}, sizes))
-    if (cut := 1 - after / before) > cut_max:
-        would_do = ", ".join(f"{name} {size}" for name, size in _nearest(model, sizes, cut_max).items())
+    n_before, n_after = beside_embeddings(whole), beside_embeddings(after)
+    if (cut := 1 - n_after / n_before) > cut_max:
+        would_do = ", ".join(f"{name} {size}" for name, size in _nearest(whole, sizes, cut_max).items())
         raise RequestError(
-            f"{at}: cuts {cut:.0%} of the weights beside embeddings ({before:,} to {after:,}), more than the "
+            f"{at}: cuts {cut:.0%} of the weights beside embeddings ({n_before:,} to {n_after:,}), more than the "
             f"{cut_max:.0%} of `cut_max`, beyond which little is left to heal; prune in several stages with a stage "
             f"`distill` after each. The first could be: {would_do}"
         )
 
 
-def _nearest(model: Checkpoint, sizes: Mapping[str, int], cut_max: float) -> dict[str, int]:
+def check_heads(n_heads: int, n_before: int, groups: int) -> None:
+    """That so many heads of queries can share the heads of keys and values.
+
+    Raises:
+        RequestError: they cannot; names the numbers that would do.
+    """
+    if n_heads % groups:
+        valid = ", ".join(str(n) for n in range(groups, n_before + 1, groups))
+        raise RequestError(
+            f"num_attention_heads: {n_heads} heads of queries cannot share {groups} of keys and values evenly; "
+            f"expected one of {valid}"
+        )
+
+
+def _nearest(config: Mapping[str, Any], sizes: Mapping[str, int], cut_max: float) -> dict[str, int]:
     """The sizes on the way from the model to those that are asked for at which just little enough is cut."""
-    shape = shape_of(model)
-    before = count_after(model, {}).beside_embeddings
-    steps = {name: _step(name, getattr(shape, name), size, shape.num_key_value_heads) for name, size in sizes.items()}
+    before = beside_embeddings(config)
+    steps = {name: _step(name, config, size) for name, size in sizes.items()}
     for place in range(STEPS - 1, 0, -1):
         found = {}
         for name, size in sizes.items():
-            own, step = int(getattr(shape, name)), steps[name]
-            exact = own + (size - own) * place / STEPS
-            found[name] = min(own, -(-int(exact) // step) * step)
-        if 1 - count_after(model, found).beside_embeddings / before <= cut_max:
+            exact = int(config[name]) + (size - int(config[name])) * place / STEPS
+            found[name] = min(int(config[name]), -(-int(exact) // steps[name]) * steps[name])
+        if 1 - beside_embeddings(pruned_config(config, found)) / before <= cut_max:
             return found
-    return {name: int(getattr(shape, name)) for name in sizes}
+    return {name: int(config[name]) for name in sizes}
 
 
-def _step(name: str, before: int, after: int, groups: int) -> int:
+def _step(name: str, config: Mapping[str, Any], after: int) -> int:
     """What sizes between two are multiples of."""
     if name == "num_attention_heads":
-        return groups
-    divides, step = gcd(before, after), 1
-    while name != "num_hidden_layers" and step <= before // 64 and divides % (2 * step) == 0:
+        return int(config["num_key_value_heads"])
+    before, step = int(config[name]), 1
+    while name != "num_hidden_layers" and step <= before // 64 and gcd(before, after) % (2 * step) == 0:
         step *= 2
     return step

@@ -69,7 +69,7 @@ def asked_of(
 
 def _said(at: tuple[int | str, ...], message: str) -> str:
     named = str(at[-1]) if at else ""
-    return f"{OPTIONS.get(named, '--' + named.replace('_', '-'))}: {message}"
+    return f"{OPTIONS.get(named, '--' + named.replace('_', '-'))}: {message.removeprefix('Value error, ')}"
 
 
 def prune_folder(asked: Prune, model: Path, output: Path, base: str, progress: Progress = silent) -> "Pruned":

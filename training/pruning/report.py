@@ -7,8 +7,8 @@ import numpy as np
 
 from training.jobs import Made, Table
 from training.pages.charts import Chart, Line, line_charts
-from training.pruning.importance import F64, Scores
 from training.pruning.ranking import I64, Kept, shares_kept
+from training.pruning.scores import F64, Scores
 from training.pruning.slicing import PruneReport
 from training.stacking.charts import influence_chart
 from training.stacking.influence import ranked

@@ -72,7 +72,7 @@ def prune_model(
     """
     sizes = stage.to or Sizes()
     source = open_checkpoint(str(model), model)
-    check_sizes(source, sizes.given(), stage.cut_max, "to")
+    check_sizes(source.config, sizes.given(), stage.cut_max, "to")
     before = shape_of(source)
     influences = list[float]()
     if sizes.num_hidden_layers not in (None, before.num_hidden_layers):

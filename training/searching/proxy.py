@@ -130,7 +130,7 @@ def row_counts(weights: F64, n_rows: int) -> NDArray[np.int64]:
     return np.asarray(counts)
 
 
-def train(model: Any, rows: I32, settings: Proxy) -> list[float]:
+def train(model: Any, rows: I32, settings: Proxy, schedule: Schedule = SCHEDULE) -> list[float]:
     """Train on rows in their order; the loss of each step, in nats per token.
 
     Raises:
@@ -141,7 +141,7 @@ def train(model: Any, rows: I32, settings: Proxy) -> list[float]:
     curve = []
     for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * lr_share(step + 1, len(batches) + 1, SCHEDULE)
+            group["lr"] = settings.learning_rate * lr_share(step + 1, len(batches) + 1, schedule)
         loss = loss_sum(model, batch) / (batch.shape[0] * (batch.shape[1] - 1))
         if not math.isfinite(value := loss.item()):
             raise ValueError(f"step {step}: the loss is {value}; set a lower `search.model.learning_rate`")

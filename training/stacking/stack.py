@@ -127,16 +127,10 @@ def decoder_of(checkpoint: Checkpoint) -> Decoder:
     """
     first = ".".join([*checkpoint.input_embedding.name.split(".")[:-2], ""])
     pattern = re.compile(rf"^({re.escape(first)}(?:layers|h|blocks)\.)(\d+)\.(.+)$")
-    left_out = {checkpoint.head.name} if checkpoint.head and ties_embeddings(checkpoint) else set()
-    computed = [name for name in checkpoint.tensors if COMPUTED.search(name)]
-    notes = (
-        [f"{len(computed)} buffers are left out, since models compute them ({computed[0]}, ...)"] if computed else []
-    )
-    if left_out:
-        notes.append(f"{checkpoint.head.name} is a copy of the input embeddings, and is left out")  # type: ignore[union-attr]
+    left_out, notes = _left_out(checkpoint)
     prefix, found, before, after = "", dict[int, dict[str, Tensor]](), list[Tensor](), list[Tensor]()
     for name, tensor in checkpoint.tensors.items():
-        if name in left_out or name in computed:
+        if name in left_out:
             continue
         if match := pattern.match(name):
             prefix = match[1]
@@ -145,6 +139,17 @@ def decoder_of(checkpoint: Checkpoint) -> Decoder:
             (before if EMBEDDING.search(name) and not OUTPUT.search(name) else after).append(tensor)
     _check_layers(checkpoint, sorted(found), first)
     return Decoder(prefix, [found[layer] for layer in range(len(found))], before, after, notes)
+
+
+def _left_out(checkpoint: Checkpoint) -> tuple[set[str], list[str]]:
+    """Names of tensors that are not written, and why: buffers, and a copy of tied embeddings."""
+    names = [name for name in checkpoint.tensors if COMPUTED.search(name)]
+    notes = [f"{len(names)} buffers are left out, since models compute them ({names[0]}, ...)"] if names else []
+    head = checkpoint.head
+    if head is not None and ties_embeddings(checkpoint):
+        names.append(head.name)
+        notes.append(f"{head.name} is a copy of the input embeddings, and is left out")
+    return set(names), notes
 
 
 def _check_layers(checkpoint: Checkpoint, found: Sequence[int], first: str) -> None:

@@ -38,3 +38,15 @@ def test_what_padding_is_filled_with(tmp_path: Path) -> None:
     settings = orjson.loads(configuration.read_bytes()) if configuration.exists() else {}
     configuration.write_bytes(orjson.dumps(settings | {"pad_token": "a"}))
     assert fingerprint(tmp_path) != before
+
+
+def test_not_how_weights_are_looked_for(tmp_path: Path) -> None:
+    """What was mixed before a search stays, and its record does not tell of one."""
+    small.tokenizer(tmp_path / "tokenizer")
+    small.parquet(tmp_path / "data/a.parquet", small.rows(20, "en"))
+    before = fingerprint(tmp_path)
+    record = small.mixed(small.manifest(tmp_path, sources=[EN]))
+    changed = small.manifest(tmp_path, sources=[EN], search={"proxies": 9, "seed": 3})
+    assert small.job(changed).fingerprint == before == record.fingerprint
+    assert small.mixed(changed).created == record.created
+    assert "search" not in record.manifest

@@ -7,8 +7,9 @@ import pytest
 
 from tests.synth.test_report import Page
 from tests.training.experiments.made_up import ablation, interval, ladder
+from tests.training.summarized import HOSTILE
 from training.experiments.page import render
-from training.experiments.summary_models import ExperimentSummary, Interval
+from training.experiments.summary_models import ExperimentSummary, Failed, Interval
 
 
 def one_seed(summary: ExperimentSummary) -> ExperimentSummary:
@@ -99,6 +100,18 @@ def test_one_seed_has_no_interval_and_nothing_is_sure() -> None:
     html = render(one_seed(ablation()))
     assert "one seed tells no interval" in html
     assert 'class="verdict kept"' not in html and 'class="interval"' not in html
+
+
+def test_what_failed_is_said_and_why() -> None:
+    failed = [Failed(step="train", arms=["edu"], seeds=[1], why=f"no disk {HOSTILE}")]
+    first, *others = ablation().points
+    gated = first.model_copy(update={"gates_failed": ["ko: loss rose"]})
+    summary = ablation(failed=failed, notes=["Mind the gap."], points=[gated, *others])
+    page = Page(render(summary))
+    assert page.open == [] and "script" not in page.tags
+    assert "train, edu, seed 1: no disk </p><script>" in page.text
+    assert "Mind the gap." in page.text
+    assert "Seed 0: a gate failed, and the run went on. ko: loss rose" in page.text
 
 
 def test_a_stage_that_arms_share_is_counted_once() -> None:

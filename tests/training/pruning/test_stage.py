@@ -16,7 +16,7 @@ from tests.training import tiny
 from tests.training.small_mixtures import make_mixture
 from training.jobs import Job, Made
 from training.model_files import read_object
-from training.pruning.importance import Scores
+from training.pruning.scores import Scores
 from training.pruning.slicing import PruneReport
 from training.pruning.stage import SCORES, run
 from training.trainers import load_model
