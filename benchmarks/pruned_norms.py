@@ -12,7 +12,6 @@ keeps.
 import argparse
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from benchmarks.toy_distillation import load, make_tokenizer, write_data
 from manifests.schema_surgery import Importance, Sizes
 from training.pruning.calibration import Samples
 from training.pruning.importance import measure_importance
-from training.pruning.ranking import Kept, choose
+from training.pruning.ranking import choose
 from training.pruning.slicing import prune
 from training.trainers import load_model
 
@@ -94,12 +93,45 @@ def loss_of(model: Any, rows: torch.Tensor) -> float:
         return float(model(input_ids=rows, labels=rows).loss)
 
 
-def norms(kept: Kept, way: str, width: int) -> Kept:
-    """The same channels with norms that are rescaled some way."""
-    assert kept.norm_shares is not None
-    alike = np.full_like(kept.norm_shares, width / HIDDEN)
-    shares = {WAYS[0]: alike, WAYS[1]: np.ones_like(alike), WAYS[2]: kept.norm_shares}[way]
-    return replace(kept, norm_shares=shares)
+def norms_of(model: Any) -> list[Any]:
+    """All norms over hidden channels."""
+    layers = model.model.layers
+    return [
+        *(norm for layer in layers for norm in (layer.input_layernorm, layer.post_attention_layernorm)),
+        model.model.norm,
+    ]
+
+
+def shares_of(model: Any, rows: torch.Tensor) -> list[torch.Tensor]:
+    """Of each norm, which share of the square of its input is in each channel, on the mean of tokens."""
+    found: list[torch.Tensor] = []
+
+    def hook(_: Any, inputs: tuple[torch.Tensor, ...], __: torch.Tensor) -> None:
+        squares = inputs[0].double().square()
+        found.append((squares / squares.sum(-1, keepdim=True)).mean((0, 1)))
+
+    handles = [norm.register_forward_hook(hook) for norm in norms_of(model)]
+    with torch.no_grad():
+        model(input_ids=rows)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def rescale(model: Any, way: str, shares: Sequence[float], width: int) -> Any:
+    """A pruned model with its norms rescaled another way, from sqrt(old / new).
+
+    Args:
+        model: as `prune` makes it.
+        way: one of `WAYS`.
+        shares: of the square of its input, what each norm keeps.
+        width: hidden channels that stay.
+    """
+    for norm, share in zip(norms_of(model), shares, strict=True):
+        of_mean = {WAYS[0]: width / HIDDEN, WAYS[1]: 1.0, WAYS[2]: share}[way]
+        norm.weight.data *= of_mean**0.5
+        norm.variance_epsilon *= of_mean
+    return model
 
 
 def measured(folder: Path, rows: torch.Tensor, steps: int, seed: int) -> dict[tuple[int, str], float]:
@@ -113,13 +145,16 @@ def measured(folder: Path, rows: torch.Tensor, steps: int, seed: int) -> dict[tu
     model.save_pretrained(folder / f"model-{seed}")
     samples = Samples([[row] for row in calibration.tolist()])
     scores = measure_importance(model, samples.batches(32), Importance())
+    shares = shares_of(model, calibration)
     found = {(HIDDEN, ""): loss_of(model, held_out)}
     for width in WIDTHS:
         kept = choose(scores, model.config.to_dict(), Sizes(hidden_size=width), Importance())
+        target = folder / f"pruned-{seed}"
+        prune(folder / f"model-{seed}", kept, target, replaces=True)
+        stays = [float(of[kept.hidden[0]].sum()) for of in shares]
         for way in WAYS:
-            target = folder / f"pruned-{seed}"
-            prune(folder / f"model-{seed}", norms(kept, way, width), target, replaces=True)
-            found[width, way] = loss_of(load_model(str(target)).eval(), held_out)
+            pruned = rescale(load_model(str(target)).eval(), way, stays, width)
+            found[width, way] = loss_of(pruned, held_out)
     return found
 
 

@@ -37,6 +37,7 @@ from training.outlook_data import (
     text_reads,
     tokens_of,
 )
+from training.pruning.candidates import grid_of
 from training.pruning.limits import check_sizes, pruned_config
 from training.reporters import check_reporters
 from training.schedules import deepseek_law
@@ -300,6 +301,8 @@ class _Looked:
         sizes = rebuilt(stage, int(part["num_hidden_layers"])).given()
         if isinstance(stage, Prune):
             check_sizes(part, sizes, stage.cut_max, "to")
+            if stage.search is not None:
+                grid_of(part, stage.search, stage.cut_max, ties=stage.tie_embeddings)
             sizes |= {"head_dim": pruned_config(part, {})["head_dim"]}
         after = with_sizes(before, sizes)
         if isinstance(stage, Prune) and stage.tie_embeddings:

@@ -52,13 +52,25 @@ def figures(summary: ExperimentSummary) -> list[Any]:
     return [(arm.name, arm.figures, arm.differences) for arm in summary.arms]
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_experiment_goes_on_to_the_same_figures(tmp_path: Path, how: signal.Signals) -> None:
-    path = written(lay_out(tmp_path), ablation(steps=STEPS, arms=ARMS, of="train.on"))
-    whole = finished("ablate", str(path), "--jobs", "2")
-    assert len(whole.runs) == 6 and not any(run.is_reused for run in whole.runs)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The manifest."""
+    folder = lay_out(tmp_path_factory.mktemp("killed"))
+    return written(folder, ablation(steps=STEPS, arms=ARMS, of="train.on"))
 
-    output = tmp_path / "killed"
+
+@pytest.fixture(scope="module")
+def whole(place: Path) -> ExperimentSummary:
+    found = finished("ablate", str(place), "--jobs", "2")
+    assert len(found.runs) == 6 and not any(run.is_reused for run in found.runs)
+    return found
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_experiment_goes_on_to_the_same_figures(
+    place: Path, whole: ExperimentSummary, tmp_path: Path, how: signal.Signals
+) -> None:
+    path, output = place, tmp_path / "killed"
     process = onggi("ablate", str(path), "-o", str(output), "--jobs", "2")
     while not list(output.glob("stages/*/made.json")):
         assert process.poll() is None
@@ -76,12 +88,13 @@ def test_a_killed_experiment_goes_on_to_the_same_figures(tmp_path: Path, how: si
     assert ExperimentSummary.model_validate_json((output / SUMMARY).read_bytes()).arms == again.arms
 
 
-def test_a_second_command_is_refused(tmp_path: Path) -> None:
-    path = written(lay_out(tmp_path), ablation(steps=STEPS, arms=ARMS, of="train.on"))
-    first = onggi("ablate", str(path))
+def test_a_second_command_is_refused(place: Path, tmp_path: Path) -> None:
+    arguments = ("ablate", str(place), "-o", str(tmp_path / "out"))
+    first = onggi(*arguments)
     while not (tmp_path / "out/runs").is_dir():
+        assert first.poll() is None
         time.sleep(0.05)
-    second = onggi("ablate", str(path))
+    second = onggi(*arguments)
     _, errors = second.communicate(timeout=120)
     assert second.returncode == 2 and b"another `onggi ablate` works in it" in errors
     first.kill()

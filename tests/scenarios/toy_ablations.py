@@ -44,6 +44,15 @@ def gibberish(documents: Sequence[str], seed: int = 0) -> list[str]:
     return ["\n".join([line] * 12) for line in lines]
 
 
+SPAM = ("카지노", "토토", "바카라", "슬롯", "가입코드", "무료", "꽁머니", "먹튀", "이벤트", "클릭")
+
+
+def spam(n: int, seed: int = 0) -> list[str]:
+    """Pages as they fill the web: some words and a code, line by line the same."""
+    draw = random.Random(seed)
+    return ["\n".join([f"{' '.join(draw.sample(SPAM, 6))} {draw.randrange(10**9):x}"] * 24) for _ in range(n)]
+
+
 def write(path: Path, documents: Sequence[str]) -> Path:
     """Documents as Parquet or JSONL."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,14 +116,14 @@ TRAINED = {"threads": 1, "evaluation": None}
 
 
 def quality(folder: Path, text: Path) -> list[str]:
-    """Half of the Korean is planted gibberish, a quarter petitions; what is held out is encyclopedic."""
+    """Two of three Korean pages are planted spam, half of the others petitions; what is held out is instructive."""
     tokenizer = languages(folder, text)
     good = pl.read_parquet(folder / "ko.parquet")["text"].to_list()
     other = texts(text, OTHER, "ko", 200)
-    write(folder / "data/korean/pages.parquet", [*good, *other, *gibberish([*good, *other])])
+    write(folder / "data/korean/pages.parquet", [*good, *other, *spam(2 * len([*good, *other]))])
     write(folder / "data/english/pages.parquet", pl.read_parquet(folder / "en.parquet")["text"].to_list())
     return [
-        *setting("mix", **MIXED, stages__cpt__tokens=100_000),
+        *setting("mix", **MIXED, stages__cpt__tokens=80_000),
         *setting("train", **TRAINED, base=new_model(tokenizer)),
         *small("train", "cpt", learning_rate=3e-3),
         "arms=[{name: raw, set: {mix.sources.korean: {name: korean, path: data/korean/*.parquet, category: korean}}},"
@@ -223,16 +232,19 @@ def distill_data(folder: Path, text: Path) -> list[str]:
 
 
 def depth(folder: Path, text: Path) -> list[str]:
-    """A base of three layers that was trained, and a mixture that goes on; four layers, stacked or new."""
+    """A base of three layers that knows English, and Korean to go on with; four layers, stacked or new."""
     tokenizer = languages(folder, text)
-    more = mixture(folder, "more", "ko.parquet", 60_000)
-    base = trained(folder / "base", new_model(tokenizer, num_hidden_layers=3), [cpt(more, 60, learning_rate=3e-3)])
+    first = mixture(folder, "first", "en.parquet", 60_000)
+    base = trained(folder / "base", new_model(tokenizer, num_hidden_layers=3), [cpt(first, 60, learning_rate=3e-3)])
     stages = {name: small("train", name, learning_rate=2e-3) for name in ("deeper", "scratch", "longer")}
-    tokens = {"deeper": 30_000, "scratch": 30_000, "longer": 36_000}
+    source = {"name": "korean", "path": str(folder / "ko.parquet"), "category": "korean", "epochs_max": 4}
+    mixed = {"sources": [source], "stages": [{"name": "more", "tokens": "30K"}], "validation": {"frac": 0}}
     return [
+        *(f"steps.mix.set.{name}={orjson.dumps(value).decode()}" for name, value in (MIXED | mixed).items()),
+        f"steps.mix.set.tokenizer={folder / 'tokenizer'}",
         *setting("train", threads=1, base=str(base)),
         *(change for changes in stages.values() for change in changes),
-        *(f"steps.train.manifest.stages.{name}.mixture=[{{path: more, tokens: {n}}}]" for name, n in tokens.items()),
+        "steps.train.manifest.stages.longer.mixture.0.tokens=36K",
         "steps.train.manifest.stages.stacked.to=4",
     ]
 
@@ -251,11 +263,10 @@ def teacher(folder: Path, text: Path) -> list[str]:
     write_jsonl(folder / "data/sft/chats.jsonl", wrong)
     write_jsonl(folder / "data/answers/large.jsonl", right)
     (folder / "models").mkdir()
-    for name, width, steps in (("Llama-3.1-405B-Instruct", 96, 250), ("Llama-3.1-70B-Instruct", 48, 80)):
-        made = trained(
-            folder / name, new_model(tokenizer, hidden_size=width), [sft(chats, steps, learning_rate=3e-3)]
-        )
-        (folder / "models" / name).symlink_to(made)
+    for name, billions, width, steps in (("large", 405, 96, 250), ("small", 70, 48, 80)):
+        stage = sft(chats, steps, learning_rate=3e-3)
+        made = trained(folder / name, new_model(tokenizer, hidden_size=width), [stage])
+        (folder / f"models/Llama-3.1-{billions}B-Instruct").symlink_to(made)
     held_out = [f"{row['asked']} {row['plain']}" for row in sums(64, 5, 0)]
     write(folder / "validation/sums.jsonl", held_out)
     return [

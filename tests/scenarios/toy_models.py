@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.toy_training import KOREAN as KOREAN_FILES
-from benchmarks.toy_training import LENGTH, SPECIAL, assistant, sums, texts_of, user
+from benchmarks.toy_training import LENGTH, SPECIAL, assistant, sums, user
 from curation.tokens.train import Recipe, train_tokenizer
 from manifests.engine import silent
 from manifests.schema_training import TrainingManifest
@@ -73,15 +72,3 @@ def write_sums(folder: Path, n: int, seed: int = 0, polite: float = 0.3) -> Path
     """Chats about sums of two digits, some of whose answers end politely."""
     rows = [{"messages": [user(row["asked"]), assistant(row["said"])]} for row in sums(n, seed, polite)]
     return write_jsonl(folder / "sums.jsonl", rows)
-
-
-def write_texts(folder: Path, text: Path | None, n_chars: int = 200_000) -> dict[str, Path]:
-    """Real text of both languages, JSONL with `text`: of the development corpora, or of the bundled sample."""
-    names = {"ko": KOREAN_FILES, "en": ("en_books_misc", "en_docs_mixed")}
-    return {
-        language: write_jsonl(
-            folder / f"{language}.jsonl",
-            [{"text": one} for one in texts_of(text and str(text), files, language, n_chars)],
-        )
-        for language, files in names.items()
-    }

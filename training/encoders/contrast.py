@@ -41,7 +41,7 @@ def run(job: Job, progress: Progress) -> Made:
     curve = train(trainer, job, progress)
     save_model(trainer, tokenizer, job)
     counts = {"steps": len(rows) // stage.batch, "examples": len(texts.trained), "trained_parameters": n_weights}
-    counts |= {"tokens": rows.n_tokens(), "held_out": len(texts.held_out)}
+    counts |= {"tokens": trainer.n_tokens(), "held_out": len(texts.held_out)}
     made = Made(counts=counts, figures=losses_of(curve), left_out=left.counts)
     if trainer.args.should_save:
         before = _measure(folder, settings, texts, sets, progress, f"{stage.name}: before")

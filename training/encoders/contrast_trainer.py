@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 import transformers
 
@@ -31,20 +30,11 @@ class AskedRows(torch.utils.data.Dataset):  # type: ignore[misc]
     def __init__(self, rows: Sequence[Asked], order: I64, tokens: TextTokens) -> None:
         self._rows, self._order, self._tokens = rows, order, tokens
 
-    def n_tokens(self) -> int:
-        """Of all texts at all places."""
-        drawn = np.bincount(self._order, minlength=len(self._rows))
-        lengths = [sum(len(one.ids) for one in self._row(row)["ids"]) if n else 0 for row, n in enumerate(drawn)]
-        return int(drawn @ np.array(lengths, np.int64))
-
     def __len__(self) -> int:
         return len(self._order)
 
     def __getitem__(self, place: int) -> dict[str, Any]:
-        return self._row(int(self._order[place]))
-
-    def _row(self, number: int) -> dict[str, Any]:
-        row = self._rows[number]
+        row = self._rows[int(self._order[place])]
         texts = [row.positive, *row.negatives]
         ids = [*self._tokens([row.query], row.instruction), *self._tokens(texts)]
         hashes = [content_hash(text) for text in (row.query, *texts)]
@@ -89,6 +79,8 @@ class ContrastTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
         self._of, self._rows_at_once = stage, rows_at_once
         self._sums = torch.zeros(2, device=self.args.device)
         """Since the last line: sum over steps of the share of nearest answers; steps."""
+        self._n_tokens = torch.zeros(1, dtype=torch.int64, device=self.args.device)
+        """That this process has read."""
 
     def training_step(
         self, model: Any, inputs: Batch, num_items_in_batch: torch.Tensor | None = None
@@ -96,6 +88,7 @@ class ContrastTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
         """A step; gives the loss over all questions of all processes."""
         model.train()
         inputs = self._prepare_inputs(inputs)
+        self._n_tokens += inputs["n_tokens"].sum()
         parts = _parts(inputs, self._rows_at_once)
         found = self._at_once(model, inputs) if len(parts) == 1 else self._in_parts(model, inputs, parts)
         self._sums += torch.stack([found.nearest_frac, torch.ones_like(found.nearest_frac)])
@@ -147,6 +140,19 @@ class ContrastTrainer(Staged, transformers.Trainer):  # type: ignore[misc]
         joined = torch.cat([mine if rank == at else one for rank, one in enumerate(all_vectors)])
         is_text = all_described[:, 0] != NOTHING
         return joined[is_text], all_described[is_text]
+
+    def n_tokens(self) -> int:
+        """That all processes have read, from the beginning of the stage."""
+        return int(self.accelerator.reduce(self._n_tokens, "sum"))
+
+    def extra_state(self) -> Mapping[str, Any]:
+        """What was read so far."""
+        return {"tokens": self.n_tokens()}
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Go on counting."""
+        if state and self.args.process_index == 0:
+            self._n_tokens += state["tokens"]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """A line of the curve, with the share of questions whose own answer was the nearest of the step."""

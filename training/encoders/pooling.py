@@ -105,7 +105,7 @@ def vectors(model: Any, batch: dict[str, torch.Tensor], config: Any, pooling: Po
     if pooling == "last":
         pooled = states[torch.arange(len(ids), device=ids.device), n_tokens - 1]
     else:
-        is_text = is_token & (places >= batch["n_before"][:, None])
-        weights = is_text.float()
-        pooled = torch.einsum("tld,tl->td", states, weights) / weights.sum(1).clamp(min=1)[:, None]
+        weights = (is_token & (places >= batch["n_before"][:, None])).float()
+        with torch.autocast(ids.device.type, enabled=False):  # sums of hundreds of states are too long for bfloat16
+            pooled = torch.einsum("tld,tl->td", states, weights) / weights.sum(1).clamp(min=1)[:, None]
     return torch.nn.functional.normalize(pooled, dim=-1)

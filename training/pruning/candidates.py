@@ -1,17 +1,19 @@
 """Ways to spend a number of weights: sizes whose product is right, of a grid (Kanana, table 16; Minitron's +-5%)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from manifests.errors import RequestError
 from manifests.schema_surgery import Search, Sizes
-from training.pruning.limits import Counts
+from training.flops import parameters
+from training.pruning.families import family_of, settle_width
+from training.pruning.limits import beside_embeddings, pruned_config
 
 AXES = ("hidden_size", "intermediate_size", "num_attention_heads")
 NEAREST = 3
 """Sizes that are named where none is near enough."""
-Count = Callable[[Mapping[str, int]], Counts]
 
 
 @dataclass(frozen=True)
@@ -42,27 +44,25 @@ class Grid:
     """That cut more than one stage may."""
 
 
-def grid_of(shape: Mapping[str, int], search: Search, count: Count, cut_max: float) -> Grid:
+def grid_of(config: Mapping[str, Any], search: Search, cut_max: float, *, ties: bool = False) -> Grid:
     """The candidates of a search.
 
     Args:
-        shape: sizes of what is pruned, by their names in `config.json`, with `num_key_value_heads`.
+        config: of what is pruned.
         search: of the manifest.
-        count: the weights of a model of such sizes.
         cut_max: largest share of the weights beside embeddings that may be cut.
+        ties: whether embeddings are tied by pruning.
 
     Raises:
         RequestError: a size is larger than the model's, heads cannot be shared out, or no candidate is near enough;
             names what would do.
     """
-    values = {axis: _values(axis, shape, search) for axis in AXES}
-    before = count({}).beside_embeddings
-    found = []
-    for chosen in product(*values.values()):
-        sizes = dict(zip(AXES, chosen, strict=True))
-        counts = count(sizes)
-        n = counts.beside_embeddings if search.without_embeddings else counts.total
-        found.append(Candidate(Sizes(**sizes), n, 1 - counts.beside_embeddings / before))
+    family_of(config, "search")
+    whole = pruned_config(config, {})
+    values = {axis: _values(axis, whole, search) for axis in AXES}
+    found = [
+        _candidate(whole, dict(zip(AXES, chosen, strict=True)), search, ties) for chosen in product(*values.values())
+    ]
     near = [one for one in found if abs(one.n_parameters - search.parameters) <= search.within * search.parameters]
     if not near:
         raise RequestError(_none_near(found, search))
@@ -73,16 +73,29 @@ def grid_of(shape: Mapping[str, int], search: Search, count: Count, cut_max: flo
     return Grid(fit, len(found) - len(near), len(near) - len(fit))
 
 
-def _values(axis: str, shape: Mapping[str, int], search: Search) -> list[int]:
+def _candidate(config: Mapping[str, Any], sizes: Mapping[str, int], search: Search, ties: bool) -> Candidate:
+    after = pruned_config(config, sizes)
+    try:
+        settle_width(dict(after))
+    except RequestError as error:
+        raise RequestError(f"search.{error}") from error
+    n = n_layers = beside_embeddings(after)
+    if not search.without_embeddings:
+        counted = parameters({**after, "tie_word_embeddings": True} if ties else after)
+        n = counted.total if counted else n + int(after["vocab_size"]) * after["hidden_size"]  # Gemma's are tied
+    return Candidate(Sizes(**sizes), n, 1 - n_layers / beside_embeddings(config))
+
+
+def _values(axis: str, config: Mapping[str, Any], search: Search) -> list[int]:
     """What is tried of a size.
 
     Raises:
         RequestError: a value is larger than the model's, or heads cannot be shared out.
     """
-    own, values = shape[axis], sorted(set(getattr(search, axis)))
+    own, values = int(config[axis]), sorted(set(getattr(search, axis)))
     if values and values[-1] > own:
         raise RequestError(f"search.{axis}: found {values[-1]:,}; the model has {own:,}, and pruning only cuts")
-    groups = shape["num_key_value_heads"]
+    groups = int(config["num_key_value_heads"])
     if axis == "num_attention_heads" and (odd := [value for value in values if value % groups]):
         valid = ", ".join(map(str, range(groups, own + 1, groups)))
         raise RequestError(

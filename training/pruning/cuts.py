@@ -1,14 +1,13 @@
 """What pruning makes of each tensor: which rows and columns stay, and by what they are multiplied.
 
-An RMSNorm divides by the root of the mean of its input's squares. With H channels of which K stay, and these have the
-share s of the sum of squares, that mean becomes s H / K times what it was. So weights of norms are multiplied by
-sqrt(s H / K), which leaves what comes out of them as it was, on the mean, and epsilon by s H / K. Channels that are
-always 0 have no share, s is 1 and the model computes what it did; where all channels are alike s is K / H and weights
-stay as they are. Epsilon is one for all norms; the first norm's share counts, whose input is smallest.
+An RMSNorm divides by the root of the mean of its input's squares. Of H channels K stay: weights of norms are
+multiplied by sqrt(H / K), and epsilon by H / K. Channels that were always 0 then change nothing by going, since the
+mean becomes H / K times what it was. Where all channels are alike the mean stays, and what comes out of a norm
+becomes larger by just so much that the products of K channels with the next matrix are as large as those of H were.
 
 Gemma multiplies input embeddings by sqrt(hidden size) and the norm by 1 + w. Its embeddings are multiplied by
-sqrt(H / K), so that the first layer reads what it did, and where they are the output's as well, the last norm is
-divided by that.
+sqrt(H / K), so that the first layer reads what it did; where they are the output's as well, the last norm stays as it
+is.
 """
 
 import re
@@ -98,7 +97,7 @@ def plan_cuts(model: Checkpoint, kept: Kept, tie_embeddings: bool) -> Plan:
     if now_tied or "tie_word_embeddings" in config:
         config["tie_word_embeddings"] = now_tied
     if work.n_after != work.n_before:
-        config[EPSILON] = float(config.get(EPSILON, 1e-6) * work.growth(0))
+        config[EPSILON] = float(config.get(EPSILON, 1e-6) * work.n_before / work.n_after)
     notes += ["config.json names Python code (`auto_map`), which is not copied"] if "auto_map" in model.config else []
     notes += ["embeddings were one already"] if tie_embeddings and was_tied else []
     return Plan(cuts, config, notes)
@@ -129,11 +128,10 @@ class _Work:
         n_layers, groups = self.shape.num_hidden_layers, self.shape.num_key_value_heads
         return Shape(self.n_after, inner, n_layers, heads, groups, self.shape.head_dim)
 
-    def growth(self, number: int) -> float:
-        """How many times the mean of squares of a norm's input becomes."""
-        if self.n_after == self.n_before or self.kept.norm_shares is None:
-            return 1.0
-        return float(self.kept.norm_shares[number]) * self.n_before / self.n_after
+    @property
+    def growth(self) -> float:
+        """By what norms are multiplied."""
+        return sqrt(self.n_before / self.n_after)
 
     def cut(self, tensor: Tensor) -> Cut | None:
         """What becomes of a tensor; None where it is left out."""
@@ -149,20 +147,23 @@ class _Work:
 
     def _cut_of_ends(self, tensor: Tensor) -> Cut | None:
         """Of embeddings and the last norm."""
-        of_gemma = sqrt(self.n_before / self.n_after) if self.family.is_gemma else 1.0
+        is_gemma = self.family.is_gemma
         if tensor.name == LAST_NORM:
-            factor = sqrt(self.growth(-1)) / (of_gemma if self.now_tied else 1.0)
-            return self._norm(tensor, self.hidden[-1], factor)
+            return self._norm(tensor, self.hidden[-1], 1.0 if is_gemma and self.now_tied else self.growth)
         if tensor.name == OUTPUT:
             return None if self.now_tied else Cut(tensor, columns=self._of(self.hidden[-1], self.n_before))
         other = None if is_tied(self.model) or not self.now_tied else self.model.tensors[OUTPUT]
-        return Cut(tensor, columns=self._of(self.hidden[0], self.n_before), factor=of_gemma, other=other)
+        return Cut(
+            tensor,
+            columns=self._of(self.hidden[0], self.n_before),
+            factor=self.growth if is_gemma else 1.0,
+            other=other,
+        )
 
     def _cut_of_layer(self, tensor: Tensor, layer: int, name: str, is_bias: bool) -> Cut:
         hidden = self._of(self.hidden[layer], self.n_before)
         if name in self.family.norms:
-            number = layer * len(self.family.norms) + self.family.norms.index(name)
-            return self._norm(tensor, self.hidden[layer], sqrt(self.growth(number)))
+            return self._norm(tensor, self.hidden[layer], self.growth)
         inner = self._of(self.kept.mlp[layer], self.shape.intermediate_size)
         heads = self._rows_of_heads(self.kept.heads[layer])
         rows, columns = {

@@ -70,7 +70,6 @@ class _Sums:
         self._asked = asked
         self._batch: dict[tuple[str, int], Tensor] = {}
         self._total: dict[tuple[str, int], Tensor] = {}
-        self._shares: dict[int, Tensor] = {}
         self._rows: list[tuple[int, int]] = []
         self.n_samples = self.n_tokens = 0
 
@@ -87,13 +86,6 @@ class _Sums:
             norm = torch.linalg.vector_norm(values[row, :n], self._order, dim=0, dtype=torch.float64)
             found[sample] += norm if self._order == 1 else norm.square()
         self._batch[axis, number] = found
-
-    def add_shares(self, number: int, values: Tensor) -> None:
-        """Add which share of the square of a norm's input, (rows, length, channels), is in each channel."""
-        for row, (n, _) in enumerate(self._rows):
-            squares = values[row, :n].double().square()
-            shares = squares / squares.sum(-1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
-            self._shares[number] = self._shares.get(number, 0.0) + shares.sum(0)
 
     def end(self, batch: Batch) -> None:
         """Put the batch's samples to those before."""
@@ -116,8 +108,7 @@ class _Sums:
             axis: np.stack([total[place].cpu().numpy() for place in sorted(total) if place[0] == axis])
             for axis in ("hidden", "mlp", "heads")
         }
-        shares = np.stack([self._shares[number].cpu().numpy() for number in sorted(self._shares)]) / self.n_tokens
-        return Scores(**by_axis, shares=shares, n_samples=n, n_tokens=self.n_tokens)
+        return Scores(**by_axis, n_samples=n, n_tokens=self.n_tokens)
 
 
 @contextmanager
@@ -142,9 +133,8 @@ def _watched(decoder: Any, family: Family, asked: Importance, sums: _Sums) -> It
 
 
 def _of_norm(sums: _Sums, number: int) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-    def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def hook(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
         sums.add("hidden", number, output)
-        sums.add_shares(number, inputs[0])
 
     return hook
 

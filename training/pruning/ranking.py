@@ -32,8 +32,6 @@ class Kept:
     """(layers, neurons)."""
     heads: I64
     """(layers, heads of queries)."""
-    norm_shares: F64 | None = None
-    """(norms): which share of the square of its input each norm keeps; None for as large a share as of channels."""
 
 
 def choose(scores: Scores, config: Mapping[str, Any], sizes: Sizes, asked: Importance) -> Kept:
@@ -60,7 +58,7 @@ def choose(scores: Scores, config: Mapping[str, Any], sizes: Sizes, asked: Impor
     mlp = _best(_put_together(scores.mlp, asked.layers == "sum"), n_mlp)
     of_heads = _put_together(scores.heads, asked.layers == "sum")
     heads = _best_by_group(of_heads, n_heads, groups) if asked.heads == "groups" else _best(of_heads, n_heads)
-    return Kept(hidden, mlp, heads, _norm_shares(scores.shares, hidden, len(family.norms)))
+    return Kept(hidden, mlp, heads)
 
 
 def _wanted(size: int | None, before: int, name: str) -> int:
@@ -86,12 +84,6 @@ def _best_by_group(scores: F64, n: int, groups: int) -> I64:
     best = _best(scores.reshape(n_rows * groups, per_group), n // groups).reshape(n_rows, groups, -1)
     numbered: I64 = best + per_group * np.arange(groups)[:, None]
     return numbered.reshape(n_rows, -1)
-
-
-def _norm_shares(shares: F64, hidden: I64, per_layer: int) -> F64:
-    """Which share of its input's square each norm keeps."""
-    last = len(hidden) - 1
-    return np.array([row[hidden[min(number // per_layer, last)]].sum() for number, row in enumerate(shares)])
 
 
 def shares_kept(scores: Scores, kept: Kept, per_layer: int) -> dict[str, float]:

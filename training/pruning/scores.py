@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from manifests.errors import RequestError
 
 F64 = NDArray[np.float64]
-AXES = ("hidden", "mlp", "heads", "shares")
+AXES = ("hidden", "mlp", "heads")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +24,6 @@ class Scores:
     """(layers, neurons)."""
     heads: F64
     """(layers, heads of queries)."""
-    shares: F64
-    """(norms, hidden channels): which share of the square of a norm's input is in a channel, on the mean of tokens;
-    rows add up to 1."""
     n_samples: int = 0
     n_tokens: int = 0
 

@@ -10,7 +10,6 @@ A candidate's folder has `tried.json` once it is done, so a search that was kill
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,7 @@ from training.jobs import Cell, Job, Made, Table
 from training.model_files import CONFIG, open_checkpoint, read_object
 from training.pages.charts import Chart, Line, line_chart
 from training.pruning.candidates import AXES, Candidate, Grid, grid_of
-from training.pruning.families import shape_of
 from training.pruning.importance import Scores
-from training.pruning.limits import count_after
 from training.pruning.ranking import Kept, choose
 from training.pruning.report import Pruned, made_of
 from training.pruning.slicing import prune
@@ -90,17 +87,11 @@ class _Work:
         self.job, self.stage, self.search, self.progress = job, stage, stage.search, progress
         self.model = Path(job.models["model"])
         self.teacher = job.models[stage.teacher] if stage.teacher else str(self.model)
-        self.grid = self._grid()
+        source = open_checkpoint(str(self.model), self.model)
+        self.grid = grid_of(source.config, self.search, stage.cut_max, ties=stage.tie_embeddings)
         _check_held_out(self.search, job.manifest_base)
         job.path.mkdir(parents=True, exist_ok=True)
         self.scores = self._scores()
-
-    def _grid(self) -> Grid:
-        source = open_checkpoint(str(self.model), self.model)
-        ties = self.stage.tie_embeddings
-        return grid_of(
-            asdict(shape_of(source)), self.search, lambda sizes: count_after(source, sizes, ties), self.stage.cut_max
-        )
 
     def _scores(self) -> Scores:
         stage, keep = self.stage, self.job.path / SCORES

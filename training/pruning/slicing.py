@@ -27,7 +27,7 @@ from training.stacking.report import REPORT as STACKED
 from training.whole_folders import check_free, new_folder
 
 REPORT = "prune.json"
-READ_AT_ONCE = 1 << 24
+READ_AT_ONCE = 1 << 22
 """Bytes of a tensor that are worked on at once."""
 
 

@@ -50,19 +50,31 @@ def test_it_learns_what_belongs_together(tmp_path: Path, tiny_model: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "more", [{}, {"lora": {"rank": 4, "dropout": 0.1}, "micro_batch": 2}, {"bidirectional": False}]
+    "more", [{}, {"lora": {"rank": 4, "dropout": 0.1}, "micro_batch": 2}, {"bidirectional": False, "pooling": "last"}]
 )
 def test_killed_it_makes_the_same_bits(tmp_path: Path, tiny_model: Path, more: dict[str, Any]) -> None:
     tiny.write_jsonl(tmp_path / "texts.jsonl", planted(40))
     stage = CONTRAST | more
-    contrast.run(job(tmp_path / "whole", tiny_model, stage), silent)
+    made = [contrast.run(job(tmp_path / "whole", tiny_model, stage), silent)]
     with pytest.raises(Killed):
         contrast.run(job(tmp_path / "killed", tiny_model, stage), killed_at(3))
-    contrast.run(job(tmp_path / "killed", tiny_model, stage), silent)
+    made.append(contrast.run(job(tmp_path / "killed", tiny_model, stage), silent))
     whole, killed = _weights(tmp_path / "whole"), _weights(tmp_path / "killed")
     assert whole.keys() == killed.keys() and all(torch.equal(whole[name], killed[name]) for name in whole)
     lines = [[line["loss"] for line in read_curve(tmp_path / name / "curve.jsonl")] for name in ("whole", "killed")]
     assert lines[0] == lines[1] and len(lines[0]) == 4
+    assert made[0].counts == made[1].counts and made[0].counts["tokens"] > 4 * 8 * 2 * 3
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_activations_that_are_computed_again_change_nothing(tmp_path: Path, tiny_model: Path, precision: str) -> None:
+    tiny.write_jsonl(tmp_path / "texts.jsonl", planted(40))
+    for name, recompute in (("kept", False), ("again", True)):
+        stage = CONTRAST | {"recompute": recompute, "precision": precision, "steps": 2}
+        contrast.run(job(tmp_path / name, tiny_model, stage), silent)
+    kept, again = _weights(tmp_path / "kept"), _weights(tmp_path / "again")
+    assert max(float((kept[name] - again[name]).abs().max()) for name in kept) < 1e-5
+    assert all(weight.dtype == torch.float32 for weight in kept.values())
 
 
 def test_what_is_taken_at_once_changes_nothing(tmp_path: Path, tiny_model: Path) -> None:

@@ -23,8 +23,8 @@ SAMPLES = [[[1, 2, 3, 4, 5, 6, 7]], [[8, 9]], [[10, 11, 12], [13, 14, 15, 16, 17
 
 
 def everything(model: Any, row: list[int]) -> dict[str, list[np.ndarray]]:
-    """All activations of a row by hand: (tokens, channels) of each norm, its input, each MLP and each head."""
-    found: dict[str, list[np.ndarray]] = {name: [] for name in ("hidden", "inputs", "mlp", "gate", "up", "heads")}
+    """All activations of a row by hand: (tokens, channels) of each norm, each MLP and each head."""
+    found: dict[str, list[np.ndarray]] = {name: [] for name in ("hidden", "mlp", "gate", "up", "heads")}
     decoder, hooks = model.get_decoder(), []
 
     def taken(name: str, of_input: bool = False) -> Any:
@@ -34,15 +34,13 @@ def everything(model: Any, row: list[int]) -> dict[str, list[np.ndarray]]:
         return hook
 
     for layer in decoder.layers:
-        for name in FAMILIES[model.config.model_type].norms:
-            hooks.append(getattr(layer, name).register_forward_hook(taken("hidden")))
-            hooks.append(getattr(layer, name).register_forward_hook(taken("inputs", True)))
+        names = FAMILIES[model.config.model_type].norms
+        hooks += [getattr(layer, name).register_forward_hook(taken("hidden")) for name in names]
         hooks.append(layer.mlp.down_proj.register_forward_hook(taken("mlp", True)))
         hooks.append(layer.mlp.gate_proj.register_forward_hook(taken("gate")))
         hooks.append(layer.mlp.up_proj.register_forward_hook(taken("up")))
         hooks.append(layer.self_attn.o_proj.register_forward_hook(taken("heads", True)))
     hooks.append(decoder.norm.register_forward_hook(taken("hidden")))
-    hooks.append(decoder.norm.register_forward_hook(taken("inputs", True)))
     with torch.no_grad():
         model(torch.tensor([row]))
     for hook in hooks:
@@ -82,15 +80,10 @@ def by_hand(model: Any, asked: Importance) -> dict[str, np.ndarray]:
         return np.asarray((np.abs(row["gate"][place]) + np.abs(row["up"][place])) / 2)
 
     n_norms = len(rows[0][0]["hidden"])
-    shares = []
-    for place in range(n_norms):
-        squares = [token**2 for sample in rows for row in sample for token in row["inputs"][place]]
-        shares.append(np.mean([of / of.sum() for of in squares], axis=0))
     return {
         "hidden": table(lambda row, place: row["hidden"][place], n_norms),
         "mlp": table(neurons, decoders.LAYERS),
         "heads": table(heads, decoders.LAYERS),
-        "shares": np.array(shares),
     }
 
 
@@ -145,11 +138,6 @@ def test_a_model_is_left_as_it_was() -> None:
     assert model.training
     assert all(torch.equal(of, before[name]) for name, of in model.state_dict().items())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
-
-
-def test_shares_add_up() -> None:
-    found = measure_importance(MODEL, [batch_of(SAMPLES)], Importance())
-    np.testing.assert_allclose(found.shares.sum(1), 1)
 
 
 def test_scores_come_back_from_a_file(tmp_path: Path) -> None:

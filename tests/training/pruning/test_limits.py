@@ -1,16 +1,21 @@
 """What can be pruned in one cut, by configurations alone."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifests.errors import RequestError
+from manifests.schema_surgery import Prune
+from manifests.schema_training import TrainingManifest
 from tests.training.pruning import decoders
 from training.pruning.limits import beside_embeddings, check_sizes, pruned_config
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "model_type": "llama",
     "vocab_size": 128_256,
     "hidden_size": 4096,
@@ -65,7 +70,7 @@ def test_a_cut_is_small_enough_or_sizes_are_named_that_are(hidden: int, inner: i
         would_do = {name: int(size) for name, size in (pair.split(" ") for pair in named.split(", "))}
         check_sizes(CONFIG, would_do, 0.5, "to")
         assert cut(CONFIG, would_do) > 0.35  # far enough to be of use
-        assert all(sizes[name] <= would_do[name] <= CONFIG[name] for name in names)  # type: ignore[operator]
+        assert all(sizes[name] <= would_do[name] <= CONFIG[name] for name in names)
     else:
         assert cut(CONFIG, sizes) <= 0.5
 
@@ -73,3 +78,18 @@ def test_a_cut_is_small_enough_or_sizes_are_named_that_are(hidden: int, inner: i
 def test_other_families_are_refused() -> None:
     with pytest.raises(RequestError, match=r"to: config.json: `model_type` is 'gpt2'; can be pruned: llama"):
         check_sizes({"model_type": "gpt2"}, {"hidden_size": 2}, 0.5, "to")
+
+
+def test_the_guides_manifest_is_one_for_an_8b() -> None:
+    guide = (Path(__file__).parents[3] / "docs/pruning.md").read_text("utf-8")
+    (written,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    manifest = TrainingManifest.model_validate(yaml.safe_load(written))
+    config = CONFIG
+    cuts = []
+    for stage in manifest.stages:
+        if isinstance(stage, Prune) and stage.to is not None:
+            check_sizes(config, stage.to.given(), stage.cut_max, "to")
+            cuts.append(cut(config, stage.to.given()))
+            config = pruned_config(config, stage.to.given())
+    assert len(cuts) == 2
+    assert all(0.3 < share <= 0.5 for share in cuts)

@@ -17,12 +17,10 @@ CONFIG = {"model_type": "llama", "num_key_value_heads": 2}
 
 def scores_of(seed: int, n_layers: int = 3, hidden: int = 8, neurons: int = 10, heads: int = 6) -> Scores:
     random = np.random.default_rng(seed)
-    shares = random.random((2 * n_layers + 1, hidden))
     return Scores(
         random.random((2 * n_layers + 1, hidden)),
         random.random((n_layers, neurons)),
         random.random((n_layers, heads)),
-        shares / shares.sum(1, keepdims=True),
     )
 
 
@@ -67,26 +65,23 @@ def test_layers_may_have_rankings_of_their_own() -> None:
 
 
 def test_of_equal_ones_the_first_stay() -> None:
-    ones = Scores(np.ones((3, 8)), np.ones((1, 10)), np.ones((1, 6)), np.full((3, 8), 1 / 8))
+    ones = Scores(np.ones((3, 8)), np.ones((1, 10)), np.ones((1, 6)))
     kept = chosen(ones, Sizes(hidden_size=3, intermediate_size=4, num_attention_heads=4))
     assert kept.hidden.tolist() == [[0, 1, 2]] * 2
     assert kept.mlp.tolist() == [[0, 1, 2, 3]]
     assert kept.heads.tolist() == [[0, 1, 3, 4]]
-    assert kept.norm_shares.tolist() == pytest.approx([3 / 8] * 3)
 
 
 def test_heads_without_regard_to_groups() -> None:
     scores = scores_of(0)
     heads = np.array([[9.0, 8, 7, 6, 1, 2]] * 3)
-    scores = Scores(scores.hidden, scores.mlp, heads, scores.shares)
+    scores = Scores(scores.hidden, scores.mlp, heads)
     assert chosen(scores, Sizes(num_attention_heads=4), heads="any").heads[0].tolist() == [0, 1, 2, 3]
     assert chosen(scores, Sizes(num_attention_heads=4)).heads[0].tolist() == [0, 1, 3, 5]
 
 
 def test_shares_of_importance() -> None:
-    scores = Scores(
-        np.array([[1.0, 3], [1, 3], [1, 3]]), np.array([[1.0, 1, 2]]), np.array([[5.0, 5]]), np.full((3, 2), 0.5)
-    )
+    scores = Scores(np.array([[1.0, 3], [1, 3], [1, 3]]), np.array([[1.0, 1, 2]]), np.array([[5.0, 5]]))
     kept = chosen(scores, Sizes(hidden_size=1, intermediate_size=1), {"model_type": "llama"})
     assert shares_kept(scores, kept, 2) == {"hidden": 0.75, "mlp": 0.5, "heads": 1.0}
 

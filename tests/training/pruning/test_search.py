@@ -9,11 +9,13 @@ import pytest
 from manifests.engine import silent
 from manifests.errors import RequestError
 from manifests.schema_surgery import Importance, Prune, Sizes
+from manifests.schema_training import TrainingManifest
 from tests.training import tiny
 from tests.training.small_mixtures import make_mixture
 from training.distilling import distill
 from training.jobs import Job, Made
 from training.model_files import CONFIG, read_object
+from training.outlook import outlook
 from training.pruning.importance import Scores
 from training.pruning.ranking import choose
 from training.pruning.search import FOLDER, TRIED, run_search
@@ -120,3 +122,14 @@ def test_a_mixture_that_holds_nothing_out_is_refused(folder: Path, tmp_path: Pat
     with pytest.raises(RequestError, match=r"search.trial.mixture: .* holds nothing out"):
         run_search(asked, silent)
     assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize(("parameters", "n_problems"), [(50_000, 0), (5_000_000, 1)])
+def test_a_plan_knows_whether_there_are_candidates(folder: Path, parameters: int, n_problems: int) -> None:
+    stage = job(folder, folder, without_embeddings=True, parameters=parameters).stage.model_dump(exclude_unset=True)
+    manifest = TrainingManifest.model_validate(
+        {"kind": "training", "name": "small", "base": "base", "stages": [stage], "output": "run"}
+    )
+    problems = outlook(manifest, str(folder)).problems
+    assert len(problems) == n_problems, problems
+    assert all("stage pruned: search.parameters: none of 12 candidates" in problem for problem in problems)

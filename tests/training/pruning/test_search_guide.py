@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from manifests.schema_surgery import Prune
 from manifests.schema_training import TrainingStage
 from onggi import app
-from tests.training.pruning.test_candidates import TABLE_16, kanana
+from tests.training.pruning.test_candidates import TABLE_16
 from tests.training.pruning.test_schedule import KANANA_8B, NANO
 from training.pruning.candidates import AXES, grid_of
 
@@ -40,6 +40,5 @@ def test_the_search_is_valid_and_has_the_candidates_of_table_16() -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(TrainingStage)
     stage = adapter.validate_python(written)
     assert isinstance(stage, Prune) and stage.search is not None
-    nano = KANANA_8B | NANO.given()
-    near = grid_of(nano, stage.search, lambda sizes: kanana(NANO.given() | sizes), stage.cut_max).near
+    near = grid_of(KANANA_8B | NANO.given(), stage.search, stage.cut_max).near
     assert set(TABLE_16) <= {tuple(getattr(one.sizes, axis) for axis in AXES) for one in near}

@@ -61,9 +61,7 @@ def test_what_does_nothing_goes_and_logits_stay(kind: str, tied: bool, tmp_path:
     kept = kept_of(model, sizes, asked)
     assert absent(kept.hidden, decoders.HIDDEN) == [CHANNELS] * (decoders.LAYERS + 1)
     assert absent(kept.mlp, decoders.INNER) == OTHER_NEURONS
-    assert kept.norm_shares is not None
-    np.testing.assert_allclose(kept.norm_shares, 1)
-    kept = Kept(kept.hidden, kept.mlp, _others(OTHER_HEADS, decoders.HEADS), kept.norm_shares)
+    kept = Kept(kept.hidden, kept.mlp, _others(OTHER_HEADS, decoders.HEADS))
     source = decoders.saved(model, tmp_path / "model")
     report = prune(source, kept, tmp_path / "narrow")
     narrow = load_model(str(tmp_path / "narrow"))
@@ -133,22 +131,11 @@ def test_weights_are_slices_and_norms_are_rescaled(tmp_path: Path) -> None:
         found["model.layers.1.self_attn.q_proj.bias"],
         before["model.layers.1.self_attn.q_proj.bias"].numpy()[of_heads],
     )
-    assert kept.norm_shares is not None
-    for number, name in enumerate(["model.layers.0.input_layernorm", "model.layers.0.post_attention_layernorm"]):
-        factor = np.sqrt(kept.norm_shares[number] * decoders.HIDDEN / 10)
+    factor = np.sqrt(decoders.HIDDEN / 10)
+    for name in ("model.layers.0.input_layernorm", "model.layers.0.post_attention_layernorm", "model.norm"):
         np.testing.assert_allclose(
             found[f"{name}.weight"], before[f"{name}.weight"].numpy()[channels] * factor, rtol=1e-6
         )
-
-
-def test_norms_stay_as_they_are_without_shares(tmp_path: Path) -> None:
-    model = decoders.new("llama")
-    kept = kept_of(model, Sizes(hidden_size=10), Importance())
-    prune(
-        decoders.saved(model, tmp_path / "model"), Kept(kept.hidden, kept.mlp, kept.heads, None), tmp_path / "narrow"
-    )
-    found = load_file(tmp_path / "narrow/model.safetensors")["model.norm.weight"]
-    np.testing.assert_array_equal(found, model.model.norm.weight.detach().numpy()[kept.hidden[0]])
 
 
 def test_layers_of_their_own_keep_their_own_channels(tmp_path: Path) -> None:
