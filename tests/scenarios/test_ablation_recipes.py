@@ -179,7 +179,10 @@ def test_depth(run: Run) -> None:
 
 @pytest.mark.slow
 def test_teacher(run: Run) -> None:
-    """Of answers half of which are wrong, the student learns less without a teacher."""
+    """All four students learn, each otherwise. Which is best is not to be told from this: the text that they are
+    measured on stands in no chat template, and three seeds differ by more than arms do."""
     found = run("ablate-teacher")
-    for arm in ("large", "text"):
-        assert difference(found, arm, "sums.bits_per_byte").high < 0
+    assert [row.name for row in found.arms] == ["none", "small", "large", "text"]
+    values = [row.figures["sums.bits_per_byte"].values for row in found.arms]
+    assert all(value < 3.2 for seeds in values for value in seeds), "a new model has 3.25 to 3.28"
+    assert len({tuple(seeds) for seeds in values}) == 4
