@@ -4,8 +4,8 @@
 
 A Llama of some six hundred thousand weights is trained from scratch on Korean and English text. Of it are made: an
 encoder that goes on seeing backwards only (`contrast`), and one by LLM2Vec's way (`mntp`, then `contrast`), on the
-same pairs in as many steps. Pairs are cut from real text: some words of a passage ask for it, a petition's title for
-the petition, small talk for its answer.
+same pairs in as many steps. Pairs are cut from real text: some words of a passage ask for it, and a petition's title
+for the petition.
 
 They are measured on what is of other sources. Korean: questions of KorQuAD 1.0's dev set (`--questions`) among its
 passages, those with one passage of their article that holds the answer. English: titles of Microsoft's C++ pages
@@ -40,7 +40,7 @@ SOURCES = {
 }
 PASSAGE_CHARS = {"ko": 160, "en": 320}
 SIZES = {
-    "full": {"chars": 1_200_000, "base": 100, "mntp": 60, "contrast": 160, "asked": 300, "rows": 3000},
+    "full": {"chars": 1_200_000, "base": 100, "mntp": 60, "contrast": 500, "asked": 300, "rows": 3000},
     "fast": {"chars": 200_000, "base": 6, "mntp": 4, "contrast": 4, "asked": 30, "rows": 200},
 }
 """Characters of text per language; steps; questions of each set; pairs per language."""
@@ -105,13 +105,6 @@ def _cut(words: list[str], draw: random.Random) -> dict[str, str]:
     n_words = draw.randint(3, 8)
     start = draw.randrange(max(1, len(words) - n_words))
     return {"query": " ".join(words[start : start + n_words]), "positive": " ".join(words)}
-
-
-def small_talk(folder: Path) -> list[dict[str, str]]:
-    """Two lines each: what is said, and what is answered."""
-    texts = pl.read_parquet(folder / "ko_chat_songys.parquet", columns=["text"])["text"]
-    said = (text.split("\n", 1) for text in texts.sample(2000, seed=0))
-    return [{"query": one[0], "positive": one[1]} for one in said if len(one) == 2 and all(map(str.strip, one))]
 
 
 def korquad(folder: Path, questions: Path, n_asked: int) -> tuple[list[tuple[str, int]], list[str]]:
@@ -208,7 +201,6 @@ def write_data(folder: Path, text: Path, questions: Path, size: dict[str, int]) 
         found = documents(text, language, size["chars"])
         jsonl(data / f"text_{language}.jsonl", [{"text": one} for _, one in found])
         jsonl(data / f"pairs_{language}.jsonl", pairs(found, language, size["rows"]))
-    jsonl(data / "talk.jsonl", small_talk(text)[: size["rows"]])
     return [
         write_set(data, "korquad", *korquad(text, questions, size["asked"])),
         write_set(data, "cpp", *cpp_pages(text, size["asked"])),
@@ -223,13 +215,13 @@ def manifest_of(sets: list[dict[str, str]], size: dict[str, int], seed: int) -> 
     data = [{"path": f"data/pairs_{name}.jsonl", "domain": name} for name in SOURCES]
     contrast = {
         "kind": "contrast",
-        "data": [*data, {"path": "data/talk.jsonl", "domain": "talk"}],
+        "data": data,
         "max_length": TEXT_LENGTH,
         "held_out": 0.03,
         "retrieval": sets,
         "steps": size["contrast"],
         "batch": 32,
-        "learning_rate": 5e-4,
+        "learning_rate": 7e-4,
         "temperature": 0.1,
         "schedule": schedule,
     }
