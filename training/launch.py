@@ -15,7 +15,7 @@ import orjson
 import psutil
 from pydantic import BaseModel
 
-from manifests.engine import Progress
+from manifests.engine import Progress, silent
 from manifests.errors import RequestError, RunError
 from training.checkpoints import disk_is_full
 from training.environment import GPUS
@@ -194,11 +194,15 @@ def alone(folder: Path, command: str = "onggi train") -> Iterator[None]:
 
 
 @contextmanager
-def waiting(folder: Path) -> Iterator[None]:
-    """Hold the folder of a stage while the block runs; wait where another training works in it."""
+def waiting(folder: Path, progress: Progress = silent) -> Iterator[None]:
+    """Hold the folder of a stage while the block runs; wait where another training works in it, and tell of that."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress(folder.name, 0, 1, f"waits for another training in {folder}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

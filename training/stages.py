@@ -117,7 +117,7 @@ class _Training:
         self.summaries.append(self._base())
         self._show()
         for planned in self.plan.stages:
-            with waiting(planned.folder):
+            with waiting(planned.folder, self.progress):
                 if not planned.is_done:
                     self._train(planned)
                 self._tidy(planned)
@@ -136,7 +136,7 @@ class _Training:
         new, folder = self.plan.manifest.base, Path(self.plan.base_model).parent
         if not isinstance(new, NewModel):
             return
-        with waiting(folder):
+        with waiting(folder, self.progress):
             if (folder / DONE).is_file():
                 return
             planned = write_plan(new, Path(resolve(new.tokenizer, self.plan.base)), folder)
@@ -246,6 +246,7 @@ class _Training:
             return
         setting = Setting(
             output=self.plan.output,
+            work=self.plan.output / EVALUATIONS,
             cache=self.plan.store / EVALUATIONS,
             base=self.plan.base,
             seed=self.plan.manifest.seed,

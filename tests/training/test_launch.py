@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -165,3 +166,18 @@ def test_files_beside_the_user_are_not_imported(tmp_path: Path, monkeypatch: pyt
         text=True,
     )
     assert "a file of the user was run" not in found.stderr and "--none" in found.stderr
+
+
+def test_who_waits_for_another_training_says_so_once(tmp_path: Path) -> None:
+    told: list[Any] = []
+    with launch.waiting(tmp_path / "sft", lambda *said: told.append(said)):
+        waits = threading.Thread(target=enter, args=(tmp_path / "sft", told))
+        waits.start()
+        time.sleep(0.1)
+    waits.join(10)
+    assert told == [("sft", 0, 1, f"waits for another training in {tmp_path / 'sft'}")]
+
+
+def enter(folder: Path, told: list[Any]) -> None:
+    with launch.waiting(folder, lambda *said: told.append(said)):
+        pass

@@ -14,7 +14,7 @@ from training.evaluating.jobs import EvaluateJob, EvaluateResult, Transcript
 from training.evaluating.results import Evaluated, ModelResults
 from training.inputs import row_files
 from training.judging.judge import judge
-from training.launch import run
+from training.launch import run, waiting
 
 JUDGES = ".judges"
 """Folder of what judges answered; no model can have that name."""
@@ -26,8 +26,10 @@ class Setting:
 
     output: Path
     """Folder of the run."""
+    work: Path
+    """Folder of this run alone, in which the process of each model works."""
     cache: Path
-    """What was measured before lies there."""
+    """What was measured before lies there, by the digests of all that it depends on; runs may share it."""
     base: str
     """Where relative paths of data start."""
     seed: int = 0
@@ -98,11 +100,12 @@ def _answered(asked: Evaluations, model: EvaluatedModel, setting: Setting, progr
         precision=setting.precision,
         manifest_base=setting.base,
         cache=str(setting.cache),
+        logs=str(setting.work),
         items=str(setting.output),
         seed=setting.seed,
         threads=setting.threads,
     )
-    return EvaluateResult.model_validate_json(run(job, setting.cache / model.name, 1, progress))
+    return EvaluateResult.model_validate_json(run(job, setting.work / model.name, 1, progress))
 
 
 def _judged(
@@ -110,8 +113,8 @@ def _judged(
 ) -> dict[str, Evaluated]:
     """What a judge said of all models; what it said of each answer goes to the items."""
     folder = setting.cache / JUDGES / asked.name
-    folder.mkdir(parents=True, exist_ok=True)
-    found = judge(asked, dict(transcripts), setting.base, str(folder), setting.seed, progress)
+    with waiting(folder, progress):  # its answers are kept by what was asked, so runs that share them take turns
+        found = judge(asked, dict(transcripts), setting.base, str(folder), setting.seed, progress)
     return {
         name: result.model_copy(update={"items": write_items(setting.output, name, asked.name, items)})
         for name, (result, items) in found.items()

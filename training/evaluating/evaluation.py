@@ -128,6 +128,7 @@ def _results(
     """What all models came to: held-out text first, then all else in the manifest's order."""
     setting = Setting(
         output=folder,
+        work=folder / CACHE,
         cache=folder / CACHE,
         base=base,
         seed=manifest.seed,

@@ -31,6 +31,8 @@ class EvaluateJob(BaseModel):
     """Where relative paths of data start."""
     cache: str
     """A folder: what was measured before is read from it."""
+    logs: str = ""
+    """A folder: servers log there; without it, in `cache`."""
     items: str
     """Folder of the run, for the files of items."""
     seed: int = 0

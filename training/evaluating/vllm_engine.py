@@ -52,7 +52,7 @@ def vllm_engine(job: EvaluateJob, settings: VllmServer) -> Iterator[Engine]:
         RunError: the server did not start in time; its log says why.
     """
     own, port = _own_server(job, settings), free_port()
-    tokenizer, log = load_tokenizer(job.folder), Path(job.cache) / f"vllm-{job.name}.log"
+    tokenizer, log = load_tokenizer(job.folder), Path(job.logs or job.cache) / f"vllm-{job.name}.log"
     with asyncio.Runner() as runner:
         running = runner.run(start_server(own, SERVED_AS, port, log, AT))
         try:
