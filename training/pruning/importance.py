@@ -6,7 +6,7 @@ neuron what goes into the down projection, of a head the L2 norm of what it hand
 of single samples in float64, so how samples are put into batches only changes roundings.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,9 @@ from manifests.errors import RequestError
 from manifests.schema_surgery import Importance
 from training.pruning.families import Family, family_of
 from training.pruning.scores import Scores as Scores
+
+NAMES = {"heads": "heads", "mlp": "neurons", "hidden": "hidden channels"}
+"""Axes in words, in the order in which a layer computes what they stand for."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,28 @@ class _Sums:
             axis: np.stack([total[place].cpu().numpy() for place in sorted(total) if place[0] == axis])
             for axis in ("hidden", "mlp", "heads")
         }
+        _check_finite(by_axis)
         return Scores(**by_axis, n_samples=n, n_tokens=self.n_tokens)
+
+
+def _check_finite(by_axis: Mapping[str, NDArray[np.float64]]) -> None:
+    """That activations were numbers, since those that are not would be ranked like any others.
+
+    Raises:
+        RequestError: some were not; names the first layer, and the axis.
+    """
+    n_layers, wrong = len(by_axis["mlp"]), list[tuple[int, int, str]]()
+    for order, (axis, name) in enumerate(NAMES.items()):
+        per_layer = len(by_axis[axis]) // n_layers  # norms are several in a layer
+        places = np.flatnonzero(~np.isfinite(by_axis[axis]).all(1))
+        wrong += [(int(place) // per_layer, order, name) for place in places[:1]]
+    if wrong:
+        layer, _, name = min(wrong)  # what comes after it is none either
+        where = f"layer {layer}" if layer < n_layers else "the last norm"
+        raise RequestError(
+            f"importance: {name} of {where} are no numbers; a training of the model went wrong, or its weights are "
+            "damaged"
+        )
 
 
 @contextmanager

@@ -162,3 +162,14 @@ def test_another_family_is_refused() -> None:
     model = transformers.GPT2LMHeadModel(transformers.GPT2Config(n_layer=1, n_embd=8, n_head=2, vocab_size=20))
     with pytest.raises(RequestError, match=r"`model_type` is 'gpt2'; can be pruned: llama, mistral"):
         measure_importance(model, [batch_of(SAMPLES)], Importance())
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("mlp.up_proj", "neurons of layer 1"), ("input_layernorm", "heads of layer 1")]
+)
+def test_what_is_no_number_is_not_ranked(name: str, told: str) -> None:
+    model = decoders.new("llama")
+    with torch.no_grad():
+        model.get_decoder().layers[1].get_submodule(name).weight.fill_(float("nan"))
+    with pytest.raises(RequestError, match=told):
+        measure_importance(model, Samples([*SAMPLES]).batches(1), Importance())
