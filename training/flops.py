@@ -111,6 +111,10 @@ def kanana_upscaled_frac() -> float:
 # How many weights a model has
 
 
+HEAD_WIDTHS = {"qwen3": 128, "gemma": 256, "gemma3_text": 256}
+"""What transformers takes where `head_dim` is not named; of others hidden size by heads."""
+
+
 def parameters(config: Mapping[str, Any]) -> Parameters | None:
     """Weights of a decoder of the Llama family (Llama, Mistral, Qwen 2 and 3) by its `config.json`.
 
@@ -159,9 +163,7 @@ def lora_parameters(config: Mapping[str, Any], rank: int, targets: str | Sequenc
 def _heads(config: Mapping[str, Any]) -> tuple[int, int, int]:
     """Query heads, heads of keys and values, and the width of each."""
     heads = int(config["num_attention_heads"])
-    width = config.get("head_dim") or (
-        128 if config["model_type"] == "qwen3" else int(config["hidden_size"]) // heads
-    )
+    width = config.get("head_dim") or HEAD_WIDTHS.get(config["model_type"]) or int(config["hidden_size"]) // heads
     return heads, int(config.get("num_key_value_heads") or heads), int(width)
 
 

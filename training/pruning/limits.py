@@ -95,9 +95,25 @@ def _nearest(config: Mapping[str, Any], sizes: Mapping[str, int], cut_max: float
         for name, size in sizes.items():
             exact = int(config[name]) + (size - int(config[name])) * place / STEPS
             found[name] = min(int(config[name]), -(-int(exact) // steps[name]) * steps[name])
-        if 1 - beside_embeddings(pruned_config(config, found)) / before <= cut_max:
+        found = _opened(config, found)
+        if found and 1 - beside_embeddings(pruned_config(config, found)) / before <= cut_max:
             return found
     return {name: int(config[name]) for name in sizes}
+
+
+def _opened(config: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str, int]:
+    """Sizes with which transformers opens the model: those, or with a hidden size that is a multiple of the heads, if
+    the model is as wide; else none."""
+    heads = sizes.get("num_attention_heads", int(config["num_attention_heads"]))
+    multiple = -(-sizes.get("hidden_size", int(config["hidden_size"])) // heads) * heads
+    for found in (dict(sizes), {**sizes, "hidden_size": multiple}):
+        try:
+            settle_width(pruned_config(config, found))
+        except RequestError:
+            continue
+        if found.get("hidden_size", 0) <= int(config["hidden_size"]):
+            return found
+    return {}
 
 
 def _step(name: str, config: Mapping[str, Any], after: int) -> int:

@@ -75,6 +75,37 @@ def test_a_cut_is_small_enough_or_sizes_are_named_that_are(hidden: int, inner: i
         assert cut(CONFIG, sizes) <= 0.5
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 16).map(lambda n: 16 * n), st.integers(1, 32).map(lambda n: 64 * n), st.integers(1, 8))
+def test_sizes_that_are_named_are_opened(hidden: int, inner: int, heads: int) -> None:
+    """Where transformers opens no width that is no multiple of the heads."""
+    config = CONFIG | {"model_type": "gemma3_text", "hidden_size": 640, "intermediate_size": 2048, "head_dim": 256}
+    config |= {"num_attention_heads": 8, "num_key_value_heads": 1}
+    asked = {
+        "hidden_size": hidden * 4 // heads * heads or heads,
+        "intermediate_size": inner,
+        "num_attention_heads": heads,
+    }
+    asked["hidden_size"] = min(asked["hidden_size"], 640 // heads * heads)
+    try:
+        check_sizes(config, asked, 0.5, "to")
+    except RequestError as refused:
+        named = str(refused).rsplit(": ", 1)[1]
+        would_do = {name: int(size) for name, size in (pair.split(" ") for pair in named.split(", "))}
+        check_sizes(config, would_do, 0.5, "to")
+
+
+def test_heads_of_gemma_are_256_wide_where_nothing_is_said() -> None:
+    config = CONFIG | {"model_type": "gemma", "hidden_size": 2048, "num_attention_heads": 4, "num_key_value_heads": 1}
+    assert pruned_config(config, {})["head_dim"] == 256
+
+
+def test_a_configuration_without_a_size_is_refused() -> None:
+    config = {name: value for name, value in CONFIG.items() if name != "intermediate_size"}
+    with pytest.raises(RequestError, match=r"to: config.json: `intermediate_size` is None; expected a number"):
+        check_sizes(config, {"intermediate_size": 64}, 0.5, "to")
+
+
 def test_other_families_are_refused() -> None:
     with pytest.raises(RequestError, match=r"to: config.json: `model_type` is 'gpt2'; can be pruned: llama"):
         check_sizes({"model_type": "gpt2"}, {"hidden_size": 2}, 0.5, "to")
