@@ -5,7 +5,7 @@ base: {tokenizer: tok, hidden_size: 128, intermediate_size: 256, num_hidden_laye
 
 import copy
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import xxhash
 from manifests.engine import Progress
 from manifests.errors import RequestError
 from manifests.schema_surgery import Init, NewModel
+from training.flops import HEAD_WIDTHS
 from training.inputs import Digests, joined
 from training.jobs import Job, Made
 from training.merging.vocabulary import read_vocabulary
@@ -61,9 +62,9 @@ def new_config(new: NewModel, folder: Path) -> dict[str, Any]:
         **{f"{name}_token_id": special.get(name) for name in ("bos", "eos", "pad")},
         "dtype": "float32",
     }
+    check_sizes(config, "base")  # before heads have a width that nobody named
     config.setdefault("head_dim", new.hidden_size // new.num_attention_heads)
-    _settle(config, "base")
-    return config
+    return settled(config, "base")
 
 
 _SIZES = (
@@ -71,32 +72,43 @@ _SIZES = (
 )  # fmt: skip
 
 
-def _settle(config: dict[str, Any], at: str) -> None:
-    """Check sizes, and call the architecture what transformers opens with them.
+def settled(config: Mapping[str, Any], at: str) -> dict[str, Any]:
+    """A configuration whose sizes go together, with its architecture called what transformers opens with them.
+
+    Args:
+        config: of a model; sizes may be in its `text_config`.
+        at: the field that names sizes.
 
     Raises:
         RequestError: they do not go together.
     """
-    check_sizes(config, at)
+    changed = copy.deepcopy(dict(config))
+    part = changed["text_config"] if isinstance(changed.get("text_config"), dict) else changed
+    check_sizes(part, at)
     try:
-        settle_width(config)
+        settle_width(part)
     except RequestError as error:
         raise RequestError(f"{at}: {error}") from None
+    return changed
 
 
 def check_sizes(config: Mapping[str, Any], at: str) -> None:
     """That heads can be shared out.
 
     Raises:
-        RequestError: they cannot; says what would do.
+        RequestError: they cannot, or there is no number of them; says what would do.
     """
+    for name in ("hidden_size", "num_attention_heads"):
+        if not isinstance(config.get(name), int):
+            raise RequestError(f"{at}: config.json: `{name}` is {config.get(name)!r}; expected a number")
     heads, groups = int(config["num_attention_heads"]), int(config.get("num_key_value_heads") or 0)
     if groups and heads % groups:
         raise RequestError(
             f"{at}: {heads} heads of queries cannot share {groups} of keys and values evenly; expected a multiple"
         )
-    width = config.get("head_dim") or int(config["hidden_size"]) // heads
-    if not config.get("head_dim") and int(config["hidden_size"]) % heads:
+    named = config.get("head_dim") or HEAD_WIDTHS.get(str(config.get("model_type")))
+    width = named or int(config["hidden_size"]) // heads
+    if not named and int(config["hidden_size"]) % heads:
         raise RequestError(f"{at}: {config['hidden_size']} wide is no multiple of {heads} heads; name `head_dim`")
     if int(width) % 2:
         raise RequestError(f"{at}: heads are {width} wide; RoPE turns pairs, so expected an even number")
@@ -176,8 +188,7 @@ def run(job: Job, progress: Progress) -> Made:
     stage = job.stage
     assert isinstance(stage, Init)
     source = Path(job.models["model"])
-    config = with_sizes(read_object(source / CONFIG), stage.sizes.given())
-    _settle(config.get("text_config", config), f"stage {stage.name}")
+    config = settled(with_sizes(read_object(source / CONFIG), stage.sizes.given()), f"stage {stage.name}: sizes")
     progress("new weights", 0, 1)
     partial = job.path / "model.partial"
     shutil.rmtree(partial, ignore_errors=True)
@@ -196,12 +207,13 @@ def _draw(folder: Path, seed: int) -> int:
     """Weights for a folder with a configuration; how many."""
     import torch
     import transformers
+    from huggingface_hub.errors import StrictDataclassError
 
     try:
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         torch.manual_seed(seed)
-        model = transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    except (ValueError, KeyError, TypeError) as error:
+        model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
+    except (ValueError, KeyError, TypeError, StrictDataclassError) as error:
         raise RequestError(f"{folder / CONFIG}: no model can be built of it: {error}") from error
     model.to(torch.float32).save_pretrained(folder)
     n_weights: int = model.num_parameters()
@@ -213,7 +225,25 @@ def with_sizes(config: Mapping[str, Any], sizes: Mapping[str, int]) -> dict[str,
     changed = copy.deepcopy(dict(config))
     part = changed["text_config"] if isinstance(changed.get("text_config"), dict) else changed
     part.update(sizes)
-    if "layer_types" in part and "num_hidden_layers" in sizes:
-        kinds, n_layers = part["layer_types"], sizes["num_hidden_layers"]
-        part["layer_types"] = [kinds[layer % len(kinds)] for layer in range(n_layers)]
+    if "num_hidden_layers" in sizes:
+        _settle_windows(part, sizes["num_hidden_layers"])
     return changed
+
+
+def _settle_windows(part: dict[str, Any], n_layers: int) -> None:
+    """Say of each layer what it attends to, by the pattern that there was."""
+    kinds, first = part.get("layer_types"), part.get("max_window_layers")
+    if isinstance(kinds, list) and kinds:
+        if isinstance(first, int):  # from one layer on all have a window, so the last ones are all alike
+            part["layer_types"] = [*kinds, *[kinds[-1]] * n_layers][:n_layers]
+        else:
+            n = period(kinds)
+            part["layer_types"] = [kinds[layer % n] for layer in range(n_layers)]
+        if isinstance(first, int) and first >= len(kinds):
+            part["max_window_layers"] = n_layers
+
+
+def period(kinds: Sequence[str]) -> int:
+    """After how many entries a list repeats itself; its length where it does not."""
+    lengths = range(1, len(kinds) + 1)
+    return next(n for n in lengths if all(kind == kinds[place % n] for place, kind in enumerate(kinds)))

@@ -8,7 +8,7 @@ weights, gradients, the optimiser and models that only answer, of one process an
 import importlib.util
 import math
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,14 @@ from classifiers.rows import input_files
 from manifests.errors import RequestError, RunError
 from manifests.schema_distillation import Distill
 from manifests.schema_embedding import Contrast, Mntp
-from manifests.schema_surgery import Init, NewModel, Prune, Sizes, Upscale
+from manifests.schema_surgery import Init, NewModel, Prune, Upscale
 from manifests.schema_training import BASE, Merge, TrainingManifest, TrainingStage, named_models
 from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
 from manifests.schema_training_stages import Cpt, Sft, Trained
 from manifests.store import resolve
 from training.flops import Training, count_parameters, forward_flops, lora_parameters, parameters, read_config
-from training.inputs import measured_texts, mixture_paths
-from training.new_models import new_config, with_sizes
+from training.inputs import measured_texts
+from training.new_models import new_config
 from training.outlook_data import (
     Reads,
     Tokens,
@@ -37,12 +37,10 @@ from training.outlook_data import (
     text_reads,
     tokens_of,
 )
-from training.pruning.candidates import grid_of
-from training.pruning.limits import check_sizes, pruned_config
+from training.outlook_surgery import HALF, built, check_data, weight_bytes
 from training.reporters import check_reporters
 from training.schedules import deepseek_law
-from training.stacking.layers import check_depth, layers_of
-from training.stage_plan import check_teacher, plan_stages, starts_from
+from training.stage_plan import DONE, check_teacher, plan_stages, starts_from
 from training.summary_models import SUMMARY, TrainingSummary
 
 WEIGHT_BYTES = 4
@@ -90,6 +88,8 @@ class TrainingOutlook(BaseModel):
     folder: str
     n_parameters: int = 0
     """Of the base."""
+    base_bytes: int = 0
+    """On disk, of a new base that is not drawn yet."""
     stages: list[StageOutlook] = Field(default_factory=list)
     disk_bytes: int = 0
     """That the stages which are not done take at most."""
@@ -134,17 +134,20 @@ def _is_done(done: Done, name: str) -> bool:
 
 def _mark_done(found: TrainingOutlook, manifest: TrainingManifest, base: str, output: str | None) -> None:
     try:
-        planned = {stage.name: stage.is_done for stage in plan_stages(manifest, base, output).stages}
+        plan = plan_stages(manifest, base, output)
+        planned = {stage.name: stage.is_done for stage in plan.stages}
     except RequestError as error:
         found.problems.append(str(error))
         return
     for stage in found.stages:
         stage.is_done = planned[stage.name]
+    if (Path(plan.base_model).parent / DONE).is_file():
+        found.base_bytes = 0
 
 
 def _settle_disk(found: TrainingOutlook) -> None:
     """What is on disk at most: stages keep what they make while later ones run."""
-    kept = peak = 0
+    kept = peak = found.base_bytes
     for stage in found.stages:
         if not stage.is_done:
             peak = max(peak, kept + stage.disk_bytes)
@@ -173,8 +176,8 @@ class _Looked:
     """Weights of each model, by what the manifest calls it; a model that is not there has none."""
     config: dict[str, Any] = field(default_factory=dict)
     """Of the base."""
-    configs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Of each model whose configuration is known, by what the manifest calls it."""
+    configs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Of each model that is known, by what the manifest calls it: those that it may have, the likeliest first."""
 
     def look(self) -> None:
         self._try("report_to", lambda: check_reporters(self.manifest.report_to))
@@ -201,10 +204,13 @@ class _Looked:
 
     def _look_at_base(self, folder: Path) -> None:
         if isinstance(self.manifest.base, NewModel):
-            self.config = self.configs[BASE] = new_config(self.manifest.base, folder)
+            self.config = new_config(self.manifest.base, folder)
+            self.configs[BASE] = [self.config]
             self.sizes[BASE] = self.found.n_parameters = _n_parameters(self.config)
+            self.found.base_bytes = WEIGHT_BYTES * self.found.n_parameters
             return
-        self.config = self.configs[BASE] = read_config(folder)
+        self.config = read_config(folder)
+        self.configs[BASE] = [self.config]
         check_architecture(self.config, folder)
         self.sizes[BASE] = self.found.n_parameters = count_parameters(folder)
         if not list(folder.glob("*.safetensors")):
@@ -251,14 +257,14 @@ class _Looked:
         n_weights = self.sizes.get(names[0], 0)
         found = StageOutlook(name=stage.name, kind=stage.kind, starts_from=names, n_parameters=n_weights)
         if isinstance(stage, Merge):
-            found.kept_bytes = n_weights * (2 if stage.rule.dtype in ("bfloat16", "float16") else WEIGHT_BYTES)
+            found.kept_bytes = n_weights * (HALF_BYTES if stage.rule.dtype in HALF else WEIGHT_BYTES)
             found.disk_bytes = found.kept_bytes * (2 if stage.sweep else 1)
+            self.configs[stage.name] = self._configs_of(names[0], dtype=stage.rule.dtype)
             return found
         if isinstance(stage, Init | Upscale | Prune):
             self._rebuild(stage, found)
             return found
-        if names[0] in self.configs or not self._is_made(names[0]):
-            self.configs[stage.name] = self._config_of(names[0])
+        self.configs[stage.name] = self._configs_of(names[0], dtype="float32")
         found.n_trained_parameters = self._n_trained(stage, n_weights)
         self._try(f"stage {stage.name}", lambda: self._read(stage, found, tokens))
         if found.n_tokens is not None:
@@ -272,43 +278,33 @@ class _Looked:
         found.disk_bytes = found.kept_bytes + (stage.checkpoints.keep + 1) * checkpoint_bytes
         return found
 
-    def _config_of(self, name: str) -> dict[str, Any]:
-        """The configuration of a model by what the manifest calls it; empty where it cannot be read."""
+    def _configs_of(self, name: str, dtype: str | None = None) -> list[dict[str, Any]]:
+        """The configurations that a model may have, by what the manifest calls it, with its weights of another dtype;
+        none where it cannot be read."""
         if name not in self.configs and not self._is_made(name):
             try:
-                self.configs[name] = read_config(Path(resolve(name, self.base)))
+                self.configs[name] = [read_config(Path(resolve(name, self.base)))]
             except RequestError:
-                return {}
-        return self.configs.get(name, {})
+                return []
+        return [config | ({"dtype": dtype} if dtype else {}) for config in self.configs.get(name, ())]
 
     def _rebuild(self, stage: Init | Upscale | Prune, found: StageOutlook) -> None:
         """What a stage makes that builds a model anew, as far as that is known before it."""
-        before = self._config_of(found.starts_from[0])
-        if before:
-            self._try(f"stage {stage.name}", lambda: self._resize(stage, before, found))
-        if isinstance(stage, Prune) and stage.search is not None:
-            found.n_parameters = stage.search.parameters
-        found.kept_bytes = found.disk_bytes = WEIGHT_BYTES * found.n_parameters
-        for path in mixture_paths(stage):
-            if not Path(resolve(f"{path}/run.json", self.base)).is_file():
-                self.found.problems.append(f"stage {stage.name}: {path}: no complete mixture is there")
+        before = self._configs_of(found.starts_from[0])
+        self._try(f"stage {stage.name}", lambda: self._resize(stage, before, found))
+        of_weight = weight_bytes(next(iter(self.configs.get(stage.name) or before), {}))
+        found.kept_bytes = found.disk_bytes = of_weight * found.n_parameters
+        vocab_size = next((config.get("vocab_size") for config in before), None)
+        for problem in check_data(stage, self.base, vocab_size):
+            self.found.problems.append(f"stage {stage.name}: {problem}")
         for path in measured_texts(stage):
             self._try(f"stage {stage.name}", lambda path=path: _ignore(input_files(resolve(path, self.base))))  # type: ignore[misc]
 
-    def _resize(self, stage: Init | Upscale | Prune, before: dict[str, Any], found: StageOutlook) -> None:
-        """Sizes of what a stage makes, by the configuration of what it goes on from."""
-        part = before.get("text_config", before)
-        sizes = rebuilt(stage, int(part["num_hidden_layers"])).given()
-        if isinstance(stage, Prune):
-            check_sizes(part, sizes, stage.cut_max, "to")
-            if stage.search is not None:
-                grid_of(part, stage.search, stage.cut_max, ties=stage.tie_embeddings)
-            sizes |= {"head_dim": pruned_config(part, {})["head_dim"]}
-        after = with_sizes(before, sizes)
-        if isinstance(stage, Prune) and stage.tie_embeddings:
-            after["tie_word_embeddings"] = True
-        self.configs[stage.name] = after
-        found.n_parameters = _n_parameters(after) or found.n_parameters
+    def _resize(self, stage: Init | Upscale | Prune, before: Sequence[dict[str, Any]], found: StageOutlook) -> None:
+        """Sizes of what a stage makes, by the configurations of what it goes on from."""
+        self.configs[stage.name] = built(stage, before)
+        for after in self.configs[stage.name][:1]:
+            found.n_parameters = _n_parameters(after) or found.n_parameters
 
     def _models(self, stage: TrainingStage) -> Iterator[str]:
         """What the stage reads, the one that it goes on from first."""
@@ -320,7 +316,7 @@ class _Looked:
     def _n_trained(self, stage: Trained, n_weights: int) -> int:
         if stage.lora is None:
             return n_weights
-        config = self.configs.get(stage.name, self.config)
+        config = next(iter(self.configs.get(stage.name, ())), self.config)
         found = lora_parameters(config, stage.lora.rank, stage.lora.targets) if config else None
         return found or 0
 
@@ -386,22 +382,6 @@ class _Looked:
         if isinstance(stage, OnlineDpo):
             yield "reward model", WEIGHT_BYTES * self.sizes.get(stage.reward, found.n_parameters)
             yield "copy that draws", WEIGHT_BYTES * found.n_trained_parameters if stage.asynchronous else 0
-
-
-def rebuilt(stage: Init | Upscale | Prune, n_layers: int) -> Sizes:
-    """How a stage builds a model anew, where that is known before it.
-
-    Raises:
-        RequestError: the model has no such layers.
-    """
-    if isinstance(stage, Init):
-        return stage.sizes
-    if isinstance(stage, Prune):
-        return stage.to or Sizes()
-    if stage.influence is not None and stage.to is not None:
-        check_depth(n_layers, stage.to)
-        return Sizes(num_hidden_layers=stage.to)
-    return Sizes(num_hidden_layers=len(layers_of(stage, n_layers)))
 
 
 def _n_parameters(config: Mapping[str, Any]) -> int:

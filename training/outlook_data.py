@@ -73,17 +73,28 @@ def mixture_reads(stage: Cpt | Distill | Mntp, base: str, vocab_size: int | None
     Raises:
         RequestError: there is no such mixture or stage of one, or its ids do not fit the model.
     """
-    own = [_of_mixture(use, base, vocab_size, f"mixture[{k}]") for k, use in enumerate(stage.mixture)]
+    own = [use_reads(use, base, vocab_size, f"mixture[{k}]") for k, use in enumerate(stage.mixture)]
     n_rows, n_tokens = sum(of.n_rows for of in own), sum(of.n_tokens for of in own)
     if isinstance(stage, Cpt) and stage.replay:
-        again = _of_mixture(stage.replay, base, vocab_size, "replay")
+        again = use_reads(stage.replay, base, vocab_size, "replay")
         replayed = n_tokens * stage.replay.share / (1 - stage.replay.share)
         n_rows += math.ceil(replayed * again.n_rows / max(again.n_tokens, 1))
         n_tokens += round(replayed)
     return Reads(n_rows, n_tokens, is_exact=True)
 
 
-def _of_mixture(use: MixtureUse | Replay, base: str, vocab_size: int | None, at: str) -> Reads:
+def use_reads(use: MixtureUse | Replay, base: str, vocab_size: int | None, at: str) -> Reads:
+    """Sequences and tokens of a mixture or of a stage of one, by its record.
+
+    Args:
+        use: what is read of it.
+        base: where relative paths start.
+        vocab_size: of the model; None where it is not known.
+        at: the field that names it.
+
+    Raises:
+        RequestError: there is no such mixture or stage of one, it holds no tokens, or its ids do not fit the model.
+    """
     try:
         record = read_mixture(Folder(resolve(use.path, base)))
     except RequestError as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
+import safetensors.torch
 import torch
 import transformers
 
@@ -109,6 +110,14 @@ def test_like_another_model(tmp_path: Path, tiny_model: Path) -> None:
     assert (config["num_hidden_layers"], config["intermediate_size"], config["hidden_size"]) == (3, 32, 64)
 
 
+def test_weights_are_drawn_in_float32_whatever_the_other_model_has(tmp_path: Path, tiny_model: Path) -> None:
+    other = shutil.copytree(tiny_model, tmp_path / "other")
+    write_object(other / "config.json", read_object(other / "config.json") | {"dtype": "bfloat16"})
+    weights = safetensors.torch.load_file(made(tmp_path / "new", other) / "model.safetensors")
+    drawn = weights["model.layers.0.mlp.up_proj.weight"]
+    assert drawn.dtype == torch.float32 and not torch.equal(drawn, drawn.bfloat16().float())
+
+
 def test_like_a_pruned_model(tmp_path: Path, tiny_model: Path) -> None:
     """A width that is no multiple of the heads, as Kanana Nano's 1,792 with 24, which transformers' Llama refuses."""
     narrow = made(tmp_path / "narrow", tiny_model, hidden_size=46)
@@ -122,6 +131,18 @@ def test_lists_of_layers_are_as_long_as_there_are_layers() -> None:
     nested = {"text_config": {"layer_types": ["s", "s", "f"], "num_hidden_layers": 3}}
     assert with_sizes(nested, {"num_hidden_layers": 5})["text_config"]["layer_types"] == ["s", "s", "f", "s", "s"]
     assert nested["text_config"]["num_hidden_layers"] == 3
+    cut = {
+        "layer_types": ["s", "s", "f", "s", "s", "f", "s"],
+        "num_hidden_layers": 7,
+    }  # whose last pattern is not whole
+    assert with_sizes(cut, {"num_hidden_layers": 9})["layer_types"] == ["s", "s", "f"] * 3
+
+
+@pytest.mark.parametrize(("first", "kinds", "then"), [(2, "ffss", (2, "ffssss")), (4, "ffff", (6, "ffffff"))])
+def test_windows_from_a_layer_on(first: int, kinds: str, then: tuple[int, str]) -> None:
+    config = {"layer_types": list(kinds), "max_window_layers": first, "num_hidden_layers": 4}
+    changed = with_sizes(config, {"num_hidden_layers": 6})
+    assert (changed["max_window_layers"], "".join(changed["layer_types"])) == then
 
 
 @pytest.mark.parametrize(
@@ -129,6 +150,7 @@ def test_lists_of_layers_are_as_long_as_there_are_layers() -> None:
     [
         ({"num_key_value_heads": 4}, r"base: 6 heads of queries cannot share 4 of keys and values evenly"),
         ({"head_dim": 7}, r"base: heads are 7 wide; RoPE turns pairs, so expected an even number"),
+        ({"hidden_size": 50}, r"base: 50 wide is no multiple of 6 heads; name `head_dim`"),
         ({"hidden_size": 54}, r"base: heads are 9 wide"),
     ],
 )
@@ -138,12 +160,19 @@ def test_sizes_that_do_not_fit(tiny_tokenizer: Path, changes: dict[str, Any], to
 
 
 def test_a_stage_of_sizes_that_do_not_fit(tmp_path: Path, tiny_model: Path) -> None:
-    with pytest.raises(RequestError, match=r"stage new: 3 heads of queries cannot share 2"):
+    with pytest.raises(RequestError, match=r"stage new: sizes: 3 heads of queries cannot share 2"):
         made(tmp_path / "a", tiny_model, num_attention_heads=3)
     copied = shutil.copytree(tiny_model, tmp_path / "model")
     write_object(copied / "config.json", read_object(copied / "config.json") | {"model_type": "unheard_of"})
     with pytest.raises(RequestError, match=r"config\.json: no model can be built of it"):
         made(tmp_path / "b", copied)
+    for wrong in (
+        {"hidden_act": 3},
+        {"num_attention_heads": None},
+    ):  # what huggingface_hub refuses, and what is read here
+        write_object(copied / "config.json", read_object(tiny_model / "config.json") | wrong)
+        with pytest.raises(RequestError, match=r"no model can be built of it|`num_attention_heads` is None"):
+            made(tmp_path / "c", copied)
     assert not (tmp_path / "a/model").exists() and not (tmp_path / "b/model").exists()
 
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from curation.mixture.record import read_mixture
 from manifests.errors import RequestError
 from manifests.schema_surgery import Search, Sizes
+from manifests.store import Folder, resolve
 from training.flops import parameters
 from training.pruning.families import family_of, settle_width
 from training.pruning.limits import beside_embeddings, pruned_config
@@ -71,6 +73,20 @@ def grid_of(config: Mapping[str, Any], search: Search, cut_max: float, *, ties: 
         raise RequestError(_all_too_small(near, search, cut_max))
     fit.sort(key=lambda one: (-one.n_parameters, one.name))
     return Grid(fit, len(found) - len(near), len(near) - len(fit))
+
+
+def check_held_out(search: Search, base: str) -> None:
+    """That there is text to compare candidates by.
+
+    Raises:
+        RequestError: the mixture holds nothing out.
+    """
+    path = search.trial.mixture.path
+    if not read_mixture(Folder(resolve(path, base))).validation:
+        raise RequestError(
+            f"search.trial.mixture: {path}: holds nothing out, and candidates are compared on held-out text; mix it "
+            "with `validation`, as {frac: 0.005}"
+        )
 
 
 def _candidate(config: Mapping[str, Any], sizes: Mapping[str, int], search: Search, ties: bool) -> Candidate:

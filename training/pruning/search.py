@@ -16,17 +16,14 @@ from typing import Any
 import torch
 from pydantic import BaseModel
 
-from curation.mixture.record import read_mixture
 from manifests.engine import Progress
-from manifests.errors import RequestError
 from manifests.schema_distillation import Distill
 from manifests.schema_surgery import Prune, Search
-from manifests.store import Folder, resolve
 from training.distilling import distill
 from training.jobs import Cell, Job, Made, Table
 from training.model_files import CONFIG, open_checkpoint, read_object
 from training.pages.charts import Chart, Line, line_chart
-from training.pruning.candidates import AXES, Candidate, Grid, grid_of
+from training.pruning.candidates import AXES, Candidate, Grid, check_held_out, grid_of
 from training.pruning.importance import Scores
 from training.pruning.ranking import Kept, choose
 from training.pruning.report import Pruned, made_of
@@ -89,7 +86,7 @@ class _Work:
         self.teacher = job.models[stage.teacher] if stage.teacher else str(self.model)
         source = open_checkpoint(str(self.model), self.model)
         self.grid = grid_of(source.config, self.search, stage.cut_max, ties=stage.tie_embeddings)
-        _check_held_out(self.search, job.manifest_base)
+        check_held_out(self.search, job.manifest_base)
         job.path.mkdir(parents=True, exist_ok=True)
         self.scores = self._scores()
 
@@ -168,20 +165,6 @@ def trial_job(job: Job, search: Search, model: str, teacher: str, folder: Path) 
         seed=job.seed,
         threads=job.threads,
     )
-
-
-def _check_held_out(search: Search, base: str) -> None:
-    """That there is text to compare candidates by.
-
-    Raises:
-        RequestError: the mixture holds nothing out.
-    """
-    path = search.trial.mixture.path
-    if not read_mixture(Folder(resolve(path, base))).validation:
-        raise RequestError(
-            f"search.trial.mixture: {path}: holds nothing out, and candidates are compared on held-out text; mix it "
-            "with `validation`, as {frac: 0.005}"
-        )
 
 
 def search_table(search: Search, grid: Grid, tried: Sequence[Tried], best: int) -> Table:

@@ -126,3 +126,18 @@ def written(layers: Sequence[int]) -> str:
 def second_places(layers: Sequence[int]) -> list[int]:
     """Places of layers that were there before."""
     return [place for place, layer in enumerate(layers) if layer in layers[:place]]
+
+
+def check_identity(layers: Sequence[int], n_layers: int) -> None:
+    """That a model whose second copies are silent computes what the model computed that its layers are of.
+
+    Raises:
+        RequestError: it does not: layers are missing or in another order.
+    """
+    quiet = second_places(layers)
+    heard = [layer for place, layer in enumerate(layers) if place not in quiet]
+    if heard != list(range(n_layers)):
+        raise RequestError(
+            f"start: identity: layers that are there for the first time are {written(heard)}; expected 0 to "
+            f"{n_layers - 1}, all in their order, since otherwise it is another model from the start"
+        )

@@ -36,7 +36,7 @@ from training.safetensors_shards import (
     write_index,
 )
 from training.stacking.config import depth_of, stacked_config
-from training.stacking.layers import second_places, written
+from training.stacking.layers import check_identity, second_places, written
 from training.stacking.report import REPORT, StackReport
 from training.stacking.silent import silencing
 from training.whole_folders import check_free, new_folder
@@ -181,14 +181,8 @@ def _silent_places(layers: Sequence[int], n_layers: int, start: Start) -> list[i
             )
     if start == "copy":
         return []
-    quiet = second_places(layers)
-    heard = [layer for place, layer in enumerate(layers) if place not in quiet]
-    if heard != list(range(n_layers)):
-        raise RequestError(
-            f"start: identity: layers that are there for the first time are {written(heard)}; expected 0 to "
-            f"{n_layers - 1}, all in their order, since otherwise it is another model from the start"
-        )
-    return quiet
+    check_identity(layers, n_layers)
+    return second_places(layers)
 
 
 def _sources(

@@ -83,7 +83,8 @@ def test_judges_whose_answers_are_shared_are_asked_in_turn(tmp_path: Path, monke
 
     monkeypatch.setattr(asking, "judge", judge)
     monkeypatch.setattr(asking, "run", run)
-    judged = [Judged.model_construct(name="mt")]
+    construct: Any = Judged.model_construct
+    judged = [construct(name="mt")]
     asked = Evaluations.model_construct(benchmarks=[], judged=judged, needle=None, engine="transformers", batch=1)
     found = at_once(*(asked_of(tmp_path, run, tmp_path / "cache", asked) for run in "ab"))
     assert [result.results[0].why for result in found] == [str(tmp_path / run / "model") for run in "ab"]
