@@ -5,6 +5,7 @@ Files are hashed once and remembered by size and time of their last change, sinc
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Digests:
         """Write what is remembered; where that cannot be, files are read once more."""
         with contextlib.suppress(OSError):  # a full disk, or another command that writes the same
             self._memory.parent.mkdir(parents=True, exist_ok=True)
-            partial = self._memory.with_suffix(f".{os.getpid()}.partial")
+            partial = self._memory.with_suffix(f".{os.getpid()}-{threading.get_ident()}.partial")
             partial.write_bytes(orjson.dumps(self._known))
             partial.rename(self._memory)
 
@@ -150,7 +151,7 @@ def mixture_paths(stage: TrainingStage) -> list[str]:
     if isinstance(stage, Upscale):
         return [stage.influence.mixture.path] if stage.influence and stage.influence.mixture else []
     if isinstance(stage, Prune):
-        uses = [stage.calibration.mixture, stage.search and stage.search.trial.mixture]
+        uses = [stage.calibration and stage.calibration.mixture, stage.search and stage.search.trial.mixture]
         return [use.path for use in uses if use]
     return [use.path for use in stage.mixture] if isinstance(stage, Distill | Mntp) else []
 
@@ -160,7 +161,7 @@ def measured_texts(stage: TrainingStage) -> list[str]:
     if isinstance(stage, Upscale):
         return [stage.influence.text] if stage.influence and stage.influence.text else []
     if isinstance(stage, Prune):
-        return [stage.calibration.text] if stage.calibration.text else []
+        return [stage.calibration.text] if stage.calibration and stage.calibration.text else []
     if isinstance(stage, Contrast):
         return [path for item in stage.retrieval for path in (item.queries, item.corpus, item.qrels)]
     return []

@@ -11,7 +11,7 @@ import xxhash
 
 from manifests.errors import RequestError
 from manifests.schema_distillation import Distill
-from manifests.schema_surgery import NewModel
+from manifests.schema_surgery import NewModel, Prune
 from manifests.schema_training import (
     BASE,
     MAKES_ENCODER,
@@ -33,8 +33,10 @@ from training.stage_kinds import VERSIONS
 STAGES, DIGESTS, DONE, MEASURES = "stages", "digests.json", "made.json", "measures"
 NAMED_BY_CHARS = 8
 """Of a stage's fingerprint in the name of its folder."""
-NOT_IN_THE_FINGERPRINT = {"gates", "checkpoints", "micro_batch", "recompute", "vocabulary_chunk"}
-"""What a stage makes does not depend on it."""
+OF_ANY_STAGE = ("gates", "checkpoints", "micro_batch", "recompute", "vocabulary_chunk")
+OF_PRUNING: dict[str, Any] = {"calibration": {"micro_batch"}, "search": {"trial": {"micro_batch"}}}
+NOT_IN_THE_FINGERPRINT: dict[str, Any] = dict.fromkeys(OF_ANY_STAGE, True) | OF_PRUNING
+"""Fields, and fields of fields, on which it does not depend what a stage makes."""
 OF_A_MICRO_BATCH = {"aot", "aot_unpaired"}
 """Losses of DPO that compare the pairs of a micro-batch with each other."""
 
@@ -216,7 +218,7 @@ def _planned(stage: TrainingStage, plan: Plan, known: dict[str, str], digests: D
                 raise RequestError(f"stage {stage.name}: {error}") from None
     data = dict(stage_data(stage, plan.base, digests))
     said = {
-        "stage": stage.model_dump(mode="json", exclude=NOT_IN_THE_FINGERPRINT),
+        "stage": stage.model_dump(mode="json", exclude=_not_counted(stage)),
         "models": {place: known[name] for place, name in names.items()},
         "data": list(data.values()),  # in the manifest's order: two files that change places are other data
         "seed": plan.manifest.seed,
@@ -238,6 +240,12 @@ def _planned(stage: TrainingStage, plan: Plan, known: dict[str, str], digests: D
         starts_from=list(dict.fromkeys(names.values())),
         data=data,
     )
+
+
+def _not_counted(stage: TrainingStage) -> dict[str, Any]:
+    """Fields of a stage that its fingerprint leaves out: `cut_max` too where sizes are named, as it only refuses."""
+    is_named = isinstance(stage, Prune) and stage.search is None
+    return NOT_IN_THE_FINGERPRINT | ({"cut_max": True} if is_named else {})
 
 
 def _hashed(said: Mapping[str, Any]) -> str:

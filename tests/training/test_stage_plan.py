@@ -1,5 +1,6 @@
 """What a plan of stages knows before any work: folders, fingerprints, what is not there."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from manifests.errors import RequestError
 from manifests.schema_training import TrainingManifest
+from tests.curation.mixture.mixtures import write_mixture
 from tests.training import tiny
 from training.inputs import Digests, row_files
 from training.stage_plan import DONE, Plan, plan_stages
@@ -88,6 +90,28 @@ def test_what_changes_no_result_changes_nothing(base: Path) -> None:
     assert changed(plan(base), plan(base, same | gates)) == []
 
 
+def test_what_changes_nothing_of_pruning_changes_nothing(base: Path) -> None:
+    def pruned(**fields: Any) -> str:
+        stage = {"kind": "prune", "name": "p", "calibration": {"text": "chats.jsonl"}, **fields}
+        whole = {"kind": "training", "name": "t", "base": "base", "stages": [stage], "output": "out"}
+        return plan_stages(TrainingManifest.model_validate(whole), str(base)).stages[0].fingerprint
+
+    to = {"to": {"hidden_size": 8}}
+    assert (
+        pruned(**to)
+        == pruned(**to, calibration={"text": "chats.jsonl", "micro_batch": 4})
+        == pruned(**to, cut_max=0.9)
+    )
+    assert pruned(**to) != pruned(**to, calibration={"text": "chats.jsonl", "samples": 4})
+    write_mixture(base / "mixture")
+    trial: dict[str, Any] = {"mixture": str(base / "mixture"), "steps": 1}
+    search: dict[str, Any] = {"parameters": 100, "hidden_size": [8], "trial": trial}
+    at_once = {**search, "trial": {**trial, "micro_batch": 2}}
+    longer = {**search, "trial": {**trial, "steps": 2}}
+    assert pruned(search=search) == pruned(search=at_once) != pruned(search=longer)
+    assert pruned(search=search) != pruned(search=search, cut_max=0.9), "which says what is tried"
+
+
 def test_data_and_weights_count_by_their_content(base: Path) -> None:
     first = plan(base)
     (base / "pairs.jsonl").rename(base / "pairs2.jsonl")
@@ -142,6 +166,28 @@ def test_digests_are_remembered_by_size_and_time(tmp_path: Path) -> None:
     assert again.of_file(str(path)) == found
     path.write_bytes(b"other")
     assert Digests(tmp_path / "digests.json").of_file(str(path)) != found
+
+
+def test_threads_that_keep_digests_do_not_write_into_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+    both_wrote, write_bytes = threading.Barrier(2), Path.write_bytes
+
+    def slowly(self: Path, content: bytes) -> int:
+        written.append(self)
+        n_bytes = write_bytes(self, content)
+        both_wrote.wait(10)
+        return n_bytes
+
+    monkeypatch.setattr(Path, "write_bytes", slowly)
+    threads = [threading.Thread(target=Digests(tmp_path / "digests.json").keep) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(written)) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["digests.json"]
 
 
 def test_a_stage_is_done_when_its_result_is_there(base: Path) -> None:
