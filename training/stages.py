@@ -277,7 +277,7 @@ class _Training:
         made = Made.model_validate_json((planned.folder / DONE).read_bytes())
         history = read_history(planned.folder)
         stage = self._summed_up(planned.name, planned.stage.kind, str(planned.folder), planned.model_path)
-        n_tokens = made.counts.get("tokens", 0)
+        n_tokens = 0 if planned.stage.kind in WITHOUT_TRAINING else made.counts.get("tokens", 0)
         filled = stage.model_copy(
             update={
                 "starts_from": planned.starts_from,

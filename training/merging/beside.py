@@ -27,6 +27,8 @@ NOT_COPIED = (
     GENERATION,
     INDEX,
     "merge.json",
+    "prune.json",
+    "upscale.json",
     "run.json",
     "summary.json",
     "trainer_state.json",

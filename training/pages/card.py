@@ -71,8 +71,9 @@ def _last(manifest: TrainingManifest) -> TrainingStage:
 def _front(summary: TrainingSummary, record: TrainingRecord, role: Role) -> dict[str, object]:
     sets = {name for stage in summary.stages for name in stage.measures}
     languages = sorted({found[1] for name in sets if (found := LANGUAGE.search(name))})
+    base = record.manifest.get("base", "")
     front: dict[str, object] = {
-        "base_model": str(record.manifest.get("base", "")),
+        "base_model": base if isinstance(base, str) else "",  # of new weights there is none
         "language": languages,
         "library_name": "transformers",
         "pipeline_tag": TASKS[role],

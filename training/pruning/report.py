@@ -46,7 +46,7 @@ def made_of(pruned: Pruned) -> Made:
     counts = {"parameters": report.parameters_after, "parameters_before": report.parameters_before}
     figures, charts = {"cut_share": report.cut_share}, dict[str, str]()
     if scores is not None:
-        counts |= {"samples": scores.n_samples, "tokens": scores.n_tokens}
+        counts |= {"samples": scores.n_samples, "calibration_tokens": scores.n_tokens}
         figures |= {f"{axis}_importance_kept": share for axis, share in importance_kept(pruned, scores).items()}
         charts = importance_charts(scores, pruned.kept)
     if pruned.influences:

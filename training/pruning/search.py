@@ -48,6 +48,8 @@ class Tried(BaseModel):
     divergence: float
     """Of the teacher's distribution from the candidate's, nats per held-out token."""
     teacher_loss: float
+    n_tokens: int = 0
+    """That it read in its trial."""
 
 
 def run_search(job: Job, progress: Progress) -> Made:
@@ -67,7 +69,7 @@ def run_search(job: Job, progress: Progress) -> Made:
     figures = {"search_loss": tried[best].loss, "search_teacher_loss": tried[best].teacher_loss}
     return made.model_copy(
         update={
-            "counts": {"candidates": len(tried), **made.counts},
+            "counts": {"candidates": len(tried), "trial_tokens": sum(one.n_tokens for one in tried), **made.counts},
             "figures": {**figures, **made.figures},
             "tables": [search_table(work.search, work.grid, tried, best), *made.tables],
             "charts": {"Candidates": search_chart(tried, best), **made.charts},
@@ -92,6 +94,7 @@ class _Work:
 
     def _scores(self) -> Scores:
         stage, keep = self.stage, self.job.path / SCORES
+        assert stage.calibration is not None
         return scores_of(self.model, stage.calibration, stage.importance, self.job.manifest_base, keep, self.progress)
 
     def kept(self, candidate: Candidate) -> Kept:
@@ -134,6 +137,7 @@ class _Work:
             loss=made.figures["held_out_loss"],
             divergence=made.figures["held_out_divergence"],
             teacher_loss=made.figures["held_out_teacher_loss"],
+            n_tokens=made.counts["tokens"],
         )
 
 

@@ -23,7 +23,6 @@ from training.pruning.families import shape_of
 from training.pruning.ranking import Kept
 from training.safetensors_files import Tensor, to_float, to_stored
 from training.safetensors_shards import SHARD_BYTES, Planned, Shard, file_names, open_shard, shards_of, write_index
-from training.stacking.report import REPORT as STACKED
 from training.whole_folders import check_free, new_folder
 
 REPORT = "prune.json"
@@ -115,7 +114,7 @@ def _report(first: Checkpoint, plan: Plan) -> PruneReport:
 def _write_beside(source: Checkpoint, plan: Plan, report: PruneReport, folder: Path) -> None:
     """Configuration, tokenizer, chat template, and what became of the model."""
     for path in sorted(source.path.iterdir()):
-        is_kept = path.name == GENERATION or path.name not in (*NOT_COPIED, REPORT, STACKED)
+        is_kept = path.name == GENERATION or path.name not in NOT_COPIED
         if path.is_file() and path.name.endswith(ENDINGS) and is_kept:
             shutil.copyfile(path, folder / path.name)
     write_object(folder / CONFIG, plan.config)

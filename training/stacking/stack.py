@@ -280,7 +280,7 @@ def _parts(n_bytes: int) -> Iterator[tuple[int, int]]:
 def _write_beside(checkpoint: Checkpoint, folder: Path) -> None:
     """The tokenizer, the chat template and what generation needs, as they are."""
     for path in sorted(checkpoint.path.iterdir()):
-        is_kept = path.name == GENERATION or path.name not in (*NOT_COPIED, REPORT)
+        is_kept = path.name == GENERATION or path.name not in NOT_COPIED
         if path.is_file() and path.name.endswith(ENDINGS) and is_kept:
             shutil.copyfile(path, folder / path.name)
 

@@ -138,7 +138,15 @@ def test_of_two_templates_the_firsts_is_kept(tmp_path: Path) -> None:
 
 def test_weights_and_reports_of_parents_are_not_copied(tmp_path: Path) -> None:
     model = folder(tmp_path / "a", None, "<end>", 1)
-    for name in ("merge.json", "model.safetensors.index.json", "trainer_state.json", "README.md", "modeling_x.py"):
+    for name in (
+        "merge.json",
+        "prune.json",
+        "upscale.json",
+        "model.safetensors.index.json",
+        "trainer_state.json",
+        "README.md",
+        "modeling_x.py",
+    ):
         (tmp_path / "a" / name).touch()
     out, _ = beside(tmp_path, model)
     assert sorted(path.name for path in out.iterdir()) == [

@@ -57,6 +57,13 @@ def record_at(folder: Path, stages: list[dict[str, Any]], **fields: Any) -> Trai
     )  # fmt: skip
 
 
+def test_a_card_of_new_weights_names_no_base(here: Path) -> None:
+    new = {"tokenizer": "tok", "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1}
+    text = model_card(summary(), record_at(here, STAGES[:1], base=new | {"num_attention_heads": 1}))
+    assert "base_model" not in yaml.safe_load(text.split("---\n")[1])
+    assert "on from new weights" in text
+
+
 def test_a_card(here: Path) -> None:
     text = model_card(summary(), record_at(here, STAGES))
     front = yaml.safe_load(text.split("---\n")[1])

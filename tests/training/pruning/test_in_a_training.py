@@ -65,6 +65,9 @@ def test_prune_and_distill_by_turns(here: Path, monkeypatch: pytest.MonkeyPatch)
         "quarter-healed": (48, 64, 32)
     }
     assert 0 < by_name["half"].made.figures["cut_share"] < 0.5
+    assert by_name["half"].made.counts["calibration_tokens"] > 0
+    assert by_name["half"].flops == 0 < by_name["half-healed"].flops, "reading for importance is no training"
+    assert read_training(Folder(str(here / "run"))).counts["half"] == 0
     page = (here / "run/report.html").read_text()
     assert "Importance that stays" in page
     assert "Hidden channels, by importance" in page

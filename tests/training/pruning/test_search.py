@@ -70,6 +70,7 @@ def test_all_candidates_are_compared_and_the_lowest_loss_is_made(done: tuple[Mad
     before, losses = ([float(row[column] or 0) for row in table.rows] for column in (4, 5))
     best = [row for row in table.rows if row[7] == "made"]
     assert made.counts["candidates"] == len(table.rows) > 2
+    assert made.counts["trial_tokens"] > 0 and "tokens" not in made.counts
     assert best[0][5] == min(losses)
     assert len({*losses, *before}) == 2 * len(losses)
     assert made.figures["search_loss"] == pytest.approx(min(losses), abs=1e-5)
