@@ -630,13 +630,12 @@ def upscale(
 ) -> None:
     """Make a model deeper, of its own layers bit by bit (depth up-scaling)."""
     from manifests.store import resolve
-    from training.stacking.options import asked_of
-    from training.stacking.upscale import upscale as run_upscale
+    from training.stacking.options import asked_of, upscale_folder
 
     asked = asked_of(drop, to, layers, text, mixture, samples, repeat, start)
     folder, target = (Path(resolve(path, _here())) for path in (model, output))
     with _progress() as progress:
-        done = run_upscale(asked, folder, target, _here(), name=model, progress=progress)
+        done = upscale_folder(asked, folder, target, _here(), model, progress)
     if as_json:
         _print_json(done.model_dump(mode="json"))
     else:

@@ -77,6 +77,17 @@ class Init(Stage):
 # Depth
 
 
+def refuse_training(mixture: MixtureUse | None) -> None:
+    """That a mixture on which a model is only measured has no fields of training.
+
+    Raises:
+        FieldError: it has.
+    """
+    for name in ("tokens", "balance_lengths"):
+        if mixture is not None and getattr(mixture, name) is not None:
+            raise FieldError("is for what is trained on; `samples` says how much is read", "mixture", name)
+
+
 class Influence(Model):
     """Choose layers by how much they change what goes through them: one minus the cosine of a layer's input and
     output, on the mean of all tokens (block influence, ShortGPT)."""
@@ -94,6 +105,7 @@ class Influence(Model):
     def _one_place(self) -> "Influence":
         if (self.text is None) == (self.mixture is None):
             raise ValueError("name one of `text` and `mixture`")
+        refuse_training(self.mixture)
         return self
 
 
@@ -160,9 +172,7 @@ class Calibration(Model):
     def _one_place(self) -> "Calibration":
         if (self.text is None) == (self.mixture is None):
             raise ValueError("name one of `text` and `mixture`")
-        for name in ("tokens", "balance_lengths"):
-            if self.mixture is not None and getattr(self.mixture, name) is not None:
-                raise FieldError("is for what is trained on; `samples` says how much is read", "mixture", name)
+        refuse_training(self.mixture)
         return self
 
 
@@ -235,8 +245,8 @@ class Prune(Stage):
     teacher: str | None = None
     """Of the search: what candidates are distilled from; without it, what is pruned (Kanana: always the first
     model)."""
-    calibration: Calibration
-    """What importance is measured on."""
+    calibration: Calibration | None = None
+    """What importance is measured on, of width and of depth; where only embeddings are tied, nothing is."""
     importance: Importance = Importance()
     """How it is measured."""
     tie_embeddings: bool = False
@@ -256,6 +266,8 @@ class Prune(Stage):
                     raise FieldError("is kept when pruning; leave it out", "to", name)
             if not given and not self.tie_embeddings:
                 raise FieldError("names nothing to prune", "to")
+        if self.calibration is None and (self.to is None or self.to.given()):
+            raise FieldError("is missing: what goes is chosen by text or a mixture", "calibration")
         if self.teacher is not None and self.search is None:
             raise FieldError("is for a `search`; a stage `distill` names its own", "teacher")
         if self.search is not None and not any(

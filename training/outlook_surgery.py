@@ -107,7 +107,8 @@ def _mixtures(stage: Init | Upscale | Prune) -> Iterator[tuple[str, MixtureUse]]
         named = {"influence.mixture": stage.influence.mixture}
     elif isinstance(stage, Prune):
         trial = stage.search.trial.mixture if stage.search is not None else None
-        named = {"calibration.mixture": stage.calibration.mixture, "search.trial.mixture": trial}
+        own = stage.calibration.mixture if stage.calibration is not None else None
+        named = {"calibration.mixture": own, "search.trial.mixture": trial}
     yield from ((at, use) for at, use in named.items() if use is not None)
 
 

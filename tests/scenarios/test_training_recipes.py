@@ -116,7 +116,8 @@ def test_kananas_base_models_have_their_sizes(tmp_path: Path) -> None:
     found = {"8b": parameters(config), "essence": essence}
     for name in ("cut-4b", "cut-2b"):
         stage = stages[name]
-        assert isinstance(stage, Prune) and stage.to is not None and stage.calibration.samples == 1024
+        assert isinstance(stage, Prune) and stage.to is not None
+        assert stage.calibration is not None and stage.calibration.samples == 1024
         found[name] = parameters(config | stage.to.given() | {"tie_word_embeddings": stage.tie_embeddings})
     sizes = {name: round(of.total / 1e9, 3) for name, of in found.items() if of}
     assert sizes == {"8b": 8.03, "essence": 9.775, "cut-4b": 4.475, "cut-2b": 2.087}

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from manifests.engine import Progress, silent
 from manifests.errors import RequestError
 from manifests.schema_surgery import Prune
+from training.field_options import told_as_options
 from training.whole_folders import check_free
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ OPTIONS = {
     "num_hidden_layers": "--layers",
 }
 """By the names of sizes in `config.json`."""
+FIELDS = OPTIONS | {
+    "calibration.text": "--text",
+    "calibration.mixture": "--mixture",
+    "calibration": "--text or --mixture",
+    "`cut_max`": "--cut-max",
+}
+"""By what messages call fields of a stage."""
 
 
 def asked_of(
@@ -48,17 +56,18 @@ def asked_of(
     given = {name: size for name, size in sizes.items() if size is not None}
     if not given and not tie_embeddings:
         raise RequestError(f"name what becomes smaller: {', '.join(OPTIONS.values())}, or --tie-embeddings")
-    if (text is None) == (mixture is None):
+    if (text is not None and mixture is not None) or (given and text is None and mixture is None):
         raise RequestError(
             f"name one of --text and --mixture, which importance is measured on; found {'both' if text else 'none'}"
         )
     read = {"text": text, "mixture": {"path": mixture} if mixture else None, "samples": samples}
+    measured = {name: value for name, value in read.items() if value is not None} if text or mixture else None
     said = {
         "kind": "prune",
         "name": "prune",
         "to": given,
         "tie_embeddings": tie_embeddings,
-        "calibration": {name: value for name, value in read.items() if value is not None},
+        **({"calibration": measured} if measured else {}),
         **({"cut_max": cut_max} if cut_max is not None else {}),
     }
     try:
@@ -83,12 +92,13 @@ def prune_folder(asked: Prune, model: Path, output: Path, base: str, progress: P
         progress: is told of samples and of bytes.
 
     Raises:
-        RequestError: sizes cannot be reached, or there is no calibration data; options are named by their fields.
+        RequestError: sizes cannot be reached, or there is no calibration data; names the option.
         RunError: the disk is full.
     """
     from training.pruning.stage import prune_model  # brings torch
 
     check_free(output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as work:
+    beside = tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent)
+    with beside as work, told_as_options({"to": ""}, FIELDS):
         return prune_model(asked, model, output, Path(work), base, progress, replaces=False)

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import torch
 
 from manifests.engine import Progress, silent
@@ -23,10 +24,12 @@ from training.pruning.limits import check_sizes
 from training.pruning.ranking import choose
 from training.pruning.report import Pruned, layers_kept, made_of
 from training.pruning.slicing import prune
-from training.stacking.influence import influence
+from training.stacking.influence import block_influence
 from training.stacking.stack import stack
+from training.whole_files import write
 
 SCORES = "importance.safetensors"
+INFLUENCES = "influence.json"
 SHALLOW = "shallow"
 """Folder of a model whose depth is cut and whose width is not yet."""
 
@@ -79,6 +82,7 @@ def prune_model(
         model, influences = _shallow(stage, model, sizes.num_hidden_layers or 0, work / SHALLOW, base, progress)
     scores, kept = None, first_kept(shape_of(open_checkpoint(str(model), model)), {})
     if any(getattr(sizes, name) not in (None, getattr(before, name)) for name in WIDTHS):
+        assert stage.calibration is not None
         scores = scores_of(model, stage.calibration, stage.importance, base, work / SCORES, progress)
         kept = choose(scores, read_object(model / CONFIG), sizes, stage.importance)
     report = prune(
@@ -98,9 +102,27 @@ def _shallow(
     stage: Prune, model: Path, n_layers: int, output: Path, base: str, progress: Progress
 ) -> tuple[Path, list[float]]:
     """A model without the layers that change least what goes through them; the influence of each layer."""
-    influences = influence(model, stage.calibration, base, at="calibration", progress=progress)
+    influences = influences_of(model, stage, base, output.with_name(INFLUENCES), progress)
     stack(model, layers_kept(influences, n_layers), output, progress=progress, replaces=True)
     return output, influences
+
+
+def influences_of(model: Path, stage: Prune, base: str, keep: Path, progress: Progress = silent) -> list[float]:
+    """Block influence of each layer on the stage's calibration data; measured once, and kept in a file over kills.
+
+    Raises:
+        RequestError: there is no calibration data, or it is not the model's.
+    """
+    if keep.is_file():
+        found: list[float] = orjson.loads(keep.read_bytes())
+        return found
+    assert stage.calibration is not None
+    opened = OpenModel(str(model), precision="float32")
+    samples = read_samples(stage.calibration, opened, base)
+    rows = [tuple(row) for sample in samples.samples for row in sample]
+    found = block_influence(opened.model, rows, told=lambda done: progress("influence", done, samples.n_tokens))
+    write(keep, orjson.dumps(found).decode())
+    return found
 
 
 WIDTHS = ("hidden_size", "intermediate_size", "num_attention_heads")

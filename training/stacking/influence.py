@@ -88,8 +88,6 @@ def rows_of(opened: OpenModel, asked: Asked, base: str, at: str) -> list[Ids]:
 
 
 def _documents(opened: OpenModel, use: MixtureUse, samples: int, base: str, at: str) -> list[Ids]:
-    if use.tokens is not None or use.balance_lengths is not None:
-        raise RequestError(f"{at}: takes `path` and `stage` only; `samples` says how many sequences are read")
     try:
         dataset = TokenDataset(resolve(use.path, base), stage=use.stage)
     except RequestError as error:

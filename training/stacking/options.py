@@ -1,12 +1,29 @@
 """Depth up-scaling as it is written on a command line."""
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from manifests.engine import Progress
 from manifests.errors import RequestError
 from manifests.schema_surgery import Upscale
+from training.field_options import told_as_options
 from training.stacking.layers import read_layers
+from training.stacking.report import StackReport
+from training.stacking.upscale import upscale
+
+BEGINS = {name: f"--{name}" for name in ("drop", "to", "layers")}
+"""By the field that a message begins with."""
+FIELDS = {
+    "influence.text": "--text",
+    "influence.mixture": "--mixture",
+    "`influence`": "--text or --mixture",
+    "`layers`": "--layers",
+    "start: identity": "--start identity",
+    "`start: copy`": "--start copy",
+}
+"""By what messages call fields of a stage."""
 
 
 def asked_of(
@@ -62,3 +79,24 @@ def _said(detail: dict[str, Any]) -> str:
     at = [*detail["loc"], *getattr(cause, "at", ())]
     place = "".join(f"[{part}]" if isinstance(part, int) else f" {part}" for part in at).strip()
     return f"--{place.replace('influence ', '')}: {cause or detail['msg']}"
+
+
+def upscale_folder(
+    asked: Upscale, model: Path, output: Path, base: str, name: str, progress: Progress
+) -> StackReport:
+    """Write a deeper model beside any training; what was made.
+
+    Args:
+        asked: which.
+        model: folder of the model.
+        output: the new folder.
+        base: where relative paths of texts and mixtures start.
+        name: what the model is called in messages.
+        progress: is told of bytes written.
+
+    Raises:
+        RequestError: it has no such layers, or cannot be read; names the option.
+        RunError: the disk is full.
+    """
+    with told_as_options(BEGINS, FIELDS):
+        return upscale(asked, model, output, base, name=name, progress=progress)

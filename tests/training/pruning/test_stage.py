@@ -15,10 +15,14 @@ from manifests.schema_surgery import Prune
 from tests.training import tiny
 from tests.training.small_mixtures import make_mixture
 from training.jobs import Job, Made
+from training.measuring.open_model import OpenModel
 from training.model_files import read_object
+from training.pruning.calibration import read_samples
+from training.pruning.options import asked_of, prune_folder
 from training.pruning.scores import Scores
 from training.pruning.slicing import PruneReport
-from training.pruning.stage import SCORES, run
+from training.pruning.stage import INFLUENCES, SCORES, run
+from training.stacking.influence import block_influence
 from training.trainers import load_model
 
 SIZES = {"hidden_size": 48, "intermediate_size": 96, "num_attention_heads": 2}
@@ -54,7 +58,7 @@ def test_a_narrower_model(tmp_path: Path, tiny_model: Path) -> None:
     assert model(torch.tensor([[5, 6, 7]])).logits.isfinite().all()
     assert made.counts["parameters"] == model.num_parameters()
     assert made.counts["parameters_before"] == load_model(str(tiny_model)).num_parameters()
-    assert (made.counts["samples"], made.counts["tokens"]) == (12, Scores.load(of.path / SCORES).n_tokens)
+    assert (made.counts["samples"], made.counts["calibration_tokens"]) == (12, Scores.load(of.path / SCORES).n_tokens)
     assert 0.4 < made.figures["cut_share"] < 0.5
     for axis, stay in (("hidden", 48 / 64), ("mlp", 96 / 128), ("heads", 2 / 4)):
         assert stay < made.figures[f"{axis}_importance_kept"] < 1
@@ -74,7 +78,7 @@ def test_depth_and_width(tmp_path: Path, tiny_model: Path) -> None:
     assert (report.before["num_hidden_layers"], report.after["num_hidden_layers"]) == (2, 1)
     assert report.parameters_after == model.num_parameters()
     assert sorted(str(row[2]) for row in made.tables[-1].rows) == ["goes", "stays"]
-    assert sorted(path.name for path in of.path.iterdir()) == [SCORES, "model"]
+    assert sorted(path.name for path in of.path.iterdir()) == [SCORES, INFLUENCES, "model"]
 
 
 def test_depth_alone_leaves_the_layer_that_changes_most(tmp_path: Path) -> None:
@@ -96,12 +100,13 @@ def test_a_mixture_is_read_in_its_documents(tmp_path: Path, tiny_model: Path) ->
     of = job(tmp_path, tiny_model, calibration={"mixture": {"path": str(mixture)}, "samples": 7, "micro_batch": 3})
     made = run(of, silent)
     assert made.counts["samples"] == 7
-    assert 0 < made.counts["tokens"] <= 7 * 64
+    assert 0 < made.counts["calibration_tokens"] <= 7 * 64
 
 
 def test_embeddings_alone_may_become_one(tmp_path: Path, tiny_model: Path) -> None:
     of = job(tmp_path, tiny_model, {"hidden_size": 64}, tie_embeddings=True)
-    made = run(of, silent)
+    stage = Prune.model_validate({"kind": "prune", "name": "narrow", "to": {}, "tie_embeddings": True})  # of no text
+    made = run(of.model_copy(update={"stage": stage}), silent)
     assert load_model(str(of.model_path)).config.tie_word_embeddings
     assert made.figures["cut_share"] == 0
     assert not made.charts
@@ -125,6 +130,35 @@ def test_the_same_bytes_again_and_after_a_kill(
     monkeypatch.setattr(training.pruning.stage, "measure_importance", None)  # is there, so not measured again
     run(again, silent)
     assert files(again.model_path) == first
+
+
+def test_depth_and_width_are_measured_on_the_same_once(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the sequences with the lowest hashes, which are not evenly spread; after a kill on none."""
+    mixture = make_mixture(tmp_path / "mix", tiny_model, n=40)
+    calibration = {"mixture": {"path": str(mixture)}, "samples": 5}
+    of = job(tmp_path, tiny_model, {"num_hidden_layers": 1, "hidden_size": 60}, cut_max=0.6, calibration=calibration)
+    read: list[Any] = []
+
+    def influence(model: Any, rows: list[tuple[int, ...]], told: Any) -> list[float]:
+        read.extend(rows)
+        return block_influence(model, rows, told=told)
+
+    def killed(step: str, done: float, total: float, note: str = "") -> None:
+        if step == "prune":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.pruning.stage, "block_influence", influence)
+    with pytest.raises(KeyboardInterrupt):
+        run(of, killed)
+    assert isinstance(of.stage, Prune) and of.stage.calibration is not None
+    samples = read_samples(of.stage.calibration, OpenModel(str(tiny_model), precision="float32"), str(tmp_path))
+    assert read == [tuple(row) for sample in samples.samples for row in sample]
+    assert Scores.load(of.path / SCORES).n_tokens == sum(map(len, read))
+    monkeypatch.setattr(training.pruning.stage, "OpenModel", None)
+    made = run(of, silent)
+    assert made.tables[-1].title == "Influence of layers"
 
 
 @pytest.mark.parametrize(
@@ -180,6 +214,7 @@ def test_a_tokenizer_that_is_larger_than_the_model_is_refused(tmp_path: Path) ->
         ({"to": {"head_dim": 16}}, "is kept when pruning"),
         ({"to": {}}, "names nothing to prune"),
         ({"calibration": {"mixture": {"path": "m", "tokens": 5}}}, "`samples` says how much is read"),
+        ({"calibration": None}, "is missing: what goes is chosen by text or a mixture"),
         ({"calibration": {}}, "name one of `text` and `mixture`"),
         ({"importance": {"layers": "some"}}, "'sum', 'hidden' or 'each'"),
     ],
@@ -188,3 +223,26 @@ def test_what_no_manifest_may_say(changes: Change, message: str) -> None:
     stage = {"kind": "prune", "name": "p", "to": SIZES, "calibration": {"text": "t.jsonl"}}
     with pytest.raises(ValidationError, match=message):
         Prune.model_validate(stage | changes)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        ({"num_attention_heads": 3}, r"^--heads: 3 heads of queries cannot share"),
+        ({"hidden_size": 65}, r"^--hidden-size: found 65; the model has 64"),
+        ({"hidden_size": 8}, r"^cuts 8.* of --cut-max, .* The first could be: --hidden-size \d+$"),
+        ({"hidden_size": 60}, r"^--text: .*none\.jsonl"),
+    ],
+)
+def test_on_a_command_line_messages_name_options(
+    sizes: dict[str, int], told: str, tmp_path: Path, tiny_model: Path
+) -> None:
+    with pytest.raises(RequestError, match=told):
+        prune_folder(asked_of(sizes, text="none.jsonl"), tiny_model, tmp_path / "out", str(tmp_path))
+
+
+def test_to_tie_embeddings_takes_no_text(tmp_path: Path, tiny_model: Path) -> None:
+    done = prune_folder(asked_of({}, tie_embeddings=True), tiny_model, tmp_path / "out", str(tmp_path))
+    assert done.scores is None and load_model(str(tmp_path / "out")).config.tie_word_embeddings
+    with pytest.raises(RequestError, match="name one of --text and --mixture"):
+        asked_of({"hidden_size": 48}, tie_embeddings=True)

@@ -15,7 +15,7 @@ from training.jobs import Job
 from training.model_files import read_object
 from training.outlook import outlook
 from training.stacking.influence import influence, ranked
-from training.stacking.options import asked_of
+from training.stacking.options import asked_of, upscale_folder
 from training.stacking.report import StackReport, tables_of
 from training.stacking.stage import run
 
@@ -111,6 +111,21 @@ def test_options() -> None:
 def test_options_that_do_not_go_together(given: dict[str, Any], told: str) -> None:
     with pytest.raises(RequestError, match=told):
         asked_of(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"drop": 1}, r"^--drop: 1 of 2 layers leaves"),
+        ({"layers": "0-3"}, r"^--layers\[0\]: found \[0, 3\]"),
+        ({"to": 3}, r"^--to: 3 layers are no two copies .* as 4, or --layers, or --text or --mixture"),
+        ({"layers": "1,0", "start": "identity"}, r"^--start identity: layers that are there for the first time"),
+        ({"to": 3, "text": "none.jsonl"}, r"^--text: "),
+    ],
+)
+def test_messages_name_options(tmp_path: Path, tiny_model: Path, given: dict[str, Any], told: str) -> None:
+    with pytest.raises(RequestError, match=told):
+        upscale_folder(asked_of(**given), tiny_model, tmp_path / "out", str(tmp_path), "base", silent)
 
 
 @pytest.mark.parametrize(
