@@ -19,6 +19,7 @@ from training.inputs import Digests, joined
 from training.jobs import Job, Made
 from training.merging.vocabulary import read_vocabulary
 from training.model_files import CONFIG, Checkpoint, read_object, write_object
+from training.pruning.families import settle_width
 
 CLASSES = {
     "llama": "LlamaForCausalLM",
@@ -61,13 +62,26 @@ def new_config(new: NewModel, folder: Path) -> dict[str, Any]:
         "dtype": "float32",
     }
     config.setdefault("head_dim", new.hidden_size // new.num_attention_heads)
-    check_sizes(config, "base")
+    _settle(config, "base")
     return config
 
 
 _SIZES = (
     "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
 )  # fmt: skip
+
+
+def _settle(config: dict[str, Any], at: str) -> None:
+    """Check sizes, and call the architecture what transformers opens with them.
+
+    Raises:
+        RequestError: they do not go together.
+    """
+    check_sizes(config, at)
+    try:
+        settle_width(config)
+    except RequestError as error:
+        raise RequestError(f"{at}: {error}") from None
 
 
 def check_sizes(config: Mapping[str, Any], at: str) -> None:
@@ -163,7 +177,7 @@ def run(job: Job, progress: Progress) -> Made:
     assert isinstance(stage, Init)
     source = Path(job.models["model"])
     config = with_sizes(read_object(source / CONFIG), stage.sizes.given())
-    check_sizes(config.get("text_config", config), f"stage {stage.name}")
+    _settle(config.get("text_config", config), f"stage {stage.name}")
     progress("new weights", 0, 1)
     partial = job.path / "model.partial"
     shutil.rmtree(partial, ignore_errors=True)

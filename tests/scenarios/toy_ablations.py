@@ -116,14 +116,14 @@ TRAINED = {"threads": 1, "evaluation": None}
 
 
 def quality(folder: Path, text: Path) -> list[str]:
-    """Two of three Korean pages are planted spam, half of the others petitions; what is held out is instructive."""
+    """Eight of nine Korean pages are planted spam, the others petitions and texts like those that are held out."""
     tokenizer = languages(folder, text)
     good = pl.read_parquet(folder / "ko.parquet")["text"].to_list()
     other = texts(text, OTHER, "ko", 200)
-    write(folder / "data/korean/pages.parquet", [*good, *other, *spam(2 * len([*good, *other]))])
+    write(folder / "data/korean/pages.parquet", [*good, *other, *spam(8 * len([*good, *other]))])
     write(folder / "data/english/pages.parquet", pl.read_parquet(folder / "en.parquet")["text"].to_list())
     return [
-        *setting("mix", **MIXED, stages__cpt__tokens=80_000),
+        *setting("mix", **MIXED, stages__cpt__tokens=120_000),
         *setting("train", **TRAINED, base=new_model(tokenizer)),
         *small("train", "cpt", learning_rate=3e-3),
         "arms=[{name: raw, set: {mix.sources.korean: {name: korean, path: data/korean/*.parquet, category: korean}}},"

@@ -109,6 +109,15 @@ def test_like_another_model(tmp_path: Path, tiny_model: Path) -> None:
     assert (config["num_hidden_layers"], config["intermediate_size"], config["hidden_size"]) == (3, 32, 64)
 
 
+def test_like_a_pruned_model(tmp_path: Path, tiny_model: Path) -> None:
+    """A width that is no multiple of the heads, as Kanana Nano's 1,792 with 24, which transformers' Llama refuses."""
+    narrow = made(tmp_path / "narrow", tiny_model, hidden_size=46)
+    config = read_object(narrow / "config.json")
+    assert (config["model_type"], config["hidden_size"], config["head_dim"]) == ("mistral", 46, 32)
+    model = transformers.AutoModelForCausalLM.from_pretrained(narrow)
+    assert model(torch.arange(4)[None]).logits.isfinite().all()
+
+
 def test_lists_of_layers_are_as_long_as_there_are_layers() -> None:
     nested = {"text_config": {"layer_types": ["s", "s", "f"], "num_hidden_layers": 3}}
     assert with_sizes(nested, {"num_hidden_layers": 5})["text_config"]["layer_types"] == ["s", "s", "f", "s", "s"]

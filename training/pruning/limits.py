@@ -3,14 +3,11 @@ default (Kanana 2.3.3). By configurations alone, so that a plan can say it befor
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import gcd
 from typing import Any
 
 from manifests.errors import RequestError
 from training.flops import matrices, parameters
-from training.merging.config import is_said_to_be_tied
-from training.model_files import Checkpoint
 from training.pruning.families import family_of, settle_width
 
 STEPS = 200
@@ -40,29 +37,6 @@ def beside_embeddings(config: Mapping[str, Any]) -> int:
     if found := parameters(config):
         return found.layers
     return int(config["num_hidden_layers"]) * sum(rows * columns for rows, columns in matrices(config).values())
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Weights of a model."""
-
-    total: int
-    """Tied embeddings count once."""
-    beside_embeddings: int
-
-
-def count_after(model: Checkpoint, sizes: Mapping[str, int], tie_embeddings: bool = False) -> Counts:
-    """How many weights a checkpoint has once it is pruned to sizes.
-
-    Raises:
-        RequestError: it is of no family that can be pruned.
-    """
-    family_of(model.config, model.name)
-    config = pruned_config(model.config, sizes)
-    is_tied = tie_embeddings or bool(is_said_to_be_tied(config)) or model.head is None
-    embeddings = int(config["vocab_size"]) * int(config["hidden_size"]) * (1 if is_tied else 2)
-    layers = beside_embeddings(config)
-    return Counts(embeddings + layers, layers)
 
 
 def check_sizes(config: Mapping[str, Any], sizes: Mapping[str, int], cut_max: float, at: str) -> None:

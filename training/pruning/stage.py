@@ -4,7 +4,6 @@ Depth goes first, by block influence, so that width is measured on the layers th
 stage's folder, so a stage that was killed measures it once and gives the same bytes.
 """
 
-import importlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,8 +41,9 @@ def run(job: Job, progress: Progress) -> Made:
     stage = job.stage
     assert isinstance(stage, Prune)
     if stage.search is not None:
-        made: Made = importlib.import_module("training.pruning.search").run_search(job, progress)
-        return made
+        from training.pruning.search import run_search  # which takes from here how scores are kept
+
+        return run_search(job, progress)
     if job.threads:
         torch.set_num_threads(job.threads)
     model = Path(job.models["model"])

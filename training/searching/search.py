@@ -248,7 +248,8 @@ def _check_of(corpus: Corpus, found: Found, result: ProxyResult) -> Check:
 
 
 def _course(corpus: Corpus, found: Found, number: int) -> Course:
-    places = np.linspace(0, float(found.weights[:, number].max()), PLACES)
+    most = max(float(found.weights[:, number].max()), float(found.best.weights[number]))
+    places = np.linspace(0, most, PLACES)
     mixtures = along(found.best.weights, number, places)
     predicted = np.exp(found.counts @ found.predict(mixtures))
     return Course(source=corpus.sources[number], weights=places.tolist(), predicted=predicted.tolist())

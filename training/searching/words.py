@@ -9,7 +9,14 @@ WEAK = 0.5
 def in_words(results: SearchResults) -> list[str]:
     """Sentences: what the mixture gains, whether the check agrees, what cannot be told, and what there is too little
     of."""
-    return [*_gains(results), *_agreement(results), *_weak(results), *_edges(results), *_budget(results)]
+    return [
+        *_gains(results),
+        *_agreement(results),
+        *_weak(results),
+        *_beyond(results),
+        *_unsure(results),
+        *_budget(results),
+    ]
 
 
 def check_named(results: SearchResults, name: str) -> Check:
@@ -55,7 +62,17 @@ def _weak(results: SearchResults) -> list[str]:
     return said
 
 
-def _edges(results: SearchResults) -> list[str]:
+def _beyond(results: SearchResults) -> list[str]:
+    """Sources of which the mixture has more than any that a regression was fitted to."""
+    return [
+        f"{of.name}: {of.weight:.1%} is more than any model was trained on ({of.seen_high:.1%} at most), so only the "
+        "check speaks for it."
+        for of in results.sources
+        if of.weight > of.seen_high
+    ]
+
+
+def _unsure(results: SearchResults) -> list[str]:
     """Sources whose weight is not told apart from what they have by nature."""
     unsure = [of.name for of in results.sources if of.low <= of.natural <= of.high]
     if not unsure:

@@ -77,7 +77,7 @@ def ways(draw: st.DrawFn) -> tuple[dict[str, Any], Sizes, float]:
     return config, target, draw(st.sampled_from([0.3, 0.5, 0.7]))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(ways())
 def test_every_step_is_small_enough_and_the_last_is_the_target(way: tuple[dict[str, Any], Sizes, float]) -> None:
     config, target, cut_max = way

@@ -99,6 +99,11 @@ def test_what_does_not_hold_is_said() -> None:
     assert "t: the weights explain 20% of the losses' variance only (R2 0.20)" in said
 
 
+def test_what_no_model_was_trained_on_is_said() -> None:
+    said = " ".join(in_words(results(sources=[source("ko", 0.7, seen_high=0.6), source("en", 0.3)])))
+    assert "ko: 70.0% is more than any model was trained on (60.0% at most)" in said and "en: 30" not in said
+
+
 @pytest.mark.parametrize(("low", "told"), [(0.45, True), (0.55, False)])
 def test_sources_that_are_not_told_apart(low: float, told: bool) -> None:
     said = " ".join(in_words(results(sources=[source("ko", 0.6, low=low, high=0.9), source("en", 0.3, high=0.4)])))
