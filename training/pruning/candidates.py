@@ -10,7 +10,7 @@ from manifests.errors import RequestError
 from manifests.schema_surgery import Search, Sizes
 from manifests.store import Folder, resolve
 from training.flops import parameters
-from training.pruning.families import family_of, settle_width
+from training.pruning.families import check_sized, settle_width
 from training.pruning.limits import beside_embeddings, pruned_config
 
 AXES = ("hidden_size", "intermediate_size", "num_attention_heads")
@@ -59,7 +59,7 @@ def grid_of(config: Mapping[str, Any], search: Search, cut_max: float, *, ties: 
         RequestError: a size is larger than the model's, heads cannot be shared out, or no candidate is near enough;
             names what would do.
     """
-    family_of(config, "search")
+    check_sized(config, "search")
     whole = pruned_config(config, {})
     values = {axis: _values(axis, whole, search) for axis in AXES}
     found = [

@@ -49,15 +49,24 @@ def family_of(config: Mapping[str, Any], at: str) -> Family:
         at: what it is called in messages.
 
     Raises:
-        RequestError: it is none that can be pruned, or does not say its sizes; names what would do.
+        RequestError: it is none that can be pruned; names those that can.
     """
     kind = config.get("model_type")
     if kind not in FAMILIES:
         raise RequestError(f"{at}: config.json: `model_type` is {kind!r}; can be pruned: {', '.join(FAMILIES)}")
+    return FAMILIES[kind]
+
+
+def check_sized(config: Mapping[str, Any], at: str) -> None:
+    """That a model can be pruned, and says its sizes.
+
+    Raises:
+        RequestError: it is of no family that can be, or a size is missing; names it.
+    """
+    family_of(config, at)
     for name in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"):
         if not isinstance(config.get(name), int) or config[name] < 1:
             raise RequestError(f"{at}: config.json: `{name}` is {config.get(name)!r}; expected a number from 1 on")
-    return FAMILIES[kind]
 
 
 @dataclass(frozen=True)

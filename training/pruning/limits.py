@@ -8,7 +8,7 @@ from typing import Any
 
 from manifests.errors import RequestError
 from training.flops import matrices, parameters
-from training.pruning.families import family_of, settle_width
+from training.pruning.families import check_sized, settle_width
 
 STEPS = 200
 """Places between both models at which sizes are looked for that would do."""
@@ -51,7 +51,7 @@ def check_sizes(config: Mapping[str, Any], sizes: Mapping[str, int], cut_max: fl
     Raises:
         RequestError: it cannot; names the size, and what would do.
     """
-    family_of(config, at)
+    check_sized(config, at)
     for name, size in sizes.items():
         before = int(config[name])
         if not 1 <= size <= before:
