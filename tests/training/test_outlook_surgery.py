@@ -57,7 +57,7 @@ def search(mixture: Any = "held", **fields: Any) -> dict[str, Any]:
 
 
 def test_a_chain_after_a_search_is_planned_by_its_candidates(here: Path) -> None:
-    """48 of 64 is half of what the search leaves at the least, and 36% of what was there before it."""
+    """What would be too large a cut of the whole model is little of what the search leaves."""
     further = prune("further", to={"intermediate_size": 40, "num_attention_heads": 2, "hidden_size": 48})
     found = planned(here, prune(**search()), further)
     assert found.problems == []
