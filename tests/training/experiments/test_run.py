@@ -36,7 +36,8 @@ def doing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Do], list[str]]:
 
         monkeypatch.setattr(run, "run_step", run_step)
         monkeypatch.setattr(run, "manifest_of", lambda one: None)
-        monkeypatch.setattr(run, "set_stamp", lambda one: None)
+        monkeypatch.setattr(run, "stamp_of", lambda one: {})
+        monkeypatch.setattr(run, "set_stamp", lambda one, stamp: None)
         return began
 
     return use
