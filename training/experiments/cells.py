@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from training.experiments.charts import finite
+from training.experiments.statistics import is_sure, n_known
 from training.experiments.summary_models import Column, Direction, Expectation, Interval
 from training.pages.values import plain, signed
 
@@ -61,8 +62,8 @@ class Measure:
         return _signed(value)
 
     def range(self, interval: Interval, is_difference: bool = False) -> str:
-        """An interval: `2.41 to 2.46`; empty of one seed."""
-        if len(interval.values) < 2 or not (finite(interval.low) and finite(interval.high)):
+        """An interval: `2.41 to 2.46`; empty where one seed is known."""
+        if n_known(interval) < 2 or not (finite(interval.low) and finite(interval.high)):
             return ""
         write = self.difference if is_difference else self.value
         return f"{write(interval.low).removesuffix(' points')} to {write(interval.high)}"
@@ -91,11 +92,6 @@ def shown(measure: Measure, difference: Interval) -> Shown:
     return Shown(
         measure.difference(difference.mean), measure.range(difference, True), verdict(difference, measure.better)
     )
-
-
-def is_sure(difference: Interval) -> bool:
-    """Whether the interval of a difference leaves 0 out; of one seed there is none."""
-    return len(difference.values) > 1 and (difference.low > 0 or difference.high < 0)
 
 
 def verdict(difference: Interval, better: Direction | None) -> Verdict:

@@ -123,7 +123,8 @@ class Expectation(BaseModel):
     """Seeds."""
     n_seeds: int
     is_sure: bool
-    """Whether the interval of the difference lies on that side of 0 (of `same`: holds 0)."""
+    """Whether the interval of the difference lies on that side of 0 (of `same`: all of it within 1% of what it is
+    compared with). Seeds that all came to the same difference make nothing sure."""
 
 
 class RungRow(BaseModel):

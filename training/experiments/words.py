@@ -1,6 +1,6 @@
 """The tables of an experiment in words, for a terminal."""
 
-from training.experiments.statistics import n_known
+from training.experiments.statistics import is_sure, n_known
 from training.experiments.summary_models import ArmRow, ExperimentSummary, Interval, RungRow
 from training.pages.values import amount
 
@@ -54,11 +54,11 @@ def mean_of(found: Interval) -> str:
 
 
 def difference_of(found: Interval) -> str:
-    """What differs, with its sign; `*` where the interval does not hold 0."""
+    """What differs, with its sign; `*` where the interval does not hold 0, and says something."""
     half, sign = (found.high - found.low) / 2, "+" if found.mean >= 0 else "-"
     if n_known(found) < 2:
         return f"{sign}{_number(abs(found.mean))}"
-    mark = " *" if found.low > 0 or found.high < 0 else ""
+    mark = " *" if is_sure(found) else ""
     return f"{sign}{_number(abs(found.mean))} ± {_number(half)}{mark}"
 
 
