@@ -23,7 +23,7 @@ from training.experiments.record import read_experiment, record_of
 from training.experiments.results import Results
 from training.experiments.run import Ran, run_all
 from training.experiments.summary_models import SUMMARY, ExperimentSummary, StepRun
-from training.experiments.tables import arm_rows, notes_of
+from training.experiments.tables import arm_rows, not_measured, notes_of
 from training.experiments.templates import Experiment
 from training.launch import alone, n_gpus
 from training.whole_files import write
@@ -44,7 +44,7 @@ def ablate(
     """Run what is not done of an ablation; what it came to, and its folder.
 
     A run that fails does not end the others: it stands in `failed`, and the experiment has no record until all are
-    done.
+    done and measured as was asked.
 
     Args:
         manifest: of the ablation.
@@ -109,6 +109,7 @@ class Done:
             runs=[_step_run(shared, self) for shared in self.chains.runs if not self._is_lost(shared.run)],
             failed=list(self.ran.failed.values()),
             notes=notes_of(self.results.points),
+            not_measured=not_measured(manifest, self.results),
             seconds=self.seconds,
             manifest=manifest.model_dump(mode="json"),
             environment={"onggi": version(), **environment(max(1, n_gpus()))},
@@ -171,7 +172,7 @@ def finish(summary: ExperimentSummary, folder: Path, base: str, n_jobs: int) -> 
     write(folder / SUMMARY, summary.model_dump_json(indent=1))
     _write_table(summary, folder)
     write_page(folder, summary)
-    if not summary.failed:
+    if not summary.failed and not summary.not_measured:
         write_record(Folder(str(folder)), record_of(summary, base, n_jobs))
 
 
@@ -212,15 +213,26 @@ def check_complete(summary: ExperimentSummary, folder: str) -> None:
     """That nothing is missing.
 
     Raises:
-        RunError: runs failed; says which, and why.
+        RunError: runs failed, or nothing has a measure that was asked for; says which, and why.
     """
     lost = [one for one in summary.failed if not one.is_left_out]
+    if not lost and summary.not_measured:
+        raise RunError("\n".join([*summary.not_measured, f"all runs are finished, and kept in {folder}"]))
     if not lost:
         return
     lines = [f"{_who(one.arms, one.seeds)}{one.step}: {one.why}" for one in lost]
     left = len(summary.failed) - len(lost)
     more = [f"{left} runs that read them were left out"] if left else []
-    raise RunError("\n".join([*lines, *more, f"what was finished is kept in {folder}; the same command tries again"]))
+    raise RunError(
+        "\n".join(
+            [
+                *lines,
+                *more,
+                *summary.not_measured,
+                f"what was finished is kept in {folder}; the same command tries again",
+            ]
+        )
+    )
 
 
 def _who(arms: Sequence[str], seeds: Sequence[int]) -> str:

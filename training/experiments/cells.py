@@ -113,6 +113,7 @@ class Judged:
     """`held in 3 of 3 seeds, surely`."""
     holds: bool
     is_sure: bool
+    is_measured: bool = True
 
     @property
     def verdict(self) -> Verdict:
@@ -123,9 +124,13 @@ class Judged:
 
 
 def judged(expectation: Expectation, measure: Measure) -> Judged:
-    """Whether an expectation held: in two thirds of the seeds."""
+    """Whether an expectation held: in two thirds of the seeds; what was not measured did not."""
     n, of = expectation.holds_in, expectation.n_seeds
-    holds = of > 0 and n >= MOST_FRAC * of
+    if not of:
+        return Judged(
+            measure, expectation.expected, "was not measured", holds=False, is_sure=False, is_measured=False
+        )
+    holds = n >= MOST_FRAC * of
     seeds = f"{n} of {of} seed{'s' if of != 1 else ''}"
     how = f"held in {seeds}" if holds else f"did not hold: in {seeds} only" if n else f"did not hold in any of {of}"
     if of == 1:

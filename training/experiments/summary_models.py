@@ -122,6 +122,7 @@ class Expectation(BaseModel):
     holds_in: int
     """Seeds."""
     n_seeds: int
+    """That were measured on both sides; 0 where it was not measured, and so did not hold."""
     is_sure: bool
     """Whether the interval of the difference lies on that side of 0 (of `same`: all of it within 1% of what it is
     compared with). Seeds that all came to the same difference make nothing sure."""
@@ -166,6 +167,8 @@ class ExperimentSummary(BaseModel):
     """What is missing, and why."""
     notes: list[str] = Field(default_factory=list)
     """What readers of the figures must know."""
+    not_measured: list[str] = Field(default_factory=list)
+    """Measures that were asked for and are not there, with those that are."""
     seconds: float = 0.0
     manifest: dict[str, Any] = Field(default_factory=dict)
     environment: dict[str, str] = Field(default_factory=dict)

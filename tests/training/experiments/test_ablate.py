@@ -233,8 +233,21 @@ def test_a_mixture_judges_by_its_counts(place: Path) -> None:
     summary, _ = ablate(wanted, str(place), str(place / "mixed"))
     both, korean = (arm.figures["counts.tokens"] for arm in summary.arms)
     assert both.mean > korean.mean > 0
+    assert not {"counts.tokenised_bytes", "counts.shards_written"} & {
+        name for point in summary.points for name in point.figures
+    }, "what was left to do is no result"
     tokenised = [run.counts["tokenised_bytes"] for run in summary.runs]
     assert tokenised[0] > 0 and tokenised[1:] == [0, 0, 0], "once for all arms and seeds"
+
+
+def test_a_measure_that_nothing_has_is_told_with_those_that_are_there(place: Path) -> None:
+    arms = [{"name": "all"}]
+    wanted = manifest(place, steps=[STEPS[0]], of="mix", arms=arms, measures=["counts.tokens", "counts.tokns"])
+    summary, folder = ablate(wanted, str(place), str(place / "misspelt"))
+    assert list(summary.arms[0].figures) == ["counts.tokens"] and not (Path(folder) / RECORD).exists()
+    with pytest.raises(RunError, match=r"measures\[1\]: 'counts.tokns' was not measured; valid: .*counts.tokens"):
+        check_complete(summary, folder)
+    assert "counts.tokns" in (Path(folder) / "report.html").read_text()
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [

@@ -65,7 +65,7 @@ def test_one_seed_that_is_known_of_several_is_one_seed() -> None:
         (0, 3, False, False, "did not hold in any of 3"),
         (1, 1, False, True, "held in the one seed, not surely"),
         (0, 1, False, False, "did not hold in the one seed"),
-        (0, 0, False, False, "did not hold in any of 0"),
+        (0, 0, False, False, "was not measured"),
     ],
 )
 def test_an_expectation_holds_in_two_thirds_of_the_seeds(n: int, of: int, sure: bool, holds: bool, said: str) -> None:
