@@ -63,8 +63,10 @@ def ablate(
         done = run_experiment(manifest, chains, progress, n_jobs, n_processes)
         columns = done.results.columns(manifest.measures)
         rows = arm_rows(manifest, chains.arms, done.results, columns)
+        summary = done.summary(manifest)
         tables = {"columns": columns, "arms": rows, "baseline": chains.arms[0].name}
-        summary = done.summary(manifest).model_copy(update=tables)
+        tables["notes"] = [*summary.notes, *_same_as_baseline(manifest, chains)]
+        summary = summary.model_copy(update=tables)
         finish(summary, chains.output, base, n_jobs)
     return summary, str(chains.output)
 
@@ -128,6 +130,18 @@ def run_experiment(
     ran = run_all(chains.runs, chains.output, progress, n_jobs, n_processes)
     results = _results(experiment, chains, ran)
     return Done(chains, ran, results, time.monotonic() - began)
+
+
+def _same_as_baseline(manifest: AblationManifest, chains: Chains) -> Iterator[str]:
+    """Arms of which nothing is other than in the baseline, as where `set` names the value that is there."""
+    judged = dict[str, list[tuple[Path, str]]]()
+    for chain in chains.chains:
+        step, stage = point_of(chain.of(manifest))
+        judged.setdefault(chain.arm_name, []).append((chain.runs[step].folder, stage))
+    first = chains.arms[0].name
+    for name, of in judged.items():
+        if name != first and of == judged[first]:
+            yield f"{name}: its runs are those of {first}, so nothing is compared: what it sets changes nothing"
 
 
 def _results(manifest: Experiment, chains: Chains, ran: Ran) -> Results:

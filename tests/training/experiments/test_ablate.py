@@ -229,9 +229,12 @@ def ablate_points(place: Path) -> list[dict[str, Any]]:
 
 def test_a_mixture_judges_by_its_counts(place: Path) -> None:
     arms = [{"name": "all"}, {"name": "ko", "set": {"mix.sources.en.where": "language = 'ko'"}}]
+    arms.append({"name": "same", "set": {"mix.sequence_length": MIXTURE["sequence_length"]}})
     wanted = manifest(place, steps=[STEPS[0]], of="mix", arms=arms, measures=["counts.tokens"])
     summary, _ = ablate(wanted, str(place), str(place / "mixed"))
-    both, korean = (arm.figures["counts.tokens"] for arm in summary.arms)
+    assert any(note.startswith("same: its runs are those of all") for note in summary.notes)
+    assert not any(note.startswith("ko: its runs") for note in summary.notes)
+    both, korean, _ = (arm.figures["counts.tokens"] for arm in summary.arms)
     assert both.mean > korean.mean > 0
     assert not {"counts.tokenised_bytes", "counts.shards_written"} & {
         name for point in summary.points for name in point.figures
