@@ -27,9 +27,7 @@ def planned(experiment: Experiment, base: str, output: str | None = None, named:
     chains = plan_chains(experiment, base, output, named)
     mistakes = dict.fromkeys(_wrong_measures(experiment, chains, named))
     for shared in _first_seeds(chains.runs):
-        mistakes |= dict.fromkeys(
-            f"{named}: {said_of(shared)}: {problem}" for problem in _problems(shared.run, chains)
-        )
+        mistakes |= dict.fromkeys(f"{named}: {said_of(shared)}: {problem}" for problem in _problems(shared.run))
     if mistakes:
         raise RequestError("\n".join(mistakes))
     return chains
@@ -45,10 +43,11 @@ def _first_seeds(runs: Sequence[Shared]) -> Iterator[Shared]:
             yield shared
 
 
-def _problems(run: Run, chains: Chains) -> list[str]:
+def _problems(run: Run) -> list[str]:
     """What is not there, but for what earlier runs will make."""
+    to_come = [str(read.folder) for read in run.reads.values()]
     found = problems_of(run.manifest(), run.base, run.folder)
-    return [problem for problem in found if problem.startswith("output:") or f"{chains.output}/" not in problem]
+    return [problem for problem in found if not any(folder in problem for folder in to_come)]
 
 
 def _wrong_measures(experiment: Experiment, chains: Chains, named: str) -> Iterator[str]:

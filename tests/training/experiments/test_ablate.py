@@ -268,6 +268,22 @@ def test_what_is_not_there_is_told_before_any_work(place: Path, more: dict[str, 
     assert not (place / "wrong").exists()
 
 
+def test_a_step_that_reads_what_is_to_come_is_looked_at_all_the_same(place: Path) -> None:
+    """Also where what it names lies in the experiment's folder, in which only the runs that it reads are to come."""
+    words = {"name": "words", "tokenizer": {"text": ["data/ko.parquet"], "vocab_size": 400}}
+    sources = [
+        {"name": "lost", "run": "wrong/web", "category": "all"},
+        {"name": "ko", "path": "data/ko.parquet", "category": "all", "where": "edu > 3"},
+        {"name": "made", "path": "step:words/text/*.parquet", "category": "all"},
+    ]
+    mix = MIXTURE | {"tokenizer": {"path": "step:words", "engine": "library"}, "sources": sources}
+    wanted = manifest(place, steps=[words, {"name": "mix", "manifest": mix}], of="mix", arms=[{"name": "a"}])
+    with pytest.raises(RequestError) as raised:
+        ablate(wanted, str(place), str(place / "wrong"))
+    lines = str(raised.value).splitlines()
+    assert len(lines) == 2 and "sources: lost: " in lines[0] and "edu" in lines[1]
+
+
 @pytest.mark.slow
 def test_planted_data_is_ranked_by_short_annealing(tmp_path: Path, counted: Counted) -> None:
     """Stage-2 data as Kanana and Llama 3 choose it: a short annealing on each from the same checkpoint."""
