@@ -140,7 +140,9 @@ class _Board:
             set_stamp(run, stamp)
         except OnggiError as error:
             return _failed(shared, str(error))
-        except (OSError, ValueError, RuntimeError, MemoryError) as error:  # of a library: the others go on
+        except StoppedError:
+            raise
+        except Exception as error:  # of a library, each of which has its own: the others go on
             return _failed(shared, f"{type(error).__name__}: {error}")
         return None
 

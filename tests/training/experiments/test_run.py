@@ -90,15 +90,20 @@ def test_what_reads_a_failed_run_is_left_out(
     assert len(began) == len(runs) - 1
 
 
+class OwnError(Exception):
+    """Of a library that derives it from nothing else, as polars and zstandard do."""
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyError, OwnError, MemoryError])
 def test_an_error_of_a_library_is_the_failure_of_its_run(
-    runs: list[Shared], doing: Callable[[Do], list[str]], tmp_path: Path
+    error: type[Exception], runs: list[Shared], doing: Callable[[Do], list[str]], tmp_path: Path
 ) -> None:
     def do(name: str) -> None:
         if name.startswith("train"):
-            raise ValueError("odd weights")
+            raise error("odd")
 
     doing(do)
-    assert {one.why for one in run_all(runs, tmp_path).failed.values()} == {"ValueError: odd weights"}
+    assert {one.why for one in run_all(runs, tmp_path).failed.values()} == {f"{error.__name__}: {error('odd')}"}
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
