@@ -16,6 +16,7 @@ from manifests.schema_experiments import AblationManifest
 from manifests.store import Folder
 from training.checkpoints import full_disk
 from training.environment import environment
+from training.experiments.also_read import also_read
 from training.experiments.chain import Chain, Chains, Run, Shared, named_in, point_of
 from training.experiments.checks import planned
 from training.experiments.outcome import manifest_of, outcome
@@ -25,7 +26,9 @@ from training.experiments.run import Ran, run_all
 from training.experiments.summary_models import SUMMARY, ExperimentSummary, StepRun
 from training.experiments.tables import arm_rows, not_measured, notes_of
 from training.experiments.templates import Experiment
+from training.inputs import Digests
 from training.launch import alone, n_gpus
+from training.stage_plan import DIGESTS
 from training.whole_files import write
 
 REPORT, TABLE = "report.html", "results"
@@ -99,6 +102,9 @@ class Done:
 
     def summary(self, manifest: Experiment) -> ExperimentSummary:
         """What it came to, without its tables."""
+        digests = Digests(self.folder / DIGESTS)
+        runs = [_step_run(shared, self, digests) for shared in self.chains.runs if not self._is_lost(shared.run)]
+        digests.keep()
         return ExperimentSummary(
             kind=manifest.kind,
             name=manifest.name,
@@ -108,7 +114,7 @@ class Done:
             confidence=manifest.confidence,
             columns=[],
             points=self.results.points,
-            runs=[_step_run(shared, self) for shared in self.chains.runs if not self._is_lost(shared.run)],
+            runs=runs,
             failed=list(self.ran.failed.values()),
             notes=notes_of(self.results.points),
             not_measured=not_measured(manifest, self.results),
@@ -162,7 +168,7 @@ def _points_of(manifest: Experiment, chain: Chain) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def _step_run(shared: Shared, done: Done) -> StepRun:
+def _step_run(shared: Shared, done: Done, digests: Digests) -> StepRun:
     run = shared.run
     made = outcome(run)
     return StepRun(
@@ -171,9 +177,10 @@ def _step_run(shared: Shared, done: Done) -> StepRun:
         folder=named_in(run.folder, done.folder),
         fingerprint=run.fingerprint,
         manifest=manifest_of(run).model_dump(mode="json", exclude_defaults=True),
+        base=run.base,
         arms=shared.arms,
         seeds=shared.seeds,
-        inputs=made.inputs,
+        inputs=made.inputs | dict(also_read(run, digests)),
         outputs=made.outputs,
         counts=made.counts,
         seconds=made.seconds,
@@ -187,7 +194,7 @@ def finish(summary: ExperimentSummary, folder: Path, base: str, n_jobs: int) -> 
     _write_table(summary, folder)
     write_page(folder, summary)
     if not summary.failed and not summary.not_measured:
-        write_record(Folder(str(folder)), record_of(summary, base, n_jobs))
+        write_record(Folder(str(folder)), record_of(summary, base, n_jobs, folder))
 
 
 def write_page(folder: Path, summary: ExperimentSummary) -> str:
@@ -199,7 +206,7 @@ def write_page(folder: Path, summary: ExperimentSummary) -> str:
 
 
 def write_experiment_report(folder: Folder) -> str:
-    """Write the page of a finished experiment again; its path.
+    """Write the page of an experiment again, also of one of which runs failed; its path.
 
     Raises:
         RequestError: the folder holds none.

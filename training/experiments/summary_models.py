@@ -21,7 +21,9 @@ class StepRun(BaseModel):
     fingerprint: str
     """Of the manifest and of what it names by `step:`."""
     manifest: dict[str, Any]
-    """As it was run, every path resolved."""
+    """As it was run; what earlier steps made is named by its place."""
+    base: str = ""
+    """Where its relative paths start."""
     arms: list[str] = Field(default_factory=list)
     seeds: list[int] = Field(default_factory=list)
     """Empty where it is the same for all seeds."""

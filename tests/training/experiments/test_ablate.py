@@ -78,7 +78,10 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return lay_out(tmp_path_factory.mktemp("ablation"))
+    """In a folder called as that of an experiment's runs, so that these are told apart by more than their name."""
+    folder = tmp_path_factory.mktemp("ablation") / "runs" / "here"
+    folder.mkdir(parents=True)
+    return lay_out(folder)
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +163,12 @@ def test_a_run_that_is_asked_again_does_nothing(
     record = read_record(Folder(folder), kind="ablation")
     assert record.counts == {"runs": 6, "reused": 6}
     assert {entry.path for entry in record.inputs} >= {str(place / f"data/{name}.parquet") for name in ("ko", "en")}
+    made_by_it = [str(place / "out" / name) for name in ("runs", "stages")]
+    assert not [entry.path for entry in record.inputs if entry.path.startswith(tuple(made_by_it))]
+    train = next(one for one in summary.runs if one.step == "train")
+    assert {str(place / name) for name in ("base", "ko.jsonl")} <= train.inputs.keys() and train.base == str(place)
     page = (place / "out/report.html").read_bytes()
+    assert f"Relative paths start at <code>{place}</code>".encode() in page
     (place / "out/report.html").unlink()
     assert write_experiment_report(Folder(folder)) == f"{folder}/report.html"
     assert (place / "out/report.html").read_bytes() == page
