@@ -831,12 +831,13 @@ def _print_experiment_outlook(found: "ExperimentOutlook") -> None:
             ", ".join(map(str, run.seeds)) or "all",
             ", ".join(run.stages),
             ", ".join(run.shared),
+            ", ".join(run.there),
             f"{run.flops:.1e}".replace("e+", "e") if run.flops else "",
             "done" if run.is_done else "",
         )
         for run in found.runs
     ]
-    out.print(_table(["step", "arms", "seeds", "stages", "trained by another run", "FLOPs", ""], rows))
+    out.print(_table(["step", "arms", "seeds", "stages", "trained by another run", "there", "FLOPs", ""], rows))
     n_done = sum(run.is_done for run in found.runs)
     stages = f"; {found.n_stages_trained:,} stages to train for {found.n_stages:,} that are named" * bool(
         found.n_stages

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ from tests.training.experiments.small_experiments import MIXTURE, ablation, cpt,
 from training import stages
 from training.evaluating import evaluation
 from training.experiments.ablate import ablate, check_complete, write_experiment_report
+from training.experiments.checks import planned
+from training.experiments.outlook import plan_of
 from training.experiments.summary_models import ExperimentSummary
 from training.jobs import Job
 
@@ -175,9 +178,9 @@ def test_a_run_that_is_asked_again_does_nothing(
 
 
 def weights(folder: Path) -> list[tuple[str, str]]:
-    """Of each stage its name and the digest of what it made; a folder's name depends on the paths that it reads."""
+    """Of each stage its folder and the digest of what it made."""
     return sorted(
-        (path.parent.parent.name.rsplit("-", 1)[0], hashlib.sha256(path.read_bytes()).hexdigest())
+        (path.parent.parent.name, hashlib.sha256(path.read_bytes()).hexdigest())
         for path in folder.glob("stages/*/model/*.safetensors")
     )
 
@@ -190,11 +193,26 @@ def test_a_killed_run_goes_on(
     with pytest.raises(KeyboardInterrupt):
         ablate(wanted, str(place), output)
     run = patched(monkeypatch, Counted())
+    looked = plan_of(planned(wanted, str(place), output), "small", [0, 1])
+    assert (looked.n_stages, looked.n_stages_trained) == (8, 3) and looked.flops > 0
+    assert next(row.there for row in looked.runs if row.step == "train") == ["pre", "on"]
     summary, _ = ablate(wanted, str(place), output)
     assert run.stages.total() == 3, "of six, three were there"
+    looked = plan_of(planned(wanted, str(place), output), "small", [0, 1])
+    assert (looked.n_stages, looked.n_stages_trained, looked.flops) == (8, 0, 0)
     assert weights(place / "killed") == weights(place / "out")
     assert [arm.figures for arm in summary.arms] == [arm.figures for arm in finished[0].arms[:2]]
     assert [run.is_reused for run in summary.runs] == [True, True, True, False, False, False]
+
+
+def test_an_experiment_that_was_moved_trains_nothing_again(
+    finished: tuple[ExperimentSummary, Counter[str]], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(place / "out", place / "moved")
+    run = patched(monkeypatch, Counted())
+    summary, _ = ablate(manifest(place, **MORE | {"arms": ARMS[:2]}), str(place), str(place / "moved"))
+    assert run.stages.total() == 0 and weights(place / "moved") == weights(place / "out")
+    assert [arm.figures for arm in summary.arms] == [arm.figures for arm in finished[0].arms[:2]]
 
 
 def test_what_changed_is_done_again(place: Path, counted: Counted, tmp_path: Path) -> None:
