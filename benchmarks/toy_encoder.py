@@ -44,6 +44,7 @@ SIZES = {
     "fast": {"chars": 200_000, "base": 6, "mntp": 4, "contrast": 4, "asked": 30, "rows": 200},
 }
 """Characters of text per language; steps; questions of each set; pairs per language."""
+WHEN = ("before", "after")
 ARMS = {
     "base, mean of tokens": ("causal", "before"),
     "causal, contrastive": ("causal", "after"),
@@ -251,10 +252,17 @@ def trained(folder: Path, sets: list[dict[str, str]], size: dict[str, int], seed
     stages.run = _in_this_process  # type: ignore[attr-defined]
     _, run = stages.train(load_kind(TrainingManifest, str(path)), str(folder))
     summary = orjson.loads(Path(run, "summary.json").read_bytes())
-    figures = {stage["name"]: stage["made"]["figures"] for stage in summary["stages"]}
+    figures = {stage["name"]: stage["made"]["figures"] | by_language(stage["made"]) for stage in summary["stages"]}
     found = {"seed": seed, "seconds": time.monotonic() - began, "figures": figures}
     (folder / f"figures-{seed}.json").write_bytes(orjson.dumps(found))
     return found
+
+
+def by_language(made: dict[str, Any]) -> dict[str, float]:
+    """nDCG@10 of the held-out pairs of each language, before and after."""
+    tables = [table for table in made["tables"] if table["title"] == "Held-out questions"]
+    rows = [row for table in tables for row in table["rows"] if row[0] in SOURCES]
+    return {f"ndcg_held_{row[0]}_{when}": row[3 + place] for row in rows for place, when in enumerate(WHEN)}
 
 
 def _in_this_process(job: Any, folder: Path, n_processes: int, progress: Any) -> bytes:
@@ -272,9 +280,9 @@ def _in_this_process(job: Any, folder: Path, n_processes: int, progress: Any) ->
 
 def table(runs: Sequence[dict[str, Any]]) -> list[str]:
     """nDCG@10 of each arm: mean of the seeds, lowest to highest."""
-    lines = ["| encoder | KorQuAD, Korean | C++ pages, English | held-out pairs |", "|---|---|---|---|"]
+    lines = ["| encoder | KorQuAD | C++ pages | held-out pairs, Korean | English |", "|---|---|---|---|---|"]
     for arm, (stage, when) in ARMS.items():
-        names = [f"ndcg_{name}" for name in ("korquad", "cpp")] + ["ndcg"]
+        names = [f"ndcg_{name}" for name in ("korquad", "cpp", "held_ko", "held_en")]
         values = [[run["figures"][stage][f"{name}_{when}"] for run in runs] for name in names]
         cells = [f"{statistics.fmean(one):.3f} ({min(one):.3f} to {max(one):.3f})" for one in values]
         lines.append(f"| {arm} | {' | '.join(cells)} |")
