@@ -285,10 +285,13 @@ def report(run: Run) -> None:
     """Write the report of a run again: one static HTML file."""
     from curation.pipeline import SUMMARY, write_report
     from curation.summary_models import Summary
-    from manifests.record import read_record
+    from manifests.record import RECORD, read_record
     from manifests.store import Folder, resolve
 
     folder = Folder(resolve(run, _here()))
+    if not folder.exists(RECORD) and _is_experiment(folder):
+        _report_of_experiment(folder)
+        return
     record = read_record(folder, kind=None)
     if record.kind == "classifier":
         from synth.annotations.classifier_run import write_classifier_report
@@ -313,11 +316,22 @@ def report(run: Run) -> None:
         out.print(write_evaluation_report(folder), soft_wrap=True)
         return
     if record.kind in ("ablation", "ladder"):
-        from training.experiments.ablate import write_experiment_report
-
-        out.print(write_experiment_report(folder), soft_wrap=True)
+        _report_of_experiment(folder)
         return
     out.print(write_report(folder, record, Summary.model_validate(folder.read_json(SUMMARY))), soft_wrap=True)
+
+
+def _is_experiment(folder: "Folder") -> bool:
+    """Also one of which runs failed, and which therefore has no record."""
+    from training.experiments.record import holds_experiment
+
+    return holds_experiment(folder)
+
+
+def _report_of_experiment(folder: "Folder") -> None:
+    from training.experiments.ablate import write_experiment_report
+
+    out.print(write_experiment_report(folder), soft_wrap=True)
 
 
 @app.command()
@@ -816,12 +830,13 @@ def _print_experiment_outlook(found: "ExperimentOutlook") -> None:
             ", ".join(map(str, run.seeds)) or "all",
             ", ".join(run.stages),
             ", ".join(run.shared),
+            ", ".join(run.there),
             f"{run.flops:.1e}".replace("e+", "e") if run.flops else "",
             "done" if run.is_done else "",
         )
         for run in found.runs
     ]
-    out.print(_table(["step", "arms", "seeds", "stages", "trained by another run", "FLOPs", ""], rows))
+    out.print(_table(["step", "arms", "seeds", "stages", "trained by another run", "there", "FLOPs", ""], rows))
     n_done = sum(run.is_done for run in found.runs)
     stages = f"; {found.n_stages_trained:,} stages to train for {found.n_stages:,} that are named" * bool(
         found.n_stages

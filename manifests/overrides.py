@@ -27,8 +27,10 @@ def override(root: Node, assignment: str) -> list[Mistake]:
 
 def put(root: Node, path: str, value: Any, label: str) -> list[Mistake]:
     """Put a plain value at a path, as `override` reads it; `label` is where it was asked for."""
-    where = Where(_AFTER_ALL_LINES, label)
-    return _put(root, _steps(path), planted(value, where))
+    where, steps = Where(_AFTER_ALL_LINES, label), _steps(path)
+    if not steps:
+        return [Mistake(where, "", "names no field; expected one, as limits.shard_bytes")]
+    return _put(root, steps, planted(value, where))
 
 
 def _steps(path: str) -> list[str]:

@@ -54,6 +54,20 @@ def test_arms_are_printed_with_their_difference(run: Run, place: Path) -> None:
     assert code == 0 and said.strip() == f"{place}/out/report.html"
 
 
+def test_an_experiment_with_a_run_that_failed_has_a_report(run: Run, place: Path) -> None:
+    code, _, said = run("ablate", "experiment.yaml", "--set", "arms.korean.set={mix.tokens: 10000000}")
+    assert code == 1 and "korean: seed 0: mix" in said and not (place / "out/run.json").exists()
+    (place / "out/report.html").unlink()
+    code, said, _ = run("report", "out")
+    assert code == 0 and said.strip() == f"{place}/out/report.html" and (place / "out/report.html").is_file()
+
+
+def test_a_field_without_a_name_is_told(run: Run, place: Path) -> None:
+    for field in ("mix.", "mix..", "mix.[]"):
+        code, _, said = run("ablate", "experiment.yaml", "--set", f'arms.korean.set={{"{field}": 1}}')
+        assert code == 2 and f"arms.korean.set.{field}: names no field" in said
+
+
 def test_json_is_the_summary(run: Run, place: Path) -> None:
     code, said, _ = run("ablate", "experiment.yaml", "--json", "-o", "other", "--set", "seeds=[5]")
     found = json.loads(said)

@@ -217,8 +217,9 @@ def _planned(stage: TrainingStage, plan: Plan, known: dict[str, str], digests: D
             except RequestError as error:
                 raise RequestError(f"stage {stage.name}: {error}") from None
     data = dict(stage_data(stage, plan.base, digests))
+    settings = stage.model_dump(mode="json", exclude=_not_counted(stage))
     said = {
-        "stage": stage.model_dump(mode="json", exclude=_not_counted(stage)),
+        "stage": settings if plan.store == plan.output else _from_here(settings, f"{plan.store}/"),
         "models": {place: known[name] for place, name in names.items()},
         "data": list(data.values()),  # in the manifest's order: two files that change places are other data
         "seed": plan.manifest.seed,
@@ -246,6 +247,16 @@ def _not_counted(stage: TrainingStage) -> dict[str, Any]:
     """Fields of a stage that its fingerprint leaves out: `cut_max` too where sizes are named, as it only refuses."""
     is_named = isinstance(stage, Prune) and stage.search is None
     return NOT_IN_THE_FINGERPRINT | ({"cut_max": True} if is_named else {})
+
+
+def _from_here(value: Any, folder: str) -> Any:
+    """Settings in which paths start at the folder that trainings share, so that it may be moved: what lies there has
+    digests beside."""
+    if isinstance(value, str):
+        return value.removeprefix(folder)
+    if isinstance(value, list):
+        return [_from_here(item, folder) for item in value]
+    return {name: _from_here(item, folder) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def _hashed(said: Mapping[str, Any]) -> str:

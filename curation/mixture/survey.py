@@ -115,20 +115,24 @@ def prepare(manifest: MixtureManifest, base: str, output: str | None = None, wor
     folder = resolve(output or manifest.output.path, base)
     job = MixJob(manifest, base, folder, workers)
     job.tokenizer  # noqa: B018  # says what is wrong with it before files are read
-    slices = []
-    for source in manifest.sources:
-        try:
-            found = source_slices(source, base, manifest.limits.slice_bytes)
-        except RequestError as error:
-            raise RequestError(f"sources: {source.name}: {error}") from None
-        for path in dict.fromkeys(piece.path for piece in found):
-            chosen(source, path)
-        slices.append(tuple(found))
-        if inside := [piece.path for piece in found for name in OWN if piece.path.startswith(f"{folder}/{name}/")]:
-            raise RequestError(
-                f"sources: {source.name}: {inside[0]}: lies where the mixture writes; name another output"
-            )
-    return replace(job, slices=tuple(slices))
+    return replace(job, slices=tuple(checked_slices(source, job) for source in manifest.sources))
+
+
+def checked_slices(source: Source, job: MixJob) -> tuple[Slice, ...]:
+    """The slices of a source of a mixture.
+
+    Raises:
+        RequestError: it does not exist, lies where the mixture writes, or its predicate is wrong.
+    """
+    try:
+        found = source_slices(source, job.base, job.manifest.limits.slice_bytes)
+    except RequestError as error:
+        raise RequestError(f"sources: {source.name}: {error}") from None
+    for path in dict.fromkeys(piece.path for piece in found):
+        chosen(source, path)
+    if inside := [piece.path for piece in found for name in OWN if piece.path.startswith(f"{job.output}/{name}/")]:
+        raise RequestError(f"sources: {source.name}: {inside[0]}: lies where the mixture writes; name another output")
+    return tuple(found)
 
 
 def survey(job: MixJob, engine: Engine, progress: Progress) -> Surveyed:

@@ -35,6 +35,11 @@ def test_values_are_put_where_their_path_leads(path: str, value: Any, there: Any
 
 def test_a_path_that_leads_nowhere_is_told() -> None:
     assert changed("stages.cpt.steps", 1)[1] == ["arms.a.set: nothing is called `cpt` there; valid: sft, dpo.late"]
+    assert (
+        changed("", 1)[1]
+        == changed("..", 1)[1]
+        == ["arms.a.set: names no field; expected one, as limits.shard_bytes"]
+    )
     assert changed("base.x", 1)[1] == ["arms.a.set: nothing is called `x` there; it is a single value"]
 
 

@@ -16,6 +16,7 @@ from manifests.schema_experiments import AblationManifest
 from manifests.store import Folder
 from training.checkpoints import full_disk
 from training.environment import environment
+from training.experiments.also_read import also_read
 from training.experiments.chain import Chain, Chains, Run, Shared, named_in, point_of
 from training.experiments.checks import planned
 from training.experiments.outcome import manifest_of, outcome
@@ -23,9 +24,11 @@ from training.experiments.record import read_experiment, record_of
 from training.experiments.results import Results
 from training.experiments.run import Ran, run_all
 from training.experiments.summary_models import SUMMARY, ExperimentSummary, StepRun
-from training.experiments.tables import arm_rows, notes_of
+from training.experiments.tables import arm_rows, not_measured, notes_of
 from training.experiments.templates import Experiment
+from training.inputs import Digests
 from training.launch import alone, n_gpus
+from training.stage_plan import DIGESTS
 from training.whole_files import write
 
 REPORT, TABLE = "report.html", "results"
@@ -44,7 +47,7 @@ def ablate(
     """Run what is not done of an ablation; what it came to, and its folder.
 
     A run that fails does not end the others: it stands in `failed`, and the experiment has no record until all are
-    done.
+    done and measured as was asked.
 
     Args:
         manifest: of the ablation.
@@ -63,8 +66,10 @@ def ablate(
         done = run_experiment(manifest, chains, progress, n_jobs, n_processes)
         columns = done.results.columns(manifest.measures)
         rows = arm_rows(manifest, chains.arms, done.results, columns)
+        summary = done.summary(manifest)
         tables = {"columns": columns, "arms": rows, "baseline": chains.arms[0].name}
-        summary = done.summary(manifest).model_copy(update=tables)
+        tables["notes"] = [*summary.notes, *_same_as_baseline(manifest, chains)]
+        summary = summary.model_copy(update=tables)
         finish(summary, chains.output, base, n_jobs)
     return summary, str(chains.output)
 
@@ -97,6 +102,9 @@ class Done:
 
     def summary(self, manifest: Experiment) -> ExperimentSummary:
         """What it came to, without its tables."""
+        digests = Digests(self.folder / DIGESTS)
+        runs = [_step_run(shared, self, digests) for shared in self.chains.runs if not self._is_lost(shared.run)]
+        digests.keep()
         return ExperimentSummary(
             kind=manifest.kind,
             name=manifest.name,
@@ -106,9 +114,10 @@ class Done:
             confidence=manifest.confidence,
             columns=[],
             points=self.results.points,
-            runs=[_step_run(shared, self) for shared in self.chains.runs if not self._is_lost(shared.run)],
+            runs=runs,
             failed=list(self.ran.failed.values()),
             notes=notes_of(self.results.points),
+            not_measured=not_measured(manifest, self.results),
             seconds=self.seconds,
             manifest=manifest.model_dump(mode="json"),
             environment={"onggi": version(), **environment(max(1, n_gpus()))},
@@ -129,6 +138,18 @@ def run_experiment(
     return Done(chains, ran, results, time.monotonic() - began)
 
 
+def _same_as_baseline(manifest: AblationManifest, chains: Chains) -> Iterator[str]:
+    """Arms of which nothing is other than in the baseline, as where `set` names the value that is there."""
+    judged = dict[str, list[tuple[Path, str]]]()
+    for chain in chains.chains:
+        step, stage = point_of(chain.of(manifest))
+        judged.setdefault(chain.arm_name, []).append((chain.runs[step].folder, stage))
+    first = chains.arms[0].name
+    for name, of in judged.items():
+        if name != first and of == judged[first]:
+            yield f"{name}: its runs are those of {first}, so nothing is compared: what it sets changes nothing"
+
+
 def _results(manifest: Experiment, chains: Chains, ran: Ran) -> Results:
     """The points of all runs that are finished."""
     results = Results()
@@ -147,7 +168,7 @@ def _points_of(manifest: Experiment, chain: Chain) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def _step_run(shared: Shared, done: Done) -> StepRun:
+def _step_run(shared: Shared, done: Done, digests: Digests) -> StepRun:
     run = shared.run
     made = outcome(run)
     return StepRun(
@@ -156,9 +177,10 @@ def _step_run(shared: Shared, done: Done) -> StepRun:
         folder=named_in(run.folder, done.folder),
         fingerprint=run.fingerprint,
         manifest=manifest_of(run).model_dump(mode="json", exclude_defaults=True),
+        base=run.base,
         arms=shared.arms,
         seeds=shared.seeds,
-        inputs=made.inputs,
+        inputs=made.inputs | dict(also_read(run, digests)),
         outputs=made.outputs,
         counts=made.counts,
         seconds=made.seconds,
@@ -171,8 +193,8 @@ def finish(summary: ExperimentSummary, folder: Path, base: str, n_jobs: int) -> 
     write(folder / SUMMARY, summary.model_dump_json(indent=1))
     _write_table(summary, folder)
     write_page(folder, summary)
-    if not summary.failed:
-        write_record(Folder(str(folder)), record_of(summary, base, n_jobs))
+    if not summary.failed and not summary.not_measured:
+        write_record(Folder(str(folder)), record_of(summary, base, n_jobs, folder))
 
 
 def write_page(folder: Path, summary: ExperimentSummary) -> str:
@@ -184,7 +206,7 @@ def write_page(folder: Path, summary: ExperimentSummary) -> str:
 
 
 def write_experiment_report(folder: Folder) -> str:
-    """Write the page of a finished experiment again; its path.
+    """Write the page of an experiment again, also of one of which runs failed; its path.
 
     Raises:
         RequestError: the folder holds none.
@@ -212,15 +234,26 @@ def check_complete(summary: ExperimentSummary, folder: str) -> None:
     """That nothing is missing.
 
     Raises:
-        RunError: runs failed; says which, and why.
+        RunError: runs failed, or nothing has a measure that was asked for; says which, and why.
     """
     lost = [one for one in summary.failed if not one.is_left_out]
+    if not lost and summary.not_measured:
+        raise RunError("\n".join([*summary.not_measured, f"all runs are finished, and kept in {folder}"]))
     if not lost:
         return
     lines = [f"{_who(one.arms, one.seeds)}{one.step}: {one.why}" for one in lost]
     left = len(summary.failed) - len(lost)
     more = [f"{left} runs that read them were left out"] if left else []
-    raise RunError("\n".join([*lines, *more, f"what was finished is kept in {folder}; the same command tries again"]))
+    raise RunError(
+        "\n".join(
+            [
+                *lines,
+                *more,
+                *summary.not_measured,
+                f"what was finished is kept in {folder}; the same command tries again",
+            ]
+        )
+    )
 
 
 def _who(arms: Sequence[str], seeds: Sequence[int]) -> str:

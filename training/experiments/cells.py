@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from training.experiments.charts import finite
+from training.experiments.statistics import is_sure, n_known
 from training.experiments.summary_models import Column, Direction, Expectation, Interval
 from training.pages.values import plain, signed
 
@@ -61,8 +62,8 @@ class Measure:
         return _signed(value)
 
     def range(self, interval: Interval, is_difference: bool = False) -> str:
-        """An interval: `2.41 to 2.46`; empty of one seed."""
-        if len(interval.values) < 2 or not (finite(interval.low) and finite(interval.high)):
+        """An interval: `2.41 to 2.46`; empty where one seed is known."""
+        if n_known(interval) < 2 or not (finite(interval.low) and finite(interval.high)):
             return ""
         write = self.difference if is_difference else self.value
         return f"{write(interval.low).removesuffix(' points')} to {write(interval.high)}"
@@ -93,11 +94,6 @@ def shown(measure: Measure, difference: Interval) -> Shown:
     )
 
 
-def is_sure(difference: Interval) -> bool:
-    """Whether the interval of a difference leaves 0 out; of one seed there is none."""
-    return len(difference.values) > 1 and (difference.low > 0 or difference.high < 0)
-
-
 def verdict(difference: Interval, better: Direction | None) -> Verdict:
     """What to make of a difference."""
     if not is_sure(difference):
@@ -117,6 +113,7 @@ class Judged:
     """`held in 3 of 3 seeds, surely`."""
     holds: bool
     is_sure: bool
+    is_measured: bool = True
 
     @property
     def verdict(self) -> Verdict:
@@ -127,9 +124,13 @@ class Judged:
 
 
 def judged(expectation: Expectation, measure: Measure) -> Judged:
-    """Whether an expectation held: in two thirds of the seeds."""
+    """Whether an expectation held: in two thirds of the seeds; what was not measured did not."""
     n, of = expectation.holds_in, expectation.n_seeds
-    holds = of > 0 and n >= MOST_FRAC * of
+    if not of:
+        return Judged(
+            measure, expectation.expected, "was not measured", holds=False, is_sure=False, is_measured=False
+        )
+    holds = n >= MOST_FRAC * of
     seeds = f"{n} of {of} seed{'s' if of != 1 else ''}"
     how = f"held in {seeds}" if holds else f"did not hold: in {seeds} only" if n else f"did not hold in any of {of}"
     if of == 1:

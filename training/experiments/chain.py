@@ -245,7 +245,8 @@ def _set_seed(step: Template, tree: Node, seed: int) -> None:
 
 
 def _fingerprint(step: Template, tree: Node, reads: Mapping[str, Run]) -> str:
-    """Of a manifest and of what it names; not of where the experiment lies."""
+    """Of a manifest and of what it names of earlier steps; not of where the experiment lies, as long as its own paths
+    are relative. Stages of trainings have fingerprints of their own, in which digests stand for data."""
 
     def by_fingerprint(found: Match[str]) -> str:
         run = reads[found["step"]]

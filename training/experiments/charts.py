@@ -34,7 +34,7 @@ class Strip:
     low: float
     high: float
     dots: list[float]
-    """The single seeds; empty where there is only one, which is the mean."""
+    """The single seeds; empty where only one is known, which is the mean."""
     zero: float | None
     """Where the line stands that the others are compared with."""
 
@@ -62,7 +62,7 @@ def strip(interval: Interval | None, span: Span | None, zero: float | None = Non
         mean=span.place(interval.mean),
         low=span.place(low),
         high=span.place(high),
-        dots=[span.place(value) for value in values] if len(interval.values) > 1 else [],
+        dots=[span.place(value) for value in values] if len(values) > 1 else [],
         zero=None if zero is None else span.place(zero),
     )
 

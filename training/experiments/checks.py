@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from manifests.errors import RequestError
 from manifests.schema_evaluation import EvaluationManifest
-from manifests.schema_experiments import AblationManifest
+from manifests.schema_experiments import LadderManifest, Rung
 from manifests.schema_training import TrainingManifest
-from training.experiments.chain import Chains, Run, Shared, plan_chains, point_of
+from training.experiments.chain import Chain, Chains, Run, Shared, plan_chains, point_of
 from training.experiments.outcome import is_done
 from training.experiments.results import COUNTS, FIGURES
 from training.experiments.run import said_of
@@ -27,9 +27,7 @@ def planned(experiment: Experiment, base: str, output: str | None = None, named:
     chains = plan_chains(experiment, base, output, named)
     mistakes = dict.fromkeys(_wrong_measures(experiment, chains, named))
     for shared in _first_seeds(chains.runs):
-        mistakes |= dict.fromkeys(
-            f"{named}: {said_of(shared)}: {problem}" for problem in _problems(shared.run, chains)
-        )
+        mistakes |= dict.fromkeys(f"{named}: {said_of(shared)}: {problem}" for problem in _problems(shared.run))
     if mistakes:
         raise RequestError("\n".join(mistakes))
     return chains
@@ -45,24 +43,45 @@ def _first_seeds(runs: Sequence[Shared]) -> Iterator[Shared]:
             yield shared
 
 
-def _problems(run: Run, chains: Chains) -> list[str]:
+def _problems(run: Run) -> list[str]:
     """What is not there, but for what earlier runs will make."""
+    to_come = [str(read.folder) for read in run.reads.values()]
     found = problems_of(run.manifest(), run.base, run.folder)
-    return [problem for problem in found if problem.startswith("output:") or f"{chains.output}/" not in problem]
+    return [problem for problem in found if not any(folder in problem for folder in to_come)]
 
 
 def _wrong_measures(experiment: Experiment, chains: Chains, named: str) -> Iterator[str]:
-    """Measures that nothing of what arms are judged by can have."""
-    if not isinstance(experiment, AblationManifest) or not experiment.measures:
+    """Measures that nothing of what arms are judged by can have, or one of the sides of a rung cannot."""
+    if isinstance(experiment, LadderManifest):
+        for rung in experiment.rungs:
+            yield from _wrong_of_rung(rung, chains.chains[0], f"{named}: rungs.{rung.name}")
+        return
+    if not experiment.measures:
         return
     runs = {
         str(run.folder): run for run in (chain.runs[point_of(chain.of(experiment))[0]] for chain in chains.chains)
     }
     sets = list(dict.fromkeys(name for run in runs.values() for name in _sets(run)))
     for number, measure in enumerate(experiment.measures):
-        if not any(measure.startswith(f"{name}.") for name in sets):
-            valid = ", ".join(f"{name}.…" for name in sets)
-            yield f"{named}: measures[{number}]: found {measure!r}; valid: {valid}"
+        if said := _cannot_be(measure, sets):
+            yield f"{named}: measures[{number}]: {said}"
+
+
+def _wrong_of_rung(rung: Rung, chain: Chain, at: str) -> Iterator[str]:
+    sides = [_sets(chain.runs[point_of(of)[0]]) for of in (rung.of, rung.against) if of is not None]
+    sets = [name for name in dict.fromkeys(sides[0]) if all(name in others for others in sides)]
+    asked = {f"measures[{number}]": measure for number, measure in enumerate(rung.measures)}
+    asked |= {f"expect.{measure}": measure for measure in rung.expect if measure not in rung.measures}
+    for field, measure in asked.items():
+        if said := _cannot_be(measure, sets):
+            yield f"{at}.{field}: {said}"
+
+
+def _cannot_be(measure: str, sets: Sequence[str]) -> str:
+    """What is wrong with a measure that begins with none of these; empty of another."""
+    if any(measure.startswith(f"{name}.") for name in sets):
+        return ""
+    return f"found {measure!r}; valid: {', '.join(f'{name}.…' for name in sets)}"
 
 
 def _sets(run: Run) -> list[str]:

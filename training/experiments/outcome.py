@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from re import Match
 from typing import Any
@@ -102,19 +102,33 @@ def manifest_of(run: Run) -> Manifest | NewTokenizer:
 def is_done(run: Run) -> bool:
     """Whether a run is finished, and nothing that it names has changed since: then there is no need to ask it."""
     try:
+        record = _record(run)
         stamp = orjson.loads((run.folder / STAMP).read_bytes())
-        return bool(stamp == _stamp(run))
-    except (OSError, orjson.JSONDecodeError, RequestError, RunError):
+        return bool(stamp == stamp_of(run)) and (run.kind != "training" or _has_models(run, record))
+    except (OSError, ValueError, RequestError, RunError):
         return False
 
 
-def set_stamp(run: Run) -> None:
-    """Note what a finished run was made of."""
-    write(run.folder / STAMP, orjson.dumps(_stamp(run)).decode())
+def _has_models(run: Run, record: Mapping[str, Any]) -> bool:
+    """Whether the models of a training are there: they lie in folders that it shares with others."""
+    return all(Path(model_folder(run.folder, name), "config.json").is_file() for name in (BASE, *record["models"]))
 
 
-def _stamp(run: Run) -> dict[str, Any]:
+def set_stamp(run: Run, stamp: Mapping[str, Any]) -> None:
+    """Note what a finished run was made of: `stamp_of` it before it began.
+
+    Raises:
+        RunError: it is not finished.
+    """
     _record(run)
+    write(run.folder / STAMP, orjson.dumps(stamp).decode())
+
+
+def stamp_of(run: Run) -> dict[str, Any]:
+    """What a run is made of as things are now; all that it reads of other runs is there.
+
+    It is looked at before the run begins, so that a file which changes meanwhile is seen by the next command.
+    """
     manifest = manifest_of(run)
     return {
         "fingerprint": run.fingerprint,

@@ -1,22 +1,24 @@
 """`onggi ablate --plan`: the runs, which stages they share, and what is left to compute; nothing is run."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import orjson
 import xxhash
 from pydantic import BaseModel, Field
 
+from manifests.errors import RequestError, RunError
 from manifests.schema_mixture import MixtureManifest
 from manifests.schema_surgery import NewModel
 from manifests.schema_training import BASE, Merge, TrainingManifest, TrainingStage, named_models
 from manifests.schema_training_stages import Cpt
 from manifests.store import resolve
 from training.experiments.chain import Chains, Run, named_in
-from training.experiments.outcome import is_done
+from training.experiments.outcome import is_done, manifest_of
 from training.experiments.templates import as_training
 from training.flops import Training
 from training.outlook import StageOutlook, outlook
-from training.stage_plan import NOT_IN_THE_FINGERPRINT, starts_from
+from training.stage_plan import NOT_IN_THE_FINGERPRINT, STAGES, plan_stages, starts_from
 
 
 class RunOutlook(BaseModel):
@@ -30,6 +32,8 @@ class RunOutlook(BaseModel):
     is_done: bool
     stages: list[str] = Field(default_factory=list)
     """Of a training: those that it trains."""
+    there: list[str] = Field(default_factory=list)
+    """Those that were trained before, in this experiment as it was or by another run."""
     shared: list[str] = Field(default_factory=list)
     """Those that an earlier run of the experiment trains for it."""
     flops: float | None = None
@@ -47,7 +51,7 @@ class ExperimentOutlook(BaseModel):
     n_stages: int = 0
     """That all trainings name together."""
     n_stages_trained: int = 0
-    """That are trained: those that runs share count once."""
+    """That are still to be trained: those that runs share count once."""
     flops: float = 0.0
     """Of all runs that are not done, as far as it is known."""
 
@@ -71,32 +75,42 @@ def plan_of(chains: Chains, name: str, seeds: list[int]) -> ExperimentOutlook:
             seeds=shared.seeds,
             is_done=is_done(run),
         )
-        found.append(_with_stages(row, run, trained) if run.kind == "training" else row)
+        found.append(_with_stages(row, run, trained, chains.output) if run.kind == "training" else row)
     return ExperimentOutlook(
         name=name,
         folder=str(chains.output),
         arms=[arm.name for arm in chains.arms],
         seeds=seeds,
         runs=found,
-        n_stages=sum(len(row.stages) + len(row.shared) for row in found),
+        n_stages=sum(len(row.stages) + len(row.there) + len(row.shared) for row in found),
         n_stages_trained=sum(len(row.stages) for row in found),
         flops=sum(row.flops or 0.0 for row in found if not row.is_done),
     )
 
 
-def _with_stages(row: RunOutlook, run: Run, trained: set[str]) -> RunOutlook:
-    """Which stages a training trains, and which another run has trained before."""
+def _with_stages(row: RunOutlook, run: Run, trained: set[str], store: Path) -> RunOutlook:
+    """Which stages a training trains, which another run trains for it, and which are there."""
     manifest = as_training(run.manifest())
-    identities = dict(_identities(manifest))
-    own = [name for name, identity in identities.items() if identity not in trained]
+    identities, there = dict(_identities(manifest)), _finished(run, store)
+    own = [name for name, identity in identities.items() if identity not in trained and name not in there]
     trained.update(identities.values())
     looked = {stage.name: stage for stage in outlook(manifest, run.base, str(run.folder), done={}).stages}
     flops = [_flops(stage, looked[stage.name], run) for stage in manifest.stages if stage.name in own]
     known = [one for one in flops if one is not None]
-    shared = [name for name in identities if name not in own]
-    return row.model_copy(
-        update={"stages": own, "shared": shared, "flops": sum(known) if len(known) == len(flops) else None}
-    )
+    shared = [name for name in identities if name not in own and name not in there]
+    counted = sum(known) if len(known) == len(flops) else None
+    return row.model_copy(update={"stages": own, "there": there, "shared": shared, "flops": counted})
+
+
+def _finished(run: Run, store: Path) -> list[str]:
+    """Stages that lie in the folder which trainings share; none where what they read is still to come."""
+    if not (store / STAGES).is_dir():
+        return []
+    try:
+        plan = plan_stages(as_training(manifest_of(run)), run.base, str(run.folder), store)
+    except (RequestError, RunError):
+        return []
+    return [planned.name for planned in plan.stages if planned.is_done]
 
 
 def _identities(manifest: TrainingManifest) -> Iterator[tuple[str, str]]:

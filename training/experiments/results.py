@@ -25,6 +25,8 @@ FIGURES, COUNTS = "figures", "counts"
 where there is nothing else."""
 OF_THE_DATA = ("n_", "window")
 """How names begin of what is told of a set, and is no measure of a model."""
+OF_THE_WORK = ("tokenised_bytes", "shards_written")
+"""Counts of what a run had to do, which is less where others did it before: no result."""
 NOT_SHOWN = ("_low", "_high", "_se")
 """How names of errors end: intervals of an experiment are those over seeds."""
 
@@ -51,7 +53,8 @@ class Results:
     """The points of an experiment, and what is known of their measures."""
 
     points: list[Point] = field(default_factory=list)
-    shown: dict[str, None] = field(default_factory=dict)
+    shown: dict[str, dict[str, None]] = field(default_factory=dict)
+    """By STEP or STEP.STAGE: the measures that are shown where nothing is asked for."""
     better: dict[str, Direction] = field(default_factory=dict)
 
     def add(self, chain: Chain, of: str, output: Path) -> Point:
@@ -72,16 +75,27 @@ class Results:
                 "figures": found.figures,
             }
         )
-        self.shown |= dict.fromkeys(found.shown)
+        self.shown.setdefault(of, {}).update(dict.fromkeys(found.shown))
         self.better |= found.better
         self.points.append(point)
         return point
 
-    def columns(self, measures: Sequence[str]) -> list[Column]:
-        """The measures that are compared: those that are asked for, or what was measured of models."""
-        there = {name for point in self.points for name in point.figures}
-        names = list(measures) or list(self.shown) or sorted(there)
+    def columns(self, measures: Sequence[str], of: str = "") -> list[Column]:
+        """The measures that are compared: those that are asked for, or what was measured of models.
+
+        Args:
+            measures: that are asked for.
+            of: STEP or STEP.STAGE that alone is looked at.
+        """
+        there = set(self.names(of))
+        shown = {name: None for point, names in self.shown.items() if of in ("", point) for name in names}
+        names = list(measures) or list(shown) or sorted(there)
         return [Column(name=name, better=self.better.get(name) or better(name)) for name in names if name in there]
+
+    def names(self, of: str = "") -> list[str]:
+        """All that was measured, of STEP or STEP.STAGE or of anything."""
+        points = [point for point in self.points if of in ("", point.of)]
+        return list(dict.fromkeys(name for point in points for name in point.figures))
 
 
 def _of_training(run: Run, name: str, output: Path) -> tuple[Point, Found]:
@@ -150,7 +164,8 @@ def _of_run(run: Run, output: Path) -> tuple[Point, Found]:
         for name, value in _fertility(run):
             found.add(name, value)
     for name, n in made.counts.items():
-        found.add(f"{COUNTS}.{name}", n, is_shown=False)
+        if name not in OF_THE_WORK:
+            found.add(f"{COUNTS}.{name}", n, is_shown=False)
     return point, found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from manifests.engine import Progress, silent
 from manifests.errors import OnggiError
 from training.experiments.chain import Shared
-from training.experiments.outcome import is_done, manifest_of, set_stamp
+from training.experiments.outcome import is_done, manifest_of, set_stamp, stamp_of
 from training.experiments.step_kinds import run_step
 from training.experiments.summary_models import Failed
 
@@ -135,11 +135,14 @@ class _Board:
             self._tell(label, done, total, f"{about}: {step}{f' {note}' if note else ''}")
 
         try:
+            stamp = stamp_of(run)
             run_step(manifest_of(run), run.base, run.folder, self._store, tell, self._n_processes)
-            set_stamp(run)
+            set_stamp(run, stamp)
         except OnggiError as error:
             return _failed(shared, str(error))
-        except (OSError, ValueError, RuntimeError, MemoryError) as error:  # of a library: the others go on
+        except StoppedError:
+            raise
+        except Exception as error:  # of a library, each of which has its own: the others go on
             return _failed(shared, f"{type(error).__name__}: {error}")
         return None
 

@@ -12,6 +12,8 @@ from training.experiments.summary_models import Direction, Expectation, Interval
 
 SAME_FRAC = 0.01
 """`same`: a seed's figures are no further apart than this share of the one that it is compared with."""
+WIDTH_FRAC_MIN = 1e-9
+"""Of the largest of some figures: those that are no further apart than this are equal but for rounding."""
 T_MAX = 1e6
 LOWER: tuple[str, ...] = ("loss", "bits_per_byte", "perplexity", "kl", "flops", "seconds")
 """How the names of measures end of which less is better."""
@@ -50,6 +52,17 @@ def interval(values: Sequence[float], confidence: float) -> Interval:
 def n_known(found: Interval) -> int:
     """Seeds of which there is a figure."""
     return sum(map(isfinite, found.values))
+
+
+def says_something(found: Interval) -> bool:
+    """Whether an interval tells of other seeds: not that of one, nor that of seeds which all came to the same."""
+    known = [value for value in found.values if isfinite(value)]
+    return len(known) > 1 and max(known) - min(known) > WIDTH_FRAC_MIN * max(map(abs, known))
+
+
+def is_sure(difference: Interval) -> bool:
+    """Whether the interval of a difference leaves 0 out, and says something."""
+    return says_something(difference) and (difference.low > 0 or difference.high < 0)
 
 
 def differences(values: Sequence[float], others: Sequence[float], confidence: float) -> Interval:
@@ -104,6 +117,9 @@ def better(measure: str) -> Direction | None:
 def expectation(measure: str, expected: str, before: Interval, after: Interval, difference: Interval) -> Expectation:
     """In how many seeds a measure came as expected, and whether its interval says so.
 
+    That a measure stays the same is sure where the whole interval is so near to no difference as `same` asks: an
+    interval that merely holds 0 may only be wide.
+
     Args:
         measure: its name.
         expected: `lower`, `higher` or `same`.
@@ -120,7 +136,7 @@ def expectation(measure: str, expected: str, before: Interval, after: Interval, 
     sure = {
         "lower": difference.high < 0,
         "higher": difference.low > 0,
-        "same": difference.low <= 0 <= difference.high,
+        "same": max(abs(difference.low), abs(difference.high)) <= SAME_FRAC * abs(before.mean),
     }[expected]
     return Expectation.model_validate(
         {
@@ -128,6 +144,6 @@ def expectation(measure: str, expected: str, before: Interval, after: Interval, 
             "expected": expected,
             "holds_in": holds,
             "n_seeds": len(pairs),
-            "is_sure": sure and len(pairs) > 1,
+            "is_sure": sure and says_something(difference),
         }
     )

@@ -6,6 +6,8 @@ use all its cores: they take turns.
 
 import shutil
 import threading
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,32 +155,37 @@ def problems_of(manifest: Manifest | NewTokenizer, base: str, folder: Path) -> l
         from training.outlook import outlook
 
         return outlook(manifest, base, str(folder), done={}).problems
-    try:
-        _look(manifest, base, folder)
-    except (RequestError, RunError) as error:
-        return str(error).splitlines()
-    return []
+    found = list[str]()
+    for look in _looks(manifest, base, folder):
+        try:
+            look()
+        except (RequestError, RunError) as error:
+            found += str(error).splitlines()
+    return found
 
 
-def _look(manifest: Manifest | NewTokenizer, base: str, folder: Path) -> None:
+def _looks(manifest: Manifest | NewTokenizer, base: str, folder: Path) -> Iterator[Callable[[], object]]:
+    """What is looked at of a step, one by one: where one is to come, the others are looked at all the same."""
     if isinstance(manifest, NewTokenizer):
-        tokenizer_files(manifest, base)
+        for text in manifest.text:
+            yield partial(tokenizer_files, manifest.model_copy(update={"text": [text]}), base)
     elif isinstance(manifest, MixtureManifest):
-        from curation.mixture.survey import prepare
+        from curation.mixture.survey import MixJob, checked_slices
 
-        prepare(manifest, base, str(folder))
+        job = MixJob(manifest, base, str(folder))
+        yield lambda: job.tokenizer
+        yield from (partial(checked_slices, source, job) for source in manifest.sources)
     elif isinstance(manifest, CorpusManifest):
-        from curation.pipeline import prepare as prepare_corpus
+        from curation.pipeline import prepare
 
-        prepare_corpus(manifest, base, str(folder))
+        yield partial(prepare, manifest, base, str(folder))
     elif isinstance(manifest, SynthesisManifest):
         from synth.seeds import seed_files
 
-        seed_files(manifest.seeds, base)
+        yield partial(seed_files, manifest.seeds, base)
     elif isinstance(manifest, EvaluationManifest):
         from training.evaluating.ask import check_data
         from training.flops import read_config
 
-        check_data(manifest, base)
-        for model in manifest.models:
-            read_config(Path(resolve(model.path, base)))
+        yield partial(check_data, manifest, base)
+        yield from (partial(read_config, Path(resolve(model.path, base))) for model in manifest.models)

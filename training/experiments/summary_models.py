@@ -21,7 +21,9 @@ class StepRun(BaseModel):
     fingerprint: str
     """Of the manifest and of what it names by `step:`."""
     manifest: dict[str, Any]
-    """As it was run, every path resolved."""
+    """As it was run; what earlier steps made is named by its place."""
+    base: str = ""
+    """Where its relative paths start."""
     arms: list[str] = Field(default_factory=list)
     seeds: list[int] = Field(default_factory=list)
     """Empty where it is the same for all seeds."""
@@ -122,8 +124,10 @@ class Expectation(BaseModel):
     holds_in: int
     """Seeds."""
     n_seeds: int
+    """That were measured on both sides; 0 where it was not measured, and so did not hold."""
     is_sure: bool
-    """Whether the interval of the difference lies on that side of 0 (of `same`: holds 0)."""
+    """Whether the interval of the difference lies on that side of 0 (of `same`: all of it within 1% of what it is
+    compared with). Seeds that all came to the same difference make nothing sure."""
 
 
 class RungRow(BaseModel):
@@ -165,6 +169,8 @@ class ExperimentSummary(BaseModel):
     """What is missing, and why."""
     notes: list[str] = Field(default_factory=list)
     """What readers of the figures must know."""
+    not_measured: list[str] = Field(default_factory=list)
+    """Measures that were asked for and are not there, with those that are."""
     seconds: float = 0.0
     manifest: dict[str, Any] = Field(default_factory=dict)
     environment: dict[str, str] = Field(default_factory=dict)

@@ -1,12 +1,13 @@
 """The tables of an experiment: arms against the baseline, and rungs against what they are to beat."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import isfinite, nan
 
 from manifests.schema_experiments import AblationManifest, Arm, LadderManifest, Rung
 from training.experiments.results import Results
 from training.experiments.statistics import differences, expectation, interval
-from training.experiments.summary_models import ArmRow, Column, Interval, Point, RungRow
+from training.experiments.summary_models import ArmRow, Column, Expectation, Interval, Point, RungRow
+from training.experiments.templates import Experiment
 
 
 def arm_rows(
@@ -43,10 +44,7 @@ def _rung(rung: Rung, manifest: LadderManifest, results: Results) -> RungRow:
     confidence = manifest.confidence
     after = _values(results, "", rung.of, manifest.seeds)
     before = _values(results, "", rung.against, manifest.seeds) if rung.against else {}
-    names = [*rung.measures, *(name for name in rung.expect if rung.measures and name not in rung.measures)]
-    columns = [
-        column for column in results.columns(names) if column.name in after and (not before or column.name in before)
-    ]
+    columns = _columns_of(rung, results)
     figures, others = _intervals(after, columns, confidence), _intervals(before, columns, confidence)
     difference = _differences(after, before, columns, confidence)
     return RungRow(
@@ -59,13 +57,47 @@ def _rung(rung: Rung, manifest: LadderManifest, results: Results) -> RungRow:
         differences=difference,
         expectations=[
             expectation(name, expected, others[name], figures[name], difference[name])
-            for name, expected in rung.expect.items()
             if name in difference
+            else Expectation(measure=name, expected=expected, holds_in=0, n_seeds=0, is_sure=False)
+            for name, expected in rung.expect.items()
         ],
         note=rung.note,
         flops_against=_size(_points(results, "", rung.against))["flops_total"] if rung.against else 0.0,
         **_size(_points(results, "", rung.of)),
     )
+
+
+def _columns_of(rung: Rung, results: Results) -> list[Column]:
+    """What a rung asks for; else what both sides are shown by, and what is expected."""
+    if rung.measures:
+        return results.columns(rung.measures)
+    others = set(results.names(rung.against)) if rung.against else set[str]()
+    shown = [column for column in results.columns([], rung.of) if not others or column.name in others]
+    expected = [name for name in rung.expect if name not in {column.name for column in shown}]
+    return [*shown, *(results.columns(expected) if expected else [])]
+
+
+def not_measured(experiment: Experiment, results: Results) -> list[str]:
+    """Measures that were asked for and that nothing has which was measured, a line each with those that it has."""
+    lines = []
+    for at, measure, of in _asked(experiment):
+        there = results.names(of)
+        if there and measure not in there:
+            lines.append(f"{at}: {measure!r} was not measured{f' of {of}' * bool(of)}; valid: {', '.join(there)}")
+    return lines
+
+
+def _asked(experiment: Experiment) -> Iterator[tuple[str, str, str]]:
+    """Where a measure is asked for, which, and of what: of a rung of both of its sides."""
+    if isinstance(experiment, AblationManifest):
+        for number, measure in enumerate(experiment.measures):
+            yield f"measures[{number}]", measure, ""
+        return
+    for rung in experiment.rungs:
+        for measure in dict.fromkeys([*rung.measures, *rung.expect]):
+            for of in (rung.of, rung.against):
+                if of is not None:
+                    yield f"rungs.{rung.name}", measure, of
 
 
 def notes_of(points: Sequence[Point]) -> list[str]:

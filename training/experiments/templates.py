@@ -116,7 +116,7 @@ def changed(
     """The steps with their own `set`, and the changes of an arm (STEP.FIELD and the value).
 
     Raises:
-        RequestError: a field is not there, or something names what no earlier step makes.
+        RequestError: a field is not there or is given by the experiment, or something names what no step makes.
     """
     found, mistakes = list[Template](), list[str]()
     for template in templates:
@@ -128,6 +128,8 @@ def changed(
             if field.partition(".")[0] == template.name
         ]
         for label, field, value in [*own, *arms]:
+            if said := _given(template, field):
+                mistakes.append(f"{label}: {said}")
             mistakes += map(str, put(tree, field, value, label))
         if template.kind != TOKENIZER:
             _name(tree, template.name)
@@ -137,6 +139,15 @@ def changed(
     if mistakes:
         raise RequestError("\n".join(mistakes))
     return _with_seeds(found)
+
+
+def _given(template: Template, field: str) -> str:
+    """Why a field cannot be set: the experiment gives it a value, which would go over this one."""
+    if field in ("name", "output", "output.path"):
+        return f"`{field}` is given by the experiment, so it cannot be set"
+    if field == "seed" and template.has_own_seed:
+        return "`seed` is given by the experiment's `seeds`: name seeds there, or give the step `seeds: false`"
+    return ""
 
 
 def _name(tree: Node, name: str) -> None:

@@ -1,7 +1,7 @@
 """The tables of an experiment in words, for a terminal."""
 
-from training.experiments.statistics import n_known
-from training.experiments.summary_models import ArmRow, ExperimentSummary, Interval, RungRow
+from training.experiments.statistics import is_sure, n_known
+from training.experiments.summary_models import ArmRow, Expectation, ExperimentSummary, Interval, RungRow
 from training.pages.values import amount
 
 
@@ -29,22 +29,27 @@ def _of_rung(rung: RungRow) -> list[tuple[str, ...]]:
     """A line per measure; the name of the rung stands before the first."""
     expected = {one.measure: one for one in rung.expectations}
     rows = list[tuple[str, ...]]()
-    for name, found in rung.figures.items():
-        before, difference, asked = rung.before.get(name), rung.differences.get(name), expected.get(name)
-        said = f"{asked.expected}: {asked.holds_in} of {asked.n_seeds} seeds" if asked else ""
-        said += f", {'surely' if asked.is_sure else 'not surely'}" if asked and asked.n_seeds > 1 else ""
+    for name in dict.fromkeys([*rung.figures, *expected]):
+        found, before, difference = rung.figures.get(name), rung.before.get(name), rung.differences.get(name)
         rows.append(
             (
                 rung.name if not rows else "",
                 name,
                 mean_of(before) if before else "",
-                mean_of(found),
+                mean_of(found) if found else "",
                 difference_of(difference) if difference else "",
-                said,
+                _expected(expected[name]) if name in expected else "",
                 _flops(rung.flops_total) if not rows else "",
             )
         )
     return rows or [(rung.name, "", "", "", "", "nothing was measured", _flops(rung.flops_total))]
+
+
+def _expected(asked: Expectation) -> str:
+    if not asked.n_seeds:
+        return f"{asked.expected}: not measured"
+    sure = f", {'surely' if asked.is_sure else 'not surely'}" if asked.n_seeds > 1 else ""
+    return f"{asked.expected}: {asked.holds_in} of {asked.n_seeds} seeds{sure}"
 
 
 def mean_of(found: Interval) -> str:
@@ -54,11 +59,11 @@ def mean_of(found: Interval) -> str:
 
 
 def difference_of(found: Interval) -> str:
-    """What differs, with its sign; `*` where the interval does not hold 0."""
+    """What differs, with its sign; `*` where the interval does not hold 0, and says something."""
     half, sign = (found.high - found.low) / 2, "+" if found.mean >= 0 else "-"
     if n_known(found) < 2:
         return f"{sign}{_number(abs(found.mean))}"
-    mark = " *" if found.low > 0 or found.high < 0 else ""
+    mark = " *" if is_sure(found) else ""
     return f"{sign}{_number(abs(found.mean))} ± {_number(half)}{mark}"
 
 

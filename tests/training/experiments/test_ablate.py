@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ from tests.training.experiments.small_experiments import MIXTURE, ablation, cpt,
 from training import stages
 from training.evaluating import evaluation
 from training.experiments.ablate import ablate, check_complete, write_experiment_report
+from training.experiments.checks import planned
+from training.experiments.outlook import plan_of
 from training.experiments.summary_models import ExperimentSummary
 from training.jobs import Job
 
@@ -78,7 +81,10 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return lay_out(tmp_path_factory.mktemp("ablation"))
+    """In a folder called as that of an experiment's runs, so that these are told apart by more than their name."""
+    folder = tmp_path_factory.mktemp("ablation") / "runs" / "here"
+    folder.mkdir(parents=True)
+    return lay_out(folder)
 
 
 @pytest.fixture(scope="module")
@@ -160,16 +166,21 @@ def test_a_run_that_is_asked_again_does_nothing(
     record = read_record(Folder(folder), kind="ablation")
     assert record.counts == {"runs": 6, "reused": 6}
     assert {entry.path for entry in record.inputs} >= {str(place / f"data/{name}.parquet") for name in ("ko", "en")}
+    made_by_it = [str(place / "out" / name) for name in ("runs", "stages")]
+    assert not [entry.path for entry in record.inputs if entry.path.startswith(tuple(made_by_it))]
+    train = next(one for one in summary.runs if one.step == "train")
+    assert {str(place / name) for name in ("base", "ko.jsonl")} <= train.inputs.keys() and train.base == str(place)
     page = (place / "out/report.html").read_bytes()
+    assert f"Relative paths start at <code>{place}</code>".encode() in page
     (place / "out/report.html").unlink()
     assert write_experiment_report(Folder(folder)) == f"{folder}/report.html"
     assert (place / "out/report.html").read_bytes() == page
 
 
 def weights(folder: Path) -> list[tuple[str, str]]:
-    """Of each stage its name and the digest of what it made; a folder's name depends on the paths that it reads."""
+    """Of each stage its folder and the digest of what it made."""
     return sorted(
-        (path.parent.parent.name.rsplit("-", 1)[0], hashlib.sha256(path.read_bytes()).hexdigest())
+        (path.parent.parent.name, hashlib.sha256(path.read_bytes()).hexdigest())
         for path in folder.glob("stages/*/model/*.safetensors")
     )
 
@@ -182,11 +193,26 @@ def test_a_killed_run_goes_on(
     with pytest.raises(KeyboardInterrupt):
         ablate(wanted, str(place), output)
     run = patched(monkeypatch, Counted())
+    looked = plan_of(planned(wanted, str(place), output), "small", [0, 1])
+    assert (looked.n_stages, looked.n_stages_trained) == (8, 3) and looked.flops > 0
+    assert next(row.there for row in looked.runs if row.step == "train") == ["pre", "on"]
     summary, _ = ablate(wanted, str(place), output)
     assert run.stages.total() == 3, "of six, three were there"
+    looked = plan_of(planned(wanted, str(place), output), "small", [0, 1])
+    assert (looked.n_stages, looked.n_stages_trained, looked.flops) == (8, 0, 0)
     assert weights(place / "killed") == weights(place / "out")
     assert [arm.figures for arm in summary.arms] == [arm.figures for arm in finished[0].arms[:2]]
     assert [run.is_reused for run in summary.runs] == [True, True, True, False, False, False]
+
+
+def test_an_experiment_that_was_moved_trains_nothing_again(
+    finished: tuple[ExperimentSummary, Counter[str]], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(place / "out", place / "moved")
+    run = patched(monkeypatch, Counted())
+    summary, _ = ablate(manifest(place, **MORE | {"arms": ARMS[:2]}), str(place), str(place / "moved"))
+    assert run.stages.total() == 0 and weights(place / "moved") == weights(place / "out")
+    assert [arm.figures for arm in summary.arms] == [arm.figures for arm in finished[0].arms[:2]]
 
 
 def test_what_changed_is_done_again(place: Path, counted: Counted, tmp_path: Path) -> None:
@@ -229,12 +255,28 @@ def ablate_points(place: Path) -> list[dict[str, Any]]:
 
 def test_a_mixture_judges_by_its_counts(place: Path) -> None:
     arms = [{"name": "all"}, {"name": "ko", "set": {"mix.sources.en.where": "language = 'ko'"}}]
+    arms.append({"name": "same", "set": {"mix.sequence_length": MIXTURE["sequence_length"]}})
     wanted = manifest(place, steps=[STEPS[0]], of="mix", arms=arms, measures=["counts.tokens"])
     summary, _ = ablate(wanted, str(place), str(place / "mixed"))
-    both, korean = (arm.figures["counts.tokens"] for arm in summary.arms)
+    assert any(note.startswith("same: its runs are those of all") for note in summary.notes)
+    assert not any(note.startswith("ko: its runs") for note in summary.notes)
+    both, korean, _ = (arm.figures["counts.tokens"] for arm in summary.arms)
     assert both.mean > korean.mean > 0
+    assert not {"counts.tokenised_bytes", "counts.shards_written"} & {
+        name for point in summary.points for name in point.figures
+    }, "what was left to do is no result"
     tokenised = [run.counts["tokenised_bytes"] for run in summary.runs]
     assert tokenised[0] > 0 and tokenised[1:] == [0, 0, 0], "once for all arms and seeds"
+
+
+def test_a_measure_that_nothing_has_is_told_with_those_that_are_there(place: Path) -> None:
+    arms = [{"name": "all"}]
+    wanted = manifest(place, steps=[STEPS[0]], of="mix", arms=arms, measures=["counts.tokens", "counts.tokns"])
+    summary, folder = ablate(wanted, str(place), str(place / "misspelt"))
+    assert list(summary.arms[0].figures) == ["counts.tokens"] and not (Path(folder) / RECORD).exists()
+    with pytest.raises(RunError, match=r"measures\[1\]: 'counts.tokns' was not measured; valid: .*counts.tokens"):
+        check_complete(summary, folder)
+    assert "counts.tokns" in (Path(folder) / "report.html").read_text()
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -250,6 +292,22 @@ def test_what_is_not_there_is_told_before_any_work(place: Path, more: dict[str, 
     with pytest.raises(RequestError, match=said):
         ablate(manifest(place, **ablation() | more), str(place), str(place / "wrong"))
     assert not (place / "wrong").exists()
+
+
+def test_a_step_that_reads_what_is_to_come_is_looked_at_all_the_same(place: Path) -> None:
+    """Also where what it names lies in the experiment's folder, in which only the runs that it reads are to come."""
+    words = {"name": "words", "tokenizer": {"text": ["data/ko.parquet"], "vocab_size": 400}}
+    sources = [
+        {"name": "lost", "run": "wrong/web", "category": "all"},
+        {"name": "ko", "path": "data/ko.parquet", "category": "all", "where": "edu > 3"},
+        {"name": "made", "path": "step:words/text/*.parquet", "category": "all"},
+    ]
+    mix = MIXTURE | {"tokenizer": {"path": "step:words", "engine": "library"}, "sources": sources}
+    wanted = manifest(place, steps=[words, {"name": "mix", "manifest": mix}], of="mix", arms=[{"name": "a"}])
+    with pytest.raises(RequestError) as raised:
+        ablate(wanted, str(place), str(place / "wrong"))
+    lines = str(raised.value).splitlines()
+    assert len(lines) == 2 and "sources: lost: " in lines[0] and "edu" in lines[1]
 
 
 @pytest.mark.slow

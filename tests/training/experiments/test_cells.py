@@ -5,7 +5,9 @@ import math
 import pytest
 
 from tests.training.experiments.made_up import interval
-from training.experiments.cells import Measure, is_sure, judged, verdict
+from training.experiments.cells import Measure, judged, verdict
+from training.experiments.charts import effect
+from training.experiments.statistics import differences, is_sure
 from training.experiments.summary_models import Expectation
 
 
@@ -39,11 +41,19 @@ def test_differences_of_shares_are_points() -> None:
         ((-0.2, 0.19, -0.21), "lower", "unsure"),
         ((-0.2,), "lower", "unsure"),
         ((math.nan, math.nan, math.nan), "lower", "unsure"),
+        ((-0.2, -0.2, -0.2), "lower", "unsure"),
     ],
 )
 def test_a_verdict_takes_an_interval_without_0(values: tuple[float, ...], better: str, found: str) -> None:
     assert verdict(interval(*values), better) == found  # type: ignore[arg-type]
     assert is_sure(interval(*values)) == (found != "unsure")
+
+
+def test_one_seed_that_is_known_of_several_is_one_seed() -> None:
+    found = differences([2.0, math.nan, math.nan], [2.5, 2.5, 2.5], 0.95)
+    assert verdict(found, "lower") == "unsure" and Measure("ko.loss").range(found, True) == ""
+    drawn = effect(found, "lower")
+    assert drawn is not None and drawn.dots == []
 
 
 @pytest.mark.parametrize(
@@ -55,7 +65,7 @@ def test_a_verdict_takes_an_interval_without_0(values: tuple[float, ...], better
         (0, 3, False, False, "did not hold in any of 3"),
         (1, 1, False, True, "held in the one seed, not surely"),
         (0, 1, False, False, "did not hold in the one seed"),
-        (0, 0, False, False, "did not hold in any of 0"),
+        (0, 0, False, False, "was not measured"),
     ],
 )
 def test_an_expectation_holds_in_two_thirds_of_the_seeds(n: int, of: int, sure: bool, holds: bool, said: str) -> None:

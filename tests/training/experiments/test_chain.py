@@ -86,6 +86,13 @@ def test_seeds_are_set(tmp_path: Path) -> None:
     assert [run.manifest().seed for chain in found.chains for run in chain.runs.values()] == [7, 7, 8, 8]  # type: ignore[union-attr]
 
 
+def test_a_seed_can_be_set_where_the_experiment_gives_none(tmp_path: Path) -> None:
+    listed = [{**steps()[0], "seeds": False}, *steps(cpt("cpt"))[1:]]
+    arms = [{"name": "a"}, {"name": "b", "set": {"mix.seed": 7, "mix.output.shard_bytes": 4096}}]
+    found = chains(tmp_path, steps=listed, arms=arms, seeds=[0]).chains
+    assert [chain.runs["mix"].manifest().seed for chain in found] == [0, 7]  # type: ignore[union-attr]
+
+
 def test_a_manifest_in_a_file_has_paths_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     written = {**MIXTURE, "name": "m", "output": {"path": "o", "shard_bytes": 4096}}
@@ -190,6 +197,17 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (
         {"steps": [steps()[0], {**steps(cpt("cpt"))[1], "seeds": False}], "seeds": [0]},
         "step train: seeds: reads mix, which each seed makes anew",
+    ),
+    (
+        {"arms": [{"name": "x", "set": {"train.seed": 7}}]},
+        "arms.x.set.train.seed: `seed` is given by the experiment's",
+    ),
+    ({"arms": [{"name": "x", "set": {"mix.name": "n"}}]}, "arms.x.set.mix.name: `name` is given by the experiment"),
+    ({"arms": [], "grid": {"train.seed": [1, 2]}}, "set.train.seed: `seed` is given by the experiment's `seeds`"),
+    ({"arms": [], "grid": {"train.output": ["a"]}}, "set.train.output: `output` is given by the experiment"),
+    (
+        {"steps": [{**steps()[0], "set": {"output.path": "o"}}, *steps(cpt("cpt"))[1:]]},
+        "steps.mix.set.output.path: `output.path` is given",
     ),
     ({"output": "s3://bucket/out"}, "e.yaml: output: s3://bucket/out: an experiment is run in a folder"),
 ]

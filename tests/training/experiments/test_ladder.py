@@ -57,6 +57,8 @@ def test_each_rung_tells_what_it_brought(tmp_path: Path) -> None:
     summary, folder = climb(wanted, str(tmp_path))
     check_complete(summary, folder)
     words, trained, apart = summary.rungs
+    learned = next(one for one in summary.runs if one.step == "words")
+    assert list(learned.inputs) == [str(tmp_path / f"data/{name}.parquet") for name in ("ko", "en")]
     assert words.figures["ko.bytes_per_token"].mean > 1 and words.differences == {}
     assert len(words.figures["ko.bytes_per_token"].values) == 1, "it is the same for all seeds"
     figure = "ko.bits_per_byte"

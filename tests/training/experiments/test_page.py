@@ -9,7 +9,8 @@ from tests.synth.test_report import Page
 from tests.training.experiments.made_up import ablation, interval, ladder
 from tests.training.summarized import HOSTILE
 from training.experiments.page import render
-from training.experiments.summary_models import ExperimentSummary, Failed, Interval
+from training.experiments.summary_models import Expectation, ExperimentSummary, Failed, Interval, RungRow
+from training.experiments.words import table_of
 
 
 def one_seed(summary: ExperimentSummary) -> ExperimentSummary:
@@ -67,6 +68,16 @@ def test_a_rung_says_what_was_before_and_after() -> None:
         "intervals at 95% over seeds",
     ):
         assert words in page.text, words
+
+
+def test_what_was_not_measured_did_not_hold() -> None:
+    lost = Expectation(measure="ko.bits_per_byte", expected="lower", holds_in=0, n_seeds=0, is_sure=False)
+    first, *_ = ladder().rungs
+    summary = ladder(rungs=[first, RungRow(name="lost", of="a", against="b", expectations=[lost])])
+    text = Page(render(summary)).text
+    assert "1 of 2 in two thirds of the seeds or more; 1 not measured" in text
+    assert "Did not hold: ko.bits_per_byte was to be lower; it was not measured." in text
+    assert [row[5] for row in table_of(summary)[1]][-1] == "lower: not measured"
 
 
 def test_numbers_lead_to_models_and_these_to_runs_with_digests() -> None:

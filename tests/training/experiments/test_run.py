@@ -36,7 +36,8 @@ def doing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Do], list[str]]:
 
         monkeypatch.setattr(run, "run_step", run_step)
         monkeypatch.setattr(run, "manifest_of", lambda one: None)
-        monkeypatch.setattr(run, "set_stamp", lambda one: None)
+        monkeypatch.setattr(run, "stamp_of", lambda one: {})
+        monkeypatch.setattr(run, "set_stamp", lambda one, stamp: None)
         return began
 
     return use
@@ -89,15 +90,20 @@ def test_what_reads_a_failed_run_is_left_out(
     assert len(began) == len(runs) - 1
 
 
+class OwnError(Exception):
+    """Of a library that derives it from nothing else, as polars and zstandard do."""
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyError, OwnError, MemoryError])
 def test_an_error_of_a_library_is_the_failure_of_its_run(
-    runs: list[Shared], doing: Callable[[Do], list[str]], tmp_path: Path
+    error: type[Exception], runs: list[Shared], doing: Callable[[Do], list[str]], tmp_path: Path
 ) -> None:
     def do(name: str) -> None:
         if name.startswith("train"):
-            raise ValueError("odd weights")
+            raise error("odd")
 
     doing(do)
-    assert {one.why for one in run_all(runs, tmp_path).failed.values()} == {"ValueError: odd weights"}
+    assert {one.why for one in run_all(runs, tmp_path).failed.values()} == {f"{error.__name__}: {error('odd')}"}
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

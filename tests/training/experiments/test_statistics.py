@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from training.experiments.statistics import better, differences, expectation, interval, n_known, student, within
+from training.experiments.statistics import (
+    better,
+    differences,
+    expectation,
+    interval,
+    is_sure,
+    n_known,
+    student,
+    within,
+)
+from training.experiments.words import difference_of
 
 VALUES = st.lists(st.floats(-1e3, 1e3).map(lambda x: round(x, 6)), min_size=2, max_size=8)
 
@@ -73,10 +83,20 @@ def test_expectations() -> None:
     assert expected("lower", before, lower) == (3, 3, True)
     assert expected("higher", before, lower) == (0, 3, False)
     assert expected("lower", before, [1.9, 2.2, 2.1]) == (2, 3, False), "in two of three, and not surely"
-    assert expected("same", before, [2.01, 2.09, 2.3]) == (2, 3, True), "within 1%, and its interval holds 0"
+    assert expected("same", before, [2.01, 2.09, 2.3]) == (2, 3, False), "its interval holds 0, since it is wide"
+    assert expected("same", before, [2.001, 2.099, 2.2]) == (3, 3, True), "all of it is within 1%"
+    assert expected("same", before, [2.001, 2.1015, 2.202]) == (3, 3, True), "though it leaves 0 out"
     assert expected("same", before, lower) == (0, 3, False)
     assert expected("lower", [2.0], [1.0]) == (1, 1, False), "one seed is not sure"
     assert expected("lower", [2.0, nan, 2.2], [1.0, 1.0, 1.19]) == (2, 2, True)
+
+
+def test_seeds_that_came_to_the_same_make_nothing_sure() -> None:
+    assert expected("lower", [2.0, 2.0], [1.0, 1.0]) == (2, 2, False)
+    assert expected("same", [2.0, 2.0], [2.0, 2.0]) == (2, 2, False)
+    lower = differences([0.3, 0.4, 0.5], [0.4, 0.5, 0.6], 0.95)
+    assert len(set(lower.values)) > 1 and not is_sure(lower), "apart by rounding alone"
+    assert not difference_of(differences([1.0, 1.0], [2.0, 2.0], 0.95)).endswith("*")
 
 
 def test_which_way_is_better() -> None:
