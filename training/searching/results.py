@@ -36,7 +36,9 @@ class SourceWeight(Frozen):
     weight: float
     low: float
     high: float
-    """Bounds of its interval, 95%, by a bootstrap over models."""
+    """Bounds of the interval of its best weight, 95%, by a bootstrap over models."""
+    optimum: float
+    """Its best weight by the regressions, also where it is more than any model was trained on."""
     unlimited: float
     """The weight that would be best if there were as much of each source as one likes."""
     n_tokens: int

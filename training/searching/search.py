@@ -1,8 +1,8 @@
 """`onggi mix --search`: weights of a mixture's sources, found by small models.
 
 RegMix (2407.01492): many small models, each on random weights; a regression from weights to losses; the losses of
-very many mixtures foretold; the mean of the best. And a check, since a regression always names some best: models of
-that mixture, of the sources as they are, and of equal parts are trained as well.
+very many mixtures foretold; the mean of the best, and on from there. And a check, since a regression always names
+some best: models of that mixture, of the sources as they are, and of equal parts are trained as well.
 """
 
 import time
@@ -18,7 +18,7 @@ from manifests.errors import RequestError
 from manifests.record import now
 from manifests.store import Folder
 from training.searching.best import Best, Predictor, along, best_mixture
-from training.searching.budget import budget_of, capped, caps_of, epochs_of, fits_tokens, in_steps
+from training.searching.budget import budget_of, caps_of, epochs_of, fits_tokens, in_steps
 from training.searching.choosing import Chosen, choose
 from training.searching.corpus import Corpus, holding_out, read_corpus
 from training.searching.draws import draw_weights
@@ -147,7 +147,7 @@ def find(job: MixJob, surveyed: Surveyed, corpus: Corpus, trained: Sequence[Prox
     best = best_mixture(weights, chosen, counts, candidates, settings.seed)
     unlimited, caps = best.weights, caps_of(surveyed.has, budget_of(job.manifest))
     if (unlimited > caps).any():
-        best = best_mixture(weights, chosen, counts, capped(candidates, caps), settings.seed)
+        best = best_mixture(weights, chosen, counts, candidates, settings.seed, caps)
     weights_found = in_steps(best.weights, caps)
     low, high = np.minimum(best.low, weights_found), np.maximum(best.high, weights_found)
     best = replace(best, weights=weights_found, low=low, high=high)
@@ -205,6 +205,7 @@ def _sources(job: MixJob, surveyed: Surveyed, found: Found) -> list[SourceWeight
             low=float(found.best.low[number]),
             high=float(found.best.high[number]),
             unlimited=float(found.unlimited[number]),
+            optimum=float(found.best.optimum[number]),
             n_tokens=has.n_epoch_tokens,
             epochs_max=has.epochs_max,
             epochs=epochs_of(float(found.best.weights[number]), has, budget),

@@ -4,6 +4,8 @@ from training.searching.results import Check, SearchResults, SourceWeight
 
 WEAK = 0.5
 """R2 below which a regression tells little."""
+STEP = 1e-4
+"""In which weights are written."""
 
 
 def in_words(results: SearchResults) -> list[str]:
@@ -13,6 +15,7 @@ def in_words(results: SearchResults) -> list[str]:
         *_gains(results),
         *_agreement(results),
         *_weak(results),
+        *_edges(results),
         *_beyond(results),
         *_unsure(results),
         *_budget(results),
@@ -62,13 +65,26 @@ def _weak(results: SearchResults) -> list[str]:
     return said
 
 
+def _edges(results: SearchResults) -> list[str]:
+    """That the best lies where a mixture has nothing of a source, or more than any model had."""
+    more = [of for of in results.sources if of.optimum > of.weight + STEP and of.weight > of.seen_high - STEP]
+    said = [
+        f"{of.name}: the best that the regressions foretell has {of.optimum:.1%}, beyond what any model was trained "
+        f"on; it gets {of.weight:.1%}, the most that one had."
+        for of in more
+    ]
+    if without := [of.name for of in results.sources if of.optimum == 0]:
+        said.append(f"The best lies at an edge: it goes without {', '.join(without)}.")
+    return said
+
+
 def _beyond(results: SearchResults) -> list[str]:
     """Sources of which the mixture has more than any that a regression was fitted to."""
     return [
         f"{of.name}: {of.weight:.1%} is more than any model was trained on ({of.seen_high:.1%} at most), so only the "
         "check speaks for it."
         for of in results.sources
-        if of.weight > of.seen_high
+        if of.weight > of.seen_high + STEP
     ]
 
 
