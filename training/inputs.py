@@ -27,7 +27,7 @@ LOGPROBS = "logprobs"
 """Folder of such a run with its teacher's tokens and their probabilities."""
 TABLES = ("messages", "preference")
 """Folders of a run of `onggi synth` that stages read."""
-TSV = ".tsv"
+TSV = (".tsv", ".tsv.gz")
 """How relevance is written in BEIR's files."""
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.tiktoken", "merges.txt", "vocab.txt")
 HASHED_AT_ONCE = 1 << 22

@@ -80,7 +80,7 @@ def _among(encoder: Encoder, held_out: Sequence[Asked], answers: Sequence[str]) 
 
 
 def _in_set(encoder: Encoder, of: RetrievalSet) -> Found:
-    return search(encoder.encode(of.queries, of.instruction), encoder.encode(of.corpus), of.relevance)
+    return search(encoder.encode(of.queries, of.instruction), encoder.encode(of.corpus), of.relevance, own=of.own)
 
 
 # For the page

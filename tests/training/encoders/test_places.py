@@ -59,6 +59,11 @@ def test_an_encoder_is_what_only_another_goes_on_from() -> None:
     manifest(MNTP, CONTRAST | {"model": "mntp"}, CONTRAST | {"name": "again"})
 
 
+def test_two_sets_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"'set' is the name of retrieval\[0\], too"):
+        manifest(CONTRAST | {"retrieval": [SET, SET]})
+
+
 def test_relevance_is_a_part_of_what_a_stage_reads(here: Path) -> None:
     asked = manifest(CONTRAST | {"retrieval": [SET]})
     before = plan_stages(asked, str(here)).stages[0].fingerprint
