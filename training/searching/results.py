@@ -51,6 +51,8 @@ class SourceWeight(Frozen):
     seen_low: float
     seen_high: float
     """Its least and greatest weight in the mixtures that models were trained on."""
+    proxy_epochs: float
+    """How often a model went through what there is of it, at most: what is repeated counts as less than new text."""
 
 
 class RegressionScore(Frozen):
@@ -126,6 +128,8 @@ class SearchResults(Frozen):
     checks: list[Check]
     courses: list[Course]
     budget_tokens: int | None
+    without_tokens: list[str] = []
+    """Sources for want of whose `tokens` those of the others are no budget."""
     fits_tokens: int
     """The most tokens of this mixture that the sources have."""
     words: list[str]

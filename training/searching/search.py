@@ -18,7 +18,7 @@ from manifests.errors import RequestError
 from manifests.record import now
 from manifests.store import Folder
 from training.searching.best import Best, Predictor, along, best_mixture
-from training.searching.budget import budget_of, caps_of, epochs_of, fits_tokens, in_steps
+from training.searching.budget import budget_of, caps_of, epochs_of, fits_tokens, in_steps, without_tokens
 from training.searching.choosing import Chosen, choose
 from training.searching.corpus import Corpus, holding_out, read_corpus
 from training.searching.draws import draw_weights
@@ -113,12 +113,6 @@ def _check(job: MixJob) -> None:
         raise RequestError("--search trains its models on this machine: give --workers instead of --scheduler")
     if empty := [of.name for of, slices in zip(job.manifest.sources, job.slices, strict=True) if not slices]:
         raise RequestError(f"sources: {empty[0]}: has no documents; leave it out")
-    model = job.manifest.search.model
-    if model.hidden_size % model.num_attention_heads:
-        raise RequestError(
-            f"search.model.num_attention_heads: {model.num_attention_heads} do not divide the hidden_size of "
-            f"{model.hidden_size}"
-        )
 
 
 def natural_shares(surveyed: Surveyed) -> F64:
@@ -184,17 +178,24 @@ def _results(
         n_proxy_tokens=trained[0].n_tokens,
         tokens_per_second=sum(of.n_tokens for of in everything) / sum(of.seconds for of in everything),
         seconds=0.0,
-        sources=_sources(job, surveyed, found),
+        sources=_sources(job, surveyed, found, proxy_epochs(corpus, everything)),
         targets=[_target(corpus, found, number) for number in range(len(corpus.targets))],
         checks=[_check_of(corpus, found, result) for result in checked],
         courses=[_course(corpus, found, number) for number in range(len(corpus.sources))],
         budget_tokens=budget_of(job.manifest),
+        without_tokens=without_tokens(job.manifest),
         fits_tokens=fits_tokens(found.best.weights, surveyed.has),
         words=[],
     )
 
 
-def _sources(job: MixJob, surveyed: Surveyed, found: Found) -> list[SourceWeight]:
+def proxy_epochs(corpus: Corpus, results: Sequence[ProxyResult]) -> F64:
+    """(sources): how often a model went through what there is of each source, at most."""
+    asked = np.array([result.weights for result in results]) * results[0].n_tokens / corpus.sequence_length
+    return np.asarray(asked.max(0) / np.array([len(rows) for rows in corpus.rows]))
+
+
+def _sources(job: MixJob, surveyed: Surveyed, found: Found, gone_through: F64) -> list[SourceWeight]:
     budget, shares = budget_of(job.manifest), natural_shares(surveyed)
     return [
         SourceWeight(
@@ -212,6 +213,7 @@ def _sources(job: MixJob, surveyed: Surveyed, found: Found) -> list[SourceWeight
             epochs_unlimited=epochs_of(float(found.unlimited[number]), has, budget),
             seen_low=float(found.weights[:, number].min()),
             seen_high=float(found.weights[:, number].max()),
+            proxy_epochs=float(gone_through[number]),
         )
         for number, (source, has) in enumerate(zip(job.manifest.sources, surveyed.has, strict=True))
     ]

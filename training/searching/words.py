@@ -17,6 +17,7 @@ def in_words(results: SearchResults) -> list[str]:
         *_weak(results),
         *_edges(results),
         *_beyond(results),
+        *_repeated(results),
         *_unsure(results),
         *_budget(results),
     ]
@@ -88,6 +89,16 @@ def _beyond(results: SearchResults) -> list[str]:
     ]
 
 
+def _repeated(results: SearchResults) -> list[str]:
+    """Sources that models saw again and again, so that their losses tell of that as well."""
+    return [
+        f"{of.name}: small models went through it up to {of.proxy_epochs:.1f} times, so what is foretold of large "
+        "weights of it is that of repeated text; fewer `search.model.tokens` repeat less."
+        for of in results.sources
+        if of.proxy_epochs > 1.05
+    ]
+
+
 def _unsure(results: SearchResults) -> list[str]:
     """Sources whose weight is not told apart from what they have by nature."""
     unsure = [of.name for of in results.sources if of.low <= of.natural <= of.high]
@@ -99,7 +110,13 @@ def _unsure(results: SearchResults) -> list[str]:
 def _budget(results: SearchResults) -> list[str]:
     budget = results.budget_tokens
     if budget is None:
-        return [f"Of this mixture the sources have {results.fits_tokens:,} tokens (with their `epochs_max`)."]
+        said = [f"Of this mixture the sources have {results.fits_tokens:,} tokens (with their `epochs_max`)."]
+        if results.without_tokens:
+            said.append(
+                f"`tokens` of sources are no budget here, since {', '.join(results.without_tokens)} has none; give "
+                "the mixture `tokens`."
+            )
+        return said
     said = [_too_little(of, budget) for of in results.sources if _is_short(of)]
     if results.fits_tokens < 0.999 * budget:
         said.append(
