@@ -51,7 +51,7 @@ def read_set(spec: Retrieval, base: str, at: str) -> RetrievalSet:
     queries = _texts(spec.queries, base, f"{at}.queries")
     corpus = _texts(spec.corpus, base, f"{at}.corpus")
     relevance = {query: dict[str, float]() for query in queries}
-    for place, query, text, score in _qrels(spec.qrels, base, f"{at}.qrels"):
+    for place, query, text, score in read_qrels(spec.qrels, base, f"{at}.qrels"):
         for field, number, there in (("query-id", query, queries), ("corpus-id", text, corpus)):
             if number not in there:
                 where = spec.queries if there is queries else spec.corpus
@@ -93,8 +93,12 @@ def _texts(path: str, base: str, at: str) -> dict[str, str]:
     return found
 
 
-def _qrels(path: str, base: str, at: str) -> list[tuple[str, str, str, float]]:
-    """Place, question, text and score of each row."""
+def read_qrels(path: str, base: str, at: str) -> list[tuple[str, str, str, float]]:
+    """Place, question, text and score of each row.
+
+    Raises:
+        RequestError: there is no such file, or a row is none of that; names its place.
+    """
     if path.endswith(TABLES):
         rows = _tsv(resolve(path, base), at)
     else:
