@@ -3,8 +3,9 @@ and tells what belongs together."""
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
+from manifests.errors import FieldError
 from manifests.schema import Model, Name
 from manifests.schema_mixture import Share
 from manifests.schema_training_stages import MixtureUse, Trained, mixtures
@@ -63,7 +64,7 @@ class Retrieval(Model):
     corpus: str = Field(min_length=1)
     """Parquet or JSONL with `id` and `text`, and perhaps `title`."""
     qrels: str = Field(min_length=1)
-    """Parquet, JSONL or TSV with `query-id`, `corpus-id` and `score`, as BEIR has it."""
+    """Parquet, JSONL or TSV (.gz) with `query-id`, `corpus-id` and `score`, as BEIR has it."""
     instruction: str = ""
     """What is put before each question."""
 
@@ -91,3 +92,14 @@ class Contrast(Trained):
     all answers that are held out (nDCG@10)."""
     retrieval: list[Retrieval] = Field(default_factory=list)
     """Sets by which it is measured before and after."""
+
+    @model_validator(mode="after")
+    def _sets_have_names_of_their_own(self) -> "Contrast":
+        names = [item.name for item in self.retrieval]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise FieldError(
+                    f"{name!r} is the name of retrieval[{names.index(name)}], too; give each set its own",
+                    "retrieval", number, "name",
+                )  # fmt: skip
+        return self

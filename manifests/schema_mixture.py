@@ -200,6 +200,20 @@ class Proxy(Model):
     tokens: Tokens = 250_000
     """Tokens that each is trained on."""
 
+    @model_validator(mode="after")
+    def _can_be_built(self) -> "Proxy":
+        if self.hidden_size % (2 * self.num_attention_heads):
+            raise FieldError(
+                f"{self.num_attention_heads} heads of a hidden_size of {self.hidden_size}; expected heads of an even "
+                f"size: hidden_size a multiple of {2 * self.num_attention_heads}",
+                "num_attention_heads",
+            )
+        if self.tokens < self.sequence_length:
+            raise FieldError(
+                f"{self.tokens:,} are less than one sequence (sequence_length: {self.sequence_length:,})", "tokens"
+            )
+        return self
+
 
 class MixtureSearch(Model):
     """Look for weights of the sources: small models are trained on random ones, and a regression from weights to

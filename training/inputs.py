@@ -23,12 +23,13 @@ from manifests.schema_training import TrainingStage
 from manifests.schema_training_preferences import Dpo, OnlineDpo, Reward
 from manifests.schema_training_stages import Cpt, Sft
 from manifests.store import Folder, resolve
+from training.encoders.foretold import check_texts
 
 LOGPROBS = "logprobs"
 """Folder of such a run with its teacher's tokens and their probabilities."""
 TABLES = ("messages", "preference")
 """Folders of a run of `onggi synth` that stages read."""
-TSV = ".tsv"
+TSV = (".tsv", ".tsv.gz")
 """How relevance is written in BEIR's files."""
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.tiktoken", "merges.txt", "vocab.txt")
 HASHED_AT_ONCE = 1 << 22
@@ -140,6 +141,8 @@ def stage_data(stage: TrainingStage, base: str, digests: Digests) -> Iterator[tu
         if isinstance(stage, Sft | Distill) and stage.template and Path(resolve(stage.template, base)).is_file():
             path = resolve(stage.template, base)
             yield path, digests.of_file(path)
+        if isinstance(stage, Contrast):
+            check_texts(stage, base)
     except RequestError as error:
         raise RequestError(f"stage {stage.name}: {error}") from None
 

@@ -11,6 +11,7 @@ import xxhash
 
 from manifests.errors import RequestError
 from manifests.schema_distillation import Distill
+from manifests.schema_embedding import Mntp
 from manifests.schema_surgery import NewModel, Prune
 from manifests.schema_training import (
     BASE,
@@ -25,6 +26,7 @@ from manifests.schema_training_gates import PlateauGate, Validation
 from manifests.schema_training_preferences import Dpo
 from manifests.store import resolve
 from training.distilling.vocabularies import check_of_base
+from training.encoders.foretold import check_mask
 from training.inputs import Digests, joined, stage_data
 from training.jobs import MODEL, Job
 from training.new_models import digest_of_new
@@ -130,6 +132,8 @@ def plan_stages(manifest: TrainingManifest, base: str, output: str | None = None
     plan = Plan(manifest, base, Path(folder), store, base_model, base_digest, [])
     for stage in manifest.stages:
         check_teacher(stage, manifest, base)
+        if isinstance(stage, Mntp) and (begun_with := origin(starts_from(stage, manifest), manifest)):
+            check_mask(stage, base_model if begun_with == BASE else resolve(begun_with, base))
         planned = _planned(stage, plan, known, digests)
         known[stage.name] = planned.makes
         plan.stages.append(planned)

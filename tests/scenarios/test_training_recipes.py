@@ -130,7 +130,14 @@ def test_the_embedding_model_is_llm2vecs() -> None:
     assert isinstance(mntp, Mntp) and isinstance(contrast, Contrast)
     assert (mntp.mask, mntp.replace, mntp.mask_token, mntp.steps, mntp.batch) == (0.2, "bert", "_", 1000, 32)
     assert (contrast.pooling, contrast.temperature, contrast.max_length) == ("mean", 0.02, 512)
-    assert (contrast.learning_rate, contrast.steps, contrast.batch, contrast.schedule.warmup) == (2e-4, 1000, 64, 300)
+    assert (contrast.learning_rate, contrast.steps, contrast.batch, contrast.schedule.warmup) == (
+        2e-4,
+        1000,
+        512,
+        300,
+    )
+    assert mntp.schedule.kind == contrast.schedule.kind == "constant"  # a fall over 1000 steps is not LLM2Vec's
+    assert {item.instruction for item in contrast.retrieval} == {entry.instruction for entry in contrast.data} != {""}
     assert mntp.lora is not None and contrast.lora is not None and mntp.lora.rank == contrast.lora.rank == 16
     assert contrast.bidirectional
 

@@ -47,6 +47,22 @@ def test_published_calls_become_conversations(guide: dict[str, Any]) -> None:
     assert guide["as_call"](made["messages"][-1]["tool_calls"][0]["function"]) == (call["name"], call["arguments"])
 
 
+@pytest.mark.parametrize(
+    ("written", "kind", "is_required"),
+    [
+        ("Tuple[int, int]", "array", True),
+        ("Set[str], optional", "array", False),
+        ("Optional[List[int]]", "array", False),
+        ("Dict[str, int]", "object", True),
+        ("str, optional", "string", False),
+    ],
+)
+def test_types_are_those_of_json_schema(guide: dict[str, Any], written: str, kind: str, is_required: bool) -> None:
+    """As they are written in xlam-function-calling-60k."""
+    made = guide["as_schema"]({"name": "f", "parameters": {"x": {"type": written}}})["parameters"]
+    assert made["properties"]["x"]["type"] == kind and made["required"] == (["x"] if is_required else [])
+
+
 def test_calls_are_read(guide: dict[str, Any]) -> None:
     call = dialogues(1, "ko", 0)[0]["messages"][1]["tool_calls"][0]["function"]
     written = f"<tool_call>\n{orjson.dumps(call).decode()}\n</tool_call>"

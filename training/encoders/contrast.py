@@ -10,8 +10,9 @@ from manifests.schema_embedding import Contrast
 from training.chat.rows import Left
 from training.encoders.attention import check_can, see_both_ways
 from training.encoders.contrast_trainer import AskedRows, Collator, ContrastTrainer
+from training.encoders.domains import check_domains, domain_table, n_answers_trained
 from training.encoders.encoder import FIELD, EncoderSettings, load_backbone, load_encoder
-from training.encoders.measures import Searched, searched, tables_of
+from training.encoders.measures import Searched, n_to_encode, searched, tables_of
 from training.encoders.pooling import TextTokens
 from training.encoders.retrieval_sets import RetrievalSet, read_set
 from training.encoders.texts import AskedSet, order_of, read_texts
@@ -32,6 +33,7 @@ def run(job: Job, progress: Progress) -> Made:
     assert isinstance(stage, Contrast)
     sets = [read_set(spec, job.manifest_base, f"retrieval[{n}]") for n, spec in enumerate(stage.retrieval)]
     texts = read_texts(stage, job.manifest_base, left, job.seed)
+    check_domains(texts.trained)
     settings = EncoderSettings(pooling=stage.pooling, max_length=stage.max_length)
     tokenizer = load_tokenizer(folder)
     tokens = TextTokens(tokenizer, stage.max_length, stage.pooling)
@@ -42,13 +44,14 @@ def run(job: Job, progress: Progress) -> Made:
     save_model(trainer, tokenizer, job)
     counts = {"steps": len(rows) // stage.batch, "examples": len(texts.trained), "trained_parameters": n_weights}
     counts |= {"tokens": trainer.n_tokens(), "held_out": len(texts.held_out)}
+    counts["held_out_answers_trained"], _ = n_answers_trained(texts)
     made = Made(counts=counts, figures=losses_of(curve), left_out=left.counts)
     if trainer.args.should_save:
         before = _measure(folder, settings, texts, sets, progress, f"{stage.name}: before")
         after = _measure(str(job.model_path), settings, texts, sets, progress, f"{stage.name}: after")
         made.figures |= {f"{name}_before": value for name, value in before.figures().items()}
         made.figures |= {f"{name}_after": value for name, value in after.figures().items()}
-        made.tables += tables_of(before, after)
+        made.tables += [*tables_of(before, after), domain_table(texts, stage.batch)]
     return made
 
 
@@ -93,7 +96,13 @@ def _measure(
     """What a model's vectors find; it reads as it says itself, so a language model only backwards."""
     if not texts.held_out and not sets:
         return Searched()
-    progress(label, 0, 1)
-    found = searched(load_encoder(folder, settings), texts.held_out, sets)
-    progress(label, 1, 1)
-    return found
+    encoder, n_texts = load_encoder(folder, settings), n_to_encode(texts.held_out, sets)
+    n_done = 0
+
+    def told(n: int) -> None:
+        nonlocal n_done
+        n_done += n
+        progress(label, n_done, n_texts)
+
+    told(0)
+    return searched(encoder, texts.held_out, sets, told)

@@ -9,7 +9,7 @@ The folder is a model of transformers (`AutoModel`): `is_causal: false` in its `
 ways, and `onggi_encoder` there how its vectors are made.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ FIELD = "onggi_encoder"
 """Of `config.json`, where an encoder's settings stand."""
 TOKENS_AT_ONCE = 16_384
 """Of a batch, padding too."""
+TEXTS_AT_ONCE = 1 << 14
+"""That are held as tokens; sorted by length among themselves."""
 F32 = NDArray[np.float32]
 
 
@@ -53,12 +55,15 @@ class Encoder:
         """Whether it sees both ways."""
         return sees_both_ways(self.model.config)
 
-    def encode(self, texts: Sequence[str], instruction: str = "") -> F32:
+    def encode(
+        self, texts: Sequence[str], instruction: str = "", told: Callable[[int], None] = lambda _: None
+    ) -> F32:
         """(n, width): a vector of length 1 for each text; their products are cosines.
 
         Args:
             texts: none of them empty.
             instruction: what is put before each; it is read, and is no part of the mean.
+            told: is called after some texts, with how many they were.
 
         Raises:
             RequestError: a text is empty, or the instruction leaves no room for one.
@@ -66,11 +71,13 @@ class Encoder:
         for number, text in enumerate(texts):
             if not text.strip():
                 raise RequestError(f"texts[{number}]: is empty, so that nothing can be a vector of it")
-        ids = self._tokens(texts, instruction)
-        found = np.zeros((len(ids), self.model.config.hidden_size), np.float32)
-        for rows in batches_of([len(one.ids) for one in ids]):
-            batch = laid_out([ids[row] for row in rows], self.tokenizer.pad_token_id or 0)
-            found[rows] = self._vectors(batch)
+        found = np.zeros((len(texts), self.model.config.hidden_size), np.float32)
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            ids = self._tokens(texts[start : start + TEXTS_AT_ONCE], instruction)
+            for rows in batches_of([len(one.ids) for one in ids]):
+                batch = laid_out([ids[row] for row in rows], self.tokenizer.pad_token_id or 0)
+                found[np.array(rows) + start] = self._vectors(batch)
+                told(len(rows))
         return found
 
     @torch.no_grad()  # type: ignore[untyped-decorator]

@@ -1,6 +1,6 @@
 """What an encoder finds: answers among those that were held out, and in sets that the manifest names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -41,26 +41,38 @@ def _means(found: Found, name: str) -> dict[str, float]:
     return {f"ndcg{name}": fmean(found.ndcg), f"recall{name}": fmean(found.recall)}
 
 
-def searched(encoder: Encoder, held_out: Sequence[Asked], sets: Sequence[RetrievalSet]) -> Searched:
+Told = Callable[[int], None]
+
+
+def n_to_encode(held_out: Sequence[Asked], sets: Sequence[RetrievalSet]) -> int:
+    """Texts that `searched` makes vectors of."""
+    answers = {asked.positive for asked in held_out}
+    return len(held_out) + len(answers) + sum(len(one.queries) + len(one.corpus) for one in sets)
+
+
+def searched(
+    encoder: Encoder, held_out: Sequence[Asked], sets: Sequence[RetrievalSet], told: Told = lambda _: None
+) -> Searched:
     """Let an encoder look for answers.
 
     Args:
         encoder: that is measured.
         held_out: questions that were not trained on; all their answers are what is looked among.
         sets: of the manifest.
+        told: is called after some texts, with how many they were.
     """
-    found = {one.name: _in_set(encoder, one) for one in sets}
+    found = {one.name: _in_set(encoder, one, told) for one in sets}
     domains, all_of, n_answers = dict[str, Found](), None, 0
     if held_out:
         answers = list(dict.fromkeys(asked.positive for asked in held_out))
-        all_of, n_answers = _among(encoder, held_out, answers), len(answers)
+        all_of, n_answers = _among(encoder, held_out, answers, told), len(answers)
         for domain in dict.fromkeys(asked.domain for asked in held_out):
             domains[domain] = all_of[[row for row, asked in enumerate(held_out) if asked.domain == domain]]
     n_texts = {one.name: len(one.corpus) for one in sets}
     return Searched(all_of, domains, n_answers, found, n_texts, {one.name: one.n_empty for one in sets})
 
 
-def _among(encoder: Encoder, held_out: Sequence[Asked], answers: Sequence[str]) -> Found:
+def _among(encoder: Encoder, held_out: Sequence[Asked], answers: Sequence[str], told: Told) -> Found:
     """Each question's answers, also those that it has in other rows."""
     place = {answer: number for number, answer in enumerate(answers)}
     answered = dict[str, dict[int, float]]()
@@ -69,18 +81,19 @@ def _among(encoder: Encoder, held_out: Sequence[Asked], answers: Sequence[str]) 
     instructed = dict[str, list[int]]()
     for row, asked in enumerate(held_out):
         instructed.setdefault(asked.instruction, []).append(row)
-    corpus = encoder.encode(answers)
+    corpus = encoder.encode(answers, told=told)
     ndcg, recall = [0.0] * len(held_out), [0.0] * len(held_out)
     for instruction, rows in instructed.items():
-        queries = encoder.encode([held_out[row].query for row in rows], instruction)
+        queries = encoder.encode([held_out[row].query for row in rows], instruction, told)
         found = search(queries, corpus, [answered[held_out[row].query] for row in rows])
         for row, one_ndcg, one_recall in zip(rows, found.ndcg, found.recall, strict=True):
             ndcg[row], recall[row] = float(one_ndcg), float(one_recall)
     return Found.of(ndcg, recall)
 
 
-def _in_set(encoder: Encoder, of: RetrievalSet) -> Found:
-    return search(encoder.encode(of.queries, of.instruction), encoder.encode(of.corpus), of.relevance)
+def _in_set(encoder: Encoder, of: RetrievalSet, told: Told) -> Found:
+    queries, corpus = encoder.encode(of.queries, of.instruction, told), encoder.encode(of.corpus, told=told)
+    return search(queries, corpus, of.relevance, own=of.own)
 
 
 # For the page

@@ -33,7 +33,9 @@ class Found:
         return Found(self.ndcg[list(rows)], self.recall[list(rows)])
 
 
-def search(queries: F32, corpus: F32, relevance: Sequence[Relevance], k: int = K) -> Found:
+def search(
+    queries: F32, corpus: F32, relevance: Sequence[Relevance], k: int = K, own: Sequence[int | None] = ()
+) -> Found:
     """Look for what answers each question.
 
     Args:
@@ -41,12 +43,17 @@ def search(queries: F32, corpus: F32, relevance: Sequence[Relevance], k: int = K
         corpus: (m, width), of length 1.
         relevance: of each question: numbers of the texts that answer it, and how well; each has one at least.
         k: how many are looked at.
+        own: of each question the number of the text that it is itself, which is not looked at; empty where none is.
     """
+    own = own or [None] * len(queries)
     ndcg, recall = np.zeros(len(queries)), np.zeros(len(queries))
     for start in range(0, len(queries), QUERIES_AT_ONCE):
-        best = top(queries[start : start + QUERIES_AT_ONCE] @ corpus.T, k)
-        for row, numbers in enumerate(best, start):
-            gains = np.array([relevance[row].get(int(number), 0.0) for number in numbers])
+        scores = queries[start : start + QUERIES_AT_ONCE] @ corpus.T
+        for row, number in enumerate(own[start : start + QUERIES_AT_ONCE]):
+            if number is not None:
+                scores[row, number] = -np.inf
+        for row, numbers in enumerate(top(scores, k), start):
+            gains = np.array([relevance[row].get(int(one), 0.0) if one != own[row] else 0.0 for one in numbers])
             ndcg[row] = dcg(gains) / dcg(np.sort([*relevance[row].values()])[::-1][:k])
             recall[row] = np.count_nonzero(gains) / sum(value > 0 for value in relevance[row].values())
     return Found(ndcg, recall)

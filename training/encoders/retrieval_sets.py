@@ -1,12 +1,13 @@
 """Sets by which retrieval is measured, in the files of BEIR: questions, texts, and which answers which."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import fsspec
 
+from classifiers.rows import decoded
 from manifests.errors import RequestError
 from manifests.schema_embedding import Retrieval
 from manifests.store import resolve
@@ -15,6 +16,7 @@ from training.encoders.retrieval import Relevance
 
 IDS = ("id", "_id")
 """BEIR's own files call it `_id`."""
+TABLES = (".tsv", ".tsv.gz")
 QRELS = ("query-id", "corpus-id", "score")
 
 
@@ -29,6 +31,8 @@ class RetrievalSet:
     corpus: list[str]
     relevance: list[Relevance]
     """Of each question."""
+    own: list[int | None]
+    """Of each question the number of the text with its own id, which BEIR does not count as found."""
     n_empty: int = 0
     """Texts that are left out, as nothing can be a vector of them."""
 
@@ -47,7 +51,7 @@ def read_set(spec: Retrieval, base: str, at: str) -> RetrievalSet:
     queries = _texts(spec.queries, base, f"{at}.queries")
     corpus = _texts(spec.corpus, base, f"{at}.corpus")
     relevance = {query: dict[str, float]() for query in queries}
-    for place, query, text, score in _qrels(spec.qrels, base, f"{at}.qrels"):
+    for place, query, text, score in read_qrels(spec.qrels, base, f"{at}.qrels"):
         for field, number, there in (("query-id", query, queries), ("corpus-id", text, corpus)):
             if number not in there:
                 where = spec.queries if there is queries else spec.corpus
@@ -65,8 +69,9 @@ def read_set(spec: Retrieval, base: str, at: str) -> RetrievalSet:
         {place_of.get(text, -1 - rank): score for rank, (text, score) in enumerate(relevance[query].items())}
         for query in asked
     ]
+    own = [place_of.get(query) for query in asked]
     return RetrievalSet(
-        spec.name, spec.instruction, [queries[query] for query in asked], list(kept.values()), numbers, n_empty
+        spec.name, spec.instruction, [queries[query] for query in asked], list(kept.values()), numbers, own, n_empty
     )
 
 
@@ -88,9 +93,13 @@ def _texts(path: str, base: str, at: str) -> dict[str, str]:
     return found
 
 
-def _qrels(path: str, base: str, at: str) -> list[tuple[str, str, str, float]]:
-    """Place, question, text and score of each row."""
-    if Path(path).suffix == ".tsv":
+def read_qrels(path: str, base: str, at: str) -> list[tuple[str, str, str, float]]:
+    """Place, question, text and score of each row.
+
+    Raises:
+        RequestError: there is no such file, or a row is none of that; names its place.
+    """
+    if path.endswith(TABLES):
         rows = _tsv(resolve(path, base), at)
     else:
         rows = [(row.place, row.values) for row in read_rows(source_of(path, base, at), QRELS, Left())]
@@ -101,15 +110,19 @@ def _qrels(path: str, base: str, at: str) -> list[tuple[str, str, str, float]]:
         try:
             score = float(values["score"])
         except (TypeError, ValueError):
-            raise RequestError(f"{at}: {place}: `score`: found {values['score']!r}; expected a number") from None
+            score = math.nan
+        if not math.isfinite(score):
+            raise RequestError(f"{at}: {place}: `score`: found {values['score']!r}; expected a finite number")
         found.append((place, str(values[QRELS[0]]), str(values[QRELS[1]]), score))
     return found
 
 
 def _tsv(path: str, at: str) -> list[tuple[str, dict[str, Any]]]:
     try:
-        with fsspec.open(path, "r", encoding="utf-8") as file:
-            lines: Sequence[str] = file.read().splitlines()
+        with fsspec.open(path, "rb") as file, decoded(file) as plain:
+            lines: Sequence[str] = plain.read().decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{at}: {path}: is no text in UTF-8: {error}") from None
     except FileNotFoundError:
         raise RequestError(f"{at}: {path}: there is no such file or folder") from None
     header = lines[0].split("\t") if lines else []

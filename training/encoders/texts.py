@@ -55,8 +55,8 @@ def read_texts(stage: Contrast, base: str, left: Left, seed: int) -> AskedSet:
         seed: of which questions are held out.
 
     Raises:
-        RequestError: there is no file, no row of one is any good, nothing is left to train on, or there is nothing
-            that an answer could be told apart from.
+        RequestError: there is no file, no row of one is any good, nothing is left to train on, or a batch of 1 has
+            nothing that an answer could be told apart from.
         RunError: a line is no JSON object.
     """
     rows = [row for number, entry in enumerate(stage.data) for row in _read(entry, base, f"data[{number}]", left)]
@@ -70,10 +70,6 @@ def read_texts(stage: Contrast, base: str, left: Left, seed: int) -> AskedSet:
         raise RequestError(
             "batch: 1 has no other answer that a question's own could be told apart from; take more, or name a "
             "`negative` column that each row has something in"
-        )
-    if len({row.positive for row in trained}) == 1 and not any(row.negatives for row in trained):
-        raise RequestError(
-            "data: all questions have the same answer, and no `negative`; there is nothing to tell apart"
         )
     return AskedSet(trained, held_out)
 

@@ -10,8 +10,19 @@ from training.searching.regressions import F64
 
 
 def budget_of(manifest: MixtureManifest) -> int | None:
-    """Tokens of all stages; None where the manifest takes what there is."""
-    return sum(stage.tokens for stage in manifest.stages) or manifest.tokens
+    """Tokens of all stages, of the mixture, or of all sources where each says its own; None where the manifest takes
+    what there is."""
+    if budget := sum(stage.tokens for stage in manifest.stages) or manifest.tokens:
+        return budget
+    asked = [source.tokens for source in manifest.sources]
+    return None if None in asked else sum(n for n in asked if n)
+
+
+def without_tokens(manifest: MixtureManifest) -> list[str]:
+    """Sources that say no `tokens` while others do and nothing else is a budget: those of the others are none."""
+    if budget_of(manifest) is not None or all(source.tokens is None for source in manifest.sources):
+        return []
+    return [source.name for source in manifest.sources if source.tokens is None]
 
 
 def caps_of(has: Sequence[Has], budget: int | None) -> F64:

@@ -36,7 +36,9 @@ class SourceWeight(Frozen):
     weight: float
     low: float
     high: float
-    """Bounds of its interval, 95%, by a bootstrap over models."""
+    """Bounds of the interval of its best weight, 95%, by a bootstrap over models."""
+    optimum: float
+    """Its best weight by the regressions, also where it is more than any model was trained on."""
     unlimited: float
     """The weight that would be best if there were as much of each source as one likes."""
     n_tokens: int
@@ -49,6 +51,8 @@ class SourceWeight(Frozen):
     seen_low: float
     seen_high: float
     """Its least and greatest weight in the mixtures that models were trained on."""
+    proxy_epochs: float
+    """How often a model went through what there is of it, at most: what is repeated counts as less than new text."""
 
 
 class RegressionScore(Frozen):
@@ -124,6 +128,8 @@ class SearchResults(Frozen):
     checks: list[Check]
     courses: list[Course]
     budget_tokens: int | None
+    without_tokens: list[str] = []
+    """Sources for want of whose `tokens` those of the others are no budget."""
     fits_tokens: int
     """The most tokens of this mixture that the sources have."""
     words: list[str]

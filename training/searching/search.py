@@ -1,8 +1,8 @@
 """`onggi mix --search`: weights of a mixture's sources, found by small models.
 
 RegMix (2407.01492): many small models, each on random weights; a regression from weights to losses; the losses of
-very many mixtures foretold; the mean of the best. And a check, since a regression always names some best: models of
-that mixture, of the sources as they are, and of equal parts are trained as well.
+very many mixtures foretold; the mean of the best, and on from there. And a check, since a regression always names
+some best: models of that mixture, of the sources as they are, and of equal parts are trained as well.
 """
 
 import time
@@ -18,7 +18,7 @@ from manifests.errors import RequestError
 from manifests.record import now
 from manifests.store import Folder
 from training.searching.best import Best, Predictor, along, best_mixture
-from training.searching.budget import budget_of, capped, caps_of, epochs_of, fits_tokens, in_steps
+from training.searching.budget import budget_of, caps_of, epochs_of, fits_tokens, in_steps, without_tokens
 from training.searching.choosing import Chosen, choose
 from training.searching.corpus import Corpus, holding_out, read_corpus
 from training.searching.draws import draw_weights
@@ -113,12 +113,6 @@ def _check(job: MixJob) -> None:
         raise RequestError("--search trains its models on this machine: give --workers instead of --scheduler")
     if empty := [of.name for of, slices in zip(job.manifest.sources, job.slices, strict=True) if not slices]:
         raise RequestError(f"sources: {empty[0]}: has no documents; leave it out")
-    model = job.manifest.search.model
-    if model.hidden_size % model.num_attention_heads:
-        raise RequestError(
-            f"search.model.num_attention_heads: {model.num_attention_heads} do not divide the hidden_size of "
-            f"{model.hidden_size}"
-        )
 
 
 def natural_shares(surveyed: Surveyed) -> F64:
@@ -147,7 +141,7 @@ def find(job: MixJob, surveyed: Surveyed, corpus: Corpus, trained: Sequence[Prox
     best = best_mixture(weights, chosen, counts, candidates, settings.seed)
     unlimited, caps = best.weights, caps_of(surveyed.has, budget_of(job.manifest))
     if (unlimited > caps).any():
-        best = best_mixture(weights, chosen, counts, capped(candidates, caps), settings.seed)
+        best = best_mixture(weights, chosen, counts, candidates, settings.seed, caps)
     weights_found = in_steps(best.weights, caps)
     low, high = np.minimum(best.low, weights_found), np.maximum(best.high, weights_found)
     best = replace(best, weights=weights_found, low=low, high=high)
@@ -184,17 +178,24 @@ def _results(
         n_proxy_tokens=trained[0].n_tokens,
         tokens_per_second=sum(of.n_tokens for of in everything) / sum(of.seconds for of in everything),
         seconds=0.0,
-        sources=_sources(job, surveyed, found),
+        sources=_sources(job, surveyed, found, proxy_epochs(corpus, everything)),
         targets=[_target(corpus, found, number) for number in range(len(corpus.targets))],
         checks=[_check_of(corpus, found, result) for result in checked],
         courses=[_course(corpus, found, number) for number in range(len(corpus.sources))],
         budget_tokens=budget_of(job.manifest),
+        without_tokens=without_tokens(job.manifest),
         fits_tokens=fits_tokens(found.best.weights, surveyed.has),
         words=[],
     )
 
 
-def _sources(job: MixJob, surveyed: Surveyed, found: Found) -> list[SourceWeight]:
+def proxy_epochs(corpus: Corpus, results: Sequence[ProxyResult]) -> F64:
+    """(sources): how often a model went through what there is of each source, at most."""
+    asked = np.array([result.weights for result in results]) * results[0].n_tokens / corpus.sequence_length
+    return np.asarray(asked.max(0) / np.array([len(rows) for rows in corpus.rows]))
+
+
+def _sources(job: MixJob, surveyed: Surveyed, found: Found, gone_through: F64) -> list[SourceWeight]:
     budget, shares = budget_of(job.manifest), natural_shares(surveyed)
     return [
         SourceWeight(
@@ -205,12 +206,14 @@ def _sources(job: MixJob, surveyed: Surveyed, found: Found) -> list[SourceWeight
             low=float(found.best.low[number]),
             high=float(found.best.high[number]),
             unlimited=float(found.unlimited[number]),
+            optimum=float(found.best.optimum[number]),
             n_tokens=has.n_epoch_tokens,
             epochs_max=has.epochs_max,
             epochs=epochs_of(float(found.best.weights[number]), has, budget),
             epochs_unlimited=epochs_of(float(found.unlimited[number]), has, budget),
             seen_low=float(found.weights[:, number].min()),
             seen_high=float(found.weights[:, number].max()),
+            proxy_epochs=float(gone_through[number]),
         )
         for number, (source, has) in enumerate(zip(job.manifest.sources, surveyed.has, strict=True))
     ]

@@ -4,6 +4,8 @@ from training.searching.results import Check, SearchResults, SourceWeight
 
 WEAK = 0.5
 """R2 below which a regression tells little."""
+STEP = 1e-4
+"""In which weights are written."""
 
 
 def in_words(results: SearchResults) -> list[str]:
@@ -13,7 +15,9 @@ def in_words(results: SearchResults) -> list[str]:
         *_gains(results),
         *_agreement(results),
         *_weak(results),
+        *_edges(results),
         *_beyond(results),
+        *_repeated(results),
         *_unsure(results),
         *_budget(results),
     ]
@@ -62,13 +66,36 @@ def _weak(results: SearchResults) -> list[str]:
     return said
 
 
+def _edges(results: SearchResults) -> list[str]:
+    """That the best lies where a mixture has nothing of a source, or more than any model had."""
+    more = [of for of in results.sources if of.optimum > of.weight + STEP and of.weight > of.seen_high - STEP]
+    said = [
+        f"{of.name}: the best that the regressions foretell has {of.optimum:.1%}, beyond what any model was trained "
+        f"on; it gets {of.weight:.1%}, the most that one had."
+        for of in more
+    ]
+    if without := [of.name for of in results.sources if of.optimum == 0]:
+        said.append(f"The best lies at an edge: it goes without {', '.join(without)}.")
+    return said
+
+
 def _beyond(results: SearchResults) -> list[str]:
     """Sources of which the mixture has more than any that a regression was fitted to."""
     return [
         f"{of.name}: {of.weight:.1%} is more than any model was trained on ({of.seen_high:.1%} at most), so only the "
         "check speaks for it."
         for of in results.sources
-        if of.weight > of.seen_high
+        if of.weight > of.seen_high + STEP
+    ]
+
+
+def _repeated(results: SearchResults) -> list[str]:
+    """Sources that models saw again and again, so that their losses tell of that as well."""
+    return [
+        f"{of.name}: small models went through it up to {of.proxy_epochs:.1f} times, so what is foretold of large "
+        "weights of it is that of repeated text; fewer `search.model.tokens` repeat less."
+        for of in results.sources
+        if of.proxy_epochs > 1.05
     ]
 
 
@@ -83,7 +110,13 @@ def _unsure(results: SearchResults) -> list[str]:
 def _budget(results: SearchResults) -> list[str]:
     budget = results.budget_tokens
     if budget is None:
-        return [f"Of this mixture the sources have {results.fits_tokens:,} tokens (with their `epochs_max`)."]
+        said = [f"Of this mixture the sources have {results.fits_tokens:,} tokens (with their `epochs_max`)."]
+        if results.without_tokens:
+            said.append(
+                f"`tokens` of sources are no budget here, since {', '.join(results.without_tokens)} has none; give "
+                "the mixture `tokens`."
+            )
+        return said
     said = [_too_little(of, budget) for of in results.sources if _is_short(of)]
     if results.fits_tokens < 0.999 * budget:
         said.append(

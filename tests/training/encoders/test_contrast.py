@@ -43,7 +43,9 @@ def test_it_learns_what_belongs_together(tmp_path: Path, tiny_model: Path) -> No
     assert made.figures["loss_last"] < made.figures["loss_first"]
     assert made.figures["ndcg_after"] > made.figures["ndcg_before"] + 0.1
     assert made.counts["held_out"] >= 48 and made.counts["steps"] == 60
-    [table] = made.tables
+    table, of_domains = made.tables
+    assert of_domains.rows[0][:2] == ["texts", made.counts["examples"]]
+    assert of_domains.rows[0][5] == made.counts["held_out_answers_trained"]
     assert table.rows[0][3:5] == [round(made.figures[f"ndcg_{when}"], 4) for when in ("before", "after")]
     encoder = load_encoder(tmp_path / "stage" / "model")
     assert encoder.is_bidirectional and encoder.settings == EncoderSettings(pooling="mean", max_length=48)
@@ -96,7 +98,7 @@ def test_what_is_taken_at_once_changes_nothing(tmp_path: Path, tiny_model: Path)
         ([{"query": "a", "positive": " "}] * 2, {}, "`positive`: is empty"),
         ([], {}, "no question is left to train on"),
         (planted(4), {"batch": 1}, "batch: 1 has no other answer"),
-        ([{"query": str(n), "positive": "b"} for n in range(9)], {}, "all questions have the same answer"),
+        ([{"query": str(n), "positive": "b"} for n in range(9)], {}, "'texts': all questions have the same answer"),
         (
             planted(4),
             {"max_length": 8, "data": [{"path": "texts.jsonl", "instruction": "a b c d e f g h i"}]},

@@ -1,5 +1,6 @@
 """Encoders as they are used: vectors do not depend on the rest of a batch; transformers alone makes the same."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import transformers
 
 from manifests.errors import RequestError
 from tests.training import tiny
+from training.encoders import encoder as module
 from training.encoders.attention import see_both_ways
 from training.encoders.encoder import TOKENS_AT_ONCE, EncoderSettings, batches_of, load_encoder
-from training.encoders.pooling import TextTokens, laid_out, vectors
+from training.encoders.pooling import TextIds, TextTokens, laid_out, vectors
 from training.trainers import load_tokenizer
 
 TEXTS = ["옹기는 숨을 쉬는 그릇이다", "x", *tiny.ENGLISH, *tiny.KOREAN]
@@ -48,6 +50,21 @@ def test_vectors_do_not_depend_on_the_batch(tmp_path: Path, kind: str, pooling: 
     assert np.linalg.norm(together, axis=1) == pytest.approx(np.ones(len(TEXTS)), abs=1e-5)
     longer = encoder.encode([text + " 끝" for text in TEXTS[:1]])
     assert np.abs(longer - together[:1]).max() > 1e-4
+
+
+def test_many_texts_are_tokenised_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, told = load_encoder(encoder_of(tmp_path, "Llama", EncoderSettings())), list[int]()
+    together = encoder.encode(TEXTS, "찾기: ")
+    monkeypatch.setattr(module, "TEXTS_AT_ONCE", 3)
+    most, tokens = list[int](), encoder._tokens
+
+    def counted(texts: Sequence[str], instruction: str) -> list[TextIds]:
+        most.append(len(texts))
+        return tokens(texts, instruction)
+
+    monkeypatch.setattr(encoder, "_tokens", counted)
+    assert np.abs(encoder.encode(TEXTS, "찾기: ", told.append) - together).max() < 1e-6
+    assert max(most) == 3 and sum(told) == sum(most) == len(TEXTS)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -59,6 +59,28 @@ def test_an_encoder_is_what_only_another_goes_on_from() -> None:
     manifest(MNTP, CONTRAST | {"model": "mntp"}, CONTRAST | {"name": "again"})
 
 
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        ([MNTP | {"mask_token": "<blank>"}], r"stage mntp: mask_token: .* has no token '<blank>'"),
+        ([MNTP, CONTRAST | {"data": [{"path": "texts.jsonl", "query": "asked"}]}], r"encoder: data\[0\].*`asked`"),
+        ([MNTP, CONTRAST | {"retrieval": [SET | {"qrels": "wrong.tsv"}]}], r"encoder: retrieval\[0\].qrels: .*:2: "),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_is_trained(
+    here: Path, stages: list[dict[str, Any]], said: str
+) -> None:
+    (here / "wrong.tsv").write_text("query-id\tcorpus-id\tscore\n1\t7\t1\n")
+    plan_stages(manifest(MNTP, CONTRAST | {"retrieval": [SET]}), str(here))
+    with pytest.raises(RequestError, match=said):
+        plan_stages(manifest(*stages), str(here))
+
+
+def test_two_sets_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"'set' is the name of retrieval\[0\], too"):
+        manifest(CONTRAST | {"retrieval": [SET, SET]})
+
+
 def test_relevance_is_a_part_of_what_a_stage_reads(here: Path) -> None:
     asked = manifest(CONTRAST | {"retrieval": [SET]})
     before = plan_stages(asked, str(here)).stages[0].fingerprint

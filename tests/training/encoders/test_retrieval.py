@@ -1,5 +1,6 @@
 """nDCG and recall against scikit-learn and by hand; sets in BEIR's files; InfoNCE against numpy."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,24 @@ def test_a_set(tmp_path: Path) -> None:
     assert searched.ndcg[0] == pytest.approx(1 / (1 + 1 / np.log2(3)))
 
 
+def test_a_question_does_not_find_itself(tmp_path: Path) -> None:
+    """BEIR ignores the text with the question's own id (ArguAna, Quora)."""
+    texts = [{"_id": "d1", "text": "one"}, {"_id": "q2", "text": "two"}, {"_id": "d2", "text": "zwei"}]
+    spec = write_set(tmp_path, corpus=texts, rows=["q1\td1\t1", "q2\td2\t1", "q2\tq2\t0"])
+    found = read_set(spec, str(tmp_path), "retrieval[0]")
+    assert found.own == [None, 1]
+    queries = np.array([[1, 0, 0], [0, 0.8, 0.6]], np.float32)
+    searched = search(queries, np.eye(3, dtype=np.float32), found.relevance, own=found.own)
+    assert searched.ndcg.tolist() == [1, 1]
+    assert search(queries, np.eye(3, dtype=np.float32), [{0: 1.0}, {1: 1.0}], own=[None, 1]).recall.tolist() == [1, 0]
+
+
+def test_qrels_may_be_compressed(tmp_path: Path) -> None:
+    spec = write_set(tmp_path, qrels="qrels.tsv.gz")
+    (tmp_path / "qrels.tsv.gz").write_bytes(gzip.compress((tmp_path / "qrels.tsv").read_bytes()))
+    assert read_set(spec, str(tmp_path), "retrieval[0]").queries == ["one", "two"]
+
+
 def test_qrels_may_be_jsonl(tmp_path: Path) -> None:
     tiny.write_jsonl(tmp_path / "qrels.jsonl", [{"query-id": "q1", "corpus-id": "d1", "score": 1}])
     assert read_set(write_set(tmp_path, qrels="qrels.jsonl"), str(tmp_path), "retrieval[0]").queries == ["one"]
@@ -81,7 +100,8 @@ def test_qrels_may_be_jsonl(tmp_path: Path) -> None:
     [
         ({"rows": ["q9\td1\t1"]}, r"retrieval\[0\].qrels: .*:2: `query-id` 'q9' is not in queries.jsonl"),
         ({"rows": ["q1\td9\t1"]}, "`corpus-id` 'd9' is not in corpus.jsonl"),
-        ({"rows": ["q1\td1\tyes"]}, "`score`: found 'yes'; expected a number"),
+        ({"rows": ["q1\td1\tyes"]}, "`score`: found 'yes'; expected a finite number"),
+        ({"rows": ["q1\td1\tinf"]}, ":2: `score`: found 'inf'; expected a finite number"),
         ({"rows": ["q1\td1"]}, ":2: expected 3 columns"),
         ({"rows": ["q1\td1\t0"]}, "says of no question what answers it"),
         ({"queries": [{"_id": "q1"}]}, "queries: .*:1: `text`: is missing"),

@@ -7,7 +7,7 @@ from training.searching import best as module
 from training.searching.best import Predictor, along, best_mixture
 from training.searching.choosing import choose
 from training.searching.draws import draw_weights
-from training.searching.regressions import F64
+from training.searching.regressions import F64, KernelFit
 
 SHARES = np.array([0.5, 0.3, 0.2])
 OPTIMUM = np.array([0.2, 0.5, 0.3])
@@ -56,11 +56,54 @@ def test_targets_count_as_much_as_they_are_told_to() -> None:
         assert np.allclose(found.weights, share * OPTIMUM + (1 - share) * other, atol=0.05)
 
 
-def test_the_best_is_of_the_candidates() -> None:
+def test_a_known_optimum_at_a_corner_is_covered() -> None:
+    """One useful source of six, one useless: intervals reach the edge, whatever the noise; what is proposed stays
+    where models were."""
+    shares, slopes = np.full(6, 1 / 6), np.array([-0.3, 0.3, 0.0, 0.0, 0.0, 0.0])
+    candidates, covered = draw_weights(shares, 2000, 1.0, 99), []
+    corner = np.eye(6)[0]
+    for seed in range(8):
+        weights = draw_weights(shares, 32, 1.0, seed)
+        noise = np.random.default_rng(seed).normal(0, 0.02, 32)
+        found = best_mixture(weights, [choose(weights, weights @ slopes + noise, 0)], np.ones(1), candidates, 0)
+        assert found.weights[0] == pytest.approx(weights[:, 0].max()) and found.weights[1] < 0.03
+        covered.append((found.low - 0.01 <= corner) & (found.high + 0.01 >= corner))
+    assert np.mean(covered) > 0.9
+
+
+def test_caps_are_kept_by_all_that_is_found() -> None:
+    weights, caps = draw_weights(SHARES, 32, 1.0, 0), np.array([0.5, 0.4, 1.0])
+    values = weights @ np.array([0.0, -1.0, 1.0])
+    found = best_mixture(
+        weights, [choose(weights, values, 0)], np.ones(1), draw_weights(SHARES, 500, 1.0, 9), 0, caps
+    )
+    assert np.allclose(found.weights, [0.5, 0.4, 0.1]) and np.allclose(found.optimum, found.weights)
+    assert (found.high <= caps + 1e-9).all() and found.low == pytest.approx(found.weights, abs=1e-6)
+
+
+def test_the_best_is_found_from_any_candidates() -> None:
     weights = draw_weights(SHARES, 32, 1.0, 0)
-    candidates = np.array([[0.8, 0.1, 0.1], [0.4, 0.4, 0.2], [0.1, 0.1, 0.8]])
+    candidates = np.array([[0.8, 0.1, 0.1], [0.1, 0.1, 0.8]])
     found = best_mixture(weights, [choose(weights, bowl(weights), 0)], np.ones(1), candidates, 0)
-    assert np.allclose(found.weights, candidates[1])
+    assert np.allclose(found.weights, OPTIMUM, atol=0.02)
+
+
+def test_many_models_do_not_take_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels are kept between the models and so many candidates as `KEPT_MAX` says; all are looked at in parts."""
+    monkeypatch.setattr(module, "KEPT_MAX", 32 * 100)
+    monkeypatch.setattr(module, "FIRST_MAX", 128)
+    weights, candidates = draw_weights(SHARES, 32, 1.0, 0), draw_weights(SHARES, 2000, 1.0, 99)
+    sizes = list[int]()
+    real = KernelFit.of_kernel
+
+    def counted(fit: KernelFit, kernel: F64) -> F64:
+        sizes.append(len(kernel))
+        return real(fit, kernel)
+
+    monkeypatch.setattr(KernelFit, "of_kernel", counted)
+    found = best_mixture(weights, [choose(weights, bowl(weights), 0)], np.ones(1), candidates, 0)
+    assert np.allclose(found.weights, OPTIMUM, atol=0.02)
+    assert max(sizes) <= 128 and 103 in sizes
 
 
 def test_kept_kernels_give_what_a_fit_foretells() -> None:

@@ -1,12 +1,15 @@
 """What sources have for the weights that were found."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.mixture.shares import Has
-from training.searching.budget import capped, caps_of, epochs_of, fits_tokens, in_steps
+from manifests.schema_mixture import MixtureManifest
+from training.searching.budget import budget_of, capped, caps_of, epochs_of, fits_tokens, in_steps, without_tokens
 
 parts = st.lists(st.floats(0.001, 1), min_size=4, max_size=4)
 
@@ -42,3 +45,31 @@ def test_tokens_and_epochs() -> None:
     assert caps_of(has, 4000).tolist() == [0.5, 0.125] and caps_of(has, None).tolist() == [1, 1]
     assert fits_tokens(np.array([0.75, 0.25]), has) == 2000 and fits_tokens(np.array([1.0, 0.0]), has) == 2000
     assert epochs_of(0.5, has[0], 4000) == 2 and epochs_of(0.5, has[0], None) is None
+
+
+@pytest.mark.parametrize(
+    ("tokens", "more", "budget", "lacking"),
+    [
+        ((300, 200), {}, 500, []),
+        ((300, 200), {"tokens": 900}, 900, []),
+        ((300, None), {}, None, ["b"]),
+        ((None, None), {}, None, []),
+    ],
+)
+def test_tokens_of_all_sources_are_a_budget(
+    tokens: tuple[int | None, ...], more: dict[str, Any], budget: int | None, lacking: list[str]
+) -> None:
+    sources = [
+        {"name": name, "path": "x", "category": name} | ({"tokens": n} if n else {})
+        for name, n in zip("ab", tokens, strict=True)
+    ]
+    said = {
+        "kind": "mixture",
+        "name": "m",
+        "tokenizer": "t",
+        "sequence_length": 64,
+        "output": "o",
+        "sources": sources,
+    }
+    manifest = MixtureManifest.model_validate(said | more)
+    assert budget_of(manifest) == budget and without_tokens(manifest) == lacking

@@ -15,8 +15,8 @@ EVIL = "<script>alert(1)</script>"
 
 def source(name: str, weight: float, **changes: float | None) -> SourceWeight:
     values = {
-        "natural": 0.5, "low": weight - 0.05, "high": weight + 0.05, "unlimited": weight, "n_tokens": 12_000,
-        "epochs_max": 1.0, "seen_low": 0.0, "seen_high": 0.9,
+        "natural": 0.5, "low": weight - 0.05, "high": weight + 0.05, "unlimited": weight, "optimum": weight,
+        "n_tokens": 12_000, "epochs_max": 1.0, "seen_low": 0.0, "seen_high": 0.9, "proxy_epochs": 0.5,
     }  # fmt: skip
     return SourceWeight.model_validate({"name": name, "category": "all", "weight": weight} | values | changes)
 
@@ -69,6 +69,20 @@ def test_the_page_shows_what_was_found() -> None:
     assert len(drawings) >= 1 + 2 + 1 + 2
     for drawing in drawings:
         ET.fromstring(drawing)
+
+
+def test_an_edge_is_said() -> None:
+    at = results(sources=[source("ko", 0.9, optimum=1.0), source("en", 0.1, optimum=0.0)])
+    said = " ".join(in_words(at))
+    assert "ko: the best that the regressions foretell has 100.0%" in said and "it gets 90.0%" in said
+    assert "it goes without en" in said and "edge" not in " ".join(in_words(results()))
+
+
+def test_repetition_and_tokens_that_are_no_budget_are_said() -> None:
+    said = " ".join(in_words(results(sources=[source("ko", 0.7, proxy_epochs=3.2)], without_tokens=["ko"])))
+    assert "ko: small models went through it up to 3.2 times" in said and "since ko has none" in said
+    plain = " ".join(in_words(results()))
+    assert "went through it" not in plain and "no budget" not in plain
 
 
 def test_names_are_escaped() -> None:

@@ -71,6 +71,10 @@ def test_what_helps_is_found(found: SearchResults, folder: Path) -> None:
     assert yaml.safe_load((there / "weights.yaml").read_text())["weights"] == pytest.approx(found.weights)
     assert len((there / PROXIES).read_bytes().splitlines()) == 15
     assert not (folder / "out/run.json").exists()  # no mixture
+    letters = next(source for source in found.sources if source.name == "letters")
+    assert 0 < letters.proxy_epochs < 10 and ("letters: small models" in " ".join(found.words)) == (
+        letters.proxy_epochs > 1.05
+    )
 
 
 def test_the_weights_make_a_mixture(found: SearchResults, folder: Path) -> None:
@@ -112,8 +116,13 @@ def test_what_cannot_be_searched(folder: Path, tiny_tokenizer: Path, tmp_path: P
     of = mixtures.job(folder / "mix.yaml", Workers(scheduler="tcp://head:8786"))
     with pytest.raises(RequestError, match="give --workers instead of --scheduler"):
         search(of)
-    with pytest.raises(RequestError, match=r"num_attention_heads: 3 do not divide the hidden_size of 16"):
-        search(mixtures.job(folder / "mix.yaml", Workers(), "search.model.num_attention_heads=3"))
+    for change, said in (
+        ("num_attention_heads=3", "multiple of 6"),
+        ("num_attention_heads=16", "multiple of 32"),  # of one dimension each, which cannot be turned
+        ("tokens=31", "less than one sequence"),
+    ):
+        with pytest.raises(RequestError, match=said):
+            mixtures.job(folder / "mix.yaml", Workers(), f"search.model.{change}")
 
 
 def test_held_out_text_of_each_category_is_the_target_by_default(tmp_path: Path, tiny_tokenizer: Path) -> None:
