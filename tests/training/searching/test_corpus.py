@@ -109,7 +109,7 @@ def test_something_is_held_out_by_default(tmp_path: Path, tiny_tokenizer: Path) 
 def test_what_is_missing_is_told(tmp_path: Path, tiny_tokenizer: Path) -> None:
     path = mixtures.lay_out(tmp_path, tiny_tokenizer)
     with pytest.raises(RequestError, match=r"sources: ko: has .* tokens .* at least one row of 65536"):
-        read(path, "search.model.sequence_length=65536")
+        read(path, "search.model.sequence_length=65536", "search.model.tokens=100K")
     of = mixtures.job(path, mixtures.HERE, "validation.frac=0.000001")
     with pytest.raises(RequestError, match=r"validation.frac: 1e-06 .* none of category 'ko'; .*`search.targets`"):
         read_corpus(of, mixtures.surveyed(of))
