@@ -56,7 +56,7 @@ def test_prune_as_json(tmp_path: Path, tiny_model: Path, texts: Path) -> None:
         (["--heads", 2], "name one of --text and --mixture, which importance is measured on; found none"),
         (["--heads", 2, "--text", "t", "--mixture", "m"], "found both"),
         (["--heads", 2, "--text", "t", "--cut-max", 3], r"--cut-max: found `3.0`; expected a share"),
-        (["--heads", 3, "--text", "t.jsonl"], r"num_attention_heads: 3 heads .* one of 2, 4"),
+        (["--heads", 3, "--text", "t.jsonl"], r"--heads: 3 heads .* one of 2, 4"),
         (["--hidden-size", 16, "--text", "t.jsonl"], r"cuts 75% of the weights beside embeddings"),
     ],
 )

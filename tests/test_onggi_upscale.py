@@ -57,7 +57,7 @@ def test_by_influence_as_json(run: Run, tmp_path: Path) -> None:
         (("--to", "5"), "expected an even number, as 6, or"),
         (("--layers", "0-3,2-5"), "layers[1]: found [2, 5]; the model has 4 layers"),
         ((), "name one of --drop, --to and --layers; found none"),
-        (("--to", "5", "--text", "none.jsonl"), "influence.text: "),
+        (("--to", "5", "--text", "none.jsonl"), "--text: "),
     ],
 )
 def test_wrong_requests(run: Run, tmp_path: Path, options: tuple[str, ...], told: str) -> None:
