@@ -43,14 +43,16 @@ def test_the_guide_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.slow
 def test_planted_sources_are_found(tmp_path: Path, shared_data: Path) -> None:
-    """A source like the target gets much, one of random letters next to nothing; the benchmark does it with three
-    seeds and larger models."""
+    """A source like the target gets the most of all, or as much as any of so few models had of it; one of random
+    letters gets next to nothing. The benchmark does it with three seeds and more, larger models."""
     from benchmarks.mixture_search import USEFUL, USELESS, make_tokenizer, run, write_sources
     from training.searching.words import check_named
 
     write_sources(tmp_path / "data", shared_data / "text")
     make_tokenizer(tmp_path / "tokenizer", tmp_path / "data")
     found = run(tmp_path, "fast", 0, 1)
-    assert found.weights[USEFUL] == max(found.weights.values()) and found.weights[USELESS] < 0.08
+    (useful,) = (source for source in found.sources if source.name == USEFUL)
+    most = min(useful.seen_high, max(found.weights.values()))
+    assert found.weights[USEFUL] >= most - 1e-3 and found.weights[USELESS] < 0.05
     losses = {name: check_named(found, name).real_mean for name in ("best", "natural", "uniform")}
     assert min(losses, key=lambda name: losses[name]) == "best"
