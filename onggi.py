@@ -735,18 +735,22 @@ def _print_schedule(
         sys.stdout.write(stages)
 
 
+ExperimentSets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as seeds=[0,1].")
+]
+ExperimentPlan = Annotated[
+    bool, typer.Option("--plan", help="Only check all, and tell which runs there are and what they share.")
+]
+
+
 @app.command()
 def ablate(
     manifest: Manifest,
     output: Output = None,
     jobs: Jobs = 1,
     processes: Processes = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as seeds=[0,1].")
-    ] = None,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Only check all, and tell which runs there are and what they share.")
-    ] = False,
+    overrides: ExperimentSets = None,
+    plan: ExperimentPlan = False,
     as_json: AsJson = False,
 ) -> None:
     """Run arms that differ in what is asked about, each with several seeds, and compare them: means with intervals,
@@ -763,12 +767,8 @@ def ladder(
     output: Output = None,
     jobs: Jobs = 1,
     processes: Processes = None,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another value, as seeds=[0,1].")
-    ] = None,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Only check all, and tell which runs there are and what they share.")
-    ] = False,
+    overrides: ExperimentSets = None,
+    plan: ExperimentPlan = False,
     as_json: AsJson = False,
 ) -> None:
     """Do all that the reports do, once, small, and tell what each rung brought. A killed run goes on where it was."""
