@@ -1782,6 +1782,8 @@ def _print_story(story: Any) -> None:
     out.print(f"\n[bold]{row['verdict']}[/]{because}{numbers} {escape(row['detail'] or '')}", soft_wrap=True)
     if row["duplicate_of"] and row["duplicate_of_copy"] is not None:
         out.print(f"duplicate of {row['duplicate_of']} copy {row['duplicate_of_copy']}", soft_wrap=True)
+    for note in row.get("notes") or []:
+        out.print(f"noted: {escape(note['kind'])}: {escape(note['detail'])}", soft_wrap=True)
     if story.held:
         out.print(f"an earlier run holds it: {escape(story.held['run'])}, {story.held['id']}", soft_wrap=True)
     if story.rules:

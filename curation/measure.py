@@ -42,6 +42,7 @@ class Measurer:
             pii=bool(self._pii_kinds),
             datatrove=list(self._datatrove.filters),
             scores=[score.name for score in self._scores],
+            notes=manifest.has_notes,
         )
         self.watch = Stopwatch()
 

@@ -20,7 +20,7 @@ WEB_FACTOR = 0.4
 """The same per byte of a compressed WARC, of which most is markup."""
 PLAIN_FRAC = 0.25
 """What compression leaves of files that are stored as they are."""
-PLAIN_SUFFIXES = (".jsonl", ".ndjson", ".warc", ".wet")
+PLAIN_SUFFIXES = (".jsonl", ".ndjson", ".warc", ".wet", ".xml")
 NEAR_FACTOR, LINES_FACTOR, SPANS_FACTOR = 0.2, 0.3, 0.6
 """What these parts of dedup add, per byte of compressed text."""
 

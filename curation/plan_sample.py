@@ -15,6 +15,7 @@ from curation.measure import Measurer
 from curation.pipeline import Job, split_sizes
 from curation.plan_watch import StepWatch, Took
 from curation.read import Batch, Split, read_split
+from curation.read_files import RECORDS_PER_FILE
 from curation.read_parquet import open_parquet
 from curation.read_stream import open_input
 from curation.shards import Part, write_part
@@ -123,7 +124,7 @@ def _take_split(
         taken.add(_measure_part(Batch(records, batch.cursor, batch.skipped), measurer, run))
         some = some or b"".join(value or b"" for value in records.column("content")[:200].to_pylist())
         if taken.content_bytes >= budget_bytes or len(records) < len(batch.records):
-            place = _place(split, records, taken.n_records)
+            place = _place(split, records, taken.n_records, batch.cursor)
             return taken, place or _compressed(some, taken.content_bytes, size_bytes)
         started = time.perf_counter()
     return taken, 1.0
@@ -146,12 +147,14 @@ def _measure_part(batch: Batch, measurer: Measurer, run: Folder) -> Amounts:
     return Amounts(counts.n_read, counts.content_bytes, counts.text_bytes, stored, seconds)
 
 
-def _place(split: Split, records: pa.RecordBatch, n_records: float) -> float:
+def _place(split: Split, records: pa.RecordBatch, n_records: float, cursor: int) -> float:
     """The share of a split that was read, by the place of the last records; 0 where that says nothing."""
     if split.format == "parquet":
         return n_records / max(_n_rows(split), 1)
     if split.format == "text":
         return n_records / max(len(split.files), 1)
+    if split.files:
+        return cursor // RECORDS_PER_FILE / len(split.files)
     if split.format == "warc" or split.path.endswith((".jsonl", ".ndjson")):
         return float((records.column("offset")[-1].as_py() or 0) - split.start) / max(split.end - split.start, 1)
     return 0.0

@@ -35,7 +35,22 @@ FORMATS = {
 }
 """What a format's files are called."""
 
-TEXT_FILES_PER_SPLIT = 10_000
+BY_REQUEST = frozenset({"latex", "mediawiki", "code"})
+"""Formats that a name does not tell; `format` asks for them."""
+
+FILES_PER_SPLIT = 10_000
+
+BY_FILE = frozenset({"text", "latex", "code", "pdf"})
+"""Formats whose files are not cut: a split holds some of them, whole."""
+
+NO_COLUMNS = {
+    "warc": {"text", "html", "charset"},
+    **{
+        name: {"text", "html", "key", "url", "date", "license", "category", "charset"}
+        for name in ("text", "latex", "mediawiki", "code", "pdf")
+    },
+}
+"""What cannot be mapped, since the format has no columns; what its records say of themselves its reader fills in."""
 
 _READERS: dict[str, Callable[..., Iterator[Batch]]] = {
     "datatrove": read_datatrove,
@@ -105,8 +120,10 @@ def plan_splits(item: Input, base: str, shard_bytes: int, leave_out: str | None 
     """
     files = find_files(item, base, leave_out)
     _check_mapping(item, {file.format for file in files})
-    splits = [split for file in files if file.format != "text" for split in _splits_of(file, item, shard_bytes)]
-    return splits + _text_splits([file for file in files if file.format == "text"], item, shard_bytes)
+    splits = [split for file in files if file.format not in BY_FILE for split in _splits_of(file, item, shard_bytes)]
+    for name in sorted(BY_FILE):
+        splits += _splits_of_files([file for file in files if file.format == name], item, shard_bytes)
+    return splits
 
 
 def read_split(
@@ -132,16 +149,14 @@ def _check_mapping(item: Input, formats: set[str]) -> None:
         RequestError: names the fields of the input.
     """
     check_reader(item)
-    columns = {"text", "html", "charset"} if "warc" in formats else set()
-    if "text" in formats:
-        columns = {"text", "html", "key", "url", "date", "license", "category", "charset", "metadata"}
-    given = sorted(name for name in columns if getattr(item, name))
-    if given:
-        kind = "text" if "text" in formats else "warc"
-        raise RequestError(
-            f"source {item.source!r}: {', '.join(given)} cannot be mapped: {item.path!r} holds files of the format "
-            f"{kind}, which has no such columns; constants go under `set`"
-        )
+    for kind in sorted(formats & NO_COLUMNS.keys()):
+        columns = NO_COLUMNS[kind] | ({"metadata"} if kind == "text" else set())
+        given = sorted(name for name in columns if getattr(item, name))
+        if given:
+            raise RequestError(
+                f"source {item.source!r}: {', '.join(given)} cannot be mapped: {item.path!r} holds files of the "
+                f"format {kind}, which has no such columns; constants go under `set`"
+            )
 
 
 def _absolute(path: str, base: str) -> str:
@@ -174,7 +189,7 @@ def _fixed_part(pattern: str) -> str:
 
 
 def _formats(item: Input) -> list[str]:
-    return list(FORMATS) if item.format == "auto" else [item.format]
+    return [name for name in FORMATS if name not in BY_REQUEST] if item.format == "auto" else [item.format]
 
 
 def _format_of(name: str, item: Input) -> str | None:
@@ -190,7 +205,7 @@ def _input_file(
     kind = _format_of(name, item)
     if kind is None and named:
         if item.format == "auto":
-            names = ", ".join(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+            names = ", ".join(suffix for name in _formats(item) for suffix in FORMATS[name])
             raise RequestError(
                 f"source {item.source!r}: the name of {path!r} does not tell its format; known are {names}, or give "
                 f"`format`: {', '.join(FORMATS)}"
@@ -233,26 +248,26 @@ def _splits_of(file: InputFile, item: Input, shard_bytes: int) -> Iterator[Split
         yield Split(item.source, file.path, file.format, start, end, file.size_bytes, digest)
 
 
-def _text_splits(files: list[InputFile], item: Input, shard_bytes: int) -> list[Split]:
+def _splits_of_files(files: list[InputFile], item: Input, shard_bytes: int) -> list[Split]:
     groups: list[list[InputFile]] = []
     n_bytes = 0
     for file in files:
-        if not groups or n_bytes + file.size_bytes > shard_bytes or len(groups[-1]) == TEXT_FILES_PER_SPLIT:
+        if not groups or n_bytes + file.size_bytes > shard_bytes or len(groups[-1]) == FILES_PER_SPLIT:
             groups.append([])
             n_bytes = 0
         groups[-1].append(file)
         n_bytes += file.size_bytes
-    return [_text_split(group, item) for group in groups]
+    return [_split_of_files(group, item) for group in groups]
 
 
-def _text_split(files: list[InputFile], item: Input) -> Split:
+def _split_of_files(files: list[InputFile], item: Input) -> Split:
     digest = xxh3_128()
     for file in files:
         digest.update(f"{file.name}\0{file.size_bytes}\0{_digest(file.path)}\0".encode())
     return Split(
         source=item.source,
         path=files[0].root,
-        format="text",
+        format=files[0].format,
         start=0,
         end=len(files),
         file_bytes=sum(file.size_bytes for file in files),

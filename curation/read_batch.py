@@ -51,6 +51,14 @@ class Batch:
     skipped: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the ledger is to say of a record that goes on; `detail` says where in the record, never where it lies."""
+
+    kind: str  # as `missing_input`
+    detail: str
+
+
 @dataclass(slots=True)
 class Record:
     """One record before it becomes a row. `raw` is what a row with a verdict is identified by."""
@@ -75,10 +83,18 @@ class Record:
     threshold: float | None = None
     detail: str | None = None
     file: str | None = None  # where it is not the split's path
+    notes: list[Note] = field(default_factory=list)
 
-    def keep(self, content: bytes) -> "Record":
-        """This record with content, to go on."""
-        self.content, self.content_digest, self.n_bytes = content, xxh3_128_digest(content), len(content)
+    def keep(self, content: bytes, source_digest: bytes | None = None) -> "Record":
+        """This record with content, to go on.
+
+        Args:
+            content: its text or HTML.
+            source_digest: XXH3-128 of what the content was made from, so that the record's id does not change with
+                how that is done; without it, of the content.
+        """
+        self.content, self.n_bytes = content, len(content)
+        self.content_digest = source_digest or xxh3_128_digest(content)
         return self
 
     def fail(self, reason: str, detail: str | None, raw_digest: bytes, n_raw_bytes: int) -> "Record":
@@ -131,10 +147,11 @@ def _record_batch(rows: list[Record], split: Split, item: Input, metadata_names:
     columns: dict[str, list[Any]] = {
         name: [getattr(row, name) for row in rows]
         for name in schema.names
-        if name not in ("source", "metadata", "file")
+        if name not in ("source", "metadata", "file", "notes")
     }
     columns["source"] = [split.source] * len(rows)
     columns["file"] = [row.file or split.path for row in rows]
     columns["metadata"] = [{name: row.metadata.get(name) for name in metadata_names} for row in rows]
+    columns["notes"] = [[{"kind": note.kind, "detail": note.detail} for note in row.notes] or None for row in rows]
     columns |= {name: [value] * len(rows) for name, value in item.set.items()}
     return pa.RecordBatch.from_arrays([pa.array(columns[f.name], f.type) for f in schema], schema=schema)

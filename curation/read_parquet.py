@@ -13,7 +13,7 @@ from xxhash import xxh3_128_digest
 
 from curation.read_batch import BATCH_BYTES, BATCH_RECORDS, Batch, Split
 from curation.read_stream import open_input
-from manifests.contracts import DIGEST, records_schema
+from manifests.contracts import DIGEST, NOTES_TYPE, records_schema
 from manifests.errors import RequestError, RunError
 from manifests.schema import MIB, Input, Limits
 
@@ -174,6 +174,7 @@ def _records(
         "detail": details,
         "file": pa.repeat(pa.scalar(split.path), n_rows),
         "offset": pa.array(np.arange(first_row, first_row + n_rows)),
+        "notes": pa.nulls(n_rows, NOTES_TYPE),
     }
     columns["key"] = pc.fill_null(columns["key"], "")
     if utf8:

@@ -197,6 +197,7 @@ def render(summary: Summary, record: Mapping[str, Any]) -> str:
             benchmarks=summary.benchmarks,
             decontaminate=(record.get("manifest") or {}).get("decontaminate"),
             failures=summary.failures,
+            notes=summary.notes,
             timings=_timings(record.get("timings") or {}),
             inputs=record.get("inputs") or [],
             n_rows=N_ROWS,

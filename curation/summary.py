@@ -26,11 +26,14 @@ from curation.summary_models import (
     N_FAILURES,
     N_GROUPS,
     N_MARGIN_SAMPLES,
+    N_NOTE_SAMPLES,
     N_REASON_SAMPLES,
     SNIPPET_CHARS,
     Distribution,
     Failure,
     Group,
+    NoteSample,
+    NoteSummary,
     ReasonSamples,
     RuleSummary,
     Sample,
@@ -73,6 +76,7 @@ def summarize(judged: pl.DataFrame, rules: Sequence[CheckedRule]) -> Summary:
         near=summarize_near(judged),
         semantic=summarize_semantic(judged),
         failures=_failures(judged),
+        notes=_notes(judged),
     )
 
 
@@ -402,3 +406,31 @@ def _failures(judged: pl.DataFrame) -> tuple[Failure, ...]:
     rows = judged.filter(pl.col("verdict") == "failed").head(N_FAILURES)
     columns = ("id", pl.col("copy").alias("copy_number"), "source", "file", "offset", "stage", "reason", "detail")
     return tuple(Failure(**row) for row in rows.select(columns).iter_rows(named=True))
+
+
+def _notes(judged: pl.DataFrame) -> tuple[NoteSummary, ...]:
+    """What readers noted, by kind; none where no input's reader notes anything."""
+    if "notes" not in judged.columns:
+        return ()
+    columns = ("id", "copy", "source", "key", "verdict", "notes")
+    rows = judged.select(columns).explode("notes", empty_as_null=False, keep_nulls=False).unnest("notes")
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows.iter_rows(named=True):
+        found.setdefault(row["kind"], []).append(row)
+    return tuple(_note_summary(kind, found[kind]) for kind in sorted(found))
+
+
+def _note_summary(kind: str, rows: list[dict[str, Any]]) -> NoteSummary:
+    docs = {(row["id"], row["copy"]): row["verdict"] == "kept" for row in rows}
+    samples = (
+        NoteSample(
+            id=row["id"],
+            copy_number=row["copy"],
+            source=row["source"],
+            record_key=row["key"],
+            detail=row["detail"],
+        )
+        for row in rows
+    )
+    firsts = tuple(sorted(samples, key=lambda sample: sample.key)[:N_NOTE_SAMPLES])
+    return NoteSummary(kind=kind, n_notes=len(rows), n_docs=len(docs), n_kept_docs=sum(docs.values()), samples=firsts)

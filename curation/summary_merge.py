@@ -11,6 +11,7 @@ from curation.summary_models import (
     N_GROUPS,
     N_HITS,
     N_MARGIN_SAMPLES,
+    N_NOTE_SAMPLES,
     N_PIECES,
     N_PII_SAMPLES,
     N_REASON_SAMPLES,
@@ -20,6 +21,7 @@ from curation.summary_models import (
     NearCluster,
     NearSize,
     NearSummary,
+    NoteSummary,
     PiiSummary,
     ReasonSamples,
     RemovedPiece,
@@ -64,6 +66,7 @@ def _merge_two(a: Summary, b: Summary) -> Summary:
         near=_merge_near(a.near, b.near),
         semantic=_merge_semantic(a.semantic, b.semantic),
         failures=tuple(sorted((*a.failures, *b.failures), key=lambda item: item.key)[:N_FAILURES]),
+        notes=_merge_notes(a.notes + b.notes),
     )
 
 
@@ -170,6 +173,20 @@ def _merge_pii(a: PiiSummary, b: PiiSummary) -> PiiSummary:
     return a.model_copy(
         update={"samples": tuple(samples)} | {name: getattr(a, name) + getattr(b, name) for name in sums}
     )
+
+
+def _merge_notes(parts: Iterable[NoteSummary]) -> tuple[NoteSummary, ...]:
+    merged: dict[str, NoteSummary] = {}
+    for part in parts:
+        other = merged.get(part.kind)
+        merged[part.kind] = _add_notes(other, part) if other else part
+    return tuple(merged[kind] for kind in sorted(merged))
+
+
+def _add_notes(a: NoteSummary, b: NoteSummary) -> NoteSummary:
+    sums = {name: getattr(a, name) + getattr(b, name) for name in ("n_notes", "n_docs", "n_kept_docs")}
+    samples = tuple(sorted(a.samples + b.samples, key=lambda sample: sample.key)[:N_NOTE_SAMPLES])
+    return a.model_copy(update={"samples": samples} | sums)
 
 
 def _merge_benchmarks(parts: Iterable[BenchmarkSummary]) -> tuple[BenchmarkSummary, ...]:

@@ -12,6 +12,7 @@ N_REASON_SAMPLES = 10
 N_GROUPS = 20
 N_FAILURES = 50
 N_HITS = 20
+N_NOTE_SAMPLES = 10
 N_PII_SAMPLES = 5
 N_PIECES = 200
 SNIPPET_CHARS = 300
@@ -163,6 +164,31 @@ class Failure(Model):
     def key(self) -> tuple[str, int]:
         """The primary key of the record."""
         return self.id, self.copy_number
+
+
+class NoteSample(Model):
+    """A note, and the record of which it speaks."""
+
+    id: str
+    copy_number: int
+    source: str
+    record_key: str
+    detail: str
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """The primary key of the record, and what is said of it."""
+        return self.id, self.copy_number, self.detail
+
+
+class NoteSummary(Model):
+    """What readers said of records that went on, of one kind."""
+
+    kind: str
+    n_notes: int
+    n_docs: int
+    n_kept_docs: int
+    samples: tuple[NoteSample, ...]
 
 
 class PiiSample(Model):
@@ -358,6 +384,8 @@ class Summary(Model):
     """Records by the size of their exact-duplicate group, from 2 on. There are at most sqrt(2 n_docs) sizes."""
     groups: tuple[Group, ...] = ()
     failures: tuple[Failure, ...] = ()
+    notes: tuple[NoteSummary, ...] = ()
+    """By kind."""
     benchmarks: tuple[BenchmarkSummary, ...] = ()
     """Those with hits, by name."""
     pii: tuple[PiiSummary, ...] = ()

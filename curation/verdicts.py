@@ -13,7 +13,9 @@ from curation.signals import SIGNAL_TYPE
 from manifests.contracts import measured_schema, score_fields
 from manifests.schema import CorpusManifest
 
-NOT_FOR_RULES = {"row_hash", "pii", "verdict", "stage", "reason", "value", "threshold", "detail", "file", "offset"}
+NOT_FOR_RULES = {
+    *("row_hash", "pii", "notes", "verdict", "stage", "reason", "value", "threshold", "detail", "file", "offset")
+}
 LANGUAGE_COLUMNS = {"language", "language_score", "hangul_frac"}
 
 
@@ -48,7 +50,15 @@ def stored_schema(manifest: CorpusManifest, *, has_texts: bool = True) -> pa.Sch
     names, signals, pii = manifest.metadata_names, signal_type(manifest), bool(manifest.pii_kinds)
     filters = filter_names(manifest.measure.datatrove)
     scores = [score.name for score in manifest.measure.scored_in_pass]
-    return measured_schema(names, signals, store_text=has_texts, pii=pii, datatrove=filters, scores=scores)
+    return measured_schema(
+        names,
+        signals,
+        store_text=has_texts,
+        pii=pii,
+        datatrove=filters,
+        scores=scores,
+        notes=manifest.has_notes,
+    )
 
 
 def signal_type(manifest: CorpusManifest) -> pa.StructType | None:

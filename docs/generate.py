@@ -60,6 +60,7 @@ MEANINGS = {
     "pii": "Personal data in `text` as it stands in this table: characters [`start`, `end`) and their `kind`.",
     "pii_count": "How much of it there is.",
     "pii_counts": "A struct of how much of each kind was measured; null for kinds that were not looked for.",
+    "notes": "What the reader had to say of a record that went on; null where nothing. Only where inputs have notes.",
     "NAME_score": "What the classifier NAME says; null where it finds nothing to judge by. With `after: rules` it is "
     "not in `measured` but in a table of its own, `scores/NAME-*/*.parquet`.",
     "NAME_int_score": "The score rounded and clipped to 0 to 5; of a probability, whether it is at least one half.",
@@ -194,8 +195,12 @@ def page() -> str:
     parts = [
         INTRODUCTION,
         table("documents", DOCUMENTS, documents_schema(["NAME"], signals, pii=True, semantic=True, scores=["NAME"])),
-        table("ledger", LEDGER_TABLE, ledger_schema(pii=True)),
-        table("measured", MEASURED, measured_schema(["NAME"], signals, store_text=True, pii=True, scores=["NAME"])),
+        table("ledger", LEDGER_TABLE, ledger_schema(pii=True, notes=True)),
+        table(
+            "measured",
+            MEASURED,
+            measured_schema(["NAME"], signals, store_text=True, pii=True, scores=["NAME"], notes=True),
+        ),
         signals_table(),
         table("tokens", TOKENS, tokens_schema(2048), TOKEN_MEANINGS),
         table("token ledger", TOKEN_LEDGER_TABLE, TOKEN_LEDGER, TOKEN_LEDGER_MEANINGS),

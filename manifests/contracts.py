@@ -36,6 +36,9 @@ PII_TYPE = pa.list_(
 PII_COUNTS = pa.struct([(kind, pa.int32()) for kind in ALL_PII_KINDS])
 """How much of each kind was found in a text; null for kinds that were not looked for."""
 
+NOTES_TYPE = pa.list_(pa.field("element", pa.struct([("kind", pa.string()), ("detail", pa.string())])))
+"""What a reader had to say of a record that went on, as `missing_input` of a TeX source."""
+
 VERDICTS = ("kept", "dropped", "failed")
 
 _PROVENANCE: list[pa.Field] = [
@@ -103,6 +106,7 @@ def records_schema(metadata_names: list[str]) -> pa.Schema:
             pa.field("verdict", pa.string()),
             *_CAUSE,
             *_LOCATOR,
+            pa.field("notes", NOTES_TYPE),
         ]
     )
 
@@ -115,9 +119,11 @@ def measured_schema(
     pii: bool = False,
     datatrove: Sequence[str] = (),
     scores: Sequence[str] = (),
+    notes: bool = False,
 ) -> pa.Schema:
     """Every record after the measuring pass, before any decision; `pii` is whether personal data was looked for,
-    `datatrove` the names of datatrove's filters that judged the text, `scores` those of its classifiers.
+    `datatrove` the names of datatrove's filters that judged the text, `scores` those of its classifiers, `notes`
+    whether a reader may have some.
 
     A row with a `verdict` was dropped or failed before it could be measured. `row_hash` covers what the row is, not
     where it was found; it orders records whose ids are equal. `text_digest` is that of the normalised text.
@@ -137,6 +143,7 @@ def measured_schema(
             *([pa.field("pii", PII_TYPE), pa.field("pii_count", pa.int32())] if pii else []),
             *score_fields(scores),
             *([pa.field("datatrove", pa.struct([(name, pa.string()) for name in datatrove]))] if datatrove else []),
+            *([pa.field("notes", NOTES_TYPE)] if notes else []),
             pa.field("verdict", pa.string()),
             *_CAUSE,
             *_LOCATOR,
@@ -198,9 +205,10 @@ LEDGER = pa.schema(
 """One row per input record, ordered by (id, copy); the locator is the only part that no digest covers."""
 
 
-def ledger_schema(*, pii: bool = False) -> pa.Schema:
-    """LEDGER, with the counts of personal data where that was looked for."""
-    return LEDGER.append(pa.field("pii_counts", PII_COUNTS)) if pii else LEDGER
+def ledger_schema(*, pii: bool = False, notes: bool = False) -> pa.Schema:
+    """LEDGER, with the counts of personal data where that was looked for, and with what readers noted."""
+    schema = LEDGER.append(pa.field("pii_counts", PII_COUNTS)) if pii else LEDGER
+    return schema.append(pa.field("notes", NOTES_TYPE)) if notes else schema
 
 
 def tokens_schema(sequence_length: int) -> pa.Schema:

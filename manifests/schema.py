@@ -3,12 +3,13 @@
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-MIB = 1 << 20
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
-"""A name that can stand in a path, a column name and a ledger reason."""
+from manifests.schema_model import MIB as MIB
+from manifests.schema_model import Model as Model
+from manifests.schema_model import Name as Name
+from manifests.schema_model import one_field
+from manifests.schema_readers import NOTED_FORMATS, STANDARD_FACTS, Code, Crawl, Latex, Mediawiki, Pdf
 
 RuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$")]
 """A name, or RULESET.NAME as in a resolved manifest, where rulesets stand written out."""
@@ -16,12 +17,6 @@ RuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*(\.
 
 ColumnName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 """A name with which that of a column begins."""
-
-
-class Model(BaseModel):
-    """A part of a manifest: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True)
 
 
 class Limits(Model):
@@ -63,10 +58,24 @@ class Input(Model):
 
     source: Name
     """Name of this source; it is part of every document's id."""
-    path: str = Field(min_length=1)
-    """A file, a folder or a glob; any fsspec URL. Relative paths start at the manifest's folder."""
-    format: Literal["auto", "warc", "jsonl", "parquet", "text"] = "auto"
-    """`auto` goes by the name: .warc(.gz), .jsonl/.ndjson(.gz, .zst), .parquet, .txt/.md and folders of them."""
+    path: str = ""
+    """A file, a folder or a glob; any fsspec URL. Relative paths start at the manifest's folder. Of a `crawl`, where
+    it lies; without it, where Common Crawl publishes it."""
+    format: Literal["auto", "warc", "jsonl", "parquet", "text", "latex", "mediawiki", "code", "pdf"] = "auto"
+    """`auto` goes by the name: .warc(.gz), .jsonl/.ndjson(.gz, .zst), .parquet, .txt/.md, .pdf and folders of them.
+    `latex`: source archives as arXiv ships them. `mediawiki`: XML dumps. `code`: repositories, archives of them."""
+    latex: Latex = Latex()
+    """How TeX sources are read."""
+    mediawiki: Mediawiki = Mediawiki()
+    """How a dump is read."""
+    code: Code = Code()
+    """How repositories are read."""
+    pdf: Pdf = Pdf()
+    """How PDF files are read."""
+    crawl: Annotated[Crawl, BeforeValidator(one_field("id"), json_schema_input_type=str | Crawl)] | None = None
+    """Read records of this crawl of Common Crawl, as `CC-MAIN-2025-05`, by its columnar index."""
+    languages: list[str] = Field(default_factory=list)
+    """Of a `crawl`: the languages of the pages, as its index writes them (ISO 639-3: kor, eng)."""
     text: str | None = None
     """Column that holds plain text (JSONL, Parquet). Without `text` and `html` it is `text`."""
     html: str | None = None
@@ -85,12 +94,39 @@ class Input(Model):
     """Column of the charset that was declared outside the content (raw bytes in `html`)."""
     metadata: dict[Name, str] = Field(default_factory=dict)
     """Further columns to carry along as strings: {name in `metadata`: column}. WARC: a header, as `WARC-IP-Address`
-    or `http:Server`."""
+    or `http:Server`. Formats whose readers know more of a record than its text (`latex`, `mediawiki`, `code`, `pdf`)
+    name these facts; left out, it is all of them."""
     set: dict[Literal["url", "date", "license", "category"], str] = Field(default_factory=dict)
     """Values that hold for every record, as {license: CC-BY-4.0}."""
     datatrove: DatatroveReader | None = None
     """Read each file through this reader. `url`, `date`, `license`, `category` and `metadata` name keys of its
     documents' metadata; a document's id is its key."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _facts_of_the_format(cls, data: Any) -> Any:
+        """`metadata` left out means all facts that the format's reader knows."""
+        facts = STANDARD_FACTS.get(data.get("format", "")) if isinstance(data, dict) else None
+        return {"metadata": {name: name for name in facts}} | data if facts else data
+
+    @model_validator(mode="after")
+    def _known_facts(self) -> "Input":
+        facts = STANDARD_FACTS.get(self.format)
+        unknown = sorted(set(self.metadata.values()) - set(facts)) if facts else []
+        if unknown:
+            raise ValueError(
+                f"metadata: {', '.join(unknown)}: the format {self.format} has no such facts; "
+                f"it has: {', '.join(facts or ())}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _path_or_crawl(self) -> "Input":
+        if not self.path and not self.crawl:
+            raise ValueError("path: name a file, a folder or a glob (or `crawl: CC-MAIN-...`)")
+        if self.languages and not self.crawl:
+            raise ValueError("languages goes with `crawl`; of other inputs a rule over `language` decides")
+        return self
 
     @model_validator(mode="after")
     def _one_content_column(self) -> "Input":
@@ -548,6 +584,11 @@ class CorpusManifest(Model):
     def pii_kinds(self) -> list[PiiKind]:
         """The kinds of personal data that are looked for."""
         return self.measure.pii.kinds if self.measure.pii else []
+
+    @property
+    def has_notes(self) -> bool:
+        """Whether a reader of any input may have something to say of what it read (the column `notes`)."""
+        return any(item.format in NOTED_FORMATS for item in self.inputs)
 
     @property
     def metadata_names(self) -> list[str]:
