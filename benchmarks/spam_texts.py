@@ -15,8 +15,8 @@ from classifiers.spelling import hidden_words
 FOLDER = Path(__file__).parent / "data" / "spam"
 KINDS = ("gambling", "adult")
 HIDDEN_LATIN = [
-    "casino", "poker", "slots", "slot", "bet", "betting", "roulette", "bonus", "porn", "sex", "sexy", "escort", "escorts", "nude",
-    "xxx", "call", "girls",
+    "casino", "poker", "slots", "slot", "bet", "betting", "roulette", "bonus",
+    "porn", "sex", "sexy", "escort", "escorts", "nude", "xxx", "call", "girls",
 ]  # fmt: skip
 LOOK_ALIKE = str.maketrans("aceopsx", "асеорѕх")
 JAMO_L, JAMO_V = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ", "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
