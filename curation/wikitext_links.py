@@ -12,8 +12,8 @@ _INTERWIKI = re.compile(
     r"(?:[a-z]{2,3}|simple|zh-[a-z-]+|be-tarask|be-x-old|roa-rup|map-bms|bat-smg|fiu-vro|nds-nl):(?=.)"
 )
 _SIZE = re.compile(
-    r"(?:\d*x)?\d+ ?(?:px|픽셀)|(?:upright|위로|alt|대체글|link|링크|page|쪽|lang|언어|class|thumbtime|start|end|섬네일|thumb|"
-    r"thumbnail) ?=.*",
+    r"(?:\d*x)?\d+ ?(?:px|픽셀)|(?:upright|위로|alt|대체글|link|링크|page|쪽|lang|언어|class|thumbtime|start|end|"
+    r"섬네일|thumb|thumbnail) ?=.*",
     re.DOTALL,
 )
 

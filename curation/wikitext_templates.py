@@ -1,5 +1,5 @@
-"""Templates of wikitext: which of them say something, and what. None is expanded: what each kind shows is known by its
-name (`wikitext_names.yaml`)."""
+"""Templates of wikitext: which of them say something, and what. None is expanded: what each kind shows is known by
+its name (`wikitext_names.yaml`)."""
 
 import re
 from collections.abc import Callable

@@ -14,8 +14,8 @@ _SWITCHES = re.compile(
 )
 _TAGS = (
     "div span small big center font b i u s strike del ins em strong sup sub tt code p br hr li ul ol dl dd dt table "
-    "tr td th tbody caption blockquote ref references nowiki noinclude includeonly onlyinclude poem gallery cite q abbr "
-    "ruby rb rt rp var kbd samp pre section mark bdi h1 h2 h3 h4 h5 h6 source syntaxhighlight timeline"
+    "tr td th tbody caption blockquote ref references nowiki noinclude includeonly onlyinclude poem gallery cite q "
+    "abbr ruby rb rt rp var kbd samp pre section mark bdi h1 h2 h3 h4 h5 h6 source syntaxhighlight timeline"
 )
 _LEFT_TAGS = re.compile(rf"<(/?)({_TAGS.replace(' ', '|')})(?![a-z0-9])[^<>\n]{{0,2000}}>", re.IGNORECASE)
 _VARIANT = re.compile(r"-\{(?:[A-Z;a-z-]{0,20}\|)?([^{}]{0,2000})\}-")
