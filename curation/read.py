@@ -17,6 +17,7 @@ from xxhash import xxh3_128, xxh3_128_hexdigest
 from curation.datatrove_bridge import check_reader, read_datatrove
 from curation.read_batch import Batch, Split
 from curation.read_jsonl import cut_jsonl, read_jsonl
+from curation.read_mediawiki import check_mediawiki, cut_mediawiki, read_mediawiki
 from curation.read_parquet import check_columns, cut_parquet, open_parquet, read_parquet
 from curation.read_pdf import check_pdf, read_pdf
 from curation.read_stream import digest_range, open_input
@@ -35,6 +36,7 @@ FORMATS = {
     "parquet": (".parquet",),
     "text": (".txt", ".md"),
     "pdf": (".pdf",),
+    "mediawiki": (".xml", ".xml.bz2", ".xml.gz"),
 }
 """What a format's files are called."""
 
@@ -62,7 +64,12 @@ _READERS: dict[str, Callable[..., Iterator[Batch]]] = {
     "parquet": read_parquet,
     "text": read_text,
     "pdf": read_pdf,
+    "mediawiki": read_mediawiki,
 }
+
+
+_CUTTERS = {"warc": cut_warc, "jsonl": cut_jsonl, "mediawiki": cut_mediawiki}
+"""Where files of a format may be cut, by bytes."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,8 @@ def _check_mapping(item: Input, formats: set[str]) -> None:
     check_reader(item)
     if "pdf" in formats:
         check_pdf()
+    if "mediawiki" in formats:
+        check_mediawiki()
     if item.template:
         compile_template(item.template, f"source {item.source!r}")
     for kind in sorted(formats & NO_COLUMNS.keys()):
@@ -249,8 +258,7 @@ def _splits_of(file: InputFile, item: Input, shard_bytes: int) -> Iterator[Split
             check_columns(parquet, item, file.path)
             bounds = cut_parquet(parquet, shard_bytes)
         else:
-            cut = cut_warc if file.format == "warc" else cut_jsonl
-            bounds = cut(opened, file.path, file.size_bytes, shard_bytes)
+            bounds = _CUTTERS[file.format](opened, file.path, file.size_bytes, shard_bytes)
     digest = _digest(file.path)
     for start, end in pairwise(bounds):
         yield Split(item.source, file.path, file.format, start, end, file.size_bytes, digest)

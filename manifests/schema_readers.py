@@ -32,6 +32,24 @@ class Latex(Model):
 class Mediawiki(Model):
     """How wikitext becomes text (`format: mediawiki`)."""
 
+    namespaces: list[int] = Field(default=[0], min_length=1)
+    """Numbers of the namespaces whose pages are documents: 0 articles, 4 the project's own pages, 12 help."""
+    formulas: Literal["latex", "tags"] = "latex"
+    """`latex`: `$..$`, and `$$..$$` where a formula stands alone; `tags`: `<math>..</math>`. Verbatim in both."""
+    tables: Literal["drop", "text", "markdown"] = "text"
+    """`text`: a line for each row, its cells between bars; `markdown`: tables of Markdown."""
+    infoboxes: Literal["drop", "text"] = "drop"
+    """`text`: lines of `name: value`."""
+    captions: Literal["keep", "drop"] = "keep"
+    """Captions of images and galleries."""
+    drop_sections: list[str] | None = None
+    """Titles of sections that are left out, with what is below them; left out, those of references, notes, links and
+    further reading in Korean and English; `[]` keeps all."""
+    keep_templates: dict[str, int | str] = Field(default_factory=dict)
+    """Further templates that hold text: {name: argument}, the argument by number or name, `last`, or `all`."""
+    disambiguation: Literal["drop", "keep"] = "drop"
+    """Pages that only tell apart what bears one name."""
+
 
 class Code(Model):
     """What of a repository is read (`format: code`)."""
