@@ -15,8 +15,10 @@ from fsspec.implementations.local import LocalFileSystem
 from xxhash import xxh3_128, xxh3_128_hexdigest
 
 from curation.datatrove_bridge import check_reader, read_datatrove
+from curation.latex_licenses import check_licenses
 from curation.read_batch import Batch, Split
 from curation.read_jsonl import cut_jsonl, read_jsonl
+from curation.read_latex import read_latex
 from curation.read_mediawiki import check_mediawiki, cut_mediawiki, read_mediawiki
 from curation.read_parquet import check_columns, cut_parquet, open_parquet, read_parquet
 from curation.read_pdf import check_pdf, read_pdf
@@ -37,6 +39,7 @@ FORMATS = {
     "text": (".txt", ".md"),
     "pdf": (".pdf",),
     "mediawiki": (".xml", ".xml.bz2", ".xml.gz"),
+    "latex": (".gz", ".tgz", ".tar", ".tex", ".ltx", ".latex", ".pdf"),
 }
 """What a format's files are called."""
 
@@ -65,6 +68,7 @@ _READERS: dict[str, Callable[..., Iterator[Batch]]] = {
     "text": read_text,
     "pdf": read_pdf,
     "mediawiki": read_mediawiki,
+    "latex": read_latex,
 }
 
 
@@ -160,6 +164,7 @@ def _check_mapping(item: Input, formats: set[str]) -> None:
         RequestError: names the fields of the input.
     """
     check_reader(item)
+    check_licenses(item.latex.licenses)
     if "pdf" in formats:
         check_pdf()
     if "mediawiki" in formats:

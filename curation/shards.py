@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from classifiers.code import LANGUAGE_CODE
+from curation.latex_licenses import licenses_digest
 from curation.read import Batch, Split, read_split
 from curation.scorers import model_digests
 from curation.signals import SIGNALS_VERSION
@@ -40,6 +41,7 @@ MEASURE_CODE = (
     "curation/datatrove_bridge.py",
     "curation/extract*.py",
     "curation/kernels/*.*",
+    "curation/latex*.py",
     "curation/main_content*",
     "curation/measure.py",
     "curation/normalize.py",
@@ -103,6 +105,7 @@ class MeasureTask:
             "code": _measure_code(),
             "datatrove": metadata.version("datatrove") if self._asks_datatrove else "",
             "model": model_digest(self.manifest.measure.language.model if self.manifest.measure.language else ""),
+            "licenses": licenses_digest(self.item.latex.licenses),
             "scores": model_digests(self.manifest.measure.scored_in_pass),
         }
         return xxhash.xxh3_64_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))

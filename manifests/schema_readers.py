@@ -7,7 +7,18 @@ from pydantic import Field
 from manifests.schema_model import Model
 
 STANDARD_FACTS: dict[str, tuple[str, ...]] = {
-    "latex": ("title", "main_file", "n_files", "n_missing", "n_cycles", "n_formulas", "n_sections"),
+    "latex": (
+        "title",
+        "main_file",
+        "n_files",
+        "n_missing",
+        "n_cycles",
+        "n_unused",
+        "n_formulas",
+        "n_sections",
+        "language",
+        "categories",
+    ),
     "mediawiki": ("title", "page_id", "revision_id", "n_formulas", "n_formulas_in", "n_templates_dropped"),
     "code": (
         "repository",
@@ -27,6 +38,20 @@ NOTED_FORMATS = frozenset(STANDARD_FACTS)
 
 class Latex(Model):
     """How TeX sources become text (`format: latex`)."""
+
+    to: Literal["text", "latex"] = "text"
+    """`text`: headings, lists and rows as in Markdown, formulas as in the source. `latex`: the source in one piece,
+    from \\begin{document} on, without comments."""
+    macros: Literal["keep", "expand"] = "keep"
+    """Macros of the document inside formulas: kept, with their definitions at the end of the text, or replaced by
+    what they stand for. In running text they are always replaced."""
+    bibliography: Literal["drop", "keep"] = "drop"
+    """The list of references, of thebibliography or the .bbl file; with it, citations stay as [key]."""
+    tables: Literal["rows", "drop"] = "rows"
+    """Tables as a line per row, its cells between ` | `, or only their captions."""
+    licenses: str | None = None
+    """arXiv's metadata as JSONL (id, license, categories, update_date), as arxiv-metadata-oai-snapshot.json: the
+    licence of a paper does not stand in its source. A relative path starts at the manifest's folder."""
 
 
 class Mediawiki(Model):
