@@ -9,7 +9,8 @@ from manifests.schema_model import MIB as MIB
 from manifests.schema_model import Model as Model
 from manifests.schema_model import Name as Name
 from manifests.schema_model import one_field
-from manifests.schema_readers import NOTED_FORMATS, STANDARD_FACTS, Code, Crawl, Latex, Mediawiki, Pdf
+from manifests.schema_readers import NOTED_FORMATS, STANDARD_FACTS, Code, Crawl, Latex, Mediawiki
+from manifests.schema_readers import Pdf as Pdf
 
 RuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$")]
 """A name, or RULESET.NAME as in a resolved manifest, where rulesets stand written out."""

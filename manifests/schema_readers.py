@@ -1,5 +1,7 @@
 """How the formats are read whose records are not documents yet: TeX sources, wikitext, repositories, PDF, a crawl."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from manifests.schema_model import Model
@@ -36,7 +38,12 @@ class Code(Model):
 
 
 class Pdf(Model):
-    """How the pages of a PDF become text (`format: pdf`)."""
+    """How the pages of a PDF become text (`format: pdf`; `onggi[pdf]`)."""
+
+    running_lines: Literal["drop", "keep"] = "drop"
+    """What becomes of lines at the top or bottom of more than half of the pages, numbers aside."""
+    pages_max: int = Field(5_000, ge=1)
+    """How many pages of a file are read; that there are more is noted in the ledger."""
 
 
 class Crawl(Model):
