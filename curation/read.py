@@ -23,6 +23,7 @@ from curation.read_stream import digest_range, open_input
 from curation.read_text import read_text
 from curation.read_warc import read_warc
 from curation.read_warc_frames import cut_warc
+from curation.template import compile_template
 from manifests.errors import RequestError
 from manifests.schema import Input, Limits
 
@@ -46,9 +47,9 @@ BY_FILE = frozenset({"text", "latex", "code", "pdf"})
 """Formats whose files are not cut: a split holds some of them, whole."""
 
 NO_COLUMNS = {
-    "warc": {"text", "html", "charset"},
+    "warc": {"text", "html", "charset", "template"},
     **{
-        name: {"text", "html", "key", "url", "date", "license", "category", "charset"}
+        name: {"text", "html", "template", "key", "url", "date", "license", "category", "charset"}
         for name in ("text", "latex", "mediawiki", "code", "pdf")
     },
 }
@@ -154,6 +155,8 @@ def _check_mapping(item: Input, formats: set[str]) -> None:
     check_reader(item)
     if "pdf" in formats:
         check_pdf()
+    if item.template:
+        compile_template(item.template, f"source {item.source!r}")
     for kind in sorted(formats & NO_COLUMNS.keys()):
         columns = NO_COLUMNS[kind] | ({"metadata"} if kind == "text" else set())
         given = sorted(name for name in columns if getattr(item, name))

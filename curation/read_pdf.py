@@ -14,7 +14,8 @@ from curation.read_batch import Batch, Note, Record, Split, batches
 from curation.read_files import file_events
 from curation.read_stream import digest_range, open_input
 from manifests.errors import RequestError
-from manifests.schema import Input, Limits, Pdf
+from manifests.schema import Input, Limits
+from manifests.schema_readers import Pdf
 
 _PDFIUM = threading.Lock()
 """PDFium may be in one thread at a time (pypdfium2's documentation, "Thread incompatibility")."""
