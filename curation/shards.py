@@ -45,11 +45,13 @@ MEASURE_CODE = (
     "curation/normalize.py",
     "curation/pii.py",
     "curation/pii_shapes.py",
+    "curation/pdf_text.py",
     "curation/pii_validators.py",
     "curation/read*.py",
     "curation/scorers.py",
     "curation/shards.py",
     "curation/signals.py",
+    "curation/template.py",
     "manifests/contracts.py",
     "manifests/digest.py",
 )
