@@ -179,7 +179,7 @@ def _first(name: str) -> str:
 def _wants(path: str) -> bool:
     from curation.code_licenses import LicenseDetector
 
-    return LicenseDetector.wants(path)
+    return bool(LicenseDetector.wants(path))
 
 
 def _folder_files(folder: str) -> Iterator[tuple[str, bytes]]:
