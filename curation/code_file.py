@@ -91,11 +91,15 @@ class FileReader:
         licenses: "RepositoryLicense | None",
     ) -> None:
         record.metadata["programming_language"] = language
-        record.metadata["file_kind"] = file_kind(path, language, text, self._settings.data_bytes).value
+        record.metadata["file_kind"] = self._kind(record, path, text, language)
         if self._detector is not None and licenses is not None:
             found: FileLicense = self._detector.file(path, content, licenses)
             record.license = found.expression
             record.metadata |= {"license_verdict": found.verdict, "license_evidence": found.evidence or None}
+
+    def _kind(self, record: Record, path: str, text: str, language: str | None) -> str:
+        repository = record.metadata.get("repository") or ""
+        return file_kind(path, language, text, self._settings.data_bytes, repository).value
 
     def _finish(self, record: Record, text: str, language: str | None, digest: bytes, n_bytes: int) -> Record:
         text = _LINE_END.sub("\n", text) if "\r" in text else text

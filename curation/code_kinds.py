@@ -33,15 +33,6 @@ VENDORED_PATH = re.compile(
     r"|ckeditor\d*|tiny_?mce|"
     r"CodeMirror|extjs|select2|font-?awesome(?:[-.\d]+)?|_static/(?:js|css|jquery|fonts?)"
     r")/"
-    # libraries by the names of their files
-    r"|(?:^|/)(?:jquery|bootstrap|angular|react|vue|backbone|underscore|lodash|moment|modernizr|mootools|prototype|"
-    r"normalize|font-?awesome|foundation|knockout|require|handlebars|d3|three|dojo|html5shiv|respond"
-    r"|highcharts|leaflet|"
-    r"swfobject|polyfills?|sizzle|zepto|doctools|searchtools|json2|raphael|mathjax|prettify|shCore"
-    r"|shBrush\w+|scriptaculous|"
-    r"jquery[-.\w]*|bootstrap[-.]\w+|yui[-.\w]*)(?:[-.]v?\d[\d.]*)?(?:[-.](?:min|slim|bundle|pack|prod|umd"
-    r"|esm|full|all))*"
-    r"\.(?:js|css|less|s[ac]ss)$"
     # what autotools and its kin put into a package
     r"|(?:^|/)(?:config\.(?:guess|sub|rpath)|install-sh|mkinstalldirs|depcomp|missing|ltmain\.sh|compile|ar-lib|"
     r"test-driver|ylwrap|mdate-sh|texinfo\.tex|gnupload|elisp-comp|py-compile|shtool|"
@@ -54,6 +45,19 @@ VENDORED_PATH = re.compile(
     r"getopt_long\.c|pdf\.worker\.js|dotnet-install\.(?:ps1|sh))$"
 )
 """Files of others that projects carry along (as linguist's vendor.yml, in other words)."""
+
+LIBRARY = re.compile(
+    r"(?:^|/)(jquery|bootstrap|angular|react|vue|backbone|underscore|lodash|moment|modernizr|mootools|prototype|"
+    r"normalize|font-?awesome|foundation|knockout|require|handlebars|d3|three|dojo|html5shiv|respond"
+    r"|highcharts|leaflet|"
+    r"swfobject|polyfills?|sizzle|zepto|doctools|searchtools|json2|raphael|mathjax|prettify|shCore"
+    r"|shBrush\w+|scriptaculous|"
+    r"jquery[-.\w]*|bootstrap[-.]\w+|yui[-.\w]*)(?:[-.]v?\d[\d.]*)?(?:[-.](?:min|slim|bundle|pack|prod|umd"
+    r"|esm|full|all))*"
+    r"\.(?:js|css|less|s[ac]ss)$",
+    re.IGNORECASE,
+)
+"""Libraries by the names of their files, in other repositories than their own."""
 
 TEST_PATH = re.compile(
     r"(?:^|/)(?:tests?|testing|__tests__|specs?|__mocks__|testsuites?|test[-_]?(?:data|cases?|files|utils?)"
@@ -88,10 +92,11 @@ CONFIG = frozenset(
 _FIRST_CHARS = 20_000
 
 
-def file_kind(path: str, language: str | None, text: str, data_bytes: int) -> FileKind:
+def file_kind(path: str, language: str | None, text: str, data_bytes: int, repository: str = "") -> FileKind:
     """The kind of the file at `path`, relative to its repository; files of data that are larger than `data_bytes`
-    (as UTF-8) are `data`, smaller ones may be configuration."""
-    if VENDORED_PATH.search(path):
+    (in characters) are `data`, smaller ones may be configuration."""
+    library = LIBRARY.search(path)
+    if VENDORED_PATH.search(path) or (library and library[1].lower() not in repository.lower()):
         return FileKind.VENDORED
     if GENERATED_PATH.search(path) or is_generated(path, language, text[:_FIRST_CHARS], text[-2000:]):
         return FileKind.GENERATED

@@ -9,11 +9,15 @@ SPACE_FRAC_MAX = 0.14
 """Share of white space in what is minified; hand-written code has more than twice as much."""
 LONG_LINES_FRAC_MIN = 0.5
 """Share of a file's characters that lie in long lines, from which on it is made of them."""
-CHARS_MIN = 200
+CHARS_MIN = 500
 
 _NAME = re.compile(r"[.-](?:min|pack|packed)\.(?:js|mjs|cjs|css|html?|json)$", re.IGNORECASE)
 _COMMENTS = re.compile(r"/\*.*?\*/|^\s*//[^\n]*$", re.DOTALL | re.MULTILINE)
 _MAPPED = re.compile(r"^/[*/][#@] source(?:Mapping)?URL=", re.MULTILINE)
+_CHUNK = re.compile(
+    r"\A(?:/\*.*?\*/\s*)?(?:\"use strict\";)?\(?(?:self|window|globalThis)[.\[][\"']?\w*(?:rs|web)pack\w*", re.DOTALL
+)
+"""How a bundler's chunk begins."""
 _LANGUAGES = frozenset({"JavaScript", "CSS", "TypeScript"})
 _MARKUP = frozenset({"HTML", "XML", "SVG", "JSON"})
 
@@ -23,7 +27,11 @@ def is_minified(path: str, language: str | None, text: str) -> bool:
     space, comments left out (a licence often stays at the top). A map of sources beside it is a sign of both."""
     if _NAME.search(path):
         return True
-    if language not in _LANGUAGES or len(text) < CHARS_MIN:
+    if language not in _LANGUAGES:
+        return False
+    if _CHUNK.search(text[:2000]):
+        return True
+    if len(text) < CHARS_MIN:
         return False
     body = _COMMENTS.sub("", text).strip()
     lines = [line for line in body.split("\n") if line.strip()]
@@ -32,7 +40,7 @@ def is_minified(path: str, language: str | None, text: str) -> bool:
     n_chars = sum(map(len, lines))
     n_long = sum(len(line) for line in lines if len(line) > LINE_CHARS_LONG)
     is_dense = _space_frac(body) <= SPACE_FRAC_MAX
-    if n_chars > LINE_CHARS_MEAN * len(lines) and is_dense:
+    if n_chars > max(LINE_CHARS_MEAN * len(lines), CHARS_MIN) and is_dense:
         return True
     return n_long > LONG_LINES_FRAC_MIN * n_chars and (is_dense or bool(_MAPPED.search(text[-1000:])))
 

@@ -44,6 +44,7 @@ RENAMED = {
 """Pygments' names that are called otherwise here."""
 
 _BY_ENDING = {
+    "ANTLR": ".g4",
     "AsciiDoc": ".adoc .asciidoc",
     "C": ".c .h .idc",
     "C++": ".cc .cpp .cxx .c++ .hh .hpp .hxx .h++ .inl .ipp .ixx .tcc .tpp .txx",
@@ -56,13 +57,16 @@ _BY_ENDING = {
     "HTML+ERB": ".erb .rhtml",
     "Haskell": ".hs .lhs .hsc .hs-boot",
     "Cabal": ".cabal",
+    "Fortran": ".f77 .f90 .f95 .f03 .f08 .for .fpp",
     "IDL": ".idl",
+    "Graphviz (DOT)": ".dot .gv",
     "INI": ".ini .cfg .conf .editorconfig .gitconfig .properties .desktop .service .la .pc",
     "JSON": ".json .jsonl .ndjson .geojson .webmanifest .topojson .jsonc .json5 .map .avsc .code-workspace",
     "Java": ".java",
     "Jupyter Notebook": ".ipynb",
     "JavaScript": ".js .mjs .cjs .jsx .es6 .jsm",
     "Kconfig": ".kconfig",
+    "jq": ".jq",
     "Lex": ".l .ll .lex .flex .jflex",
     "Linker Script": ".ld .lds",
     "M4": ".m4 .ac",

@@ -17,7 +17,7 @@ def _choices(*choices: tuple[str, str | None]) -> list[Choice]:
 _OBJECTIVE_C = (
     r"^\s*@(?:interface|implementation|protocol|property|end|synthesize|class|import|selector)\b"
     r"|^\s*#\s*import\s+[<\"]"
-    r"|@\"|\bNS_(?:ASSUME|ENUM|OPTIONS)"
+    r"|\bNS_(?:ASSUME|ENUM|OPTIONS)"
 )
 _CPP = (
     r"^\s*#\s*include\s+<(?:algorithm|array|atomic|bitset|chrono|cstd\w+|cmath|deque|exception|fstream|functional|"
@@ -32,8 +32,8 @@ _CPP = (
     r"|^[ \t]*(?:class|struct)\s+(?:[A-Z_][A-Z0-9_]*\s+)?\w+(?:\s+final)?\s*:\s*(?:public|private|protected"
     r"|virtual|\w+::)"
     r"|^[ \t]*class\s+(?:\w+\s+)?\w+\s*(?:\{|$)|\bstd::\w|\b(?:static|const|dynamic|reinterpret)_cast\s*<"
-    r"|\boperator\s*(?:==|!=|<|\(\)|\[\]|=|\+|->)\s*\(|\bvirtual\s+\S|\btypename\s+\w|\bconstexpr\b"
-    r"|\bnullptr\b|\w+::\w+\s*\("
+    r"|\boperator\s*(?:==|!=|<|\(\)|\[\]|=|\+|->)\s*\(|^\s*virtual\s+[\w~]|\btypename\s+\w|\bconstexpr\b"
+    r"|\bnullptr\b"
     r"|=\s*(?:default|delete)\s*;"
 )
 _PERL = (
@@ -86,7 +86,7 @@ SHARED: dict[str, list[Choice]] = {
             r"^\s*(?:Lemma|Theorem|Definition|Inductive|Fixpoint|Section|Notation|Ltac|Module|Set|Import"
             r"|Global|Local)\s+\w",
         ),
-        ("V", r"^\s*(?:pub\s+)?fn\s+[^\n;]*\{|^import\s+[\w.]+\s*$|^module\s+\w+\s*$"),
+        ("V", r"^\s*(?:pub\s+)?fn\s+[^\n;]*\{|^import\s+[\w.]+\s*$"),
         ("Verilog", None),
     ),
     ".ts": _choices(("XML", r"\A\s*(?:<\?xml|<!DOCTYPE TS|<TS\b)"), ("TypeScript", None)),
@@ -188,7 +188,7 @@ SHARED: dict[str, list[Choice]] = {
     ".pp": _choices(("Pascal", r"(?i)^\s*(?:unit|program|library)\s+\w+\s*;|^\s*end\.\s*$"), ("Puppet", None)),
     ".pro": _choices(
         ("QMake", r"^\s*(?:HEADERS|SOURCES|TEMPLATE|CONFIG|QT|TARGET|SUBDIRS)\s*[+*-]?="),
-        ("ProGuard", r"^-(?:keep|dontwarn|include|optimization)"),
+        ("Proguard", r"^-(?:keep|dontwarn|include|optimization)"),
         ("Prolog", _PROLOG),
         ("IDL", r"(?i)^\s*(?:pro|function)\s+\w+\s*(?:,|$)"),
         ("Prolog", None),
