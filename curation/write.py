@@ -18,7 +18,7 @@ from curation.score_tables import ScoreTable, Settled, join_scores, later_column
 from curation.summary import Summary, merge, summarize
 from curation.summary_models import PiiSummary
 from curation.verdicts import checked_rules, judged, signal_type, stored_schema
-from manifests.contracts import NOT_IN_DIGEST, conform, documents_schema, ledger_schema
+from manifests.contracts import NOT_IN_DIGEST, address_fields, conform, documents_schema, ledger_schema
 from manifests.digest import TableDigest
 from manifests.schema import CorpusManifest
 from manifests.store import Folder, KeyRange, TableWriter, to_arrow
@@ -94,6 +94,7 @@ def write_range(task: DecideTask, rows: pl.DataFrame | None = None) -> Decided:
         pii=pii,
         semantic=task.manifest.dedup.semantic is not None,
         scores=[score.name for score in task.manifest.measure.scores],
+        addresses=address_fields(task.manifest.measure),
     )
     of_ledger = ledger_schema(pii=pii, notes=task.manifest.has_notes)
     with (
