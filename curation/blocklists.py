@@ -203,7 +203,7 @@ def _mapped(kept: Path) -> tuple[Hashes, Hashes] | None:
     """The hashes as they lie on disk, which all processes of a machine share; None where they do not."""
     try:
         domains, urls = (_map(kept.with_suffix(f".{kind}.npy")) for kind in ("domains", "urls"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         return None
     return domains, urls
 

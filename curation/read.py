@@ -18,10 +18,12 @@ from curation.datatrove_bridge import check_reader, read_datatrove
 from curation.read_batch import Batch, Split
 from curation.read_jsonl import cut_jsonl, read_jsonl
 from curation.read_parquet import check_columns, cut_parquet, open_parquet, read_parquet
+from curation.read_pdf import check_pdf, read_pdf
 from curation.read_stream import digest_range, open_input
 from curation.read_text import read_text
 from curation.read_warc import read_warc
 from curation.read_warc_frames import cut_warc
+from curation.template import compile_template
 from manifests.errors import RequestError
 from manifests.schema import Input, Limits
 
@@ -32,6 +34,7 @@ FORMATS = {
     "jsonl": (".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".ndjson.gz", ".ndjson.zst"),
     "parquet": (".parquet",),
     "text": (".txt", ".md"),
+    "pdf": (".pdf",),
 }
 """What a format's files are called."""
 
@@ -44,9 +47,9 @@ BY_FILE = frozenset({"text", "latex", "code", "pdf"})
 """Formats whose files are not cut: a split holds some of them, whole."""
 
 NO_COLUMNS = {
-    "warc": {"text", "html", "charset"},
+    "warc": {"text", "html", "charset", "template"},
     **{
-        name: {"text", "html", "key", "url", "date", "license", "category", "charset"}
+        name: {"text", "html", "template", "key", "url", "date", "license", "category", "charset"}
         for name in ("text", "latex", "mediawiki", "code", "pdf")
     },
 }
@@ -58,6 +61,7 @@ _READERS: dict[str, Callable[..., Iterator[Batch]]] = {
     "jsonl": read_jsonl,
     "parquet": read_parquet,
     "text": read_text,
+    "pdf": read_pdf,
 }
 
 
@@ -149,6 +153,10 @@ def _check_mapping(item: Input, formats: set[str]) -> None:
         RequestError: names the fields of the input.
     """
     check_reader(item)
+    if "pdf" in formats:
+        check_pdf()
+    if item.template:
+        compile_template(item.template, f"source {item.source!r}")
     for kind in sorted(formats & NO_COLUMNS.keys()):
         columns = NO_COLUMNS[kind] | ({"metadata"} if kind == "text" else set())
         given = sorted(name for name in columns if getattr(item, name))

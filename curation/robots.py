@@ -28,9 +28,12 @@ _MEANS: dict[str, tuple[str, ...]] = {
 }
 _WITH_VALUE = frozenset({"max-snippet", "max-image-preview", "max-video-preview", "unavailable_after"})
 
-_TAG = rb"""<meta(?=[\s/])(?:[^>"']++|"[^"]{0,8192}+"|'[^']{0,8192}+')*+>"""
+# What does not end swallows the rest, as in browsers, so that no page takes longer than its length.
+_VALUE = rb"""=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))"""
+_TAG = rb"<meta(?=[\s/])(?:" + _VALUE + rb"|[^>=]++|=)*+(?:>|\Z)"
+_COMMENT = rb"<!--(?:-?>|.*?(?:--!?>|\Z))"
 _RAW = rb"<(?P<raw>script|style|title|textarea|template|xmp|iframe)(?=[\s/>]).*?(?:</(?P=raw)(?=[\s/>])|\Z)"
-_TAGS = re.compile(rb"<!--.*?(?:-->|\Z)|" + _RAW + rb"|(?P<meta>" + _TAG + rb")", re.IGNORECASE | re.DOTALL)
+_TAGS = re.compile(_COMMENT + rb"|" + _RAW + rb"|(?P<meta>" + _TAG + rb")", re.IGNORECASE | re.DOTALL)
 _ATTRIBUTE = re.compile(r"""([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+)))?""")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -109,7 +112,7 @@ def of_page(content: bytes, of: Robots) -> frozenset[str]:
         content = content.decode("utf-16", "replace").encode()
     found = set[str]()
     for match in _TAGS.finditer(content):
-        if match["meta"]:
+        if match["meta"] and match["meta"].endswith(b">"):
             found |= _of_tag(match["meta"].decode("utf-8", "replace"), of)
     return frozenset(found)
 

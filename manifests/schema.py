@@ -10,7 +10,18 @@ from manifests.schema_model import MIB as MIB
 from manifests.schema_model import Model as Model
 from manifests.schema_model import Name as Name
 from manifests.schema_model import one_field
-from manifests.schema_readers import NOTED_FORMATS, STANDARD_FACTS, Code, Crawl, Latex, Mediawiki, Pdf
+from manifests.schema_readers import (
+    NOTED_FORMATS,
+    STANDARD_FACTS,
+    Code,
+    Crawl,
+    Each,
+    Latex,
+    Mediawiki,
+    Pdf,
+    Template,
+    template_alone,
+)
 
 RuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$")]
 """A name, or RULESET.NAME as in a resolved manifest, where rulesets stand written out."""
@@ -81,6 +92,12 @@ class Input(Model):
     """Column that holds plain text (JSONL, Parquet). Without `text` and `html` it is `text`."""
     html: str | None = None
     """Column that holds HTML (text or raw bytes), to be extracted; instead of `text`."""
+    template: (
+        Annotated[Template, BeforeValidator(template_alone, json_schema_input_type=str | list[str | Each] | Template)]
+        | None
+    ) = None
+    """Instead of `text` and `html` (JSONL, Parquet): the text is made of several fields, as
+    `"질문: {question}\\n답변: {answers[0].text}"`."""
     key: str | None = None
     """Column that names the record in its source. WARC uses WARC-Record-ID, folders the relative path."""
     url: str | None = None
@@ -131,8 +148,8 @@ class Input(Model):
 
     @model_validator(mode="after")
     def _one_content_column(self) -> "Input":
-        if self.text and self.html:
-            raise ValueError("name either `text` or `html`, not both")
+        if len([given for given in (self.text, self.html, self.template) if given]) > 1:
+            raise ValueError("name one of `text`, `html` and `template`")
         both = sorted(set_ for set_ in self.set if getattr(self, set_))
         if both:
             raise ValueError(f"{', '.join(both)}: given both as a column and in `set`")
