@@ -8,6 +8,7 @@ empty steps of a path, values in their order, http beside https, the last `/`.
 
 import ipaddress
 import re
+import unicodedata
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
@@ -30,6 +31,7 @@ DEFAULT = Urls()
 _SPLIT = re.compile(r"(https?):[/\\]*([^/\\?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.IGNORECASE | re.DOTALL)
 _AUTHORITY = re.compile(r"(?:.*@)?(\[[^\]]*\]|[^:]*)(?::(\d*))?", re.DOTALL)
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
+_JOINERS = frozenset("\u200c\u200d")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _ESCAPES = {
@@ -43,9 +45,9 @@ _SESSION = re.compile(r";(?:jsessionid|phpsessid|aspsessionid[a-z]*)=[^/;]*", re
 _INDEX = re.compile(r"/(?:index|default)\.(?:html?|shtml|xhtml|php[0-9]?|aspx?|jspx?|cfm|cgi|do)$", re.IGNORECASE)
 _SPACES = "".join(map(chr, range(0x21)))
 
-# What is canonical already, so that most of a column needs no more than four searches by Polars.
-_IS_PLAIN = r"^https?://[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*/[A-Za-z0-9\-._~!$&'()*+,=:@/]*$"
-_IS_ODD = r"/\.|^https?://(?:[^/]*\.)?(?:[0-9]+|0x[0-9a-f]*)/|xn--|^.{2000}|^https?://[^/]{254}"
+# What is canonical already, so that most of a column is only searched by Polars.
+_IS_PLAIN = r"^https?://(?:[a-z0-9_-]+\.)*[a-z][a-z0-9_-]*/[A-Za-z0-9\-._~!$&'()*+,=:@/]*$"
+_PLAIN_CHARS, _PLAIN_HOST_CHARS = 2000, 63
 _HOST = r"^https?://(\[[^\]]*\]|[^/:]+)"
 
 
@@ -93,8 +95,10 @@ def canonical_host(host: str) -> str | None:
         return None
     name = name.lower() if name.isascii() else _mapped(name)
     labels = (name or "").removesuffix(".").split(".")
+    if not _are_sound([_decoded(label) for label in labels]):
+        return None
     labels = [label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels]
-    if not all(_LABEL.fullmatch(label) and _is_sound(label) for label in labels):
+    if not all(_LABEL.fullmatch(label) for label in labels):
         return None
     if _NUMBER.fullmatch(labels[-1]):
         return _ipv4(labels)
@@ -121,15 +125,35 @@ def _mapped(name: str) -> str | None:
         return None
 
 
-def _is_sound(label: str) -> bool:
-    """Whether a label that says xn-- is the spelling of an international one that mapping leaves alone."""
+def _decoded(label: str) -> str | None:
+    """A label in its own letters; None where it says xn-- and is not the spelling that its letters have."""
     if not label.startswith("xn--"):
-        return True
+        return label
     try:
         name = label[4:].encode().decode("punycode")
     except UnicodeError:
-        return False
-    return not name.isascii() and _mapped(name) == name and name.encode("punycode").decode() == label[4:]
+        return None
+    is_own = not name.isascii() and _mapped(name) == name and name.encode("punycode").decode() == label[4:]
+    return name if is_own else None
+
+
+def _are_sound(labels: list[str | None]) -> bool:
+    """Whether all labels may stand in a name (UTS 46, section 4.1, without the rules for hyphens)."""
+    if all(label is not None and label.isascii() for label in labels):
+        return True
+    from idna import IDNAError, check_bidi
+    from idna.core import valid_contextj
+
+    for label in labels:
+        if not label or unicodedata.category(label[0]).startswith("M"):
+            return False
+        try:
+            joined = all(valid_contextj(label, place) for place, one in enumerate(label) if one in _JOINERS)
+            if not joined or not check_bidi(label):
+                return False
+        except (IDNAError, ValueError):
+            return False
+    return True
 
 
 def _ipv4(labels: list[str]) -> str | None:
@@ -219,13 +243,16 @@ def canonical_column(urls: pa.StringArray, form: Urls = DEFAULT) -> pa.StringArr
         form: what else is left out.
     """
     series = pl.Series("url", pl.from_arrow(urls), pl.String)
-    plain = pl.col("url").str.contains(_IS_PLAIN) & ~pl.col("url").str.contains(_IS_ODD)
+    url = pl.col("url")
+    plain = url.str.contains(_IS_PLAIN) & (url.str.len_bytes() <= _PLAIN_CHARS)
+    plain &= url.str.extract(_HOST).str.len_bytes() <= _PLAIN_HOST_CHARS
+    plain &= ~url.str.contains_any(["/.", "xn--"])
     if form.https:
-        plain &= pl.col("url").str.starts_with("https")
+        plain &= url.str.starts_with("https")
     if form.index_files:
-        plain &= ~pl.col("url").str.contains("(?i)" + _INDEX.pattern)
+        plain &= ~url.str.contains("(?i)" + _INDEX.pattern)
     frame = series.to_frame().with_row_index("row").with_columns(plain=plain.fill_null(False))
-    rest = frame.filter(~pl.col("plain") & pl.col("url").is_not_null())
+    rest = frame.filter(~pl.col("plain") & url.is_not_null())
     spelled = pl.Series("url", [canonical_url(url, form) for url in rest["url"]], pl.String)
     done = frame.select("row", url=pl.when("plain").then("url"))
     done = done.update(rest.select("row", spelled), on="row", include_nulls=False)

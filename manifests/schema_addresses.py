@@ -46,7 +46,7 @@ class Urls(Model):
 class Robots(Model):
     """What pages, and the servers that sent them, say that robots must not do: the column `robots`."""
 
-    agents: list[Agent] = Field(default_factory=lambda: list(AI_AGENTS))
+    agents: tuple[Agent, ...] = AI_AGENTS
     """Robots whose rules count besides those for all of them."""
 
 

@@ -124,7 +124,7 @@ def test_the_url_standard_agrees(url: str) -> None:
     ada_url = pytest.importorskip("ada_url")
     url = url.encode("utf-8", "replace").decode()
     canonical = canonical_url(url)
-    if canonical is None:
+    if canonical is None or any(one > "\U0001ffff" for one in url):  # Unicode grows there, and its tables are of 2025
         return
     assert ada_url.URL(canonical).href == canonical  # the standard's spelling of it is the same
     theirs = ada_url.URL(url).href
@@ -172,3 +172,18 @@ def test_hosts_are_those_of_browsers() -> None:
     assert canonical_host("☃.NET") == "xn--n3h.net"
     assert canonical_host("Ⓔxample．com") == "example.com"
     assert canonical_host("a_b.-c.kr") == "a_b.-c.kr"
+    names = [
+        "\u0300b.kr",
+        "א1.kr",
+        "1א.kr",
+        "אa.kr",
+        "א.a1.kr",
+        "a\u200db.kr",
+        "क्\u200dष.kr",
+        "א.1a.kr",
+    ]
+    ada_url = pytest.importorskip("ada_url")
+    theirs = [
+        ada_url.URL(f"http://{name}").hostname if ada_url.check_url(f"http://{name}") else None for name in names
+    ]
+    assert [canonical_host(name) for name in names] == theirs
