@@ -170,6 +170,7 @@ def resolved(manifest: CorpusManifest, base: str) -> CorpusManifest:
         semantic = semantic.model_copy(update={"model": resolve(semantic.model, base)})
         dedup = dedup.model_copy(update={"semantic": semantic})
     found = {
+        "inputs": [_with_licenses(item, base) for item in manifest.inputs],
         "rules": expand(manifest.rules, base),
         "measure": measure,
         "dedup": dedup,
@@ -177,6 +178,14 @@ def resolved(manifest: CorpusManifest, base: str) -> CorpusManifest:
         "redact": manifest.redact and pii_redact.resolved(manifest.redact, base),
     }
     return manifest.model_copy(update=found)
+
+
+def _with_licenses(item: Input, base: str) -> Input:
+    """An input whose list of licences lies at an absolute path."""
+    if not item.latex.licenses:
+        return item
+    latex = item.latex.model_copy(update={"licenses": resolve(item.latex.licenses, base)})
+    return item.model_copy(update={"latex": latex})
 
 
 def sampled(job: Job, frac: float) -> Job:

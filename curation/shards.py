@@ -23,6 +23,7 @@ import xxhash
 
 from classifiers.code import LANGUAGE_CODE
 from curation.address_columns import addresses_digest
+from curation.latex_licenses import licenses_digest
 from curation.read import Batch, Split, read_split
 from curation.scorers import model_digests
 from curation.signals import SIGNALS_VERSION
@@ -40,13 +41,16 @@ MEASURE_CODE = (
     "curation/address_columns.py",
     "curation/blocklist*.py",
     "curation/charset.py",
+    "curation/code_*",
     "curation/datatrove_bridge.py",
     "curation/extract*.py",
     "curation/kernels/*.*",
+    "curation/latex*.py",
     "curation/main_content*",
     "curation/measure.py",
     "curation/normalize.py",
     "curation/pii.py",
+    "curation/pii_secrets.py",
     "curation/pii_shapes.py",
     "curation/pdf_text.py",
     "curation/pii_validators.py",
@@ -108,6 +112,7 @@ class MeasureTask:
             "code": _measure_code(),
             "datatrove": metadata.version("datatrove") if self._asks_datatrove else "",
             "model": model_digest(self.manifest.measure.language.model if self.manifest.measure.language else ""),
+            "licenses": licenses_digest(self.item.latex.licenses),
             "scores": model_digests(self.manifest.measure.scored_in_pass),
             "addresses": addresses_digest(self.manifest.measure),
         }
