@@ -65,6 +65,5 @@ def addresses_digest(measure: Measure) -> dict[str, str]:
     """
     if not (measure.urls or measure.blocklists):
         return {}
-    check_installed()
     lists = {f"list {name}": open_blocklist(name, of).digest for name, of in measure.blocklists.items()}
     return {"libraries": suffixes_version(), **lists}

@@ -293,9 +293,14 @@ def _suffixes() -> Any:
 
 
 def suffixes_version() -> str:
-    """Which public suffix list is installed; domains depend on it."""
+    """Which public suffix list is installed, and which tables of international names.
+
+    Raises:
+        RequestError: one is not.
+    """
     from importlib import metadata
 
+    check_installed()
     return f"{metadata.version('publicsuffixlist')} {metadata.version('idna')}"
 
 

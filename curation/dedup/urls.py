@@ -71,7 +71,8 @@ class _MakeKeys:
 def _keys(manifest: CorpusManifest) -> Derived:
     """The derived table of canonical URLs: those that were measured, or else those of the column `url`."""
     make = _MakeKeys("canonical_url" if manifest.measure.urls else "url")
-    fingerprint = fingerprint_of(_code(), suffixes_version(), make.column)
+    libraries = "" if manifest.measure.urls else suffixes_version()
+    fingerprint = fingerprint_of(_code(), make.column, libraries)
     return Derived(KEYS, fingerprint, ("id", "row_hash", "verdict", make.column), KEY_ROWS, make)
 
 
