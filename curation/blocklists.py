@@ -171,7 +171,8 @@ def _sorted(parts: list[Hashes]) -> Hashes:
     hashes = np.concatenate(parts)
     parts.clear()
     hashes.sort()
-    return hashes[np.append(np.ones(min(len(hashes), 1), np.bool_), hashes[1:] != hashes[:-1])]
+    once: Hashes = hashes[np.append(np.ones(min(len(hashes), 1), np.bool_), hashes[1:] != hashes[:-1])]
+    return once
 
 
 def _line_blocks(path: str, file: IO[bytes]) -> Iterator[pl.Series]:
