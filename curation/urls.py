@@ -24,12 +24,14 @@ MAX_CHARS = 32_768
 """A longer address is none: no server takes one, and traps for crawlers make them."""
 MAX_HOST_CHARS = 253
 HOSTS_KEPT = 1 << 16
+_WRITTEN_HOST_CHARS = 2000
+_PORTS = {"http": 80, "https": 443}
 
 DEFAULT = Urls()
 """The canonical form where a manifest says nothing of it."""
 
 _SPLIT = re.compile(r"(https?):[/\\]*([^/\\?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.IGNORECASE | re.DOTALL)
-_AUTHORITY = re.compile(r"(?:.*@)?(\[[^\]]*\]|[^:]*)(?::(\d*))?", re.DOTALL)
+_AUTHORITY = re.compile(r"(?:.*@)?(\[[^\]]*\]|[^:]*)(?::([0-9]*))?", re.DOTALL)
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 _JOINERS = frozenset("\u200c\u200d")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -72,17 +74,24 @@ def canonical_url(url: str, form: Urls = DEFAULT) -> str | None:
         return None
     scheme, authority, path, query, fragment = found.groups()
     scheme = scheme.lower()
-    place = _AUTHORITY.fullmatch(authority)
-    host = canonical_host(place[1]) if place else None
-    if place is None or host is None:
+    place = _canonical_place(authority, _PORTS[scheme])
+    if place is None:
         return None
-    port = int(place[2] or 0) or {"http": 80, "https": 443}[scheme]
-    if port > 0xFFFF:
-        return None
-    shown = "" if port == {"http": 80, "https": 443}[scheme] else f":{port}"
-    scheme = "https" if form.https and not shown else scheme
+    if form.https and ":" not in place.rpartition("]")[2]:
+        scheme = "https"
     rest = _canonical_path(path, form.index_files) + _canonical_query(query, form)
-    return f"{scheme}://{host}{shown}{rest}{_page_of(fragment)}"
+    return f"{scheme}://{place}{rest}{_page_of(fragment)}"
+
+
+def _canonical_place(authority: str, own_port: int) -> str | None:
+    """Host and port, the latter where it is not the scheme's own; None where either is none."""
+    found = _AUTHORITY.fullmatch(authority)
+    host = canonical_host(found[1]) if found and len(found[1]) <= _WRITTEN_HOST_CHARS else None
+    if found is None or host is None:
+        return None
+    digits = (found[2] or str(own_port)).lstrip("0") or "0"
+    port = int(digits[:6])
+    return None if port > 0xFFFF else host if port == own_port else f"{host}:{port}"
 
 
 @lru_cache(HOSTS_KEPT)
@@ -131,7 +140,7 @@ def _decoded(label: str) -> str | None:
         return label
     try:
         name = label[4:].encode().decode("punycode")
-    except UnicodeError:
+    except ValueError:
         return None
     is_own = not name.isascii() and _mapped(name) == name and name.encode("punycode").decode() == label[4:]
     return name if is_own else None
