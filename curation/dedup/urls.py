@@ -15,7 +15,8 @@ import xxhash
 from curation.dedup.exchange import ROWS_PER_RANGE, Finding, fingerprint_of, write_rows
 from curation.dedup.ranks import policy_columns, policy_rank
 from curation.derive import Derived, derive
-from curation.urls import canonical_column, suffixes_version
+from curation.url_hosts import suffixes_version
+from curation.urls import canonical_column
 from manifests.code import code_digest
 from manifests.engine import Engine, run_step
 from manifests.schema import CorpusManifest

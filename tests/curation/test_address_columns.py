@@ -183,7 +183,7 @@ def test_what_is_not_there_is_told_before_any_work(tmp_path: Path, monkeypatch: 
         with pytest.raises(RequestError, match=message):
             job_of(path)
         assert not (tmp_path / "out").exists()
-    monkeypatch.setattr("curation.urls.find_spec", lambda name: None)
+    monkeypatch.setattr("curation.url_hosts.find_spec", lambda name: None)
     compared = MANIFEST.split("measure:")[0] + "dedup: {url: true}\noutput: out\n"
     for manifest in (MANIFEST, compared):
         with pytest.raises(

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.urls import address_columns, canonical_column, canonical_host, canonical_url, registered_domain
+from curation.url_hosts import canonical_host, registered_domain
+from curation.urls import address_columns, canonical_column, canonical_url
 from manifests.schema_addresses import Urls
 
 SAME = {
