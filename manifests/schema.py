@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from manifests.schema_addresses import Robots, UrlDedup, Urls, switched
+from manifests.schema_addresses import ListPaths, Robots, UrlDedup, Urls, switched
 from manifests.schema_model import MIB as MIB
 from manifests.schema_model import Model as Model
 from manifests.schema_model import Name as Name
@@ -220,7 +220,7 @@ class Measure(Model):
     urls: Annotated[Urls | None, BeforeValidator(switched, json_schema_input_type=bool | Urls | None)] = None
     """Bring addresses into one spelling: the columns `canonical_url`, `url_host` and `url_domain`; `urls: true` takes
     the defaults."""
-    blocklists: dict[ColumnName, str | list[str]] = Field(default_factory=dict)
+    blocklists: dict[ColumnName, ListPaths] = Field(default_factory=dict)
     """Lists of domains and URLs to look addresses up in, as {NAME: path of a file or a folder, or several}: the
     column of text `blocklists.NAME`, the entry that an address is listed under, or null. Relative paths start at the
     manifest's folder. A rule decides: `blocklists.NAME IS NULL` (`onggi[urls]`)."""
