@@ -14,11 +14,12 @@ from curation.wikitext_marks import VERBATIM_CLOSE, VERBATIM_OPEN, without_reser
 from curation.wikitext_names import Namespaces, Templates, name_set, namespaces
 from curation.wikitext_render import Renderer, Verbatim
 from curation.wikitext_tidy import lines_of
-from curation.wikitext_tokens import tokenize
+from curation.wikitext_tokens import collector_paused, tokenize
 from manifests.schema_readers import Mediawiki
 
 MAX_NOTED_TEMPLATES = 10
 
+_INDENTED_TABLE = re.compile(r"^[: ]{1,20}(?=\{\|)", re.MULTILINE)
 _VERBATIM = re.compile(rf"{VERBATIM_OPEN}(\d+){VERBATIM_CLOSE}")
 
 
@@ -52,7 +53,10 @@ class Converter:
 
     def text_of(self, wikitext: str, title: str = "") -> PageText:
         """The text of a page. Whatever the wikitext is, there is one, in time that follows its length."""
-        wikitext = without_reserved(wikitext.replace("\r\n", "\n"))
+        with collector_paused():
+            return self._text_of(_with_plain_tables(without_reserved(wikitext.replace("\r\n", "\n"))), title)
+
+    def _text_of(self, wikitext: str, title: str) -> PageText:
         guarded, n_unclosed = without_unclosed(wikitext)
         notes = [Note("unclosed_markup", f"{n_unclosed} openings without an end")] if n_unclosed else []
         page = Renderer([], self.policy, self.templates, self.namespaces, self.language, title)
@@ -93,6 +97,13 @@ class Converter:
             return _written(verbatim[number], as_tags=as_tags, alone=number in alone)
 
         return _VERBATIM.sub(written, text)
+
+
+def _with_plain_tables(wikitext: str) -> str:
+    """Tables that are written with `{{!}}`, as in templates, or behind colons, as the tokenizer knows them."""
+    if "{{{!}}" in wikitext:
+        wikitext = wikitext.replace("{{{!}}", "{|").replace("{{!}}}", "|}").replace("\n{{!}}", "\n|")
+    return _INDENTED_TABLE.sub("", wikitext) if ":{|" in wikitext or ": {|" in wikitext else wikitext
 
 
 @cache
