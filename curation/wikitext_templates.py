@@ -101,7 +101,17 @@ def _formula(page: "Renderer", wanted: int | str, arguments: Arguments | None, n
     body = arguments.get(str(wanted)) or next(iter(_unnamed(arguments)), "")
     if not body:  # `{{math|a = b}}`, where the software takes `a` for a name
         body = next((f"{key} = {text}" for key, text in arguments.items() if text and not key.isdecimal()), "")
-    return page.formula(body, display="큰" in name)
+    return page.formula(body + _last_brace(page, body), display="큰" in name)
+
+
+def _last_brace(page: "Renderer", body: str) -> str:
+    r"""Of `{{수식|\frac{a}{b}}}` the software takes the first two braces for the end of the template."""
+    following = page.tokens[page.at] if page.at < len(page.tokens) else None
+    lacks_one = body.count("{") == body.count("}") + 1
+    if not lacks_one or type(following) is not page.types.Text or not following["text"].startswith("}"):
+        return ""
+    following["text"] = following["text"][1:]
+    return "}"
 
 
 def _formula_arguments(page: "Renderer") -> Arguments:

@@ -82,6 +82,8 @@ def test_formulas_written_are_formulas_counted():
         ("{{큰 수식|''x'' {{=}} 1}}", "$$x = 1$$"),
         ("{{math|<math>x</math>}} b", "$x$ b"),
         ("{{frac|3|1|2}} {{frac|1|2}} {{sfrac|a|b}}", "3 1/2 1/2 $\\frac{a}{b}$"),
+        ("{{수식|\\frac{a}{b}}}이다", "$\\frac{a}{b}$이다"),
+        ("{{tmath|a = b}}이다", "$a = b$이다"),
         ("a <math>&lt;</math>", "a $&lt;$"),
         ("<math></math>a<math/>", "a"),
     ],
