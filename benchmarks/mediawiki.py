@@ -17,7 +17,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -53,11 +55,11 @@ def peers() -> dict[str, ToText]:
     from wikitextprocessor import Wtp
 
     wiki = Wtp(quiet=True)
-    wiki.debug = wiki.warning = wiki.error = lambda *arguments, **named: None  # printed otherwise
 
     def by_wikitextprocessor(text: str) -> str:
-        wiki.start_page("page")
-        return str(wiki.node_to_text(wiki.parse(text), template_fn=lambda name, arguments: ""))
+        with redirect_stdout(StringIO()):  # it prints what it finds odd
+            wiki.start_page("page")
+            return str(wiki.node_to_text(wiki.parse(text), template_fn=lambda name, arguments: ""))
 
     return {
         f"mwparserfromhell {version('mwparserfromhell')}: parse(..).strip_code()": lambda text: str(
@@ -135,8 +137,8 @@ def table(language: str, pages: list[WikiPage]) -> list[str]:
         "Onggi, `drop_sections: []`": lambda t: whole.text_of(t).text,
     }
     lines = [
-        "| way | MB/s of wikitext | ratio | naive words in it | naive words of the prose in it | its words in the naive "
-        "text | formulas |",
+        "| way | MB/s of wikitext | ratio | naive words in it | naive words of the prose in it | its words in the "
+        "naive text | formulas |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for name, way in [*ways.items(), *peers().items()]:
@@ -194,8 +196,9 @@ def main() -> None:
     ]
     lines += [
         "",
-        "The naive text is that of mwparserfromhell; its prose is what it gives without references, categories and links "
-        "to files. A formula counts where its LaTeX stands in the text to the letter, so short ones count by chance, too.",
+        "The naive text is that of mwparserfromhell; its prose is what it gives without references, categories and "
+        "links to files. A formula counts where its LaTeX stands in the text to the letter, so short ones count by "
+        "chance, too.",
     ]
     for language, (name, pages) in sets.items():
         size_mb = sum(len(page.text.encode()) for page in pages) / 1e6
