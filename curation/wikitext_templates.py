@@ -106,7 +106,7 @@ def _formula(page: "Renderer", wanted: int | str, arguments: Arguments | None, n
 
 def _last_brace(page: "Renderer", body: str) -> str:
     r"""Of `{{수식|\frac{a}{b}}}` the software takes the first two braces for the end of the template."""
-    following = page.tokens[page.at] if page.at < len(page.tokens) else None
+    following: Any = page.tokens[page.at] if page.at < len(page.tokens) else None
     lacks_one = body.count("{") == body.count("}") + 1
     if not lacks_one or type(following) is not page.types.Text or not following["text"].startswith("}"):
         return ""

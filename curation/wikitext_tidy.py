@@ -102,7 +102,7 @@ class _Writer:
 
     def add(self, line: str) -> None:
         """One line of the text with marks."""
-        if line.startswith(HEADING):
+        if line.startswith(HEADING) and line[1:2].isdecimal():
             self._heading(int(line[1]), _plain(line[2:]))
             return
         if self.dropping:
@@ -127,7 +127,7 @@ class _Writer:
 
     def _line(self, line: str) -> None:
         marks = ""
-        while line.startswith(LIST):
+        while len(line) > 1 and line[0] == LIST:
             marks, line = marks + line[1], line[2:].lstrip()
         text = self._without_table_marks(_plain(line.replace(f"{LIST}:", ": ")))
         if not text or (marks and not text.strip(" .,;:–—-|()·")):

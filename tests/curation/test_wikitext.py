@@ -204,9 +204,15 @@ def test_a_tokenizer_that_fails_costs_the_markup_not_the_page(monkeypatch):
     def fail(text):
         raise ParserError("broken")
 
-    monkeypatch.setattr("curation.wikitext.tokenize", fail)
+    monkeypatch.setattr("curation.wikitext_render.tokenize", fail)
     made = convert("'''글''' [[a]] <br>b")
     assert (made.text, made.notes[0].kind) == ("글 a\nb", "parser_failed")
+
+
+def test_tokens_that_end_too_early_cost_the_markup_of_their_section():
+    broken = "{{{<nowiki>&nbsp;<math>::1}--{-{<b>[http://a [[<div <ref name=a/>]a{{][[]]"
+    made = convert(f"앞 <math>a</math>\n== 가 ==\n{broken}\n== 나 ==\n뒤 <math>b</math>")
+    assert "앞 $a$" in made.text and "뒤 $b$" in made.text
 
 
 def test_the_collector_runs_again_after_a_page():
