@@ -119,8 +119,7 @@ def _parser_errors() -> tuple[type[Exception], ...]:
 def _by_sections(page: Renderer, guarded: str) -> tuple[str, int]:
     """The text of sections read one by one, and how many of them are left as they are written.
 
-    The tokenizer may lose the end of something that it has begun, where markup is broken in the right way; the tokens
-    then end too early. That is found out when they are read.
+    Where the tokenizer fails, or loses the end of something that it has begun, so that the tokens end too early.
     """
     parts, n_failed = [], 0
     for section in _SECTION.split(guarded):

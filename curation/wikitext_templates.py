@@ -25,8 +25,9 @@ _PLAIN_KEYS = re.compile(
 def template(page: "Renderer", token: Any) -> str:
     """A template whose `{{` has just been passed, to its end."""
     types, tokens = page.types, page.tokens
-    first, kind = tokens[page.at], type(tokens[page.at + 1])
-    if type(first) is types.Text and kind in (types.TemplateParamSeparator, types.TemplateClose):
+    first = tokens[page.at]
+    kind = type(tokens[page.at + 1]) if type(first) is types.Text else None
+    if kind in (types.TemplateParamSeparator, types.TemplateClose):
         written = first["text"]
         page.at, page.stop = page.at + 2, kind
     else:
