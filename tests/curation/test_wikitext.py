@@ -218,7 +218,7 @@ def test_tokens_that_end_too_early_cost_the_markup_of_their_section(monkeypatch)
     made = convert("앞 <math>a</math>\n== 나 ==\n[[다]] <math>b</math>\n== 라 ==\n[[가]]")
     assert made.text == "앞 $a$\n\n## 나\n\n다 $b$\n== 라 ==\n가"
     assert [note.detail for note in made.notes] == ["1 sections are read as plain text"]
-    assert text("[[]] {{}} [[|]] {{|}} a") == "a"
+    assert text("[[]] [[|]] a") == "a"
 
 
 def test_the_collector_runs_again_after_a_page():
