@@ -21,6 +21,7 @@ _LEFT_TAGS = re.compile(rf"<(/?)({_TAGS.replace(' ', '|')})(?![a-z0-9])[^<>\n]{{
 _VARIANT = re.compile(r"-\{(?:[A-Z;a-z-]{0,20}\|)?([^{}]{0,2000})\}-")
 _BRACKETS = re.compile(rf"([(（])([^()（）{GONE}]{{0,200}}{GONE}[^()（）]{{0,200}})([)）])")
 _BETWEEN = re.compile(rf"\s*[,;、·]\s*{GONE}(?=\s*[,;、·])")
+_LIST_MARKS = re.compile(rf"(?:{LIST}[*#:;]\s*)+")
 _CELL = re.compile(r" ?(?:\|\||!!) ?")
 _NOTHING = "\ufdd5"
 """Stands where brackets were, to take the space before them along."""
@@ -127,8 +128,8 @@ class _Writer:
 
     def _line(self, line: str) -> None:
         marks = ""
-        while len(line) > 1 and line[0] == LIST:
-            marks, line = marks + line[1], line[2:].lstrip()
+        if found := _LIST_MARKS.match(line):
+            marks, line = "".join(mark for mark in found[0] if mark in "*#:;"), line[found.end() :]
         text = self._without_table_marks(_plain(line.replace(f"{LIST}:", ": ")))
         if not text or (marks and not text.strip(" .,;:–—-|()·")):
             self.blank = True

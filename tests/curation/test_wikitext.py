@@ -342,6 +342,16 @@ def test_repeated_marks_take_linear_time(unit):
         assert time.process_time() - start < 2  # a quadratic one takes minutes
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "unit", [*MARKS, *PAIRS, "{{x}}(", "({{x}},", "[[a|", "* [[a]]\n", "{|\n| a\n|}\n", "== a ==\n"]
+)
+def test_much_of_one_mark_takes_linear_time(unit):
+    start = time.process_time()
+    convert(unit * (600_000 // len(unit)))
+    assert time.process_time() - start < 6  # of lists alone, a quadratic one takes 16 seconds
+
+
 def test_deep_and_crossing_markup_takes_linear_time():
     rng = random.Random(5)
     mixed = ["".join(rng.choices(MARKS, k=12_000)) for _ in range(3)]
