@@ -36,6 +36,19 @@ CLAIMS = re.compile(
     r"(?:under|by|according to|subject to)\s+(?:\w+\s+){0,6}?(?:licen[cs]e|terms|gpl|lgpl)|^\W*licen[cs]e\s*:\s*\S",
     re.IGNORECASE | re.MULTILINE,
 )
+RESTRICTS = re.compile(
+    r"\b(?:not|only|must|shall|except|unless|agrees?|prohibited|restricted|commercial|noncommercial|military|evil"
+    r"|fees?|royalt\w+|consent|approval|notify|competing?)\b",
+    re.IGNORECASE,
+)
+"""What makes words put into the text of a licence a condition; with a text it is word for word there are none."""
+SAME = re.compile(
+    r"(?:this file is |licen[cs]ed |distributed |released |available |and )*"
+    r"under the same (?:licen[cs]e|terms|conditions)(?: and conditions)? as "
+    r"(?:the |this )?[^\s.]+(?: package| project| software| itself)?",
+    re.IGNORECASE,
+)
+"""A file that says so says nothing of its own: `under the same license as the dos2unix package`, in every .po file."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,7 @@ class Notices:
 
     def read(self, text: str, whole: bool) -> Notice:
         """What a text says: `whole` for that of a licence file, otherwise it is a comment or a part of a README."""
-        text = notice_of(text)
+        text = SAME.sub("", notice_of(text))
         key = digest(text), whole
         with self._changing:
             if key in self._known:
@@ -95,12 +108,14 @@ def _judged(text: str, found: Iterable[Match], whole: bool) -> Notice:
     named = [match for match in told if not REFERENCE.search(match.expression)]
     sure = [match for match in named if match.coverage >= COVERAGE_MIN and match.relevance >= RELEVANCE_MIN]
     expression = join((from_scancode(match.expression) for match in _without_mentions(sure)), one_offer=True)
-    rest = _uncovered(text, [match for match in told if match.coverage >= COVERAGE_MIN])
+    seen = [match for match in told if match.coverage >= COVERAGE_MIN or _offers(expression, match)]
+    rest = _uncovered(text, seen)
     if expression is None:
         silent = not whole and not named and (told or not CLAIMS.search(text)) and not FORBIDS.search(rest)
         return SILENT if silent else DOUBTFUL
     verdict = verdict_of(expression)
-    if verdict == "permissive" and (FORBIDS.search(rest) or _doubted(expression, named, sure)):
+    changed = any(RESTRICTS.search(match.inserted) for match in sure)
+    if verdict == "permissive" and (changed or FORBIDS.search(rest) or _doubted(expression, named, sure)):
         return Notice(expression, "unknown")
     return Notice(expression, verdict, min(round(match.coverage * match.relevance / 100) for match in sure))
 
@@ -115,11 +130,16 @@ def _without_mentions(sure: list[Match]) -> list[Match]:
 
 def _doubted(expression: str, named: list[Match], sure: list[Match]) -> bool:
     """Whether something that is not permissive was found, if not surely, and is not among what is offered."""
-    offered = {family(name) for name in leaves(expression)} if offers_choice(expression) else set()
-    others = {from_scancode(match.expression) for match in named} - {
-        from_scancode(match.expression) for match in sure
-    }
-    return any(verdict_of(one) != "permissive" for one in others if {family(name) for name in leaves(one)} - offered)
+    unsure = [match for match in named if match not in sure and not _offers(expression, match)]
+    return any(verdict_of(from_scancode(match.expression)) != "permissive" for match in unsure)
+
+
+def _offers(expression: str | None, match: Match) -> bool:
+    """Whether a match is about a licence that is one of a choice."""
+    if expression is None or not offers_choice(expression):
+        return False
+    families = {family(name) for name in leaves(expression)}
+    return all(family(name) in families for name in leaves(from_scancode(match.expression)))
 
 
 def _uncovered(text: str, found: Iterable[Match]) -> str:

@@ -44,7 +44,11 @@ LINE_SIGN = re.compile(
     r"[ \t]?",
     re.IGNORECASE,
 )
-COMMENT_LINE = re.compile(r"^[ \t]*(?://|#|;|--|%|!|'|\"|\*|dnl\b|rem\b|@rem\b|::|\.\\\"|'\\\"|@c\b|C[ \t])", re.I)
+COMMENT_LINE = re.compile(
+    r"^[ \t]*(?://|#|;|--|%|!|\*|dnl\b|rem\b|@rem\b|::|\.\\\"|'\\\"|@c\b|C[ \t])", re.IGNORECASE
+)
+QUOTE_LINE = re.compile(r"^[ \t]*['\"](?!['\"])")
+QUOTE_SUFFIX = (".vim", ".vimrc", ".vb", ".vbs", ".bas", ".frm", ".cls")  # where a quotation mark begins a comment
 OPENING, CLOSING = re.compile(OPENS), re.compile(CLOSES)
 
 COPYRIGHT = re.compile(
@@ -129,13 +133,17 @@ def speaks(content: bytes) -> bool:
     return SPEAKS.search(content[:HEADER_BYTES]) is not None
 
 
-def comments(text: str) -> list[Block]:
-    """The comments among the first `HEADER_LINES` lines that may speak of a licence, in any language's signs."""
+def comments(text: str, quotes: bool = False) -> list[Block]:
+    """The comments among the first `HEADER_LINES` lines that may speak of a licence, in any language's signs.
+
+    `quotes`: a line that begins with a quotation mark is one too, as in Vim's scripts and Visual Basic.
+    """
     blocks: list[Block] = []
     held: list[str] = []
     n_code, inside = 0, False
     for line in text.splitlines()[:HEADER_LINES]:
         comment, inside = _is_comment(line, inside)
+        comment = comment or (quotes and QUOTE_LINE.match(line) is not None)
         if comment or (held and not line.strip()):
             held.append(_bare(line) if comment else "")
         elif line.strip():
@@ -172,7 +180,7 @@ def notices_of(path: str, content: bytes) -> tuple[list[str], list[str]]:
         return [], []
     top: list[str] = []
     below: list[str] = []
-    for block in comments(decoded(content[:HEADER_BYTES])):
+    for block in comments(decoded(content[:HEADER_BYTES]), path.lower().endswith(QUOTE_SUFFIX)):
         (top if block.code_before <= TOP_CODE_LINES else below).extend(_paragraphs(block.text))
     return top, below
 

@@ -69,13 +69,22 @@ def join(expressions: Iterable[str], one_offer: bool = False) -> str | None:
     `MIT OR GPL-2.0-only`. With `one_offer`, where all of them are about the same work, the text of `GPL-3.0-only`
     is taken for that of an offered `GPL-2.0-or-later` too.
     """
-    parts = list(dict.fromkeys(filter(None, map(canonical, expressions))))
+    parts = list(dict.fromkeys(part for expression in expressions for part in _conjuncts(expression)))
     offered = {name for part in parts if offers_choice(part) for name in leaves(part)}
     families = {family(name) for name in offered} if one_offer else set()
     left = sorted(part for part in parts if offers_choice(part) or not _offered(part, offered, families))
     if len(left) <= 1:
         return left[0] if left else None
     return " AND ".join(f"({part})" if offers_choice(part) else part for part in left)
+
+
+@lru_cache(maxsize=65_536)
+def _conjuncts(expression: str) -> tuple[str, ...]:
+    """What an expression asks for all of: the parts of an AND, or itself; nothing where it is none."""
+    parsed = _parse(expression)
+    if parsed is None:
+        return ()
+    return tuple(_spelled(part) for part in (parsed.args if type(parsed).__name__ == "AND" else [parsed]))
 
 
 def _offered(part: str, offered: set[str], families: set[str]) -> bool:
