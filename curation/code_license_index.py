@@ -84,9 +84,9 @@ def _inserted(match: Any) -> str:
 
 
 @cache
-def _words() -> list[str]:
-    """The words of all rules, by ScanCode's number of each; it makes the list anew whenever it is asked."""
-    return [str(word) for word in _licenses().index.tokens_by_tid]
+def _words() -> dict[int, str]:
+    """The words of all rules, by ScanCode's number of each; it makes this anew whenever it is asked."""
+    return dict(_licenses().index.tokens_by_tid)
 
 
 @cache

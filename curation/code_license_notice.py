@@ -9,9 +9,22 @@ from dataclasses import dataclass
 from curation import code_license_index as index
 from curation.code_license_index import Match
 from curation.code_license_text import SPEAKS, digest, notice_of
-from curation.code_license_verdicts import Verdict, family, from_scancode, join, leaves, offers_choice, verdict_of
+from curation.code_license_verdicts import (
+    Verdict,
+    canonical,
+    family,
+    from_scancode,
+    join,
+    leaves,
+    offers_choice,
+    verdict_of,
+)
 
-COVERAGE_MIN = 95.0  # percent of a rule: less than that may be another licence, or this one with a condition more
+COVERAGE_MIN = 95.0  # percent of a rule: less than that may be another licence
+TEXT_COVERAGE_MIN = (
+    90.0  # of the text of a licence, whose rule may hold the line of the holder, which notices lose here
+)
+TEXT_WORDS_MIN = 50
 RELEVANCE_MIN = 90  # percent: below, ScanCode itself takes the words for a hint
 REMEMBERED = 65_536  # distinct notices
 WORDS_FOR_APPROXIMATE = 12  # shorter notices are matched word for word or not at all
@@ -42,13 +55,17 @@ RESTRICTS = re.compile(
     re.IGNORECASE,
 )
 """What makes words put into the text of a licence a condition; with a text it is word for word there are none."""
+CHOICE_CHARACTERS_MAX = 600
+EITHER = re.compile(
+    r"\beither\b(?!\s+version)[^.]*\bor\b|\bat your (?:option|choice)\b(?!\)? any later)", re.IGNORECASE
+)
 SAME = re.compile(
     r"(?:this file is |licen[cs]ed |distributed |released |available |and )*"
     r"under the same (?:licen[cs]e|terms|conditions)(?: and conditions)? as "
     r"(?:the |this )?[^\s.]+(?: package| project| software| itself)?",
     re.IGNORECASE,
 )
-"""A file that says so says nothing of its own: `under the same license as the dos2unix package`, in every .po file."""
+"""A file that says so says nothing of its own: `under the same license as the dos2unix package`, in .po files."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +123,9 @@ def _judged(text: str, found: Iterable[Match], whole: bool) -> Notice:
     """Sure matches make the expression; unsure ones, and conditions outside of both, make it doubtful."""
     told = [match for match in found if not ASIDE.fullmatch(match.expression) and match.kind not in ("intro", "clue")]
     named = [match for match in told if not REFERENCE.search(match.expression)]
-    sure = [match for match in named if match.coverage >= COVERAGE_MIN and match.relevance >= RELEVANCE_MIN]
-    expression = join((from_scancode(match.expression) for match in _without_mentions(sure)), one_offer=True)
-    seen = [match for match in told if match.coverage >= COVERAGE_MIN or _offers(expression, match)]
+    sure = [match for match in named if _covers(match) and match.relevance >= RELEVANCE_MIN]
+    expression = _expression(text, _without_mentions(sure))
+    seen = [match for match in told if _covers(match) or _offers(expression, match)]
     rest = _uncovered(text, seen)
     if expression is None:
         silent = not whole and not named and (told or not CLAIMS.search(text)) and not FORBIDS.search(rest)
@@ -118,6 +135,19 @@ def _judged(text: str, found: Iterable[Match], whole: bool) -> Notice:
     if verdict == "permissive" and (changed or FORBIDS.search(rest) or _doubted(expression, named, sure)):
         return Notice(expression, "unknown")
     return Notice(expression, verdict, min(round(match.coverage * match.relevance / 100) for match in sure))
+
+
+def _expression(text: str, sure: list[Match]) -> str | None:
+    """All that was found together, or a choice where one sentence or two say so."""
+    names = list(dict.fromkeys(from_scancode(match.expression) for match in sure))
+    if len(text) <= CHOICE_CHARACTERS_MAX and len(names) > 1 and EITHER.search(text) and "both" not in text.lower():
+        return canonical(" OR ".join(f"({name})" for name in names))
+    return join(names, one_offer=True)
+
+
+def _covers(match: Match) -> bool:
+    long = match.kind == "text" and match.n_words >= TEXT_WORDS_MIN
+    return match.coverage >= (TEXT_COVERAGE_MIN if long else COVERAGE_MIN)
 
 
 def _without_mentions(sure: list[Match]) -> list[Match]:

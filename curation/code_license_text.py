@@ -57,7 +57,15 @@ COPYRIGHT = re.compile(
     re.IGNORECASE,
 )
 RESERVED = re.compile(r"^\W*all rights reserved\W*$", re.IGNORECASE)
-TAG = re.compile(rb"SPDX-License-Identifier:[ \t]*([^\r\n]{1,400})")
+TAG = re.compile(
+    rb"""^[ \t]*(?:(?:dnl|rem|c)\b[^"'\n]{0,200}?|[^\w\s"'][^"'\n]{0,200}?)?"""
+    rb"""SPDX-License-Identifier:[ \t]*([^\r\n]{1,400})""",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Behind the sign of a comment, not in a string."""
+VERBATIM = (
+    "everyone is permitted to copy"  # what follows the line of the holder in the texts of the GPL and the WTFPL
+)
 TAG_END = re.compile(r"\s*(\*/|-->|\*\)|-\}|#}|%>|\]\]|\?>|\"\"\"|'''|\\n|[\"',;`]).*$")
 
 
@@ -113,8 +121,14 @@ def decoded(content: bytes) -> str:
 
 def notice_of(text: str) -> str:
     """A text without the lines that say whose it is: what many files share word for word."""
-    lines = [line for line in text.splitlines() if not COPYRIGHT.match(line) and not RESERVED.match(line)]
-    return "\n".join(lines).strip()
+    lines = [line for line in text.splitlines() if not RESERVED.match(line)]
+    kept = [line for line, after in zip(lines, [*lines[1:], ""], strict=False) if _belongs(line, after)]
+    return "\n".join(kept).strip()
+
+
+def _belongs(line: str, after: str) -> bool:
+    """Whether a line is part of the notice: no holder's, or that of the licence's own text."""
+    return not COPYRIGHT.match(line) or after.strip().lower().startswith(VERBATIM)
 
 
 def digest(notice: str) -> bytes:

@@ -53,6 +53,11 @@ class LicenseDetector:
         self._notices = Notices()
         self._trusts_declared = trust_declared
 
+    @property
+    def n_matched(self) -> int:
+        """Distinct notices that were matched so far; all others had been met before."""
+        return self._notices.n_matched
+
     @staticmethod
     def wants(path: str) -> bool:
         """Whether `repository` looks at a file of this path; others need not be read for it."""
