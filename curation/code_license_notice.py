@@ -27,7 +27,7 @@ TEXT_COVERAGE_MIN = (
 TEXT_WORDS_MIN = 50
 RELEVANCE_MIN = 90  # percent: below, ScanCode itself takes the words for a hint
 REMEMBERED = 65_536  # distinct notices
-WORDS_FOR_APPROXIMATE = 12  # shorter notices are matched word for word or not at all
+WORDS_FOR_APPROXIMATE = range(12, 12_000)  # shorter and longer notices are matched word for word or not at all
 ASIDE = re.compile(
     r"^(?:(?:warranty-disclaimer|generic-cla|generic-trademark|generic-export-compliance|patent-disclaimer|unstated"
     r"|no-license|other-permissive|generic-tos)\b)$"
@@ -46,7 +46,7 @@ FORBIDS = re.compile(
 )
 CLAIMS = re.compile(
     r"(?:licen[cs]ed|released|distributed|redistributed|governed|covered|made available|provided)\s+(?:\w+\s+){0,6}?"
-    r"(?:under|by|according to|subject to)\s+(?:\w+\s+){0,6}?(?:licen[cs]e|terms|gpl|lgpl)|^\W*licen[cs]e\s*:\s*\S",
+    r"(?:under|by|according to|subject to)\s+(?:\w+\s+){0,6}?(?:licen[cs]e|terms|gpl|lgpl)|^[^\w\n]{0,40}licen[cs]e\s*:\s*\S",
     re.IGNORECASE | re.MULTILINE,
 )
 RESTRICTS = re.compile(
@@ -114,7 +114,7 @@ def _read(text: str, whole: bool) -> Notice:
     if not SPEAKS.search(text.encode()):
         return DOUBTFUL if whole else SILENT
     found = index.find(text, approximate=False)
-    if len(text.split()) >= WORDS_FOR_APPROXIMATE and SPEAKS.search(_uncovered(text, found).encode()):
+    if len(text.split()) in WORDS_FOR_APPROXIMATE and SPEAKS.search(_uncovered(text, found).encode()):
         found = index.find(text)
     return _judged(text, found, whole)
 
