@@ -46,7 +46,8 @@ FORBIDS = re.compile(
 )
 CLAIMS = re.compile(
     r"(?:licen[cs]ed|released|distributed|redistributed|governed|covered|made available|provided)\s+(?:\w+\s+){0,6}?"
-    r"(?:under|by|according to|subject to)\s+(?:\w+\s+){0,6}?(?:licen[cs]e|terms|gpl|lgpl)|^[^\w\n]{0,40}licen[cs]e\s*:\s*\S",
+    r"(?:under|by|according to|subject to)\s+(?:\w+\s+){0,6}?(?:licen[cs]e|terms|gpl|lgpl)"
+    r"|^[^\w\n]{0,40}licen[cs]e\s*:\s*\S",
     re.IGNORECASE | re.MULTILINE,
 )
 RESTRICTS = re.compile(

@@ -40,7 +40,10 @@ def verdict_of(expression: str) -> Verdict:
 def canonical(expression: str) -> str | None:
     """The expression with SPDX's spelling of each identifier and no needless parentheses; None if it is none."""
     parsed = _parse(expression)
-    return None if parsed is None else _spelled(parsed)
+    if parsed is None:
+        return None
+    form = _spelled(parsed)
+    return form if form == expression else canonical(form)  # a choice between equals may leave an AND inside an AND
 
 
 @lru_cache(maxsize=65_536)
@@ -84,7 +87,7 @@ def _conjuncts(expression: str) -> tuple[str, ...]:
     parsed = _parse(expression)
     if parsed is None:
         return ()
-    return tuple(_spelled(part) for part in (parsed.args if type(parsed).__name__ == "AND" else [parsed]))
+    return tuple(_spelled(part) for part in (_flat(parsed, "AND") if type(parsed).__name__ == "AND" else [parsed]))
 
 
 def _offered(part: str, offered: set[str], families: set[str]) -> bool:
@@ -126,15 +129,24 @@ def _verdict(node: Any) -> Verdict:
 
 
 def _spelled(node: Any, within: str = "") -> str:
-    """The expression in SPDX's spelling, with parentheses only where AND holds a choice."""
+    """The expression in SPDX's spelling, with parentheses only where AND holds a choice, and each part once."""
     kind = type(node).__name__
     if kind in ("AND", "OR"):
-        parts = dict.fromkeys(_spelled(part, kind) for part in node.args)
+        parts = dict.fromkeys(_spelled(part, kind) for part in _flat(node, kind))
         joined = f" {kind} ".join(parts)
         return f"({joined})" if kind == "OR" and within == "AND" and len(parts) > 1 else joined
     if kind == "LicenseWithExceptionSymbol":
         return f"{_entry(node.license_symbol.key)[0]} WITH {_entry(node.exception_symbol.key)[0]}"
     return _entry(node.key)[0]
+
+
+def _flat(node: Any, kind: str) -> Iterator[Any]:
+    """The parts of an AND that are no AND, or those of an OR that are no OR, at any depth."""
+    for part in node.args:
+        if type(part).__name__ == kind:
+            yield from _flat(part, kind)
+        else:
+            yield part
 
 
 def _identifiers(node: Any) -> Iterator[str]:

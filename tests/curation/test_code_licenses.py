@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curation.code_license_notice import Notices
 from curation.code_licenses import FileLicense, LicenseDetector, RepositoryLicense
 from tests.curation.license_examples import (
     APACHE_NOTICE,
@@ -290,14 +291,14 @@ def test_the_order_of_files_does_not_matter(detector: LicenseDetector) -> None:
         ("README.md", b"## License\n\nMIT or MPL-2.0\n"),
     ]
     files += [("package.json", b'{"license": "MIT"}'), ("a/LICENSE-MIT", text("mit-attrs").encode())]
-    expected = LicenseDetector().repository(files)
+    expected = LicenseDetector(notices=Notices()).repository(files)
     for seed in range(3):
         random.Random(seed).shuffle(files)
-        assert LicenseDetector().repository(files) == expected
+        assert LicenseDetector(notices=Notices()).repository(files) == expected
 
 
 def test_threads_may_share_it() -> None:
-    shared, found = LicenseDetector(), {}
+    shared, found = LicenseDetector(notices=Notices()), {}
     headers = {sign: (commented(GPL_NOTICE, sign) + "x\n").encode() for sign in ("#", "//", ";", "/*")}
 
     def work(sign: str) -> None:
