@@ -1,4 +1,97 @@
 """Why verdicts of `benchmarks/licenses.py` differ from declarations: read by hand, package by package."""
 
-WHY: dict[tuple[str, str], str] = {}
-FILES_WHY: dict[tuple[str, str], str] = {}
+NO_TEXT = "no text, notice or README section in the package; only the hidden metadata says it (`licenses: declared`)"
+NOT_DECLARED = "right: it ships this licence and declares nothing"
+UNCLEAR = "right; the declaration names no licence"
+TEXTS = "two texts, and what offers the choice is hidden or no heading of the README (AND by rule)"
+SHAPE = "right; debian/copyright is not in the machine-readable form"
+BUILD = "right: the file carries this notice of the FSF; Debian has one paragraph for all"
+OWN = "right: the file's own notice; Debian has one paragraph for all"
+EXCEPTION = "the file's own notice; an exception lets it be used, and is copyleft by rule"
+WHOLE = "what the licence file says of other parts holds for all without a notice (strict)"
+
+WHY: dict[tuple[str, str], str] = {
+    ("pypi", "docutils"): "COPYING names an Emacs mode under the GPL among files in the public domain",
+    ("pypi", "ptyprocess"): NOT_DECLARED,
+    ("pypi", "typing_extensions"): "the history in Python's licence speaks of the GPL",
+    ("pypi", "peewee"): NOT_DECLARED,
+    ("pypi", "dulwich"): "the text of the GPL in it is an older print, 87 % of ScanCode's",
+    ("pypi", "impacket"): UNCLEAR,
+    ("pypi", "netaddr"): "COPYRIGHT says that data of IANA need prior written permission",
+    ("pypi", "konlpy"): NO_TEXT,
+    ("pypi", "soynlp"): NO_TEXT,
+    ("pypi", "ply"): NO_TEXT,
+    ("pypi", "cvxopt"): UNCLEAR,
+    ("pypi", "ecos"): "right; written `GPLv3`",
+    ("pypi", "bitarray"): "Python's licence with the name replaced, 87 % of the text",
+    ("pypi", "pycurl"): "two texts; the README offers the choice in words that are not recognised (AND by rule)",
+    ("pypi", "pyarmor"): "shareware; the README's section names no known licence, and `none` is not kept either",
+    ("npm", "glob"): "the licence file says that packages below have licences of their own, not surely recognised",
+    ("npm", "jsonify"): NO_TEXT,
+    ("npm", "dompurify"): TEXTS,
+    ("npm", "spdx-license-ids"): "the README names it by a link that ScanCode's rules do not know",
+    ("npm", "truncate-utf8-bytes"): NO_TEXT,
+    ("npm", "highcharts"): UNCLEAR,
+    ("npm", "handsontable"): UNCLEAR,
+    ("npm", "chainsaw"): NO_TEXT,
+    ("npm", "n8n-workflow"): UNCLEAR,
+    ("npm", "eslint-plugin-sonarjs"): "right: the text is Sonar's licence; the declaration is out of date",
+    ("npm", "gsap"): UNCLEAR,
+    ("npm", "lightgallery"): "right; written `GPLv3`",
+    ("npm", "khroma"): NOT_DECLARED,
+    ("npm", "valid-url"): NOT_DECLARED,
+    ("npm", "@elastic/datemath"): NO_TEXT,
+    ("npm", "jsmin"): NO_TEXT,
+    ("npm", "ckeditor4"): UNCLEAR,
+    ("debian", "hello"): SHAPE,
+    ("debian", "dash"): WHOLE,
+    ("debian", "bzip2"): UNCLEAR,
+    ("debian", "lz4"): "right: LICENSE says BSD for lib/ and GPL-2.0 for all else; Debian says BSD for all",
+    ("debian", "pv"): "the licence lies in doc/, and the README names it without a heading",
+    ("debian", "iftop"): SHAPE,
+    ("debian", "toilet"): SHAPE,
+    ("debian", "cowsay"): UNCLEAR,
+    ("debian", "sl"): SHAPE,
+    ("debian", "less"): "both texts, and the choice is in each file's notice",
+    ("debian", "uthash"): SHAPE,
+    ("debian", "lua5.4"): "the licence stands at the end of src/lua.h and in doc/readme.html",
+    ("debian", "rapidjson"): WHOLE,
+    ("debian", "nlohmann-json3"): WHOLE,
+    ("debian", "http-parser"): UNCLEAR,
+    ("debian", "unifdef"): SHAPE,
+    ("debian", "jpegoptim"): SHAPE,
+    ("debian", "gifsicle"): UNCLEAR,
+}
+
+FILES_WHY: dict[tuple[str, str], str] = {
+    ("", "FSFUL"): BUILD,
+    ("", "FSFULLR"): BUILD,
+    ("", "FSFULLRWD"): BUILD,
+    ("", "FSFAP"): BUILD,
+    ("", "FSFULLR AND FSFULLRWD"): BUILD,
+    ("", "FSFULLRWD AND LicenseRef-scancode-public-domain"): BUILD,
+    ("", "LicenseRef-scancode-public-domain"): OWN,
+    ("", "LicenseRef-scancode-public-domain-disclaimer"): OWN,
+    ("", "ICU AND LicenseRef-scancode-public-domain"): OWN,
+    ("", "curl"): OWN,
+    ("", "NTP"): OWN,
+    ("mawk", "MIT"): OWN,
+    ("check", "BSD-3-Clause"): OWN,
+    ("check", "checkmk"): OWN,
+    ("", "GPL-2.0-or-later WITH Autoconf-exception-generic"): EXCEPTION,
+    ("", "GPL-3.0-or-later WITH Autoconf-exception-generic-3.0"): EXCEPTION,
+    ("", "GPL-3.0-or-later WITH Autoconf-exception-macro"): EXCEPTION,
+    ("", "GPL-3.0-or-later WITH Autoconf-exception-2.0"): EXCEPTION,
+    ("", "FSFULLRWD AND GPL-2.0-or-later WITH Autoconf-exception-generic"): EXCEPTION,
+    ("jq", "Bison-exception-2.2 AND GPL-3.0-or-later"): EXCEPTION,
+    ("dash", "BSD-3-Clause AND GPL-2.0-or-later"): WHOLE,
+    ("lz4", "BSD-2-Clause AND GPL-2.0-only"): "right: LICENSE says BSD for lib/ and GPL-2.0 for all else",
+    ("lz4", "GPL-2.0-only"): "right: the folder's own COPYING",
+    ("rapidjson", "BSD-3-Clause AND JSON AND MIT"): WHOLE,
+    ("pv", "none"): "the licence lies in doc/, and the README names it without a heading",
+    ("lua5.4", "none"): "the licence stands at the end of src/lua.h and in doc/readme.html",
+    ("moreutils", "GPL-2.0-only"): WHOLE,
+    ("moreutils", "GPL-2.0-only AND MIT"): "the choice is told in words that ScanCode's rules lack",
+    ("mawk", "GPL-2.0-only"): "an image without a notice; the repository's licence holds",
+    ("less", "copyleft"): "no notice in it; both texts of the repository hold",
+}
