@@ -89,8 +89,10 @@ class LicenseDetector:
         if tagged:
             return _tagged(tagged)
         top, below = notices_of(path, content)
-        own = _said(self._notices, top, "header")
-        return together([own if own.verdict != "none" else around, _said(self._notices, below, "comment")])
+        own, inner = _said(self._notices, top, "header"), _said(self._notices, below, "comment")
+        whole = own if own.verdict != "none" else around
+        borrowed = whole.verdict == "none" and inner.verdict == "permissive"  # the licence of a part frees no file
+        return whole if borrowed else together([whole, inner])
 
 
 @cache
