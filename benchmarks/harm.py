@@ -2,9 +2,11 @@
 
     python benchmarks/harm.py [--data ../shared/data] [--lists LISTS] [--write]
 
-Thresholds are tuned on the even half of what people labelled (kocohub, t-davidson), by xxh3 of the text; figures are those
-of the odd half, of comments and messages judged under docs/harm-rubric.md that nothing was trained on, and of the first
-rows of K-MHaS. Nothing that people labelled was trained on. How to install LISTS: benchmarks/harm_lists.py.
+Thresholds are tuned on the even half (xxh3 of the text) of what people labelled in kocohub (without `offensive`) and
+t-davidson, which nothing was trained on. Figures: the odd half of these and of 2runo/Curse-detection-data (`curse`,
+whose even half was trained on), the first rows of K-MHaS, and what a language model judged under docs/harm-rubric.md
+and nothing was trained on.
+How to install LISTS: benchmarks/harm_lists.py.
 """
 
 import argparse
@@ -14,14 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import harm_data
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+from harm_lists import System, systems
+from harm_spellings import VARIANTS, swearing
 
-from benchmarks import harm_data
-from benchmarks.harm_lists import System, systems
-from benchmarks.harm_spellings import VARIANTS, swearing
 from classifiers.evaluate import auc, best_f1
 from classifiers.scorer import SHIPPED, Scorer
 
@@ -63,12 +65,12 @@ def main() -> None:
         quality_table(asked, limits, options.data),
         "## Prose that holds no abuse: share that is flagged",
         f"Documents of the odd half, at most {N_PROSE} of each source, of {MIN_CHARS} characters or more, cut to"
-        f" {MAX_CHARS:,}. Petitions are angry but mostly civil; nothing of them, of the books and of ms-cpp was trained"
-        " on, and of the others only the even half.",
+        f" {MAX_CHARS:,}. Petitions are angry but mostly civil. Nothing of them, of the books and of ms-cpp was"
+        " trained on, of the others only the even half.",
         prose_table(asked, limits, options.data),
         "## Spellings that hide",
-        "Recall of Korean texts, toxic and of the odd half or the test part, that hold a swear word, when every one of"
-        " their swear words is written in another way.",
+        "Recall of Korean texts, toxic and of the odd half or the test part, that hold a swear word, when each of"
+        " these is written in another way.",
         spelling_table(asked, limits, options.data),
         "## Speed",
         speed_table(options.data),
@@ -90,6 +92,7 @@ def labelled_sets(data: Path) -> list[Labelled]:
         _labelled("kocohub: hate, of all", "ko", ko, ko["label"] == 1),
         _labelled("kocohub: any", "ko", ko, ko["name"] != "none"),
         _labelled("K-MHaS", "ko", kmhas, kmhas["classes"] != "8"),
+        _labelled("curse", "ko", harm_data.curse("odd"), harm_data.curse("odd")["label"] == 1),
         _labelled("t-davidson", "en", en, en["label"] == 1),
     ]
     for language in ("ko", "en"):
@@ -109,6 +112,7 @@ def thresholds(system: System, data: Path) -> dict[str, float]:
     found = {}
     for language in system.languages:
         rows = harm_data.human(data, "even").filter(pl.col("language") == language)
+        rows = rows.filter((pl.col("language") == "en") | (pl.col("name") != "offensive"))
         scores = system.score(rows["text"].to_list())
         found[language] = best_f1(rows["label"].to_numpy().astype(bool), scores)[1]
     return found
@@ -162,7 +166,8 @@ def prose(data: Path, name: str) -> list[str]:
 
 def spelling_table(asked: list[System], limits: dict[str, dict[str, float]], data: Path) -> str:
     human, judged = harm_data.human(data, "odd"), harm_data.judged(data, "test")
-    toxic = pl.concat([part.select("text", "label", "language") for part in (human, judged)])
+    parts = (human, judged, harm_data.curse("odd"))
+    toxic = pl.concat([part.select("text", pl.col("label").cast(pl.Int64), "language") for part in parts])
     texts = swearing(toxic.filter((pl.col("label") == 1) & (pl.col("language") == "ko"))["text"].to_list())
     korean = [system for system in asked if "ko" in system.languages]
     lines = ["| spelling | example | " + " | ".join(system.name for system in korean) + " |"]

@@ -52,6 +52,20 @@ def human(data: Path, half: str) -> pl.DataFrame:
     return _with_texts(data, named)
 
 
+def in_file(name: str) -> pl.DataFrame:
+    """A set whose texts lie beside its labels: `curse`, labelled by people, or `composed`."""
+    rows = pl.read_csv(LABELS / f"{name}.tsv", separator="\t", quote_char=None)
+    language = pl.when(pl.col("text").str.contains("[가-힣ㄱ-ㅣ]")).then(pl.lit("ko")).otherwise(pl.lit("en"))
+    digests = pl.Series([xxhash.xxh3_128_hexdigest(text.encode()) for text in rows["text"]])
+    return rows.with_columns(digests.alias("id"), language.alias("language"), source=pl.lit(name))
+
+
+def curse(half: str) -> pl.DataFrame:
+    """2runo/Curse-detection-data, of the `odd` or the `even` half."""
+    rows = in_file("curse")
+    return rows.filter(pl.Series([is_odd(text) == (half == "odd") for text in rows["text"]]))
+
+
 def _with_texts(data: Path, labels: pl.DataFrame) -> pl.DataFrame:
     found = labels.join(read_texts(data), on="id", how="inner", maintain_order="left")
     if len(found) != len(labels):
@@ -82,9 +96,13 @@ def training_set(data: Path) -> pl.DataFrame:
     columns = ["id", "text", "language", "source", "label", "part"]
     train = judged(data, "train").rename({"set": "source"}).with_columns(pl.col("text").str.slice(0, MAX_CHARS))
     plain = unread(data, odd=False).rename({"set": "source"}).with_columns(label=0, part=pl.lit("train"))
+    more = [rows.with_columns(part=pl.lit("train")) for rows in (curse("even"), in_file("composed"))]
     tune = human(data, "even").rename({"set": "source"}).with_columns(part=pl.lit("tune"))
-    parts = [part.with_columns(pl.col("label").cast(pl.Int64)).select(columns) for part in (train, plain, tune)]
-    held_out = set(judged(data, "test")["text"].str.strip_chars()) | set(human(data, "odd")["text"].str.strip_chars())
+    parts = [
+        rows.with_columns(pl.col("label").cast(pl.Int64)).select(columns) for rows in (train, *more, plain, tune)
+    ]
+    tests = (judged(data, "test"), human(data, "odd"), curse("odd"))
+    held_out = {text.strip() for rows in tests for text in rows["text"]}
     rows = pl.concat(parts).unique("id", keep="first", maintain_order=True)
     return rows.filter(~pl.col("text").str.strip_chars().is_in(list(held_out)))
 

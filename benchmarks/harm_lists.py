@@ -1,4 +1,4 @@
-"""What others flag toxic text with: lists of words, patterns, and a linear model; as systems that give each text a number.
+"""What others flag toxic text with: lists of words, patterns, and a linear model; each gives a text a number.
 
 Install beside Onggi, never into its environment (they bring their own numpy):
 
@@ -36,7 +36,7 @@ DPS = [
     "토토사이트", "사설토토", "바카라", "카지노사이트", "카지노추천", "카지노주소", "바다이야기", "폰섹", "마사지샵",
     "안전놀이터", "먹튀사이트",
 ]  # fmt: skip
-"""EleutherAI/dps drops documents with any of 37 phrases in korean_job.yaml; these are their stems, spaces left out."""
+"""EleutherAI/dps drops documents with any of 37 phrases (korean_job.yaml): these, with and without spaces."""
 
 
 @dataclass(frozen=True)
