@@ -52,6 +52,14 @@ def human(data: Path, half: str) -> pl.DataFrame:
     return _with_texts(data, named)
 
 
+def weak(data: Path) -> pl.DataFrame:
+    """Comments that nobody read, taken for not toxic: an earlier model scored them low and no list found a word."""
+    ids = pl.read_csv(LABELS / "weak.tsv", separator="\t")
+    return _with_texts(
+        data, ids.with_columns(label=pl.lit(0), language=pl.lit("ko"), source=pl.lit("ko-comments unread"))
+    )
+
+
 def in_file(name: str) -> pl.DataFrame:
     """A set whose texts lie beside its labels: `curse`, labelled by people, or `composed`."""
     rows = pl.read_csv(LABELS / f"{name}.tsv", separator="\t", quote_char=None)
@@ -96,7 +104,7 @@ def training_set(data: Path) -> pl.DataFrame:
     columns = ["id", "text", "language", "source", "label", "part"]
     train = judged(data, "train").rename({"set": "source"}).with_columns(pl.col("text").str.slice(0, MAX_CHARS))
     plain = unread(data, odd=False).rename({"set": "source"}).with_columns(label=0, part=pl.lit("train"))
-    more = [rows.with_columns(part=pl.lit("train")) for rows in (curse("even"), in_file("composed"))]
+    more = [rows.with_columns(part=pl.lit("train")) for rows in (weak(data), curse("even"), in_file("composed"))]
     tune = human(data, "even").rename({"set": "source"}).with_columns(part=pl.lit("tune"))
     parts = [
         rows.with_columns(pl.col("label").cast(pl.Int64)).select(columns) for rows in (train, *more, plain, tune)
