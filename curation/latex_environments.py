@@ -103,9 +103,7 @@ class Environments:
         kind = (
             self._floats[-1] if self._floats else "Table" if word == "tablecaption" or self._n_tabulars else "Figure"
         )
-        group = converter.skip(index, "*m" if word == "captionof" else "*o")
-        if word == "captionof":
-            group = converter.after_options(group)
+        group = converter.group_after(index, "*mo" if word == "captionof" else "*o")
         end = converter.group_end(group)
         if end is None:
             return index

@@ -38,6 +38,7 @@ TAKES_ONE_TOKEN = re.compile(
     r"(?:[_^]|\\(?:d?frac|tfrac|sqrt|hat|widehat|bar|tilde|widetilde|vec|dot|ddot|overline|underline|math[a-z]+|bm|"
     r"boldsymbol|operatorname|text|textrm))\s*$"
 )
+INTERNAL = re.compile(r"@|\\(?:if|else\b|fi\b|def\b|let\b|[vh]box\b|list\b|par\b|everypar\b)")
 OPTION = re.compile(r"\[((?:[^\[\]{}]|\{[^{}]{0,500}\}){0,1000})\]")
 CLOSERS = {"(": "\\)", "[": "\\]"}
 
@@ -59,9 +60,16 @@ def collect(sources: Iterable[str]) -> list[Macro | Environment]:
         while match := WORDS_OF_DEFINITIONS.search(source, position):
             read = read_definition(source, match.end(), match[1])
             position = read[1] if read else match.end()
-            if read and read[0]:
+            if read and read[0] and _is_plain(read[0]):
                 found.append(read[0])
     return found
+
+
+def _is_plain(definition: Macro | Environment) -> bool:
+    """Whether a definition of a package is a name for something, rather than a part of how the package works."""
+    if isinstance(definition, Environment):
+        return not INTERNAL.search(definition.begin.body + definition.end)
+    return "@" not in definition.name and definition.pattern is None and not INTERNAL.search(definition.body)
 
 
 def expand(
@@ -209,7 +217,11 @@ class _Expander:
         """Whether a macro is replaced where it stands."""
         if not macro.primitive and not macro.expandable:
             return False
-        return self.formulas or self.math is None or self.math in macro.body
+        return self.formulas or self.math is None or self._ends_formula(macro)
+
+    def _ends_formula(self, macro: Macro) -> bool:
+        body = macro.body.strip()
+        return body == self.math or (self.math != "$" and body.startswith(str(self.math)))
 
     def _ensuremath(self, frame: _Frame, end: int) -> None:
         start = skip_space(frame.text, end)
@@ -227,7 +239,8 @@ class _Expander:
         if read is None:
             self.n_torn += 1
             return False
-        self._copy(frame, start)
+        in_formula = self.math is not None and not self.formulas
+        self._copy(frame, read[1] if in_formula else start)
         frame.position = read[1]
         if read[0] is not None:
             self._define(read[0], word)

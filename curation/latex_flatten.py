@@ -325,7 +325,7 @@ class _FileScan:
 
     def _includeonly(self, word: str, start: int) -> None:
         found = input_name(self.source, self.position)
-        if found:
+        if found and "\\" not in found[0]:
             self.f.only = frozenset(posixpath.splitext(part.strip())[0] for part in found[0].split(","))
             self._copy(start, found[1])
 

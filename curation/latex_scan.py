@@ -25,6 +25,8 @@ MATH = frozenset(
 DECLARED_VERBATIM = re.compile(
     r"\\(?:lstnewenvironment|DefineVerbatimEnvironment|newverbatim|newtcblisting|NewTCBListing)\s*"
     r"(?:\[[^\]\n]{0,200}\])?\{([^{}\\\s]{1,64})\}"
+    r"|\\(?:new|renew)environment\*?\s*\{([^{}\\\s]{1,64})\}\s*(?:\[\d\])?\s*\{"
+    r"(?:(?!\\(?:new|renew)environment|\\end[{v])[\s\S]){0,300}?\\(?:verbatim|@verbatim|VerbatimEnvironment|lstlisting)(?![A-Za-z])"
     r"|\\newminted\s*\[([^{}\\\s\]]{1,64})\]"
 )
 BEGIN = re.compile(r"\s*\{([^{}\\$%\n]{1,64})\}")
@@ -58,7 +60,7 @@ class Verbatim:
 
 def declared_verbatim(sources: list[str]) -> frozenset[str]:
     """The names of environments that sources declare to be verbatim."""
-    found = (match[1] or match[2] for source in sources for match in DECLARED_VERBATIM.finditer(source))
+    found = (match[1] or match[2] or match[3] for source in sources for match in DECLARED_VERBATIM.finditer(source))
     return frozenset(found)
 
 

@@ -73,7 +73,7 @@ class TextConverter:
         """The text of the first title command, on one line; empty where the document has none."""
         for index in range(len(self.tokens)):
             if self._word_at(index) in TITLES:
-                group = self.after_options(index + 1)
+                group = self.group_after(index + 1, "oo")
                 end = self.group_end(group)
                 if end is not None:
                     return self.sub_text(group + 1, end)
@@ -268,7 +268,7 @@ class TextConverter:
         return after
 
     def _heading(self, index: int, level: int) -> int:
-        group = self.skip(index, "*o")
+        group = self.group_after(index, "*o")
         end = self.group_end(group)
         if end is None:
             return index
@@ -291,7 +291,7 @@ class TextConverter:
         self.out.gap(BLOCK)
 
     def _footnote(self, index: int) -> int:
-        group = self.after_options(index)
+        group = self.group_after(index, "oo")
         end = self.group_end(group)
         if end is None:
             return index
@@ -306,7 +306,7 @@ class TextConverter:
         self.out.inline -= 1
 
     def _cite(self, index: int, name: str) -> int:
-        group = self.skip(index, "*oo")
+        group = self.group_after(index, "*oo")
         end = self.group_end(group)
         if end is None:
             return index
@@ -320,7 +320,7 @@ class TextConverter:
 
     def _refer(self, index: int) -> int:
         """The label itself: formulas in the text bear it, and numbers are TeX's to give."""
-        group = self.skip(index, "*")
+        group = self.group_after(index, "*")
         end = self.group_end(group)
         if end is None:
             return index
@@ -329,6 +329,7 @@ class TextConverter:
         return end + 1
 
     def _url(self, index: int) -> int:
+        index = self.group_after(index, "")
         end = self.group_end(index)
         if end is None:
             return index
@@ -337,6 +338,7 @@ class TextConverter:
         return end + 1
 
     def _ensuremath(self, index: int) -> int:
+        index = self.group_after(index, "")
         end = self.group_end(index)
         if end is None or end == index + 1:
             return index
@@ -345,7 +347,7 @@ class TextConverter:
         return end + 1
 
     def _bibitem(self, index: int) -> int:
-        group = self.after_options(index)
+        group = self.group_after(index, "oo")
         end = self.group_end(group)
         self.out.gap(LINE)
         if end is None:
@@ -402,9 +404,11 @@ class TextConverter:
             return self.tokens.partner[index]
         return None
 
-    def after_options(self, index: int) -> int:
-        """The index behind options in brackets."""
-        return self.skip(index, "oo")
+    def group_after(self, index: int, spec: str) -> int:
+        """The index of the group behind arguments that are left out, or where it should be."""
+        index = self.skip(index, spec)
+        start = self._past_space(index)
+        return index if self.group_end(start) is None else start
 
     def skip(self, index: int, spec: str) -> int:
         """The index behind arguments as `latex_words` writes them, up to the first that is text."""
