@@ -12,22 +12,21 @@ import argparse
 import random
 import re
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from curation.charset import decode
 from curation.latex import Document, convert
-from curation.latex_archive import is_source, sources, unpack
+from curation.latex_archive import Submission, sources, unpack
 from curation.latex_flatten import flatten
 from curation.latex_main import CLASS, DOCUMENT
 from manifests.schema_readers import Latex
 from tests.curation.latex_archives import tarred, zipped
 
 PACKAGE_BYTES_MAX = 8 << 20
+DOCUMENTS_PER_PACKAGE = 3
 HEADING = re.compile(r"\\(?:part|chapter|section|subsection|subsubsection|paragraph|subparagraph)\*?\s*(?=[\[{])")
 COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%.*")
 INPUT = re.compile(r"\\(?:input|include|subfile)\s*\{([^{}]+)\}|\\input\s+([^\s{}\\]+)")
@@ -45,6 +44,12 @@ FORMULA = re.compile(
     r"|\\begin\{(?P<env>(?:equation|align|gather|multline|eqnarray|flalign|alignat|displaymath)\*?)\}.+?\\end\{(?P=env)\})",
     re.DOTALL,
 )
+DEFINED = re.compile(
+    r"\\(?:(?:re|provide)?newcommand\*?|DeclareRobustCommand|[gex]?def|newenvironment|renewcommand|DeclareMathOperator)\s*"
+    r"(?:\{?\\?[A-Za-z@]+\}?)\s*(?:\[[^\]]*\]|#\d)*\s*\{(?:[^{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})*\}"
+    r"|\\begin\{list\}\s*\{[^}]*\}|[<>]\{\$\}"
+)
+RECORD_BYTES, PEER_STEP = 64 << 20, 4
 LETTERS = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -59,30 +64,39 @@ class Source:
 
 @dataclass
 class Checks:
-    """Counts over all documents."""
+    """Counts over documents."""
 
     n_documents: int = 0
     n_with_inputs: int = 0
+    n_packages: int = 0
     n_files: int = 0
     n_bytes: int = 0
-    n_sections: int = 0
+    n_headings: int = 0
     n_formulas: int = 0
-    lost_sections: list[str] = field(default_factory=list)
+    n_shuffled_same: int = 0
+    seconds: float = 0.0
+    lost_headings: list[str] = field(default_factory=list)
     lost_formulas: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
 
 
 def documents(corpus: Path) -> Iterator[Source]:
-    """The documents of a corpus in which each package has a folder, in order of their names."""
+    """The documents of a corpus in which each package has a folder, in order of their names; the largest of each.
+
+    A document counts that includes others or has a heading: the examples of a package that show one command do not.
+    """
     for package in sorted(p for p in corpus.glob("*/*/*") if p.is_dir()):
         paths = sorted(p for p in package.rglob("*") if p.is_file())
-        if sum(p.stat().st_size for p in paths) > PACKAGE_BYTES_MAX:
-            continue
         files = {str(p.relative_to(package)): p.read_bytes() for p in paths}
-        for name, data in files.items():
-            text = decode(data).text
-            if name.endswith((".tex", ".ltx")) and is_source(name, data) and CLASS.search(text) and DOCUMENT.search(text):
+        if sum(map(len, files.values())) > PACKAGE_BYTES_MAX:
+            continue
+        texts = sources(Submission(files, b""))
+        mains = [
+            n for n in texts if n.endswith((".tex", ".ltx")) and CLASS.search(texts[n]) and DOCUMENT.search(texts[n])
+        ]
+        mains.sort(key=lambda name: (-len(dumb_source(name, texts)), name))
+        for name in mains[:DOCUMENTS_PER_PACKAGE]:
+            if INPUT.search(texts[name]) or HEADING.search(texts[name]):
                 yield Source(f"{package.relative_to(corpus)}/{name}", name, files)
 
 
@@ -92,16 +106,17 @@ def archive(source: Source, order: list[str] | None = None) -> bytes:
     return zipped(tarred(files, order or ()))
 
 
-def dumb_source(name: str, files: dict[str, str], folder: str, open_: tuple[str, ...] = ()) -> str:
-    """A flattened source by text replacement alone."""
+def dumb_source(name: str, files: dict[str, str], open_: tuple[str, ...] = ()) -> str:
+    """The body of a flattened source by text replacement alone."""
     text = VERBATIM.sub(" ", COMMENT.sub(r"\1", VERBATIM.sub(" ", files[name])))
+    folder = str(Path(open_[0] if open_ else name).parent)
 
     def included(match: re.Match[str]) -> str:
-        wanted = (match[1] or match[2]).strip().strip('"').removeprefix("./")
+        wanted = (match[1] or match[2]).strip().strip('"')
         for candidate in (f"{wanted}.tex", wanted):
-            for path in dict.fromkeys((f"{folder}/{candidate}".lstrip("/"), candidate)):
-                if path in files and path not in open_ and path != name:
-                    return dumb_source(path, files, folder, (*open_, name))
+            path = str(Path(folder, candidate))
+            if path in files and path not in (*open_, name):
+                return dumb_source(path, files, (*open_, name))
         return " "
 
     text = INPUT.sub(included, text)
@@ -134,9 +149,10 @@ def argument(body: str, position: int) -> str:
 
 
 def words(title: str) -> list[str]:
-    """Words of letters, without commands and formulas."""
-    plain = re.sub(r"\\[A-Za-z]+\*?|\\.|\$[^$]*\$", " ", re.sub(r"\\(?:label|index|footnote|thanks|ref|cite)\{[^}]*\}", " ", title))
-    return LETTERS.findall(plain)
+    """Words of letters, without commands, formulas, and words with accents that TeX puts on them."""
+    title = re.sub(r"\S*\\['`^\"~=.cvuHk]\s*(?:\{[^}]*\}|\\?[a-zA-Z])\S*", " ", title)
+    title = re.sub(r"\\(?:label|index|footnote|thanks|ref|cite)\{[^}]*\}|\$[^$]*\$", " ", title)
+    return LETTERS.findall(re.sub(r"\\texorpdfstring\{.*|\\[A-Za-z]+\*?|\\.", " ", title))
 
 
 def lost_titles(wanted: list[list[str]], text: str) -> list[list[str]]:
@@ -153,9 +169,120 @@ def lost_titles(wanted: list[list[str]], text: str) -> list[list[str]]:
     return lost
 
 
-def lost_formulas(flat: str, text: str) -> list[str]:
-    """Formulas of the flattened source that the text has less often."""
+def lost_formulas(flat: str, text: str) -> tuple[list[str], int]:
+    """Formulas of the flattened source that the text has less often, and how many there are."""
     body = flat.partition("\\begin{document}")[2] or flat
-    body = DROPPED.sub(" ", VERBATIM.sub(" ", body))
+    body = DROPPED.sub(" ", DEFINED.sub(" ", VERBATIM.sub(" ", body)))
     counts = Counter(match["f"] for match in FORMULA.finditer(body))
-    return [formula for formula, n in counts.items() for _ in range(n - text.count(formula))]
+    return [formula for formula, n in counts.items() for _ in range(n - text.count(formula))], sum(counts.values())
+
+
+def check(source: Source, checks: Checks, rng: random.Random) -> None:
+    """Convert a document and count what it lost."""
+    submission = unpack(archive(source), "x.tex", RECORD_BYTES)
+    started = time.process_time()
+    files = sources(submission)
+    document = convert(files, Latex())
+    checks.seconds += time.process_time() - started
+    if document is None or document.text is None:
+        raise RuntimeError(f"{source.name}: no document")
+    flat = flatten(files, source.main, 1 << 24)
+    wanted = titles(dumb_source(source.main, files))
+    formulas, n_formulas = lost_formulas(flat.text, document.text)
+    checks.n_documents += 1
+    checks.n_with_inputs += document.n_files > 1
+    checks.n_files += document.n_files
+    checks.n_bytes += len(flat.text.encode())
+    checks.n_headings += len(wanted)
+    checks.n_formulas += n_formulas
+    checks.notes.update(note.kind for note in document.notes)
+    checks.lost_headings += [f"{source.name}: {' '.join(title)}" for title in lost_titles(wanted, document.text)]
+    checks.lost_formulas += [f"{source.name}: {formula}" for formula in formulas]
+    checks.n_shuffled_same += same_when_shuffled(source, submission, document, rng)
+
+
+def same_when_shuffled(source: Source, submission: Submission, document: Document, rng: random.Random) -> bool:
+    """Whether an archive with its members in another order has the same digest and makes the same document."""
+    order = [*source.files, "00README.XXX"]
+    rng.shuffle(order)
+    again = unpack(archive(source, order), "x.tex", RECORD_BYTES)
+    return again.digest == submission.digest and convert(sources(again), Latex()) == document
+
+
+def peer_speed(corpus: Path, library: Path) -> tuple[float, float, int, int]:
+    """Seconds of processor time for the same flattened sources: ours and pylatexenc's; bytes; where it failed."""
+    sys.path.insert(0, str(library))
+    from pylatexenc.latex2text import LatexNodes2Text
+
+    ours = peer = 0.0
+    n_bytes = n_failed = 0
+    for source in list(documents(corpus))[::PEER_STEP]:
+        files = sources(unpack(archive(source), "x.tex", RECORD_BYTES))
+        text = flatten(files, source.main, 1 << 24).text
+        started = time.process_time()
+        convert({"main.tex": text}, Latex())
+        ours += time.process_time() - started
+        started = time.process_time()
+        try:
+            LatexNodes2Text(math_mode="verbatim").latex_to_text(text)
+        except Exception:  # whatever it raises, it made no text
+            n_failed += 1
+        peer += time.process_time() - started
+        n_bytes += len(text.encode())
+    return ours, peer, n_bytes, n_failed
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("corpus", type=Path)
+    arguments.add_argument("--peer", type=Path, help="where pylatexenc is")
+    arguments.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "latex.md")
+    options = arguments.parse_args()
+    checks, rng, packages = Checks(), random.Random(0), set()
+    for source in documents(options.corpus):
+        packages.add(source.name.rsplit("/", source.main.count("/") + 1)[0])
+        check(source, checks, rng)
+    checks.n_packages = len(packages)
+    report = text_of(checks, peer_speed(options.corpus, options.peer) if options.peer else None)
+    options.out.write_text(report)
+    print(report)
+
+
+def text_of(checks: Checks, peer: tuple[float, float, int, int] | None) -> str:
+    """The report."""
+    mb = checks.n_bytes / 1e6
+    lines = [
+        "# TeX sources",
+        "",
+        "Made by `benchmarks/latex.py` of the TeX sources in Debian packages that `benchmarks/latex_data.py` names:",
+        f"{checks.n_documents} documents of {checks.n_packages} packages (the {DOCUMENTS_PER_PACKAGE} largest of each),"
+        f" {checks.n_with_inputs} of them of several files;",
+        f"{checks.n_files:,} files, {mb:.1f} MB flattened. One core.",
+        "",
+        "| | counted in the source | not in the text |",
+        "|---|---|---|",
+        f"| headings, in their order | {checks.n_headings:,} | {len(checks.lost_headings)} |",
+        f"| formulas, byte for byte | {checks.n_formulas:,} | {len(checks.lost_formulas)} |",
+        f"| archives with their members shuffled: same digest and document | {checks.n_documents} |"
+        f" {checks.n_documents - checks.n_shuffled_same} |",
+        "",
+        f"{mb / checks.seconds:.1f} MB of flattened source per second of processor time, decoding and all macros"
+        " included.",
+        f"Notes: {', '.join(f'{kind} {n}' for kind, n in checks.notes.most_common())}.",
+        "",
+    ]
+    if peer:
+        ours, theirs, n_bytes, n_failed = peer
+        lines += [
+            f"Beside pylatexenc 2.10 (`LatexNodes2Text`, formulas verbatim) on every {PEER_STEP}th document, flattened,",
+            f"{n_bytes / 1e6:.1f} MB: {n_bytes / ours / 1e6:.2f} MB/s against {n_bytes / theirs / 1e6:.2f} MB/s, "
+            f"{theirs / ours:.1f} times; it raised an error on {n_failed}.",
+            "",
+        ]
+    lines += ["## What was not found", "", "```"]
+    lines += [" ".join(line.split())[:150] for line in [*checks.lost_headings, *checks.lost_formulas]]
+    return "\n".join([*lines, "```", ""])
+
+
+if __name__ == "__main__":
+    main()

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from curation.latex_flatten import ends_in_command
 from curation.latex_macros import STRUCTURE, Environment, Macro, read_definition, substitute
 from curation.latex_scan import BEGIN, MATH, Verbatim, group_end, inline_verbatim, names, skip_space
+from curation.latex_words import TITLES
 from curation.read_batch import Note
 
 N_ACTIVE_MAX = 8
 """A macro inside its own expansion, directly or in an argument; more is recursion, whose end only TeX would find."""
-N_ARGUMENT_CHARS_MAX = 1 << 18
-N_TORN_MAX = 1000
+N_ARGUMENT_CHARS_MAX = 1 << 16
+N_TORN_MAX = 30
 """Macros whose arguments could not be read; after so many the rest is left as it is."""
 
 SCAN = re.compile(r"\\([A-Za-z@]+)|\\(.)|\$|\n[ \t]*\n", re.DOTALL)
@@ -120,14 +121,22 @@ class _Expander:
         self.math: str | None = None  # what ends the formula
         self.after_word = False
         self.n_torn = 0
+        self.titles: list[tuple[int, str]] = []  # where they stand in `out`; set with what is defined at the end
         self.notes: dict[Note, None] = {}
         for definition in defined:
             self._define(definition, "newcommand")
 
     def run(self) -> Expanded:
+        self._read()
+        for index, raw in self.titles:
+            self.frames, self.out, out = [_Frame(raw, "", self.verbatim)], [], self.out
+            self._read()
+            self.out, out[index] = out, "".join(self.out)
+        return Expanded("".join(self.out), self._definitions(), list(self.notes))
+
+    def _read(self) -> None:
         while self.frames:
             self._step()
-        return Expanded("".join(self.out), self._definitions(), list(self.notes))
 
     def _step(self) -> None:
         frame = self.frames[-1]
@@ -202,6 +211,8 @@ class _Expander:
             self._environment(frame, word, match.start(), end)
         elif word in ("verb", "lstinline", "mintinline"):
             self._copy(frame, inline_verbatim(frame.text, end, word) or end)
+        elif word in TITLES and len(self.frames) == 1:
+            self._title(frame, end)
         elif word == "ensuremath" and not self.formulas:
             self._ensuremath(frame, end)
         elif word in self.macros and self._wanted(self.macros[word]):
@@ -230,6 +241,17 @@ class _Expander:
             if name in self.macros:
                 self.used[name] = None
         self._copy(frame, closed or end)
+
+    def _title(self, frame: _Frame, end: int) -> None:
+        r"""Leave a title for later: `\maketitle` is what sets it."""
+        option = OPTION.match(frame.text, end)
+        start = option.end() if option else end
+        closed = group_end(frame.text, start, 4000) if frame.text.startswith("{", start) else None
+        self._copy(frame, start)
+        if closed:
+            self.titles.append((len(self.out), frame.text[start:closed]))
+            self.out.append("")
+            frame.position = closed
 
     def _defined(self, frame: _Frame, word: str, start: int, end: int) -> bool:
         if self.n_torn > N_TORN_MAX:

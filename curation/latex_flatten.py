@@ -15,7 +15,7 @@ from curation.read_batch import Note
 
 N_OPEN_MAX = 64
 """Files open inside each other; TeX itself opens 15."""
-N_TORN_MAX = 100
+N_TORN_MAX = 30
 """Definitions without an end; where there are more, the file's braces are unbalanced and none is looked for."""
 
 SCAN = re.compile(r"\\([A-Za-z@]+)|\\.|%", re.DOTALL)

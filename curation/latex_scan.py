@@ -31,6 +31,7 @@ DECLARED_VERBATIM = re.compile(
 )
 BEGIN = re.compile(r"\s*\{([^{}\\$%\n]{1,64})\}")
 VERB = re.compile(r"\*?([^A-Za-z*\s])[^\n]{0,500}?\1")
+BRACED = re.compile(r"\{(?:[^{}\n]|\{[^{}\n]{0,200}\}){0,500}\}")
 OPTIONS = re.compile(r"\s*\[[^\]\n]{0,500}\]")
 SPACE = re.compile(r"[ \t]*\n?[ \t]*")
 """White space that TeX skips before an argument; a blank line ends a paragraph, and is not skipped."""
@@ -73,7 +74,8 @@ def inline_verbatim(source: str, position: int, word: str) -> int | None:
             language = BEGIN.match(source, position)
             position = language.end() if language else position
         if source.startswith("{", position):
-            return group_end(source, position, 1000)
+            braced = BRACED.match(source, position)
+            return braced.end() if braced else None
     found = VERB.match(source, position)
     return found.end() if found else None
 

@@ -194,6 +194,7 @@ class TextConverter:
                 SYMBOLS.get(tokens.text(i)[1:], tokens.text(i)) for i in range(after + 1, min(end, after + 4))
             )
             self.out.words(accented(accent, inside.strip()) if end - after <= 3 else inside)
+            self._after_word = False
             return end + 1
         text = tokens.text(after)
         if text[0] == "\\":
@@ -207,6 +208,7 @@ class TextConverter:
             self.out.words(accented(accent, ""))
             return after
         self.out.words(accented(accent, text[0]) + ligatures(text[1:]))
+        self._after_word = False
         return after + 1
 
     def _word(self, index: int, name: str) -> int:
