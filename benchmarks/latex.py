@@ -49,6 +49,8 @@ DEFINED = re.compile(
     r"(?:\{?\\?[A-Za-z@]+\}?)\s*(?:\[[^\]]*\]|#\d)*\s*\{(?:[^{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})*\}"
     r"|\\begin\{list\}\s*\{[^}]*\}|[<>]\{\$\}"
 )
+LOOK_AHEAD = 25
+"""Headings; a word such as Introduction may come again much later, which is not the one that was sought."""
 RECORD_BYTES, PEER_STEP = 64 << 20, 4
 LETTERS = re.compile(r"[^\W\d_]{2,}")
 
@@ -96,7 +98,8 @@ def documents(corpus: Path) -> Iterator[Source]:
         ]
         mains.sort(key=lambda name: (-len(dumb_source(name, texts)), name))
         for name in mains[:DOCUMENTS_PER_PACKAGE]:
-            if INPUT.search(texts[name]) or HEADING.search(texts[name]):
+            of = COMMENT.sub("", texts[name])
+            if "\\includeonly" not in of and (INPUT.search(of) or HEADING.search(of)):
                 yield Source(f"{package.relative_to(corpus)}/{name}", name, files)
 
 
@@ -160,7 +163,7 @@ def lost_titles(wanted: list[list[str]], text: str) -> list[list[str]]:
     headings = [line for line in text.split("\n") if line.startswith("#")]
     lost, at = [], 0
     for title in wanted:
-        following = (i for i in range(at, len(headings)) if all(word in headings[i] for word in title))
+        following = (i for i in range(at, min(at + LOOK_AHEAD, len(headings))) if all(word in headings[i] for word in title))
         found = next(following, None)
         if found is None:
             lost.append(title)

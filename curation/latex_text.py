@@ -6,6 +6,7 @@ the token's index, so that torn source cannot leave a state behind.
 
 import heapq
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -54,6 +55,7 @@ class TextConverter:
         self.tokens, self.bibliography = tokens, bibliography
         self.out, self.counts = Out(), Counts()
         self.environments = Environments(self, theorems, tables=tables)
+        self._headings = [i for i in range(len(tokens)) if self._word_at(i) in HEADINGS]
         self.swallowed: set[int] = set()  # brackets that were an argument's
         self._waiting: list[tuple[int, int, Callable[[], None]]] = []
         self._n_waiting = 0
@@ -92,6 +94,11 @@ class TextConverter:
         """Do something when the token at `index` is reached or passed."""
         self._n_waiting += 1
         heapq.heappush(self._waiting, (index, -self._n_waiting, action))
+
+    def has_heading(self, first: int, last: int) -> bool:
+        """Whether a heading stands between two tokens."""
+        at = bisect_left(self._headings, first)
+        return at < len(self._headings) and self._headings[at] < last
 
     def _run_waiting(self, index: int) -> None:
         while self._waiting and self._waiting[0][0] <= index:
