@@ -100,7 +100,7 @@ class _Flattener:
         self.setters: dict[str, tuple[str, bool]] = {}  # \drafttrue: (draft, True)
         self.dropped_environments = {"comment"}
         self.only: frozenset[str] | None = None
-        self.ended = self.too_large = False
+        self.in_body = self.ended = self.too_large = False
 
     def run(self) -> Flat:
         self._file(self.main, [])
@@ -215,7 +215,9 @@ class _FileScan:
         keep = {"false": False, "true": True}.get(name, self.f.flags.get(name))
         if name == "" and re.compile(r"\s*0\s*[^0\s]").match(self.source, self.position):
             keep, self.position = False, self.source.index("0", self.position) + 1
-        if keep is None or not self.f.decide:  # what only TeX can decide: both branches are kept, with the commands around them
+        if (
+            keep is None or not self.f.decide
+        ):  # what only TeX can decide: both branches are kept, with the commands around them
             self.f.conditionals.append(_Conditional(False, True, self.name))
             return
         self._copy(start, self.position)
@@ -296,6 +298,8 @@ class _FileScan:
         name = found[1].strip()
         if name == "document" and self.name != self.f.main:  # of a subfile
             self._copy(start, found.end())
+        elif name == "document":
+            self.f.in_body = True
         elif name in self.f.dropped_environments or name in ("filecontents", "filecontents*"):
             end = self.verbatim.end(self.source, found.end(), name)
             if end is not None:
@@ -344,7 +348,7 @@ class _FileScan:
 
     def _includeonly(self, word: str, start: int) -> None:
         found = input_name(self.source, self.position)
-        if found and "\\" not in found[0]:
+        if found and "\\" not in found[0] and not self.f.in_body:
             self.f.only = frozenset(posixpath.splitext(part.strip())[0] for part in found[0].split(","))
             self._copy(start, found[1])
 

@@ -281,6 +281,8 @@ class TextConverter:
         end = self.group_end(group)
         if end is None:
             return index
+        if self.has_heading(group, end):  # its brace is closed nowhere near: it ends with its paragraph
+            end = next((i for i in range(group, end) if self.tokens.text(i).startswith("\n\n")), end)
         self.counts.n_sections += not self.out.muted
         self.out.gap(BLOCK)
         self.out.raw("#" * level)
@@ -449,15 +451,15 @@ class TextConverter:
         token = self.tokens.text(start)
         if kind == "*" and token.startswith("*"):
             return self._past_star(start, token)
-        if kind == "o" and token == "[" and self.tokens.partner[start] > start:
-            return self.tokens.partner[start] + 1
+        end = self.tokens.partner[start]
+        if token in ("[", "{") and self.has_heading(start, end):
+            return index  # braces or brackets are torn: no argument holds sections
+        if kind == "o" and token == "[" and end > start:
+            return end + 1
         if kind == "p":
             found = PARENTHESES.match(token)
             return start + 1 if found and found.end() >= len(token.rstrip()) else index
-        if kind == "m":
-            end = self.group_end(start)
-            return index if end is None else end + 1
-        return index
+        return end + 1 if kind == "m" and self.group_end(start) is not None else index
 
     def _past_star(self, start: int, token: str) -> int:
         if token.strip() == "*":

@@ -1,4 +1,3 @@
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,7 +51,8 @@ def test_what_tex_skips_is_gone_and_nothing_else(source: str, expected: str) -> 
 
 
 @pytest.mark.parametrize(
-    "command", ["\\input{part}", "\\input part\n", "\\input{part.tex}", '\\input{"part"}', "\\include{part}", "\\subfile{part}",
+    "command", ["\\input{part}", "\\input part\n", "\\input{part.tex}", '\\input{"part"}', "\\include{part}",
+     "\\subfile{part}",
                 "\\import{./}{part}", "\\subimport{}{part}", "\\input{./PART}", "\\InputIfFileExists{part}{}{}"]
 )  # fmt: skip
 def test_every_way_to_include(command: str) -> None:
@@ -76,7 +76,10 @@ def test_files_are_read_in_order_and_nested() -> None:
 
 
 def test_cycles_and_missing_files_are_noted() -> None:
-    files = {"main.tex": "\\input{a}\\input{gone}\\input{epsf}\\input{\\jobname-x}", "a.tex": "A\\input{main}\\input{a}"}
+    files = {
+        "main.tex": "\\input{a}\\input{gone}\\input{epsf}\\input{\\jobname-x}",
+        "a.tex": "A\\input{main}\\input{a}",
+    }
     assert kinds(files) == [
         ("input_cycle", "main.tex > a.tex > main.tex"),
         ("input_cycle", "a.tex > a.tex"),
@@ -126,8 +129,10 @@ def test_no_character_of_an_included_file_is_lost(parts: list[tuple[str, str]], 
 
 ANY_TEX = st.lists(
     st.sampled_from(
-        ["\\input{a}", "\\input{b}", "\\begin{verbatim}", "\\end{verbatim}", "\\iffalse", "\\else", "\\fi", "\\newif\\ifq", "%",
-         "\n", "{", "}", "\\def\\a#1{", "\\newcommand{\\b}[1][x]", "\\verb|", "\\url{", "\\end{document}", "\\", "text ", "$"]
+        ["\\input{a}", "\\input{b}", "\\begin{verbatim}", "\\end{verbatim}", "\\iffalse", "\\else", "\\fi",
+         "\\newif\\ifq", "%",
+         "\n", "{", "}", "\\def\\a#1{", "\\newcommand{\\b}[1][x]", "\\verb|", "\\url{", "\\end{document}", "\\",
+          "text ", "$"]
     ),
     max_size=25,
 ).map("".join)  # fmt: skip
@@ -145,7 +150,8 @@ def test_anything_can_be_flattened(main: str, other: str) -> None:
         ({"a.tex": document("x"), "b.tex": "text"}, "a.tex"),
         ({"a.tex": document("x"), "ms.tex": document("y")}, "ms.tex"),
         ({"appendix.tex": document("x" * 900), "z.tex": document("y\\input{appendix}")}, "z.tex"),
-        ({"part.tex": "\\documentclass[m]{subfiles}\\begin{document}\\end{document}", "z.tex": document("")}, "z.tex"),
+        ({"part.tex": "\\documentclass[m]{subfiles}\\begin{document}\\end{document}", "z.tex": document("")},
+         "z.tex"),
         ({"a.tex": document("x"), "z.tex": document("x"), "00README.XXX": "z.tex toplevelfile\n"}, "z.tex"),
         ({"a.tex": document("x"), "z.tex": document("x"), "00README.XXX": "a.tex ignore\n"}, "z.tex"),
         ({"main.tex": document("x"), "z.tex": document("x"),

@@ -31,7 +31,8 @@ def expanded(source: str, *, formulas: bool = True) -> str:
         (r"\newcommand{\a}{\b}\newcommand{\b}[1]{<#1>}\a{x}", "<x>"),
         (r"\newcommand{\a}{\alpha}$\a b\a$", r"$\alpha b\alpha$"),
         (r"\newenvironment{e}[1]{(#1:}{)}\begin{e}{x}y\end{e}", "(x:y)"),
-        (r"\newcommand{\be}{\begin{equation}}\newcommand{\ee}{\end{equation}}\be x\ee", r"\begin{equation}x\end{equation}"),
+        (r"\newcommand{\be}{\begin{equation}}\newcommand{\ee}{\end{equation}}\be x\ee",
+         r"\begin{equation}x\end{equation}"),
         (r"\newcommand{\a}{1}\verb|\a|", r"\verb|\a|"),
         (r"\newcommand{\x}{\expandafter\y}\x", r"\x"),
         (r"\renewcommand{\section}{\Huge}\section{A}", r"\section{A}"),
@@ -52,7 +53,8 @@ def test_macros_are_replaced(source: str, expected: str) -> None:
          [r"\newcommand{\a}{\b}", r"\newcommand{\b}{1}"]),
         (r"\newcommand{\m}{\mbox{$x$}}$\m+1$", r"$\m+1$", [r"\newcommand{\m}{\mbox{$x$}}"]),
         (r"$$\def\a{1}\a$$", r"$$\def\a{1}\a$$", [r"\def\a{1}"]),
-        (r"\newcommand{\R}{r}\[\R\] \(\R\) \ensuremath{\R} \R", r"\[\R\] \(\R\) \ensuremath{\R} r", [r"\newcommand{\R}{r}"]),
+        (r"\newcommand{\R}{r}\[\R\] \(\R\) \ensuremath{\R} \R", r"\[\R\] \(\R\) \ensuremath{\R} r",
+         [r"\newcommand{\R}{r}"]),
     ],
 )  # fmt: skip
 def test_formulas_keep_their_macros_and_the_definitions_are_kept(
@@ -77,7 +79,8 @@ def test_a_package_gives_names_and_not_how_it_works() -> None:
 
 
 PIECES = st.sampled_from(
-    ["\\newcommand{\\a}{", "\\def\\b#1", "\\a", "\\b", "{", "}", "[", "]", "$", "$$", "\\[", "\\]", "#1", "x", " ", "\n\n",
+    ["\\newcommand{\\a}{", "\\def\\b#1", "\\a", "\\b", "{", "}", "[", "]", "$", "$$", "\\[", "\\]", "#1", "x",
+     " ", "\n\n",
      "\\begin{equation}", "\\end{equation}", "\\begin{verbatim}", "\\end{verbatim}", "\\let\\a=\\b", "\\verb|", "\\",
      "\\newenvironment{e}{\\a}{\\b}", "\\begin{e}", "\\end{e}", "\\ensuremath{", "\\DeclareMathOperator{\\c}{"]
 )  # fmt: skip

@@ -27,7 +27,7 @@ def text(body: str, preamble: str = "", **options: object) -> str:
         ("\\section {A}\n\\label{a} b", "## A\n\nb"),
         ("a\nb\n\nc", "a b\n\nc"),
         (r"``a'' -- b---c `d'", "“a” – b—c ‘d’"),
-        (r"\'e \'{e} \"{\i} \^\i \c{c} \c c \v{S} \H{o} \~n \=a \L\o d\'z \ss", "é é ï î ç ç Š ő ñ ā Łødź ß"),
+        (r"\'e \'{e} \"{\i} \^{\i} \c{c} \c c \v{S} \H{o} \~n \=a \L\o d\'z \ss", "é é ï î ç ç Š ő ñ ā Łødź ß"),
         (r"5\,\% of \$3 \& \#1 a\_b \{c\} \textbackslash", "5 % of $3 & #1 a_b {c} \\"),
         (r"\LaTeX{} is \LaTeX\ and \LaTeX is", "LaTeX is LaTeX and LaTeXis"),
         (r"{\bf bold} \textbf{b} \emph{i} \textcolor{red}{c} \href{http://x}{d}", "bold b i c d"),
@@ -41,10 +41,13 @@ def text(body: str, preamble: str = "", **options: object) -> str:
         (r"\begin{tabular}{|l|r|}\hline a & b\\[2pt] \multicolumn{2}{c}{c} \\ \cline{1-2} & $x$\end{tabular}",
          "a | b\nc\n| $x$"),
         (r"\begin{table}\caption[s]{Cap}\begin{tabular}{l}x\\y\end{tabular}\end{table}", "Table: Cap\n\nx\ny"),
-        (r"\begin{figure}\includegraphics[w=1]{x}Not\caption{A $f$ plot\label{f}}\end{figure}b", "Figure: A $f$ plot\n\nb"),
+        (r"\begin{figure}\includegraphics[w=1]{x}Not\caption{A $f$ plot\label{f}}\end{figure}b",
+         "Figure: A $f$ plot\n\nb"),
         (r"\begin{tikzpicture}\node {$x$};\end{tikzpicture}a", "a"),
-        (r"\begin{theorem}[Gauss] It.\end{theorem}\begin{proof}[Idea] So.\end{proof}", "Theorem (Gauss). It.\n\nIdea. So."),
-        (r"a\[x\]b \begin{equation}\label{e}y\end{equation}", "a\n\\[x\\]\nb\n\\begin{equation}\\label{e}y\\end{equation}"),
+        (r"\begin{theorem}[Gauss] It.\end{theorem}\begin{proof}[Idea] So.\end{proof}",
+         "Theorem (Gauss). It.\n\nIdea. So."),
+        (r"a\[x\]b \begin{equation}\label{e}y\end{equation}",
+         "a\n\\[x\\]\nb\n\\begin{equation}\\label{e}y\\end{equation}"),
         ("$a\n  +b$ c", "$a\n  +b$ c"),
         ("\\begin{verbatim}\n if (a) % b\n\n  c\n\\end{verbatim}d", "```\n if (a) % b\n\n  c\n```\n\nd"),
         (r"\verb|a_b%| \lstinline!x! \url{http://a/%20b_c}", "a_b% x http://a/%20b_c"),
@@ -118,7 +121,10 @@ WORDS = st.lists(st.text(alphabet="abc가나", min_size=1, max_size=6), min_size
 FORMULAS = st.sampled_from(["$x$", "$$y$$", r"\(z\)", r"\[w_{1}\]", r"\begin{align}a&=b\\c&=d\end{align}", "$a\n b$"])
 
 
-@given(st.lists(st.one_of(WORDS, FORMULAS), min_size=1, max_size=12), st.sampled_from(["", "\\emph{", "\\footnote{", "{\\bf "]))
+@given(
+    st.lists(st.one_of(WORDS, FORMULAS), min_size=1, max_size=12),
+    st.sampled_from(["", "\\emph{", "\\footnote{", "{\\bf "]),
+)
 def test_words_and_formulas_come_through_in_their_order(pieces: list[str], command: str) -> None:
     body = " ".join(f"{command}{piece}{'}' if command else ''}" for piece in pieces)
     found = read(body)

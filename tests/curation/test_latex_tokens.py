@@ -46,8 +46,10 @@ def test_formulas_are_found(source: str, formulas: list[str]) -> None:
     assert all(formula in str(text.text) for formula in formulas)
 
 
-HARD = ["[", "{", "$", "${", "\\[", "\\verb|", "\\begin{verbatim}", "\\begin{x}", "\\end{x}", "\\section[", "\\def\\a{", "\\iffalse ",
-        "\\ifx ", "\\newcommand{\\a}[", "\\url{", "\\\\[", "\\textcolor{", "\\footnote{", "\\'", "\\lstinline{", "\\a@", "&", "\\item["]  # fmt: skip
+HARD = ["[", "{", "$", "${", "\\[", "\\verb|", "\\begin{verbatim}", "\\begin{x}", "\\end{x}", "\\section[",
+ "\\def\\a{", "\\iffalse ",
+        "\\ifx ", "\\newcommand{\\a}[", "\\url{", "\\\\[", "\\textcolor{", "\\footnote{", "\\'", "\\lstinline{",
+         "\\a@", "&", "\\item["]  # fmt: skip
 
 
 @pytest.mark.parametrize("piece", HARD)
@@ -64,9 +66,12 @@ def test_time_is_linear(piece: str) -> None:
     assert seconds(8_000) < 9 * small + 0.2
 
 
-@given(st.lists(st.sampled_from([*HARD, "}", "]", "x", " ", "\n\n", "\\end{verbatim}", "\\]", "\\)", "\\begin{itemize}",
-                                 "\\end{itemize}", "\\begin{tabular}{c}", "\\end{tabular}", "\\begin{figure}", "\\caption{",
-                                 "\\end{figure}", "\\cite{a}", "\\begin{thm}", "\\end{thm}", "\\=", "\\c", "\\fi"]), max_size=30))  # fmt: skip
+@given(st.lists(st.sampled_from([*HARD, "}", "]", "x", " ", "\n\n", "\\end{verbatim}", "\\]", "\\)",
+ "\\begin{itemize}",
+                                 "\\end{itemize}", "\\begin{tabular}{c}", "\\end{tabular}", "\\begin{figure}",
+                                  "\\caption{",
+                                 "\\end{figure}", "\\cite{a}", "\\begin{thm}", "\\end{thm}", "\\=", "\\c",
+                                  "\\fi"]), max_size=30))  # fmt: skip
 @settings(max_examples=300)
 def test_torn_source_is_converted(pieces: list[str]) -> None:
     found = convert({"m.tex": document("".join(pieces) + "\n\nLast words.")}, Latex())
