@@ -13,6 +13,7 @@ import pyarrow as pa
 import xxhash
 
 from curation import benchmarks, charts, pii_redact
+from curation.address_columns import addresses_digest, resolved_lists
 from curation.card import dataset_card
 from curation.datatrove_bridge import check_steps
 from curation.decide import DECIDE_CODE, decide
@@ -40,6 +41,7 @@ from curation.shards import (
     measured_counts,
 )
 from curation.summary import Summary
+from curation.urls import check_installed as check_addresses
 from curation.verdicts import checked_rules
 from curation.write import Decided
 from manifests.code import code_digest, version
@@ -131,6 +133,9 @@ def prepare(
     check_steps(manifest.measure.datatrove)
     checked_rules(manifest, base)
     model_digests(manifest.measure.scores)
+    addresses_digest(manifest.measure)
+    if manifest.dedup.url:
+        check_addresses()
     items_digest(manifest.decontaminate, base)
     redactor(manifest, base)
     if manifest.dedup.semantic:
@@ -158,6 +163,8 @@ def resolved(manifest: CorpusManifest, base: str) -> CorpusManifest:
     if measure.scores:
         scores = [score.model_copy(update={"model": resolved_model(score.model, base)}) for score in measure.scores]
         measure = measure.model_copy(update={"scores": scores})
+    if measure.blocklists:
+        measure = measure.model_copy(update={"blocklists": resolved_lists(measure.blocklists, base)})
     dedup = manifest.dedup.model_copy(update={"against": [resolve(path, base) for path in manifest.dedup.against]})
     if semantic := dedup.semantic:
         semantic = semantic.model_copy(update={"model": resolve(semantic.model, base)})

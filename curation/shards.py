@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from classifiers.code import LANGUAGE_CODE
+from curation.address_columns import addresses_digest
 from curation.latex_licenses import licenses_digest
 from curation.read import Batch, Split, read_split
 from curation.scorers import model_digests
@@ -37,7 +38,10 @@ if TYPE_CHECKING:
 MEASURE_CODE = (
     *LANGUAGE_CODE,
     "classifiers/models/*",
+    "curation/address_columns.py",
+    "curation/blocklist*.py",
     "curation/charset.py",
+    "curation/code_*",
     "curation/datatrove_bridge.py",
     "curation/extract*.py",
     "curation/kernels/*.*",
@@ -46,14 +50,17 @@ MEASURE_CODE = (
     "curation/measure.py",
     "curation/normalize.py",
     "curation/pii.py",
+    "curation/pii_secrets.py",
     "curation/pii_shapes.py",
     "curation/pdf_text.py",
     "curation/pii_validators.py",
     "curation/read*.py",
+    "curation/robots.py",
     "curation/scorers.py",
     "curation/shards.py",
     "curation/signals.py",
     "curation/template.py",
+    "curation/url*.py",
     "manifests/contracts.py",
     "manifests/digest.py",
 )
@@ -107,6 +114,7 @@ class MeasureTask:
             "model": model_digest(self.manifest.measure.language.model if self.manifest.measure.language else ""),
             "licenses": licenses_digest(self.item.latex.licenses),
             "scores": model_digests(self.manifest.measure.scored_in_pass),
+            "addresses": addresses_digest(self.manifest.measure),
         }
         return xxhash.xxh3_64_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))
 
@@ -290,7 +298,9 @@ def kept_measurer(manifest: CorpusManifest) -> "Measurer":
     from curation.measure import Measurer
 
     measure = manifest.measure.in_pass
-    key = measure.model_dump_json() + repr((manifest.metadata_names, model_digests(measure.scores)))
+    key = measure.model_dump_json() + repr(
+        (manifest.metadata_names, model_digests(measure.scores), addresses_digest(measure))
+    )
     if key not in _measurers:
         _measurers.clear()
         _measurers[key] = Measurer(manifest)

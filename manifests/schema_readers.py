@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from manifests.schema_model import Model
+from manifests.schema_model import MIB, Model
 
 STANDARD_FACTS: dict[str, tuple[str, ...]] = {
     "latex": (
@@ -57,16 +57,59 @@ class Latex(Model):
 class Mediawiki(Model):
     """How wikitext becomes text (`format: mediawiki`)."""
 
+    namespaces: list[int] = Field(default=[0], min_length=1)
+    """Numbers of the namespaces whose pages are documents: 0 articles, 4 the project's own pages, 12 help."""
+    formulas: Literal["latex", "tags"] = "latex"
+    """`latex`: `$..$`, and `$$..$$` where a formula stands alone; `tags`: `<math>..</math>`. Verbatim in both."""
+    tables: Literal["drop", "text", "markdown"] = "text"
+    """`text`: a line for each row, its cells between bars; `markdown`: tables of Markdown."""
+    infoboxes: Literal["drop", "text"] = "drop"
+    """`text`: lines of `name: value`."""
+    captions: Literal["keep", "drop"] = "keep"
+    """Captions of images and galleries."""
+    drop_sections: list[str] | None = None
+    """Titles of sections that are left out, with what is below them; left out, those of references, notes, links and
+    further reading in Korean and English; `[]` keeps all."""
+    keep_templates: dict[str, int | str] = Field(default_factory=dict)
+    """Further templates that hold text: {name: argument}, the argument by number or name, `last`, or `all`."""
+    disambiguation: Literal["drop", "keep"] = "drop"
+    """Pages that only tell apart what bears one name."""
+
 
 class Code(Model):
     """What of a repository is read (`format: code`)."""
+
+    repositories: Literal["folders", "path", "archives"] = "folders"
+    """What is a repository. `folders`: each folder and each archive that lies directly under `path`. `path`: all of
+    `path` is one. `archives`: every archive (.tar, also with .gz .bz2 .xz .zst; .tgz .zip .whl .crate .gem) at any
+    depth; other files are passed over."""
+    include: list[str] = Field(default_factory=list)
+    """Globs of paths in a repository: only these are read. `*.py` is a name at any depth, `src/**` all below src."""
+    exclude: list[str] = Field(default_factory=list)
+    """Globs of paths that are not read."""
+    languages: list[str] = Field(default_factory=list)
+    """Programming languages to read, as GitHub names them; without it all. Case does not matter."""
+    headers: Literal["keep", "drop_copyright", "drop"] = "keep"
+    """What becomes of comments above the first line of code: `drop_copyright` removes those that speak of copyright
+    or a licence, `drop` all. The licence is read before."""
+    licenses: Literal["detect", "declared", "skip"] = "detect"
+    """`detect`: by the texts of licences and notices. `declared`: where there are none, also by what the metadata of
+    a package declares. `skip`: not at all (`license_verdict` is null)."""
+    file_bytes: int = Field(MIB, ge=1024)
+    """A larger file is dropped (`file_too_large`)."""
+    data_bytes: int = Field(65_536, ge=0)
+    """JSON, XML, YAML and the like are `data` when larger, in characters, else configuration."""
+    archive_bytes: int = Field(4096 * MIB, ge=1024)
+    """What an archive may hold once decompressed; reading ends there with a failed row (`archive_too_large`)."""
+    archive_files: int = Field(1_000_000, ge=1, lt=1 << 24)
+    """How many members it may have."""
 
 
 class Pdf(Model):
     """How the pages of a PDF become text (`format: pdf`; `onggi[pdf]`)."""
 
     running_lines: Literal["drop", "keep"] = "drop"
-    """What becomes of lines at the top or bottom of more than half of the pages, numbers aside."""
+    """What becomes of lines at the top or bottom of three pages in ten or more, numbers aside."""
     pages_max: int = Field(5_000, ge=1)
     """How many pages of a file are read; that there are more is noted in the ledger."""
 
