@@ -51,6 +51,7 @@ DEFINED = re.compile(
     r"(?:\{?\\?[A-Za-z@]+\}?)\s*(?:\[[^\]]*\]|#\d)*\s*\{(?:[^{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})*\}"
     r"|\\begin\{list\}\s*\{[^}]*\}|[<>]\{\$\}"
 )
+LISTED = 10
 LOOK_AHEAD = 25
 """Headings; a word such as Introduction may come again much later, which is not the one that was sought."""
 RECORD_BYTES, PEER_STEP = 64 << 20, 20
@@ -262,7 +263,7 @@ def text_of(checks: Checks, peer: tuple[float, float, int, int] | None) -> str:
         "# TeX sources",
         "",
         "Made by `benchmarks/latex.py` of the TeX sources in Debian packages that `benchmarks/latex_data.py` names:",
-        f"{checks.n_documents} documents of {checks.n_packages} packages (the largest {DOCUMENTS_PER_PACKAGE}),"
+        f"{checks.n_documents} documents of {checks.n_packages} packages (of each at most {DOCUMENTS_PER_PACKAGE}),"
         f" {checks.n_with_inputs} of them of several files;",
         f"{checks.n_files:,} files, {mb:.1f} MB flattened. One core.",
         "",
@@ -286,9 +287,25 @@ def text_of(checks: Checks, peer: tuple[float, float, int, int] | None) -> str:
             f"{theirs / ours:.1f} times; it raised an error on {n_failed}.",
             "",
         ]
-    lines += ["## What was not found", "", "```"]
-    lines += [" ".join(line.split())[:150] for line in [*checks.lost_headings, *checks.lost_formulas]]
-    return "\n".join([*lines, "```", ""])
+    lines += [
+        "## What was not found",
+        "",
+        "By document, the first ten of each; most are manuals of TeX packages, which show commands in environments",
+        "of their own that only TeX knows to be verbatim, and regular expressions take what is shown for the text.",
+        "",
+        f"Headings: {by_document(checks.lost_headings)}.",
+        "",
+        f"Formulas: {by_document(checks.lost_formulas)}.",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def by_document(lost: list[str]) -> str:
+    """The documents that lost most."""
+    counts = Counter(line.partition(": ")[0] for line in lost)
+    rest = len(counts) - LISTED
+    listed = ", ".join(f"{name} {n}" for name, n in counts.most_common(LISTED))
+    return listed + (f", and {rest} documents with fewer" if rest > 0 else "")
 
 
 if __name__ == "__main__":
