@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, Protocol
 
 import zstandard
 
@@ -62,6 +62,13 @@ class Bounds:
     n_files: int
 
 
+class Readable(Protocol):
+    """What the content of a member is read from."""
+
+    def read(self, n_bytes: int, /) -> bytes:
+        """Up to so many bytes."""
+
+
 @dataclass
 class Member:
     """One member of an archive. `stream` can be read until the next member is asked for."""
@@ -69,7 +76,7 @@ class Member:
     name: str
     kind: Literal["file", "folder", "link", "special", "encrypted"]
     detail: str | None = None  # where a link points
-    stream: BinaryIO = field(default_factory=io.BytesIO)
+    stream: "Readable" = field(default_factory=io.BytesIO)
 
     def read(self, n_bytes: int) -> bytes:
         """Up to so many bytes of its content.
@@ -220,7 +227,7 @@ class _TarInfo(tarfile.TarInfo):
     @classmethod
     def fromtarfile(cls, tar: tarfile.TarFile) -> "_TarInfo":
         try:
-            return super().fromtarfile(tar)  # type: ignore[return-value]
+            return super().fromtarfile(tar)
         except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
             raise BrokenArchiveError("malformed_archive", f"a tar header is broken: {error}") from error
 
@@ -235,7 +242,7 @@ def _tar_members(file: BinaryIO, name: str, bounds: Bounds) -> Iterator[Member]:
     is_gem = name.lower().endswith(".gem")
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_TarInfo, encoding="utf-8", errors="surrogateescape") as tar:
         while (info := tar.next()) is not None:
-            tar.members.clear()  # or it would remember all of them
+            tar.members.clear()  # type: ignore[attr-defined]  # or it would remember all of them
             member = _tar_member(tar, info)
             if is_gem and member.name == "data.tar.gz" and member.kind == "file":
                 yield from _tar_members(io.BytesIO(_whole(member, bounds)), "data.tar.gz", bounds)
@@ -260,7 +267,7 @@ def _tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
     if not info.isreg():
         return Member(name, "special")
     stream = tar.extractfile(info)
-    return Member(name, "file", stream=stream) if stream else Member(name, "special")  # type: ignore[arg-type]
+    return Member(name, "file", stream=stream) if stream else Member(name, "special")
 
 
 def _zip_members(file: BinaryIO, bounds: Bounds) -> Iterator[Member]:
@@ -283,7 +290,7 @@ def _zip_members(file: BinaryIO, bounds: Bounds) -> Iterator[Member]:
                 n_left -= stream.n_out
 
 
-class _Lazy(io.RawIOBase):
+class _Lazy:
     """A member of a zip that is opened when it is read, and counted."""
 
     def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit_bytes: int) -> None:

@@ -100,7 +100,7 @@ def is_generated(path: str, language: str | None, head: str, tail: str) -> bool:
     if language in _SAYS_IN_TEXT or _TEMPLATE.search(path):
         return False
     match = _SAYS.search(first) or _BEGINS.search("\n".join(first.split("\n")[:12]))
-    return bool(match) and not _IN_STRING.search(first[: match.end()])
+    return match is not None and not _IN_STRING.search(first[: match.end()])
 
 
 def _first_lines(head: str) -> str:

@@ -230,7 +230,7 @@ def _one_of(languages: tuple[str, ...], name: str, text: str) -> str:
         guessed = guess_lexer_for_filename(name, text[:LOOK_CHARS]).name
     except ClassNotFound:
         return languages[0]
-    return RENAMED.get(guessed, guessed)
+    return RENAMED.get(str(guessed), str(guessed))
 
 
 def _unless_script(language: str, name: str, text: str) -> str:

@@ -128,6 +128,7 @@ _BY_NAME = {
     "M4": "configure.ac configure.in aclocal.m4",
     "Makefile": "makefile gnumakefile makefile.am makefile.in makefile.inc bsdmakefile makefile.common",
     "Meson": "meson.build meson_options.txt meson.options",
+    "Proguard": "proguard-rules.pro proguard.pro",
     "Python": "sconstruct sconscript wscript snakefile buck build.bazel workspace.bazel",
     "Ruby": "rakefile gemfile podfile vagrantfile guardfile capfile fastfile brewfile",
     "Shell": ".bashrc .bash_profile .profile .zshrc .envrc pkgbuild configure gradlew bash_completion config.guess "

@@ -16,6 +16,7 @@ from manifests.contracts import (
     tokens_schema,
 )
 from manifests.contracts_synthetic import LOGPROBS, PROVENANCE, Columns, rejected_schema, synthetic_schema
+from manifests.schema import ALL_PII_KINDS
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 
@@ -195,7 +196,7 @@ def page() -> str:
     parts = [
         INTRODUCTION,
         table("documents", DOCUMENTS, documents_schema(["NAME"], signals, pii=True, semantic=True, scores=["NAME"])),
-        table("ledger", LEDGER_TABLE, ledger_schema(pii=True, notes=True)),
+        table("ledger", LEDGER_TABLE, ledger_schema(pii=ALL_PII_KINDS, notes=True)),
         table(
             "measured",
             MEASURED,

@@ -171,9 +171,11 @@ class Language(Model):
     """How much of a document is judged, in characters."""
 
 
-PiiKind = Literal["email", "ip", "phone", "rrn", "frn", "card", "passport", "account", "driver_license", "crn", "brn"]
+PiiKind = Literal[
+    "email", "ip", "phone", "rrn", "frn", "card", "passport", "account", "driver_license", "crn", "brn", "secret"
+]
 """Kinds of personal data. `rrn` and `frn`: resident and foreigner registration numbers; `crn` and `brn`: registration
-numbers of legal persons and of businesses."""
+numbers of legal persons and of businesses; `secret`: keys, tokens and passwords, as they stand in code."""
 
 ALL_PII_KINDS: tuple[PiiKind, ...] = get_args(PiiKind)
 
