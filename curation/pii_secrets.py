@@ -256,7 +256,7 @@ def _all_in(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _labels_in(text: str) -> Iterator[re.Match[str]]:
-    """Where names of secrets stand; looking for each beginning by itself is ten times as fast as one pattern for all."""
+    """Where names of secrets stand; looking for each beginning by itself is much faster than one pattern for all."""
     lower = text.lower()
     if len(lower) != len(text):  # a few letters of Turkish and others are two in lower case
         yield from _LABEL.finditer(text)
