@@ -1,4 +1,4 @@
-"""Fetches the packages of `benchmarks/licenses.py`, through each registry's own client or index; runs none of their code.
+"""Fetches the packages of `benchmarks/licenses.py`, by each registry's own client or index; none of their code is run.
 
     python benchmarks/license_fetch.py FOLDER
 
@@ -16,7 +16,9 @@ from pathlib import Path
 from benchmarks.license_packages import DEBIAN, NPM, PYPI
 
 BYTES_MAX = 16 * 2**20
-SOURCES = "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main\n"
+SOURCES = (
+    "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main\n"
+)
 
 
 def main(folder: Path) -> None:
@@ -34,7 +36,9 @@ def pypi(package: str, target: Path) -> None:
     """The newest source distribution that is no pre-release, by the index that pip uses."""
     headers = {"Accept": "application/vnd.pypi.simple.v1+json"}
     try:
-        with urllib.request.urlopen(urllib.request.Request(f"https://pypi.org/simple/{package}/", headers=headers)) as page:
+        with urllib.request.urlopen(
+            urllib.request.Request(f"https://pypi.org/simple/{package}/", headers=headers)
+        ) as page:
             files = json.load(page)["files"]
     except urllib.error.HTTPError as error:
         print(package, error)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from curation import code_license_index as index
 from curation.code_license_index import Match
 from curation.code_license_text import SPEAKS, digest, notice_of
-from curation.code_license_verdicts import Verdict, from_scancode, join, verdict_of
+from curation.code_license_verdicts import Verdict, family, from_scancode, join, leaves, offers_choice, verdict_of
 
 COVERAGE_MIN = 95.0  # percent of a rule: less than that may be another licence, or this one with a condition more
 RELEVANCE_MIN = 90  # percent: below, ScanCode itself takes the words for a hint
@@ -20,6 +20,8 @@ ASIDE = re.compile(
     r"|no-license|other-permissive|generic-tos)\b)$"
 )
 """What ScanCode finds beside a licence, and what by itself says nothing about one."""
+MENTION_WORDS = 20
+GNU = re.compile(r"l?gpl-[\d.]+(-plus)?|other-copyleft")
 REFERENCE = re.compile(r"unknown-license-reference|free-unknown|unknown")
 
 FORBIDS = re.compile(
@@ -80,7 +82,7 @@ class Notices:
 
 def _read(text: str, whole: bool) -> Notice:
     if not SPEAKS.search(text.encode()):
-        return DOUBTFUL if whole and text else SILENT
+        return DOUBTFUL if whole else SILENT
     found = index.find(text, approximate=False)
     if len(text.split()) >= WORDS_FOR_APPROXIMATE and SPEAKS.search(_uncovered(text, found).encode()):
         found = index.find(text)
@@ -92,20 +94,32 @@ def _judged(text: str, found: Iterable[Match], whole: bool) -> Notice:
     told = [match for match in found if not ASIDE.fullmatch(match.expression) and match.kind not in ("intro", "clue")]
     named = [match for match in told if not REFERENCE.search(match.expression)]
     sure = [match for match in named if match.coverage >= COVERAGE_MIN and match.relevance >= RELEVANCE_MIN]
-    expression = join(from_scancode(match.expression) for match in sure)
+    expression = join((from_scancode(match.expression) for match in _without_mentions(sure)), one_offer=True)
     rest = _uncovered(text, [match for match in told if match.coverage >= COVERAGE_MIN])
     if expression is None:
-        silent = not whole and (len(named) < len(told) or not CLAIMS.search(text)) and not named
-        return SILENT if silent and not FORBIDS.search(rest) else DOUBTFUL
+        silent = not whole and not named and (told or not CLAIMS.search(text)) and not FORBIDS.search(rest)
+        return SILENT if silent else DOUBTFUL
     verdict = verdict_of(expression)
-    doubted = {from_scancode(match.expression) for match in named} - {
-        from_scancode(match.expression) for match in sure
-    }
-    if verdict == "permissive" and (
-        any(verdict_of(other) != "permissive" for other in doubted) or FORBIDS.search(rest)
-    ):
+    if verdict == "permissive" and (FORBIDS.search(rest) or _doubted(expression, named, sure)):
         return Notice(expression, "unknown")
     return Notice(expression, verdict, min(round(match.coverage * match.relevance / 100) for match in sure))
+
+
+def _without_mentions(sure: list[Match]) -> list[Match]:
+    """Where the GPL is one of a choice, its text names it, its versions and the LGPL: these are no licences more."""
+    choices = [match for match in sure if offers_choice(from_scancode(match.expression))]
+    if not any(family(name) == "GPL" for match in choices for name in leaves(from_scancode(match.expression))):
+        return sure
+    return [match for match in sure if not (match.n_words < MENTION_WORDS and GNU.fullmatch(match.expression))]
+
+
+def _doubted(expression: str, named: list[Match], sure: list[Match]) -> bool:
+    """Whether something that is not permissive was found, if not surely, and is not among what is offered."""
+    offered = {family(name) for name in leaves(expression)} if offers_choice(expression) else set()
+    others = {from_scancode(match.expression) for match in named} - {
+        from_scancode(match.expression) for match in sure
+    }
+    return any(verdict_of(one) != "permissive" for one in others if {family(name) for name in leaves(one)} - offered)
 
 
 def _uncovered(text: str, found: Iterable[Match]) -> str:

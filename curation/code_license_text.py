@@ -59,12 +59,12 @@ TAG_END = re.compile(r"\s*(\*/|-->|\*\)|-\}|#}|%>|\]\]|\?>|\"\"\"|'''|\\n|[\"',;
 
 TOP_CODE_LINES = 15  # a package clause, an opening tag, imports: after as many a notice is still a header
 SECTION = re.compile(
-    r"^(?:#{1,6}[ \t]*|={1,6}[ \t]*)?[^\w\n]{0,8}(?:[\w-]+ (?:and|&) )?"
+    r"^(?P<marks>#{1,6}|={1,6})?[ \t]*[^\w\n]{0,8}(?:[\w-]+ (?:and|&) )?"
     r"(?:licen[cs]e|licen[cs]ing|copying|라이선스|라이센스|저작권)"
     r"(?:[ \t]+(?:and|&|information|terms|notice)[^\n]{0,40})?[^\w\n]{0,8}$(?:\n[=\-~^#*]{3,}[ \t]*$)?",
     re.IGNORECASE | re.MULTILINE,
 )
-NEXT_SECTION = re.compile(r"^(?:#{1,6}[ \t]+\S|={1,6}[ \t]+\S|[^\n]{1,80}\n[=\-~^]{3,}[ \t]*$)", re.MULTILINE)
+NEXT_SECTION = re.compile(r"^(?:(?P<marks>#{1,6}|={1,6})[ \t]+\S|[^\n]{1,80}\n[=\-~^]{3,}[ \t]*$)", re.MULTILINE)
 SECTION_CHARACTERS = 8_192
 
 
@@ -79,7 +79,14 @@ class Block:
 
 def is_license(name: str) -> bool:
     """Whether a file of this name (without its folder) holds the licence of what stands beside and below it."""
+    if is_sibling(name):
+        return False
     return bool(LICENSE_NAME.fullmatch(name)) and not OTHERS_NAME.search(name) and not SOURCE_SUFFIX.search(name)
+
+
+def is_sibling(name: str) -> bool:
+    """Whether a file of this name holds the licence of the file beside it (REUSE): `logo.png.license`."""
+    return name.endswith(".license") and "." in name.removesuffix(".license").lstrip(".")
 
 
 def is_readme(name: str) -> bool:
@@ -187,10 +194,13 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def readme_section(text: str) -> str:
-    """The section of a README that is headed `License`, at most `SECTION_CHARACTERS`; empty where there is none."""
+    """The section of a README that is headed `License`, with the sections below it; empty where there is none."""
     found = SECTION.search(text)
     if found is None:
         return ""
     rest = text[found.end() : found.end() + SECTION_CHARACTERS]
-    end = NEXT_SECTION.search(rest)
-    return rest[: end.start()] if end else rest
+    level = len(found["marks"] or "")
+    end = next(
+        (mark.start() for mark in NEXT_SECTION.finditer(rest) if not 0 < level < len(mark["marks"] or "")), None
+    )
+    return rest[:end].strip()

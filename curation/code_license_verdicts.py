@@ -50,23 +50,36 @@ def leaves(expression: str) -> frozenset[str]:
     return frozenset() if parsed is None else frozenset(_names(parsed))
 
 
+@lru_cache(maxsize=65_536)
 def offers_choice(expression: str) -> bool:
     """Whether it is a choice between licences."""
     return type(_parse(expression)).__name__ == "OR"
 
 
-def join(expressions: Iterable[str]) -> str | None:
+@lru_cache(maxsize=65_536)
+def family(name: str) -> str:
+    """What the versions of a licence share: `GPL` of `GPL-2.0-or-later`, `BSD` of `BSD-3-Clause`."""
+    return re.split(r"-v?\d", name, maxsplit=1)[0]
+
+
+def join(expressions: Iterable[str], one_offer: bool = False) -> str | None:
     """All of them together (AND), each once; one that a choice among them already offers is not named again.
 
     `(MIT OR GPL-2.0-only) AND MIT AND GPL-2.0-only` is what a notice of two licences and their texts come to:
-    `MIT OR GPL-2.0-only`.
+    `MIT OR GPL-2.0-only`. With `one_offer`, where all of them are about the same work, the text of `GPL-3.0-only`
+    is taken for that of an offered `GPL-2.0-or-later` too.
     """
     parts = list(dict.fromkeys(filter(None, map(canonical, expressions))))
     offered = {name for part in parts if offers_choice(part) for name in leaves(part)}
-    left = sorted(part for part in parts if offers_choice(part) or not leaves(part) <= offered)
+    families = {family(name) for name in offered} if one_offer else set()
+    left = sorted(part for part in parts if offers_choice(part) or not _offered(part, offered, families))
     if len(left) <= 1:
         return left[0] if left else None
     return " AND ".join(f"({part})" if offers_choice(part) else part for part in left)
+
+
+def _offered(part: str, offered: set[str], families: set[str]) -> bool:
+    return all(name in offered or family(name) in families for name in leaves(part))
 
 
 @lru_cache(maxsize=65_536)

@@ -16,9 +16,12 @@ from xxhash import xxh3_128, xxh3_128_hexdigest
 
 from curation.code_paths import is_own, place_of
 from curation.datatrove_bridge import check_reader, read_datatrove
+from curation.latex_licenses import check_licenses
 from curation.read_batch import Batch, Split
 from curation.read_code import check_code, read_code
 from curation.read_jsonl import cut_jsonl, read_jsonl
+from curation.read_latex import read_latex
+from curation.read_mediawiki import check_mediawiki, cut_mediawiki, read_mediawiki
 from curation.read_parquet import check_columns, cut_parquet, open_parquet, read_parquet
 from curation.read_pdf import check_pdf, read_pdf
 from curation.read_stream import digest_range, open_input
@@ -38,6 +41,8 @@ FORMATS = {
     "text": (".txt", ".md"),
     "code": ("",),
     "pdf": (".pdf",),
+    "mediawiki": (".xml", ".xml.bz2", ".xml.gz"),
+    "latex": (".gz", ".tgz", ".tar", ".tex", ".ltx", ".latex", ".pdf"),
 }
 """What a format's files are called."""
 
@@ -66,7 +71,13 @@ _READERS: dict[str, Callable[..., Iterator[Batch]]] = {
     "text": read_text,
     "code": read_code,
     "pdf": read_pdf,
+    "mediawiki": read_mediawiki,
+    "latex": read_latex,
 }
+
+
+_CUTTERS = {"warc": cut_warc, "jsonl": cut_jsonl, "mediawiki": cut_mediawiki}
+"""Where files of a format may be cut, by bytes."""
 
 
 @dataclass(frozen=True)
@@ -157,8 +168,11 @@ def _check_mapping(item: Input, formats: set[str]) -> None:
         RequestError: names the fields of the input.
     """
     check_reader(item)
+    check_licenses(item.latex.licenses)
     if "pdf" in formats:
         check_pdf()
+    if "mediawiki" in formats:
+        check_mediawiki()
     if "code" in formats:
         check_code(item)
     if item.template:
@@ -263,8 +277,7 @@ def _splits_of(file: InputFile, item: Input, shard_bytes: int) -> Iterator[Split
             check_columns(parquet, item, file.path)
             bounds = cut_parquet(parquet, shard_bytes)
         else:
-            cut = cut_warc if file.format == "warc" else cut_jsonl
-            bounds = cut(opened, file.path, file.size_bytes, shard_bytes)
+            bounds = _CUTTERS[file.format](opened, file.path, file.size_bytes, shard_bytes)
     digest = _digest(file.path)
     for start, end in pairwise(bounds):
         yield Split(item.source, file.path, file.format, start, end, file.size_bytes, digest)

@@ -218,6 +218,7 @@ def _records(
         "file": pa.repeat(pa.scalar(split.path), n_rows),
         "offset": pa.array(np.arange(first_row, first_row + n_rows)),
         "notes": pa.nulls(n_rows, NOTES_TYPE),
+        "robots_headers": pa.nulls(n_rows, pa.string()),
     }
     columns["key"] = pc.fill_null(columns["key"], "")
     if utf8:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
+from manifests.schema_addresses import Robots, UrlDedup, Urls, switched
 from manifests.schema_model import MIB as MIB
 from manifests.schema_model import Model as Model
 from manifests.schema_model import Name as Name
@@ -218,6 +219,15 @@ class Measure(Model):
     """Measure all signals: the column `signals`."""
     pii: Pii | None = None
     """Find personal data: the columns `pii` and `pii_count`. Nothing is masked; see `redact`."""
+    urls: Annotated[Urls | None, BeforeValidator(switched, json_schema_input_type=bool | Urls | None)] = None
+    """Bring addresses into one spelling: the columns `canonical_url`, `url_host` and `url_domain`; `urls: true` takes
+    the defaults."""
+    blocklists: dict[ColumnName, str | list[str]] = Field(default_factory=dict)
+    """Lists of domains and URLs to look addresses up in, as {NAME: path of a file or a folder, or several}: the
+    column of text `blocklists.NAME`, the entry that an address is listed under, or null. Relative paths start at the
+    manifest's folder. A rule decides: `blocklists.NAME IS NULL` (`onggi[urls]`)."""
+    robots: Annotated[Robots | None, BeforeValidator(switched, json_schema_input_type=bool | Robots | None)] = None
+    """Note what pages and servers say that robots must not do: the column `robots`, as `robots.noai`."""
     scores: list[Score] = Field(default_factory=list)
     """Classifiers, in the order in which those with `after: rules` are asked: the cheaper ones first."""
     datatrove: list[DatatroveStep] = Field(default_factory=list)
@@ -436,6 +446,9 @@ class Dedup(Model):
 
     exact: bool = False
     """Keep one of the documents whose normalised texts are equal."""
+    url: Annotated[UrlDedup | None, BeforeValidator(switched, json_schema_input_type=bool | UrlDedup | None)] = None
+    """Keep one of the documents that have one canonical URL, before any texts are compared; `url: true` keeps the
+    newest. What is canonical, `measure.urls` says."""
     near: NearDedup | None = None
     """Keep one of the documents that are nearly the same, or equal; `near: {}` takes the defaults."""
     semantic: SemanticDedup | None = None

@@ -7,7 +7,18 @@ from pydantic import Field
 from manifests.schema_model import MIB, Model
 
 STANDARD_FACTS: dict[str, tuple[str, ...]] = {
-    "latex": ("title", "main_file", "n_files", "n_missing", "n_cycles", "n_formulas", "n_sections"),
+    "latex": (
+        "title",
+        "main_file",
+        "n_files",
+        "n_missing",
+        "n_cycles",
+        "n_unused",
+        "n_formulas",
+        "n_sections",
+        "language",
+        "categories",
+    ),
     "mediawiki": ("title", "page_id", "revision_id", "n_formulas", "n_formulas_in", "n_templates_dropped"),
     "code": (
         "repository",
@@ -28,9 +39,41 @@ NOTED_FORMATS = frozenset(STANDARD_FACTS)
 class Latex(Model):
     """How TeX sources become text (`format: latex`)."""
 
+    to: Literal["text", "latex"] = "text"
+    """`text`: headings, lists and rows as in Markdown, formulas as in the source. `latex`: the source in one piece,
+    from \\begin{document} on, without comments."""
+    macros: Literal["keep", "expand"] = "keep"
+    """Macros of the document inside formulas: kept, with their definitions at the end of the text, or replaced by
+    what they stand for. In running text they are always replaced."""
+    bibliography: Literal["drop", "keep"] = "drop"
+    """The list of references, of thebibliography or the .bbl file; with it, citations stay as [key]."""
+    tables: Literal["rows", "drop"] = "rows"
+    """Tables as a line per row, its cells between ` | `, or only their captions."""
+    licenses: str | None = None
+    """arXiv's metadata as JSONL (id, license, categories, update_date), as arxiv-metadata-oai-snapshot.json: the
+    licence of a paper does not stand in its source. A relative path starts at the manifest's folder."""
+
 
 class Mediawiki(Model):
     """How wikitext becomes text (`format: mediawiki`)."""
+
+    namespaces: list[int] = Field(default=[0], min_length=1)
+    """Numbers of the namespaces whose pages are documents: 0 articles, 4 the project's own pages, 12 help."""
+    formulas: Literal["latex", "tags"] = "latex"
+    """`latex`: `$..$`, and `$$..$$` where a formula stands alone; `tags`: `<math>..</math>`. Verbatim in both."""
+    tables: Literal["drop", "text", "markdown"] = "text"
+    """`text`: a line for each row, its cells between bars; `markdown`: tables of Markdown."""
+    infoboxes: Literal["drop", "text"] = "drop"
+    """`text`: lines of `name: value`."""
+    captions: Literal["keep", "drop"] = "keep"
+    """Captions of images and galleries."""
+    drop_sections: list[str] | None = None
+    """Titles of sections that are left out, with what is below them; left out, those of references, notes, links and
+    further reading in Korean and English; `[]` keeps all."""
+    keep_templates: dict[str, int | str] = Field(default_factory=dict)
+    """Further templates that hold text: {name: argument}, the argument by number or name, `last`, or `all`."""
+    disambiguation: Literal["drop", "keep"] = "drop"
+    """Pages that only tell apart what bears one name."""
 
 
 class Code(Model):
