@@ -27,7 +27,7 @@ class FileKind(StrEnum):
 VENDORED_PATH = re.compile(
     r"(?:^|/)(?:"
     # folders of others' code
-    r"vendors?|_?vendored|(?:3rd|third)[-_]?part(?:y|ies)|node_modules|bower_components|jspm_packages|site-packages|"
+    r"vendors?|_?vendor(?:ed)?|(?:3rd|third)[-_]?part(?:y|ies)|node_modules|bower_components|jspm_packages|site-packages|"
     r"externals?|extern|_externals?|thirdparty|Pods|Carthage|Godeps|\.yarn|\.pnpm|\.vscode|\.idea|gradle/wrapper|"
     r"\.mvn/wrapper|dist|contrib/vendor|deps|embedded-libs|bundled|admin_media|ace-builds|MathJax"
     r"|ckeditor\d*|tiny_?mce|"

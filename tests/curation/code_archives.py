@@ -16,7 +16,7 @@ REPOSITORY: dict[str, bytes] = {
     "README.md": b"# Onggi\n\nA jar.\n",
     "src/jar.py": b"def jar() -> int:\n    return 1\n",
     "src/__init__.py": b"",
-    "src/\xec\x9e\xa5\xeb\x8f\x85.c".decode(): "/* 장독대를 센다 */\nint main(void) { return 0; }\n".encode("cp949"),
+    "src/장독.c": "/* 장독대를 센다 */\nint main(void) { return 0; }\n".encode("cp949"),
     "tests/test_jar.py": b"def test_jar():\n    assert jar() == 1\n",
     "logo.png": b"\x89PNG\r\n\x1a\n\0\0",
     "data/blob": b"\0\1\2\3" * 20,
@@ -30,7 +30,9 @@ COMPRESSIONS = {
 }
 
 
-def tar(files: Mapping[str, bytes], extra: list[tarfile.TarInfo] | None = None, form: int = tarfile.PAX_FORMAT) -> bytes:
+def tar(
+    files: Mapping[str, bytes], extra: list[tarfile.TarInfo] | None = None, form: int = tarfile.PAX_FORMAT
+) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=form) as archive:
         for name, content in files.items():
