@@ -308,7 +308,7 @@ class RulesetUse(Model):
     """A shipped ruleset (`onggi recipes --rulesets`), or the path of one."""
 
     ruleset: str = Field(min_length=1)
-    """`gopher`, `c4`, `fineweb`, `fineweb2-ko`, or the path of a YAML file of the same form."""
+    """`gopher`, `c4`, `fineweb`, `fineweb2-ko`, `code`, or the path of a YAML file of the same form."""
     when: str | None = None
     """SQL predicate: the ruleset applies only where it is true."""
 
