@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 NOTEBOOK = "Jupyter Notebook"
 _LFS = b"version https://git-lfs.github.com/spec/"
-_NEVER_TEXT = frozenset({"image", "sound or film", "font", "document"})
+_NOT_WRITTEN = frozenset({"eps", "ps", "ai", "ppm", "pgm", "pbm", "bdf", "rtf", "xcf", "cur"})
+"""Endings of what is text and nobody writes."""
 _NO_ALNUM = dict.fromkeys(map(ord, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"))
 _OTHER_ALNUM = re.compile(r"[^\W_\x00-\x7f]+")
 _LINE_END = re.compile(r"\r\n?")
@@ -49,7 +50,7 @@ def what_it_is(path: str, content: bytes) -> tuple[str, str] | None:
     what = NOT_SOURCE.get(ending)
     if content.startswith(_LFS):
         return "content_type", "a pointer of Git LFS"
-    if what and (what in _NEVER_TEXT or is_binary(content)):
+    if what and (ending in _NOT_WRITTEN or is_binary(content)):
         return "content_type", f".{ending}: {what}"
     return ("binary", f".{ending}" if ending else "") if is_binary(content) else None
 
@@ -86,7 +87,7 @@ class FileReader:
         if self._languages and language not in self._languages:
             return "another language"
         if decoded.replaced:
-            record.notes.append(Note("undecodable", f"{decoded.replaced} characters, read as {decoded.charset}"))
+            record.notes.append(Note("undecodable", f"read as {decoded.charset}: {decoded.replaced}"))
         self._add_facts(record, path, text, language, content, licenses)
         return self._finish(record, text, language, digest, len(content))
 
