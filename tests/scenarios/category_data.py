@@ -116,7 +116,7 @@ def write_dump(path: Path, rng: random.Random) -> None:
             number,
             f"옹기 {number}",
             f"'''옹기 {number}'''는 그릇이다.<ref>출처</ref> {prose(rng, KOREAN, 8)}\n\n== 수식 ==\n"
-            f"<math>a_{number}^2</math>와 {{{{수식|\\frac{{{number}}}{{2}}}}}} [[파일:a.jpg|섬네일]]\n"
+            f"<math>a_{number}^2</math>와 {{{{수식|\\frac{{{number}}}{{2}} }}}} [[파일:a.jpg|섬네일]]\n"
             f"{prose(rng, KOREAN, 8)}\n[[분류:그릇]]",
         )
         for number in range(N_ARTICLES)
