@@ -36,16 +36,20 @@ from curation.read_code import _below, _survey
 from manifests.schema import Input, Limits
 
 DEBIAN = (
-    "zlib jq lua5.4 bc less tinyxml2 libuv1 jansson haskell-split golang-github-spf13-cobra rust-serde r-cran-stringr "
-    "ocaml-csv php-monolog libcommons-csv-java okio tcllib octave-struct gnustep-base guile-json bison flex antlr4 "
+    "zlib jq lua5.4 bc less tinyxml2 libuv1 jansson haskell-split golang-github-spf13-cobra rust-serde "
+    "r-cran-stringr ocaml-csv php-monolog "
+    "libcommons-csv-java okio tcllib octave-struct gnustep-base guile-json bison flex antlr4 "
     "protobuf-c thrift golang-golang-x-net elixir-lang erlang-cowlib haskell-aeson iverilog kotlin libnumbertext "
     "libjson-java verilator swi-prolog gpick ghdl dash"
 )
 NPM = (
-    "lodash express react react-dom vue jquery typescript-eslint axios chalk commander rxjs d3 bootstrap @angular/core "
-    "three preact svelte zod esbuild fp-ts moment"
+    "lodash express react react-dom vue jquery typescript-eslint axios chalk commander rxjs d3 bootstrap "
+    "@angular/core three preact svelte zod esbuild fp-ts moment"
 )
-PYPI = "django numpy scipy attrs pyyaml rich pygments sqlalchemy konlpy soynlp kss scikit-learn notebook jupyter-core nbformat"
+PYPI = (
+    "django numpy scipy attrs pyyaml rich pygments sqlalchemy konlpy soynlp kss scikit-learn notebook jupyter-core "
+    "nbformat"
+)
 LINGUIST = """
 require 'linguist'
 require 'json'
@@ -65,8 +69,10 @@ SAME = {
     "Java Properties": "INI", "Bison": "Yacc", "M4Sugar": "M4", "Vim Help File": "Text", "Vim Script": "Vim script",
     "X PixMap": "XPM", "X BitMap": "XBM", "TSX": "TypeScript", "Starlark": "Python", "Git Attributes": "Ignore List",
     "Git Config": "INI", "EditorConfig": "INI", "NPM Config": "INI", "Maven POM": "XML", "XML Property List": "XML",
-    "JSON with Comments": "JSON", "JSON5": "JSON", "HTML+Django": "HTML", "HTML+ERB": "HTML", "Literate Haskell": "Haskell",
-    "Pip Requirements": "Text", "TSV": "CSV", "desktop": "INI", "Go Module": "Go", "Go Checksums": "Go", "Gradle": "Groovy",
+    "JSON with Comments": "JSON", "JSON5": "JSON", "HTML+Django": "HTML", "HTML+ERB": "HTML",
+    "Literate Haskell": "Haskell",
+    "Pip Requirements": "Text", "TSV": "CSV", "desktop": "INI", "Go Module": "Go", "Go Checksums": "Go",
+    "Gradle": "Groovy",
     "PLpgSQL": "SQL", "PLSQL": "SQL", "TSQL": "SQL", "JFlex": "Lex", "Ant Build System": "XML", "Rd": "R",
 }  # fmt: skip
 """Names of linguist for what bears another here, or is a part of it."""
@@ -95,8 +101,10 @@ def report(
     n_bytes = sum((tree / name).stat().st_size for name in names)
     yield "# Files of source packages"
     yield (
-        f"Made by `benchmarks/code_files.py`: {len(archives)} packages (Debian's sources, npm, wheels), {len(names):,} files"
-        f" of at most 1 MiB, {n_bytes / 1e6:.0f} MB. Python {sys.version.split()[0]}, one process; MB/s are of processor time."
+        f"Made by `benchmarks/code_files.py`: {len(archives)} packages (Debian's sources, npm, wheels),"
+        f" {len(names):,} files of at most 1 MiB, {n_bytes / 1e6:.0f} MB."
+        f" Python {sys.version.split()[0]}, one process; MB/s are of"
+        " processor time."
     )
     yield "## Every file is a row"
     yield rows_table(archives, n_members)
@@ -273,8 +281,8 @@ def kinds_tables(tree: Path, theirs: list[Any]) -> Iterator[str]:
         ],
     )
     yield (
-        "Linguist takes `.d.ts`, `debian/`, fixtures of tests and `.github/` for vendored; here they are source, test or"
-        " configuration. It does not know what autotools, javadoc, roxygen's like and bundlers leave in packages."
+        "Linguist takes `.d.ts`, `debian/`, fixtures of tests and `.github/` for vendored; here they are source, test"
+        " or configuration. It does not know what autotools, javadoc, roxygen's like and bundlers leave in packages."
     )
     labels = [
         line.split("\t") for line in (Path(__file__).parent / "data/code_kinds.tsv").read_text().splitlines()[1:]
@@ -285,8 +293,8 @@ def kinds_tables(tree: Path, theirs: list[Any]) -> Iterator[str]:
         )
         n_right = sum(n for (label, kind), n in seen.items() if is_written(label) == is_written(kind))
         yield (
-            f"Read by eye, {'before the last changes to the patterns' if name == 'seen' else 'after them'}: of"
-            f" {sum(seen.values())} files {n_right} are rightly taken for written by people here (source, test) or not."
+            f"Read by eye, {'before the last changes of the patterns' if name == 'seen' else 'after them'}: of"
+            f" {sum(seen.values())} files {n_right} are rightly taken for written by people (source, test) or not."
         )
         shown = sorted({kind for _, kind in seen})
         rows = sorted({label for label, _ in seen})
@@ -318,7 +326,7 @@ def text_of(path: Path) -> str | None:
 
 
 def speed_table(tree: Path, names: list[str], n_bytes: int, linguist_seconds: float) -> str:
-    _, seconds = timed(lambda: [_ for _ in read(tree)])
+    _, seconds = timed(lambda: read(tree))
     lines = [
         ("reading folders: text, language, kind, digests (`licenses: skip`)", f"{n_bytes / 1e6 / seconds:.1f}", ""),
         (

@@ -6,7 +6,7 @@ import io
 import lzma
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import zstandard
@@ -21,7 +21,7 @@ REPOSITORY: dict[str, bytes] = {
     "logo.png": b"\x89PNG\r\n\x1a\n\0\0",
     "data/blob": b"\0\1\2\3" * 20,
 }
-COMPRESSIONS = {
+COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     ".tar": lambda data: data,
     ".tar.gz": gzip.compress,
     ".tar.bz2": bz2.compress,
