@@ -29,6 +29,8 @@ ARCHIVES = (
 PIECE_BYTES = 256 * 1024
 HEADER_BYTES = 1 * MIB
 """An extended header of tar is held whole; real ones have some hundred bytes."""
+LINK_BYTES = 4096
+"""Where a link of a zip may point to."""
 XZ_MEMORY_BYTES = 256 * MIB
 """What an xz stream may ask for; `xz -9` needs 65 MiB."""
 ZSTD_WINDOW_BYTES = 128 * MIB
@@ -281,7 +283,7 @@ def _zip_members(file: BinaryIO, bounds: Bounds) -> Iterator[Member]:
             elif info.flag_bits & 1:
                 yield Member(name, "encrypted")
             elif stat.S_ISLNK(mode):
-                yield Member(name, "link")
+                yield Member(name, "link", _name_of(archive.open(info).read(LINK_BYTES)))
             elif mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
                 yield Member(name, "special")
             else:
