@@ -17,7 +17,7 @@ from manifests.contracts import (
     tokens_schema,
 )
 from manifests.contracts_synthetic import LOGPROBS, PROVENANCE, Columns, rejected_schema, synthetic_schema
-from manifests.schema import Measure
+from manifests.schema import ALL_PII_KINDS, Measure
 from manifests.schema_addresses import Robots, Urls
 
 FOLDER = Path(__file__).resolve().parent / "reference"
@@ -212,7 +212,7 @@ def page() -> str:
             DOCUMENTS,
             documents_schema(["NAME"], signals, pii=True, semantic=True, scores=["NAME"], addresses=ADDRESSES),
         ),
-        table("ledger", LEDGER_TABLE, ledger_schema(pii=True, notes=True)),
+        table("ledger", LEDGER_TABLE, ledger_schema(pii=ALL_PII_KINDS, notes=True)),
         table(
             "measured",
             MEASURED,

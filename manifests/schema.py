@@ -172,9 +172,11 @@ class Language(Model):
     """How much of a document is judged, in characters."""
 
 
-PiiKind = Literal["email", "ip", "phone", "rrn", "frn", "card", "passport", "account", "driver_license", "crn", "brn"]
+PiiKind = Literal[
+    "email", "ip", "phone", "rrn", "frn", "card", "passport", "account", "driver_license", "crn", "brn", "secret"
+]
 """Kinds of personal data. `rrn` and `frn`: resident and foreigner registration numbers; `crn` and `brn`: registration
-numbers of legal persons and of businesses."""
+numbers of legal persons and of businesses; `secret`: keys, tokens and passwords, as they stand in code."""
 
 ALL_PII_KINDS: tuple[PiiKind, ...] = get_args(PiiKind)
 
@@ -306,7 +308,7 @@ class RulesetUse(Model):
     """A shipped ruleset (`onggi recipes --rulesets`), or the path of one."""
 
     ruleset: str = Field(min_length=1)
-    """`gopher`, `c4`, `fineweb`, `fineweb2-ko`, or the path of a YAML file of the same form."""
+    """`gopher`, `c4`, `fineweb`, `fineweb2-ko`, `code`, or the path of a YAML file of the same form."""
     when: str | None = None
     """SQL predicate: the ruleset applies only where it is true."""
 
