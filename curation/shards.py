@@ -37,6 +37,8 @@ MEASURE_CODE = (
     *LANGUAGE_CODE,
     "classifiers/models/*",
     "curation/charset.py",
+    "curation/crawl_index.py",
+    "curation/crawl_ranges.py",
     "curation/datatrove_bridge.py",
     "curation/extract*.py",
     "curation/kernels/*.*",
@@ -91,7 +93,7 @@ class MeasureTask:
 
         depends = {
             "split": self.split.__dict__,
-            "item": self.item.model_dump(),
+            "item": self.item.model_dump(exclude={"crawl": {"fetch"}}),
             "measure": self.manifest.measure.in_pass.model_dump(),
             "limits": self.manifest.limits.model_dump(),
             "metadata": self.manifest.metadata_names,
