@@ -21,11 +21,11 @@ WAIT_S_MAX = 300.0
 """The longest wait that is obeyed; a host that wants a longer one is left alone, and the run ends."""
 STALE_S = 2 * WAIT_S_MAX
 """A turn so far ahead was left by a clock that was set back."""
-SLOWEST_S = 10.0
+SLOWEST_S = 2.0
 """Between two requests, however often the host asks for less."""
 CUT_PAUSE_S = 1.0
 """Many answers of one moment that ask for less are one reason to go slower."""
-SPEED_UP = 0.97
+SPEED_UP = 0.9
 """Each answer shortens the time between requests by so much, back to what was asked for."""
 
 _CLOCK = struct.Struct("dd")  # when the next request may go out, and until when nobody may ask

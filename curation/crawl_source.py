@@ -26,6 +26,7 @@ ASKS_FOR_LESS = frozenset({403, 429, 503, 509})
 BACKOFF_S, BACKOFF_S_MAX = 1.0, 60.0
 WHOLE_BYTES_MAX = 64 * MIB
 """Of a file that is fetched whole: a list of files."""
+REFUSAL_BYTES_MAX = 64 * 1024
 NEVER = Event()
 
 
@@ -155,6 +156,10 @@ class HttpSource:
         headers = {"User-Agent": user_agent(fetch.contact), "Accept-Encoding": "identity"}
         self._client = httpx.Client(headers=headers, timeout=fetch.timeout_s, limits=limits)
 
+    def __del__(self) -> None:
+        if client := getattr(self, "_client", None):
+            client.close()  # of a source that is not among the last ones used
+
     @property
     def n_failed_in_row(self) -> int:
         """See `Source`."""
@@ -213,6 +218,8 @@ class HttpSource:
         until_s = time.monotonic() + self._fetch.timeout_s
         try:
             with self._client.stream("GET", f"{self.base}/{name}", headers=headers) as response:
+                if _is_refusal(response.status_code, response.headers):
+                    response.read()  # or the connection could not be used again
                 size_bytes, n_expected = _expected(response.status_code, response.headers, asked, n_bytes, start)
                 data = bytearray()
                 for block in response.iter_raw():
@@ -229,6 +236,12 @@ class HttpSource:
         if asked and len(data) < n_expected:
             raise _TryAgainError(f"{len(data)} of {n_expected} bytes came")
         return Body(bytes(data), size_bytes or len(data), tag)
+
+
+def _is_refusal(status: int, headers: Any) -> bool:
+    """Whether an answer says why nothing comes, in a body of a size that may be read."""
+    length = headers.get("content-length", "")
+    return status not in (200, 206) and length.isdigit() and int(length) <= REFUSAL_BYTES_MAX
 
 
 def _expected(

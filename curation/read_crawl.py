@@ -25,7 +25,7 @@ from curation.crawl_index import (
     index_names,
 )
 from curation.crawl_ranges import Member, members
-from curation.crawl_source import FetchError, Source, source_of
+from curation.crawl_source import BUSY, FetchError, Source, source_of
 from curation.read_batch import Batch, Event, Record, Split, batches
 from curation.read_warc import member_events
 from manifests.errors import RequestError, RunError
@@ -152,31 +152,41 @@ def _chosen(split: Split, item: Input) -> tuple[Source, Chosen]:
 
 
 def _events(split: Split, item: Input, limits: Limits, cursor: int) -> Iterator[Event]:
-    """What comes of each chosen record. Failures wait for a success: of an outage no row must be left."""
+    """What comes of each chosen record. Failures wait until the host is known to be there: an outage leaves none."""
     source, chosen = _chosen(split, item)
     first, n_done = divmod(cursor, EVENTS_PER_RECORD)
     waiting: list[tuple[int, Member]] = []
     safe = replace(chosen, files=[name if _SAFE_NAME.fullmatch(name) else "" for name in chosen.files])
     for at, member in members(source, safe, first, _crawl(item).fetch, limits.record_bytes):
         waiting.append((at, member))
-        if isinstance(member, FetchError):
-            _check_outage(source, len(waiting), member)
+        if isinstance(member, FetchError) and at + 1 < len(chosen):
+            _check_outage(source, max(len(waiting), source.n_failed_in_row), member)
             continue
+        _check_there(source, _name(split), [member for _, member in waiting])
         for at_, member_ in waiting:
             yield from _of_member(source, chosen, at_, member_, item, limits, n_done if at_ == first else 0)
         waiting.clear()
-    for at, member in waiting:
-        yield from _of_member(source, chosen, at, member, item, limits, n_done if at == first else 0)
 
 
-def _check_outage(source: Source, n_waiting: int, error: FetchError) -> None:
-    n_failed = max(n_waiting, source.n_failed_in_row)
+def _check_outage(source: Source, n_failed: int, error: FetchError) -> None:
     if n_failed >= FAILURES_IN_ROW:
-        raise RunError(
-            f"{source.base}: {n_failed} ranges in a row could not be fetched (the last: {error}); what is whole "
-            "is kept: run the same command again to go on, with a lower crawl.fetch.requests_per_second where the "
-            "host asks for less"
-        )
+        raise _outage(source, f"{n_failed} ranges in a row could not be fetched (the last: {error})")
+
+
+def _check_there(source: Source, name: str, members: list[Member]) -> None:
+    """Ask for something that is known to be there, if one of these failed as in an outage."""
+    if any(isinstance(member, FetchError) and (member.status is None or member.status in BUSY) for member in members):
+        try:
+            source.tail(name, 8)
+        except FetchError as error:
+            raise _outage(source, f"nothing can be fetched any more ({error})") from error
+
+
+def _outage(source: Source, what: str) -> RunError:
+    return RunError(
+        f"{source.base}: {what}; what is whole is kept: run the same command again to go on, with a lower "
+        "crawl.fetch.requests_per_second where the host asks for less"
+    )
 
 
 def _of_member(
