@@ -1791,6 +1791,9 @@ def _print_story(story: Any) -> None:
     if story.exact_group:
         out.print("\nRecords with the same text:")
         out.print(_table(list(story.exact_group[0]), [tuple(item.values()) for item in story.exact_group]))
+    if story.url_group:
+        out.print("\nRecords with the same canonical URL:")
+        out.print(_table(list(story.url_group[0]), [tuple(item.values()) for item in story.url_group]))
     if story.near:
         _print_cluster(story.near, "Near-duplicates", "jaccard", "that of the shingles to those of")
     if story.semantic:

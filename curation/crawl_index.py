@@ -22,7 +22,7 @@ from xxhash import xxh3_64_intdigest
 from curation.crawl_source import Body, FetchError, FileSource, Source
 from manifests.errors import RequestError, RunError
 from manifests.schema import MIB
-from manifests.schema_readers import Crawl
+from manifests.schema_crawl import Crawl
 
 TAIL_BYTES = 256 * 1024
 """Fetched from the end of an index file: its footer, unless that is larger."""

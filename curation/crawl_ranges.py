@@ -9,7 +9,7 @@ from threading import Event
 from curation.crawl_index import Chosen
 from curation.crawl_source import BUSY, FetchError, Source
 from manifests.schema import MIB
-from manifests.schema_readers import Fetch
+from manifests.schema_crawl import Fetch
 
 SPAN_BYTES = 8 * MIB
 """Records are not joined beyond this: what a broken connection costs."""

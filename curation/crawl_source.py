@@ -18,7 +18,7 @@ from curation.crawl_gate import WAIT_S_MAX, Gate, gate_of
 from manifests.code import version
 from manifests.errors import RequestError, RunError
 from manifests.schema import MIB
-from manifests.schema_readers import Fetch
+from manifests.schema_crawl import Fetch
 
 BUSY = frozenset({403, 408, 425, 429, 500, 502, 503, 504, 509})
 """Statuses after which a later try may succeed. 403 is what Common Crawl's rate limit answers."""

@@ -23,7 +23,10 @@ from manifests.errors import RequestError
 from manifests.schema import CorpusManifest
 
 FROM_METADATA = ("url", "date", "license", "category")
-MEASURED = ("language", "language_score", "hangul_frac", "signals", "pii", "pii_count", "datatrove", "n_text_bytes")
+MEASURED = (
+    *("language", "language_score", "hangul_frac", "signals", "pii", "pii_count", "datatrove", "n_text_bytes"),
+    *("canonical_url", "url_host", "url_domain", "blocklists"),
+)
 """What the measuring pass adds to a document's metadata, as far as it is asked for."""
 
 

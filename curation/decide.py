@@ -11,7 +11,7 @@ from functools import partial
 import polars as pl
 
 from curation.decontaminate import find_contamination
-from curation.dedup import repeats, spans, survivors
+from curation.dedup import repeats, spans, survivors, urls
 from curation.rules import columns_needed
 from curation.score_tables import Settled, join_scores, later_columns
 from curation.settle import is_unsettled, settle
@@ -76,6 +76,7 @@ def decide(
         progress: called with (step, ranges done, ranges in all), and sometimes a note.
     """
     n_members = survivors.find_groups(run, manifest.dedup, n_rows, engine, progress)
+    n_same_url = urls.find_groups(run, manifest, n_rows, engine, progress) if manifest.dedup.url else 0
     ranges = ranges_for(text_bytes, manifest.output.shard_bytes)
     n_slices = max(1, len(ranges_for(text_bytes + ROW_BYTES * n_rows, SLICE_BYTES)) // len(ranges))
     texts = texts_in.path if texts_in else None
@@ -93,6 +94,13 @@ def decide(
     if is_unsettled(manifest):
         tasks, settled = settle(tasks, engine, progress)
     rows = judged_rows(tasks[0], tasks[0].keys) if len(tasks) == n_slices == 1 and _is_here(engine) else None
+    if n_same_url:
+        if not staging.exists("url_losers/done.json"):
+            staging.remove("url_passing")
+            for done, _ in enumerate(map_shards(partial(_judge_same_url, whole=rows), tasks, engine), 1):
+                progress("dedup", done, len(tasks))
+            urls.choose_survivors(staging, n_same_url)
+        rows = rows if rows is None else urls.drop_losers(rows, staging, tasks[0].keys)
     if n_members and not staging.exists("losers/done.json"):
         staging.remove("passing")
         for done, _ in enumerate(map_shards(partial(_judge_members, whole=rows), tasks, engine), 1):
@@ -117,6 +125,18 @@ def _is_here(engine: Engine | int) -> bool:
     return engine == 1 or type(engine) is Engine
 
 
+def _judge_same_url(task: DecideTask, whole: pl.DataFrame | None) -> None:
+    """Write those documents in a range of ids that share their URL with others and pass the rules."""
+    run, dedup, staging = Folder(task.run), task.manifest.dedup, Folder(task.staging)
+    assert dedup.url
+    if whole is not None:
+        urls.write_passing(run, staging, task.keys, whole, dedup.url)
+        return
+    for keys in task.keys.split(task.n_slices):
+        rows = _judged_narrow(task, keys, urls.columns_needed(dedup.url), partial(urls.members_in, run, keys))
+        urls.write_passing(run, staging, keys, rows, dedup.url)
+
+
 def _judge_members(task: DecideTask, whole: pl.DataFrame | None) -> None:
     """Write those members of duplicate groups in a range of ids that pass the rules.
 
@@ -132,15 +152,23 @@ def _judge_members(task: DecideTask, whole: pl.DataFrame | None) -> None:
 
 def _judged_members(task: DecideTask, keys: KeyRange) -> pl.DataFrame:
     """The members of duplicate groups in a range, with their verdicts by the rules; narrow rows."""
+    columns = {*IDENTITY, *survivors.rank_columns(task.manifest.dedup)}
+    return _judged_narrow(task, keys, columns, lambda rows: rows.filter(pl.col("group").is_not_null())["id"])
+
+
+def _judged_narrow(
+    task: DecideTask, keys: KeyRange, columns: set[str], ids_of: Callable[[pl.DataFrame], pl.Series]
+) -> pl.DataFrame:
+    """Some documents of a range with their verdicts by the rules; of the measured columns these and what rules read.
+
+    `ids_of` says which, given the rows with their groups.
+    """
     run, dedup = Folder(task.run), task.manifest.dedup
-    columns = sorted(
-        {*IDENTITY, *survivors.rank_columns(dedup), *columns_needed(task.rules)}
-        - survivors.GROUP_COLUMNS
-        - later_columns(task.manifest)
-    )
-    rows = (run / "measured").read_range("id", keys, columns)
-    rows = survivors.join_groups(rows, run, dedup, keys, has_groups=True)
-    members = rows.filter(pl.col("group").is_not_null())["id"]
-    rows = rows.filter(pl.col("id").is_in(members.implode()))  # copies of an id are numbered together
+    wanted = {*IDENTITY, *columns, *columns_needed(task.rules)}
+    stored = sorted(wanted - survivors.GROUP_COLUMNS - later_columns(task.manifest))
+    rows = (run / "measured").read_range("id", keys, stored)
+    rows = survivors.join_groups(rows, run, dedup, keys, task.compared)
+    rows = rows.filter(pl.col("id").is_in(ids_of(rows).implode()))  # copies of an id are numbered together
     rows = join_scores(rows, run, task.scores, keys)
-    return survivors.drop_held(judged(rows, task.rules), run, dedup, keys)
+    rows = survivors.drop_held(judged(rows, task.rules), run, dedup, keys)
+    return urls.drop_losers(rows, Folder(task.staging), keys)

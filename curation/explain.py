@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from curation.decontaminate import find_items
-from curation.dedup import survivors
+from curation.dedup import survivors, urls
 from curation.dedup.near_summary import found_counts
 from curation.explain_near import NearStory, held_by, near_story, semantic_story
 from curation.rules import CheckedRule, judge, settled
@@ -40,6 +40,8 @@ class Story:
     measured: dict[str, Any]
     rules: list[RuleOutcome]
     exact_group: list[dict[str, Any]]
+    url_group: list[dict[str, Any]]
+    """The records with its canonical URL, where there are several and `dedup.url` compared them."""
     near: NearStory | None
     """The documents that nearly have its text, where any do."""
     semantic: NearStory | None
@@ -85,6 +87,7 @@ def _story(run: Folder, measured_in: Folder, record: RunRecord, row: dict[str, A
     dedup = manifest.dedup
     compared = dedup.exact or dedup.near or dedup.semantic
     group = _same_text(run, measured_in, measured["text_digest"][0]) if compared else []
+    same_url = _same_url(run, measured_in, measured) if dedup.url else []
     near = near_story(run, measured_in, dedup.near, measured) if dedup.near else None
     semantic = semantic_story(run, measured_in, measured) if dedup.semantic else None
     held = held_by(row, measured_in, dedup, measured)
@@ -99,7 +102,7 @@ def _story(run: Folder, measured_in: Folder, record: RunRecord, row: dict[str, A
     items = find_items(measured_in, row["id"], measured["row_hash"][0]) if manifest.decontaminate else []
     pii = _written_pii(run, row) if manifest.pii_kinds and row["verdict"] == "kept" else []
     outcomes = _outcomes(judged, settled(manifest, record.thresholds), record.manifest_base)
-    return Story(row, values, outcomes, group, near, semantic, held, text, pieces, items, pii)
+    return Story(row, values, outcomes, group, same_url, near, semantic, held, text, pieces, items, pii)
 
 
 def _written_pii(run: Folder, row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -167,6 +170,22 @@ def _same_text(run: Folder, measured_in: Folder, digest: str | None) -> list[dic
     if digest is None:
         return []
     same = (measured_in / "keys").scan().filter(pl.col("text_digest") == digest).select("id").unique().collect()
-    rows = (run / "ledger").scan().filter(pl.col("id").is_in(same["id"].to_list())).collect()
+    return _outcomes_of(run, same["id"])
+
+
+def _same_url(run: Folder, measured_in: Folder, measured: pl.DataFrame) -> list[dict[str, Any]]:
+    """The ledger rows of all records with this canonical URL."""
+    if not (measured_in / urls.TABLE).names(".parquet"):
+        return []
+    grouped = (measured_in / urls.TABLE).scan().select(urls.GROUPED.names)
+    mine = grouped.join(measured.lazy().select("id", "row_hash"), on=["id", "row_hash"], how="semi")
+    groups = mine.select("url_group").collect()
+    same = (measured_in / urls.KEYS).scan().join(groups.lazy(), on="url_group", how="semi").select("id").unique()
+    return _outcomes_of(run, same.collect()["id"])
+
+
+def _outcomes_of(run: Folder, ids: pl.Series) -> list[dict[str, Any]]:
+    """The ledger rows of some documents, if they are several."""
+    rows = (run / "ledger").scan().filter(pl.col("id").is_in(ids.to_list())).collect()
     columns = ["id", "copy", "source", "url", "verdict", "reason", "duplicate_of"]
     return rows.select(columns).sort("id", "copy").to_dicts() if rows.height > 1 else []

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from classifiers.language import LanguageIdentifier
+from curation.address_columns import AddressColumns
 from curation.charset import decode
 from curation.datatrove_bridge import Steps
 from curation.extract import Extract, ExtractError, extractor
@@ -15,7 +16,7 @@ from curation.normalize import normalize_column
 from curation.pii import find_pii
 from curation.scorers import score_columns
 from curation.signals import SIGNAL_TYPE, measure_signals
-from manifests.contracts import NOT_IN_DIGEST, measured_schema
+from manifests.contracts import NOT_IN_DIGEST, address_fields, measured_schema
 from manifests.digest import as_binary, row_hashes
 from manifests.engine import Stopwatch
 from manifests.schema import CorpusManifest
@@ -35,6 +36,7 @@ class Measurer:
         self._pii_kinds = manifest.pii_kinds
         self._datatrove = Steps(measure.datatrove)
         self._scores = measure.scored_in_pass
+        self._addresses = AddressColumns.of(measure)
         self.schema = measured_schema(
             self._metadata_names,
             SIGNAL_TYPE if measure.signals else None,
@@ -43,6 +45,7 @@ class Measurer:
             datatrove=list(self._datatrove.filters),
             scores=[score.name for score in self._scores],
             notes=manifest.has_notes,
+            addresses=address_fields(measure),
         )
         self.watch = Stopwatch()
 
@@ -51,6 +54,8 @@ class Measurer:
         columns: dict[str, Any] = {
             name: records.column(name) for name in self.schema.names if name in records.schema.names
         }
+        with self.watch("addresses"):
+            columns |= self._addresses.measure(records)
         with self.watch("extract"):
             texts, causes = self._texts(records)
         if self._datatrove.formatters:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import xxhash
 
 from curation import benchmarks, charts, pii_redact
+from curation.address_columns import addresses_digest, resolved_lists
 from curation.card import dataset_card
 from curation.datatrove_bridge import check_steps
 from curation.decide import DECIDE_CODE, decide
@@ -40,6 +41,7 @@ from curation.shards import (
     measured_counts,
 )
 from curation.summary import Summary
+from curation.urls import check_installed as check_addresses
 from curation.verdicts import checked_rules
 from curation.write import Decided
 from manifests.code import code_digest, version
@@ -132,6 +134,9 @@ def prepare(
     check_steps(manifest.measure.datatrove)
     checked_rules(manifest, base)
     model_digests(manifest.measure.scores)
+    addresses_digest(manifest.measure)
+    if manifest.dedup.url:
+        check_addresses()
     items_digest(manifest.decontaminate, base)
     redactor(manifest, base)
     if manifest.dedup.semantic:
@@ -159,11 +164,14 @@ def resolved(manifest: CorpusManifest, base: str) -> CorpusManifest:
     if measure.scores:
         scores = [score.model_copy(update={"model": resolved_model(score.model, base)}) for score in measure.scores]
         measure = measure.model_copy(update={"scores": scores})
+    if measure.blocklists:
+        measure = measure.model_copy(update={"blocklists": resolved_lists(measure.blocklists, base)})
     dedup = manifest.dedup.model_copy(update={"against": [resolve(path, base) for path in manifest.dedup.against]})
     if semantic := dedup.semantic:
         semantic = semantic.model_copy(update={"model": resolve(semantic.model, base)})
         dedup = dedup.model_copy(update={"semantic": semantic})
     found = {
+        "inputs": [_with_licenses(item, base) for item in manifest.inputs],
         "rules": expand(manifest.rules, base),
         "measure": measure,
         "dedup": dedup,
@@ -171,6 +179,14 @@ def resolved(manifest: CorpusManifest, base: str) -> CorpusManifest:
         "redact": manifest.redact and pii_redact.resolved(manifest.redact, base),
     }
     return manifest.model_copy(update=found)
+
+
+def _with_licenses(item: Input, base: str) -> Input:
+    """An input whose list of licences lies at an absolute path."""
+    if not item.latex.licenses:
+        return item
+    latex = item.latex.model_copy(update={"licenses": resolve(item.latex.licenses, base)})
+    return item.model_copy(update={"latex": latex})
 
 
 def sampled(job: Job, frac: float) -> Job:

@@ -43,9 +43,15 @@ STEPS_OF = {
     "repeated paragraphs": "paragraphs",
     **dict.fromkeys(("candidates", "contexts", "repeated spans"), "spans"),
 }
-PER_ROW = ("keys", "exact", "near", "near/nodes", "near/bands", "signatures", "ledger", "staging/ledger")
+PER_ROW = (
+    *("keys", "exact", "near", "near/nodes", "near/bands", "signatures", "ledger", "staging/ledger"),
+    *("url_keys", "url_groups", "staging/url_passing", "staging/url_losers"),
+)
 """Tables and steps that follow the number of records; all others follow their text."""
-PER_ROW_STEPS = ("number texts", "join bands", "components", "place pairs", "group", "dedup")
+PER_ROW_STEPS = (
+    *("number texts", "join bands", "components", "place pairs", "group", "dedup"),
+    *("url_keys", "group URLs"),
+)
 
 
 @dataclass(frozen=True)

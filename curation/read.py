@@ -14,15 +14,22 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from xxhash import xxh3_128, xxh3_128_hexdigest
 
+from curation.code_paths import is_own, place_of
 from curation.datatrove_bridge import check_reader, read_datatrove
+from curation.latex_licenses import check_licenses
 from curation.read_batch import Batch, Split
+from curation.read_code import check_code, read_code
 from curation.read_crawl import plan_crawl, read_crawl
 from curation.read_jsonl import cut_jsonl, read_jsonl
+from curation.read_latex import read_latex
+from curation.read_mediawiki import check_mediawiki, cut_mediawiki, read_mediawiki
 from curation.read_parquet import check_columns, cut_parquet, open_parquet, read_parquet
+from curation.read_pdf import check_pdf, read_pdf
 from curation.read_stream import digest_range, open_input
 from curation.read_text import read_text
 from curation.read_warc import read_warc
 from curation.read_warc_frames import cut_warc
+from curation.template import compile_template
 from manifests.errors import RequestError
 from manifests.schema import Input, Limits
 
@@ -33,6 +40,10 @@ FORMATS = {
     "jsonl": (".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".ndjson.gz", ".ndjson.zst"),
     "parquet": (".parquet",),
     "text": (".txt", ".md"),
+    "code": ("",),
+    "pdf": (".pdf",),
+    "mediawiki": (".xml", ".xml.bz2", ".xml.gz"),
+    "latex": (".gz", ".tgz", ".tar", ".tex", ".ltx", ".latex", ".pdf"),
 }
 """What a format's files are called."""
 
@@ -45,9 +56,9 @@ BY_FILE = frozenset({"text", "latex", "code", "pdf"})
 """Formats whose files are not cut: a split holds some of them, whole."""
 
 NO_COLUMNS = {
-    "warc": {"text", "html", "charset"},
+    "warc": {"text", "html", "charset", "template"},
     **{
-        name: {"text", "html", "key", "url", "date", "license", "category", "charset"}
+        name: {"text", "html", "template", "key", "url", "date", "license", "category", "charset"}
         for name in ("text", "latex", "mediawiki", "code", "pdf")
     },
 }
@@ -60,7 +71,15 @@ _READERS: dict[str, Callable[..., Iterator[Batch]]] = {
     "jsonl": read_jsonl,
     "parquet": read_parquet,
     "text": read_text,
+    "code": read_code,
+    "pdf": read_pdf,
+    "mediawiki": read_mediawiki,
+    "latex": read_latex,
 }
+
+
+_CUTTERS = {"warc": cut_warc, "jsonl": cut_jsonl, "mediawiki": cut_mediawiki}
+"""Where files of a format may be cut, by bytes."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +172,15 @@ def _check_mapping(item: Input, formats: set[str]) -> None:
         RequestError: names the fields of the input.
     """
     check_reader(item)
+    check_licenses(item.latex.licenses)
+    if "pdf" in formats:
+        check_pdf()
+    if "mediawiki" in formats:
+        check_mediawiki()
+    if "code" in formats:
+        check_code(item)
+    if item.template:
+        compile_template(item.template, f"source {item.source!r}")
     for kind in sorted(formats & NO_COLUMNS.keys()):
         columns = NO_COLUMNS[kind] | ({"metadata"} if kind == "text" else set())
         given = sorted(name for name in columns if getattr(item, name))
@@ -215,8 +243,7 @@ def _input_file(
                 f"`format`: {', '.join(FORMATS)}"
             )
         kind = item.format
-    hidden = not named and any(part[0] in "._" for part in name.split("/"))
-    if kind is None or hidden:
+    if kind is None or (not named and _is_passed_over(name, kind, info)):
         return None
     if not path.isprintable() and any("\ud800" <= character <= "\udfff" for character in path):
         raise RequestError(f"source {item.source!r}: {path!a}: its name is not UTF-8; rename it")
@@ -224,10 +251,19 @@ def _input_file(
     return InputFile(root if local else filesystem.unstrip_protocol(root), name, kind, int(str(info["size"])))
 
 
+def _is_passed_over(name: str, kind: str, info: dict[str, object]) -> bool:
+    """Whether a file in a folder is hidden; of a repository all is read but what git and its like keep, and pipes."""
+    if kind == "code":
+        return is_own(name) or not (info["type"] == "file" or info.get("islink"))
+    return any(part[0] in "._" for part in name.split("/"))
+
+
 def _digest(path: str) -> str:
     """XXH3-128 of a local file's bytes; of a remote one's size and tag, since reading it twice costs."""
     filesystem, inner = fsspec.core.url_to_fs(path)
     if isinstance(filesystem, LocalFileSystem):
+        if Path(inner).is_symlink() and not Path(inner).is_file():  # to nothing, or to a folder
+            return xxh3_128_hexdigest(str(Path(inner).readlink()).encode("utf-8", "surrogateescape"))
         with open(inner, "rb") as file:
             return digest_range(file, 0, filesystem.size(inner)).hex()
     info = filesystem.info(inner)
@@ -245,8 +281,7 @@ def _splits_of(file: InputFile, item: Input, shard_bytes: int) -> Iterator[Split
             check_columns(parquet, item, file.path)
             bounds = cut_parquet(parquet, shard_bytes)
         else:
-            cut = cut_warc if file.format == "warc" else cut_jsonl
-            bounds = cut(opened, file.path, file.size_bytes, shard_bytes)
+            bounds = _CUTTERS[file.format](opened, file.path, file.size_bytes, shard_bytes)
     digest = _digest(file.path)
     for start, end in pairwise(bounds):
         yield Split(item.source, file.path, file.format, start, end, file.size_bytes, digest)
@@ -255,13 +290,24 @@ def _splits_of(file: InputFile, item: Input, shard_bytes: int) -> Iterator[Split
 def _splits_of_files(files: list[InputFile], item: Input, shard_bytes: int) -> list[Split]:
     groups: list[list[InputFile]] = []
     n_bytes = 0
+    of, last = "", ""
     for file in files:
-        if not groups or n_bytes + file.size_bytes > shard_bytes or len(groups[-1]) == FILES_PER_SPLIT:
+        if item.format == "code":
+            of = _repository(file, item)
+        is_full = n_bytes + file.size_bytes > shard_bytes or (groups and len(groups[-1]) >= FILES_PER_SPLIT)
+        if not groups or (is_full and (not of or of != last)):
             groups.append([])
             n_bytes = 0
         groups[-1].append(file)
         n_bytes += file.size_bytes
+        last = of
     return [_split_of_files(group, item) for group in groups]
+
+
+def _repository(file: InputFile, item: Input) -> str:
+    """The repository that a file belongs to: it is not cut, since its licence is that of all its files."""
+    place = place_of(file.name, item.code.repositories, file.root)
+    return place.repository if place else ""
 
 
 def _split_of_files(files: list[InputFile], item: Input) -> Split:

@@ -86,6 +86,7 @@ class Record:
     detail: str | None = None
     file: str | None = None  # where it is not the split's path
     notes: list[Note] = field(default_factory=list)
+    robots_headers: str | None = None  # lines NAME: VALUE; None where it came without headers
 
     def keep(self, content: bytes, source_digest: bytes | None = None) -> "Record":
         """This record with content, to go on.

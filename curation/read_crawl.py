@@ -32,7 +32,7 @@ from manifests.errors import RequestError, RunError
 from manifests.schema import Input, Limits
 
 if TYPE_CHECKING:
-    from manifests.schema_readers import Crawl
+    from manifests.schema_crawl import Crawl
 
 PUBLIC = "https://data.commoncrawl.org"
 """Where Common Crawl publishes its crawls."""

@@ -21,6 +21,8 @@ TEXT_TYPES = frozenset({"text/plain", "text/markdown", "text/x-markdown"})
 UNKNOWN_TYPES = frozenset({"", "*/*", "unknown/unknown", "application/unknown"})
 """To be sniffed, as browsers do (mimesniff.spec.whatwg.org, section 7.1)."""
 
+ROBOTS_HEADERS = ("x-robots-tag", "tdm-reservation", "content-usage")
+
 _CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([^\s"';,]+)""", re.IGNORECASE)
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _HTML_TAG = re.compile(
@@ -30,6 +32,9 @@ _HTML_TAG = re.compile(
 _XML_HTML = re.compile(rb"<\?xml[^>]*>\s*(?:<!doctype html|<html)", re.IGNORECASE)
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 
+
+ADDING = {"content-encoding": ",", "transfer-encoding": ",", "x-robots-tag": "\n"}
+"""Headers of which all that are sent count, and what joins them."""
 
 Headers = dict[str, str]
 """By name, in lower case."""
@@ -66,7 +71,7 @@ def header_end(data: bytes, start: int = 0) -> int | None:
 def parse_headers(block: bytes, encoding: str) -> Headers:
     """Headers by name in lower case, of a block with its first line; lines may end in LF alone.
 
-    The last of several counts, as in browsers; encodings add up.
+    The last of several counts, as in browsers; those in ADDING add up.
 
     Raises:
         ValueError: not a header block.
@@ -79,8 +84,8 @@ def parse_headers(block: bytes, encoding: str) -> Headers:
     pairs = [(name.lower(), value) for name, value in headers.astuples()]
     by_name = dict(pairs)
     if len(by_name) < len(pairs):
-        for adding in ("content-encoding", "transfer-encoding"):
-            by_name[adding] = ",".join(value for name, value in pairs if name == adding)
+        for adding, between in ADDING.items():
+            by_name[adding] = between.join(value for name, value in pairs if name == adding)
     return by_name
 
 
@@ -107,6 +112,12 @@ def parse_response(block: bytes) -> Response:
     if not status:
         raise UndecodableError("malformed_http", f"no status code in {block[:40]!r}")
     return Response(int(status[1]), headers, block[end:])
+
+
+def robots_headers(headers: Headers) -> str:
+    """What the headers of a response tell robots, as lines NAME: VALUE."""
+    named = ((name, value) for name in ROBOTS_HEADERS for value in headers.get(name, "").split("\n"))
+    return "\n".join(f"{name}: {value}" for name, value in named if value)
 
 
 def media_type(header: str | None) -> str:

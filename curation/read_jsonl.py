@@ -22,6 +22,7 @@ from curation.read_stream import (
     open_input,
     read_range,
 )
+from curation.template import MissingFieldError, compile_template
 from manifests.schema import Input, Limits
 
 _BOM = b"\xef\xbb\xbf"
@@ -159,6 +160,7 @@ class LineParser:
 
     def __init__(self, item: Input, limits: Limits) -> None:
         self.limits = limits
+        self.template = compile_template(item.template, f"source {item.source!r}") if item.template else None
         self.kind = "html" if item.html else "text"
         self.content = _column(item.html or item.text or "text")
         self.content_name = item.html or item.text or "text"
@@ -177,21 +179,42 @@ class LineParser:
         if not data or data.isspace():
             return "blank line"
         try:
-            return self._fill(record, parse_object(data))
+            return self.fill(record, parse_object(data), xxh3_128_digest(data) if self.template else None)
         except BadLineError as error:
             return record.fail(error.reason, error.detail, xxh3_128_digest(data), len(data))
 
-    def _fill(self, record: Record, row: dict[str, Any]) -> Record:
+    def fill(self, record: Record, row: dict[str, Any], source_digest: bytes | None) -> Record:
+        """The record with what the input's columns or template make of a row.
+
+        Raises:
+            BadLineError: `missing_text`, `text_not_string`, `missing_field` or `record_too_large`.
+        """
+        content = _encode(self._made(row) if self.template else self._mapped(row))
+        if len(content) > self.limits.record_bytes:  # a template can say a field twice
+            raise BadLineError("record_too_large", f"{len(content)} bytes; at most {self.limits.record_bytes}")
+        for name, column in self.columns:
+            setattr(record, name, _as_text(column(row)))
+        record.key = record.key or ""
+        record.metadata = {name: _as_text(column(row)) for name, column in self.metadata}
+        return record.keep(content, source_digest)
+
+    def _mapped(self, row: dict[str, Any]) -> str:
         content = self.content(row)
         if content is None:
             raise BadLineError("missing_text", f"no {self.content_name!r}; the line has {_names(row)}")
         if not isinstance(content, str):
             raise BadLineError("text_not_string", f"{self.content_name!r} is of type {type(content).__name__}")
-        for name, column in self.columns:
-            setattr(record, name, _as_text(column(row)))
-        record.key = record.key or ""
-        record.metadata = {name: _as_text(column(row)) for name, column in self.metadata}
-        return record.keep(_encode(content))
+        return content
+
+    def _made(self, row: dict[str, Any]) -> str:
+        assert self.template is not None
+        try:
+            text = self.template(row)
+        except MissingFieldError as error:
+            raise BadLineError("missing_field", f"no {error.path!r}; the record has {_names(row)}") from error
+        if not text.strip():
+            raise BadLineError("missing_text", f"no part of the template has text; the record has {_names(row)}")
+        return text
 
 
 class BadLineError(Exception):
@@ -250,7 +273,7 @@ def _as_text(value: Any) -> str | None:
         return None
     if isinstance(value, str):
         return _encode(value).decode()
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, default=str)  # Parquet has dates
 
 
 def _encode(text: str) -> bytes:

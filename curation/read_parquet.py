@@ -3,19 +3,24 @@
 import json
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from xxhash import xxh3_128_digest
 
-from curation.read_batch import BATCH_BYTES, BATCH_RECORDS, Batch, Split
+from curation.read_batch import BATCH_BYTES, BATCH_RECORDS, Batch, Event, Record, Split, batches
+from curation.read_jsonl import BadLineError, LineParser
 from curation.read_stream import open_input
+from curation.template import roots
 from manifests.contracts import DIGEST, NOTES_TYPE, records_schema
 from manifests.errors import RequestError, RunError
 from manifests.schema import MIB, Input, Limits
+
+Item = TypeVar("Item")
 
 _NAMED = ("key", "url", "date", "license", "category", "charset")
 
@@ -32,15 +37,13 @@ def read_parquet(
     with open_input(split.path) as file:
         parquet = open_parquet(file, split.path)
         check_columns(parquet, item, split.path)
+        if item.template:
+            yield from batches(_made_events(parquet, split, item, limits, cursor), split, item, metadata_names)
+            return
         if _is_repeated(parquet, _content_name(item)):
             parquet = open_parquet(file, split.path, [_content_name(item)])
         first_row = sum(parquet.metadata.row_group(i).num_rows for i in range(split.start))
-        try:
-            yield from _batches(parquet, first_row, split, item, limits, metadata_names, cursor)
-        except (pa.ArrowException, OSError) as error:
-            raise RunError(
-                f"{split.path}: row groups {split.start} to {split.end - 1} cannot be read: {error}"
-            ) from error
+        yield from _damage_named(_batches(parquet, first_row, split, item, limits, metadata_names, cursor), split)
 
 
 def open_parquet(file: BinaryIO, path: str, repeated: list[str] | None = None) -> pq.ParquetFile:
@@ -63,8 +66,9 @@ def check_columns(parquet: pq.ParquetFile, item: Input, path: str) -> None:
     Raises:
         RequestError: names the file, the column and the columns that exist.
     """
-    content = _content_name(item)
-    for column in dict.fromkeys([content, *_mapped(item).values()]):
+    content = None if item.template else _content_name(item)
+    made_of = roots(item.template) if item.template else [_content_name(item)]
+    for column in dict.fromkeys([*made_of, *_mapped(item).values()]):
         found = _type_at(parquet.schema_arrow, column)
         if found is None:
             names = ", ".join(parquet.schema_arrow.names)
@@ -125,6 +129,45 @@ def _batches(
                 yield Batch(records, row, {})
 
 
+def _made_events(parquet: pq.ParquetFile, split: Split, item: Input, limits: Limits, cursor: int) -> Iterator[Event]:
+    """Records by the input's template; a cursor is the number of rows of the split before it.
+
+    All columns are read: the id covers the whole row, so that it does not change with the template.
+    """
+    parse, row_number = LineParser(item, limits), 0
+    first_row = sum(parquet.metadata.row_group(i).num_rows for i in range(split.start))
+    for group in range(split.start, split.end):
+        meta = parquet.metadata.row_group(group)
+        if row_number + meta.num_rows <= cursor:
+            row_number += meta.num_rows
+            continue
+        n_rows = max(1, min(BATCH_RECORDS, BATCH_BYTES * meta.num_rows // max(1, meta.total_byte_size)))
+        for rows in _damage_named(parquet.iter_batches(n_rows, [group], use_threads=False), split):
+            for row in rows.to_pylist():
+                row_number += 1
+                if row_number > cursor:
+                    yield _made(parse, row, first_row + row_number - 1), row_number
+
+
+def _made(parse: LineParser, row: dict[str, Any], number: int) -> Record:
+    data = orjson.dumps(row, default=str, option=orjson.OPT_SORT_KEYS)
+    record = Record(offset=number, kind="text", utf8=True)
+    try:
+        return parse.fill(record, row, xxh3_128_digest(data))
+    except BadLineError as error:
+        return record.fail(error.reason, error.detail, xxh3_128_digest(data), len(data))
+
+
+def _damage_named(items: Iterator[Item], split: Split) -> Iterator[Item]:
+    """The items; what Arrow says of a damaged file becomes an error that names it."""
+    try:
+        yield from items
+    except (pa.ArrowException, OSError) as error:
+        raise RunError(
+            f"{split.path}: row groups {split.start} to {split.end - 1} cannot be read: {error}"
+        ) from error
+
+
 def _bounded(rows: pa.RecordBatch, column: str) -> Iterator[pa.RecordBatch]:
     """Slices of at most the content that a batch may hold."""
     ends = np.cumsum(_lengths(_column_at(rows, column)).to_numpy(zero_copy_only=False).astype(np.int64))
@@ -175,6 +218,7 @@ def _records(
         "file": pa.repeat(pa.scalar(split.path), n_rows),
         "offset": pa.array(np.arange(first_row, first_row + n_rows)),
         "notes": pa.nulls(n_rows, NOTES_TYPE),
+        "robots_headers": pa.nulls(n_rows, pa.string()),
     }
     columns["key"] = pc.fill_null(columns["key"], "")
     if utf8:

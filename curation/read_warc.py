@@ -18,6 +18,7 @@ from curation.read_http import (
     decode_body,
     media_type,
     parse_response,
+    robots_headers,
     sniff_type,
 )
 from curation.read_stream import open_input
@@ -98,6 +99,7 @@ def _response(frame: Frame, headers: Headers, item: Input, limits: Limits) -> Re
     except UndecodableError as error:
         return _record(frame, headers, None, item).fail(error.reason, error.detail, frame.raw_digest(), frame.n_bytes)
     record = _record(frame, headers, response, item)
+    record.robots_headers = robots_headers(response.headers)
     if response.status != 200:
         record.value, record.threshold = response.status, 200
         return record.drop("http_status", None, frame.raw_digest(), frame.n_bytes)

@@ -22,6 +22,8 @@ import pyarrow.parquet as pq
 import xxhash
 
 from classifiers.code import LANGUAGE_CODE
+from curation.address_columns import addresses_digest
+from curation.latex_licenses import licenses_digest
 from curation.read import Batch, Split, read_split
 from curation.scorers import model_digests
 from curation.signals import SIGNALS_VERSION
@@ -36,22 +38,31 @@ if TYPE_CHECKING:
 MEASURE_CODE = (
     *LANGUAGE_CODE,
     "classifiers/models/*",
+    "curation/address_columns.py",
+    "curation/blocklist*.py",
     "curation/charset.py",
+    "curation/code_*",
     "curation/crawl_index.py",
     "curation/crawl_ranges.py",
     "curation/datatrove_bridge.py",
     "curation/extract*.py",
     "curation/kernels/*.*",
+    "curation/latex*.py",
     "curation/main_content*",
     "curation/measure.py",
     "curation/normalize.py",
     "curation/pii.py",
+    "curation/pii_secrets.py",
     "curation/pii_shapes.py",
+    "curation/pdf_text.py",
     "curation/pii_validators.py",
     "curation/read*.py",
+    "curation/robots.py",
     "curation/scorers.py",
     "curation/shards.py",
     "curation/signals.py",
+    "curation/template.py",
+    "curation/url*.py",
     "manifests/contracts.py",
     "manifests/digest.py",
 )
@@ -103,7 +114,9 @@ class MeasureTask:
             "code": _measure_code(),
             "datatrove": metadata.version("datatrove") if self._asks_datatrove else "",
             "model": model_digest(self.manifest.measure.language.model if self.manifest.measure.language else ""),
+            "licenses": licenses_digest(self.item.latex.licenses),
             "scores": model_digests(self.manifest.measure.scored_in_pass),
+            "addresses": addresses_digest(self.manifest.measure),
         }
         return xxhash.xxh3_64_hexdigest(orjson.dumps(depends, option=orjson.OPT_SORT_KEYS))
 
@@ -287,7 +300,9 @@ def kept_measurer(manifest: CorpusManifest) -> "Measurer":
     from curation.measure import Measurer
 
     measure = manifest.measure.in_pass
-    key = measure.model_dump_json() + repr((manifest.metadata_names, model_digests(measure.scores)))
+    key = measure.model_dump_json() + repr(
+        (manifest.metadata_names, model_digests(measure.scores), addresses_digest(measure))
+    )
     if key not in _measurers:
         _measurers.clear()
         _measurers[key] = Measurer(manifest)

@@ -10,7 +10,7 @@ from curation.dedup import exact, survivors
 from curation.predicates import dotted_columns
 from curation.rules import CheckedRule, judge, load_rules
 from curation.signals import SIGNAL_TYPE
-from manifests.contracts import measured_schema, score_fields
+from manifests.contracts import address_fields, measured_schema, score_fields
 from manifests.schema import CorpusManifest
 
 NOT_FOR_RULES = {
@@ -58,6 +58,7 @@ def stored_schema(manifest: CorpusManifest, *, has_texts: bool = True) -> pa.Sch
         datatrove=filters,
         scores=scores,
         notes=manifest.has_notes,
+        addresses=address_fields(manifest.measure),
     )
 
 

@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from curation.decontaminate import CONTAMINATION, judge_hits, read_hits, redact_hits
-from curation.dedup import repeats, spans, survivors
+from curation.dedup import repeats, spans, survivors, urls
 from curation.pii_redact import Redactor
 from curation.pii_redact import redactor as redactor_of
 from curation.pii_rows import as_written, follow_edits, kind_counts, mask_pieces, summarize_pii
@@ -18,7 +18,7 @@ from curation.score_tables import ScoreTable, Settled, join_scores, later_column
 from curation.summary import Summary, merge, summarize
 from curation.summary_models import PiiSummary
 from curation.verdicts import checked_rules, judged, signal_type, stored_schema
-from manifests.contracts import NOT_IN_DIGEST, conform, documents_schema, ledger_schema
+from manifests.contracts import NOT_IN_DIGEST, address_fields, conform, documents_schema, ledger_schema
 from manifests.digest import TableDigest
 from manifests.schema import CorpusManifest
 from manifests.store import Folder, KeyRange, TableWriter, to_arrow
@@ -94,6 +94,7 @@ def write_range(task: DecideTask, rows: pl.DataFrame | None = None) -> Decided:
         pii=pii,
         semantic=task.manifest.dedup.semantic is not None,
         scores=[score.name for score in task.manifest.measure.scores],
+        addresses=address_fields(task.manifest.measure),
     )
     of_ledger = ledger_schema(pii=pii, notes=task.manifest.has_notes)
     with (
@@ -144,7 +145,8 @@ def _judged_with_groups(task: DecideTask, measured: pl.DataFrame, keys: KeyRange
     """The rows with their groups, their later scores and their verdicts by the rules."""
     frame = survivors.join_groups(measured, Folder(task.run), task.manifest.dedup, keys, task.compared)
     frame = join_scores(frame, Folder(task.run), task.scores, keys)
-    return survivors.drop_held(judged(frame, task.rules), Folder(task.run), task.manifest.dedup, keys)
+    frame = survivors.drop_held(judged(frame, task.rules), Folder(task.run), task.manifest.dedup, keys)
+    return urls.drop_losers(frame, Folder(task.staging), keys)
 
 
 def place_spans(task: DecideTask) -> None:

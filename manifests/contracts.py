@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from manifests.errors import RequestError, RunError
-from manifests.schema import ALL_PII_KINDS
+from manifests.schema import ALL_PII_KINDS, Measure
 
 SCHEMA_VERSION = "1.1"
 """Major.minor. A new minor version adds columns; a new major version changes their meaning."""
@@ -79,6 +79,26 @@ def score_fields(names: Sequence[str]) -> list[pa.Field]:
     return [pa.field(f"{name}_{column}", kind) for name in names for column, kind in kinds]
 
 
+ROBOTS_TYPE = pa.struct(
+    [
+        (name, pa.bool_())
+        for name in ("noindex", "nofollow", "noarchive", "nosnippet", "noai", "noimageai", "tdm_reserved")
+    ]
+)
+"""What robots must not do with a page, as it or its server says; null for what cannot say anything."""
+
+
+def address_fields(measure: Measure) -> list[pa.Field]:
+    """The optional columns of what was found by and about addresses: those that a manifest asks for."""
+    names = ("canonical_url", "url_host", "url_domain") if measure.urls else ()
+    lists = [(name, pa.string()) for name in measure.blocklists]
+    return [
+        *(pa.field(name, pa.string()) for name in names),
+        *([pa.field("blocklists", pa.struct(lists))] if lists else []),
+        *([pa.field("robots", ROBOTS_TYPE)] if measure.robots else []),
+    ]
+
+
 def metadata_field(names: list[str]) -> list[pa.Field]:
     """The optional `metadata` struct of strings; no field at all where a manifest asks for none."""
     return [pa.field("metadata", pa.struct([(name, pa.string()) for name in names]))] if names else []
@@ -107,6 +127,7 @@ def records_schema(metadata_names: list[str]) -> pa.Schema:
             *_CAUSE,
             *_LOCATOR,
             pa.field("notes", NOTES_TYPE),
+            pa.field("robots_headers", pa.string()),  # those that speak to robots; null where there were no headers
         ]
     )
 
@@ -120,10 +141,11 @@ def measured_schema(
     datatrove: Sequence[str] = (),
     scores: Sequence[str] = (),
     notes: bool = False,
+    addresses: Sequence[pa.Field] = (),
 ) -> pa.Schema:
     """Every record after the measuring pass, before any decision; `pii` is whether personal data was looked for,
     `datatrove` the names of datatrove's filters that judged the text, `scores` those of its classifiers, `notes`
-    whether a reader may have some.
+    whether a reader may have some, `addresses` what `address_fields` says.
 
     A row with a `verdict` was dropped or failed before it could be measured. `row_hash` covers what the row is, not
     where it was found; it orders records whose ids are equal. `text_digest` is that of the normalised text.
@@ -140,6 +162,7 @@ def measured_schema(
             pa.field("n_text_bytes", pa.int64(), nullable=False),  # of the normalised text, in UTF-8
             *_LANGUAGE,
             *([pa.field("signals", signals)] if signals else []),
+            *addresses,
             *([pa.field("pii", PII_TYPE), pa.field("pii_count", pa.int32())] if pii else []),
             *score_fields(scores),
             *([pa.field("datatrove", pa.struct([(name, pa.string()) for name in datatrove]))] if datatrove else []),
@@ -158,9 +181,11 @@ def documents_schema(
     pii: bool = False,
     semantic: bool = False,
     scores: Sequence[str] = (),
+    addresses: Sequence[pa.Field] = (),
 ) -> pa.Schema:
     """The curated corpus: one row per kept document, ordered by (id, copy); `pii` speaks of `text` as it stands here,
-    `semantic` is whether documents of like meaning were looked for, `scores` are the names of classifiers."""
+    `semantic` is whether documents of like meaning were looked for, `scores` are the names of classifiers,
+    `addresses` what `address_fields` says."""
     return pa.schema(
         [
             pa.field("id", pa.string(), nullable=False),
@@ -169,6 +194,7 @@ def documents_schema(
             *_PROVENANCE,
             *_LANGUAGE,
             *([pa.field("signals", signals)] if signals else []),
+            *addresses,
             *([pa.field("pii", PII_TYPE)] if pii else []),
             *score_fields(scores),
             pa.field("exact_size", pa.int64()),  # records with this very text; null where nothing was compared

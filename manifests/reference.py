@@ -98,12 +98,13 @@ def _once(sections: Iterator[_Section]) -> list[_Section]:
     return list(found.values())
 
 
-def _sections(path: str, schema: Schema, top: Schema) -> Iterator[_Section]:
-    """The models that a model's fields hold, each followed by its own."""
+def _sections(path: str, schema: Schema, top: Schema, inside: tuple[str, ...] = ()) -> Iterator[_Section]:
+    """The models that a model's fields hold, each followed by its own; one that holds itself is not entered again."""
     for name, field in schema["properties"].items():
         for section in _models(f"{path}.{name}".removeprefix("."), resolved(field, top), top):
             yield section
-            yield from _sections(section.path, section.schema, top)
+            if section.title not in inside:
+                yield from _sections(section.path, section.schema, top, (*inside, section.title))
 
 
 def _models(path: str, schema: Schema, top: Schema) -> Iterator[_Section]:

@@ -4,11 +4,23 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
+from manifests.schema_addresses import Robots, UrlDedup, Urls, switched
 from manifests.schema_model import MIB as MIB
 from manifests.schema_model import Model as Model
 from manifests.schema_model import Name as Name
 from manifests.schema_model import one_field, percent
-from manifests.schema_readers import NOTED_FORMATS, STANDARD_FACTS, Code, Crawl, Latex, Mediawiki, Pdf
+from manifests.schema_readers import (
+    NOTED_FORMATS,
+    STANDARD_FACTS,
+    Code,
+    Crawl,
+    Each,
+    Latex,
+    Mediawiki,
+    Pdf,
+    Template,
+    template_alone,
+)
 
 RuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)?$")]
 """A name, or RULESET.NAME as in a resolved manifest, where rulesets stand written out."""
@@ -79,6 +91,12 @@ class Input(Model):
     """Column that holds plain text (JSONL, Parquet). Without `text` and `html` it is `text`."""
     html: str | None = None
     """Column that holds HTML (text or raw bytes), to be extracted; instead of `text`."""
+    template: (
+        Annotated[Template, BeforeValidator(template_alone, json_schema_input_type=str | list[str | Each] | Template)]
+        | None
+    ) = None
+    """Instead of `text` and `html` (JSONL, Parquet): the text is made of several fields, as
+    `"질문: {question}\\n답변: {answers[0].text}"`."""
     key: str | None = None
     """Column that names the record in its source. WARC uses WARC-Record-ID, folders the relative path."""
     url: str | None = None
@@ -129,8 +147,8 @@ class Input(Model):
 
     @model_validator(mode="after")
     def _one_content_column(self) -> "Input":
-        if self.text and self.html:
-            raise ValueError("name either `text` or `html`, not both")
+        if len([given for given in (self.text, self.html, self.template) if given]) > 1:
+            raise ValueError("name one of `text`, `html` and `template`")
         both = sorted(set_ for set_ in self.set if getattr(self, set_))
         if both:
             raise ValueError(f"{', '.join(both)}: given both as a column and in `set`")
@@ -198,6 +216,15 @@ class Measure(Model):
     """Measure all signals: the column `signals`."""
     pii: Pii | None = None
     """Find personal data: the columns `pii` and `pii_count`. Nothing is masked; see `redact`."""
+    urls: Annotated[Urls | None, BeforeValidator(switched, json_schema_input_type=bool | Urls | None)] = None
+    """Bring addresses into one spelling: the columns `canonical_url`, `url_host` and `url_domain`; `urls: true` takes
+    the defaults."""
+    blocklists: dict[ColumnName, str | list[str]] = Field(default_factory=dict)
+    """Lists of domains and URLs to look addresses up in, as {NAME: path of a file or a folder, or several}: the
+    column of text `blocklists.NAME`, the entry that an address is listed under, or null. Relative paths start at the
+    manifest's folder. A rule decides: `blocklists.NAME IS NULL` (`onggi[urls]`)."""
+    robots: Annotated[Robots | None, BeforeValidator(switched, json_schema_input_type=bool | Robots | None)] = None
+    """Note what pages and servers say that robots must not do: the column `robots`, as `robots.noai`."""
     scores: list[Score] = Field(default_factory=list)
     """Classifiers, in the order in which those with `after: rules` are asked: the cheaper ones first."""
     datatrove: list[DatatroveStep] = Field(default_factory=list)
@@ -406,6 +433,9 @@ class Dedup(Model):
 
     exact: bool = False
     """Keep one of the documents whose normalised texts are equal."""
+    url: Annotated[UrlDedup | None, BeforeValidator(switched, json_schema_input_type=bool | UrlDedup | None)] = None
+    """Keep one of the documents that have one canonical URL, before any texts are compared; `url: true` keeps the
+    newest. What is canonical, `measure.urls` says."""
     near: NearDedup | None = None
     """Keep one of the documents that are nearly the same, or equal; `near: {}` takes the defaults."""
     semantic: SemanticDedup | None = None

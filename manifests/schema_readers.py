@@ -1,13 +1,25 @@
 """How the formats are read whose records are not documents yet: TeX sources, wikitext, repositories, PDF, a crawl."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import Field
 
-from manifests.schema_model import MIB, Model, percent
+from manifests.schema_crawl import Crawl as Crawl
+from manifests.schema_model import MIB, Model
 
 STANDARD_FACTS: dict[str, tuple[str, ...]] = {
-    "latex": ("title", "main_file", "n_files", "n_missing", "n_cycles", "n_formulas", "n_sections"),
+    "latex": (
+        "title",
+        "main_file",
+        "n_files",
+        "n_missing",
+        "n_cycles",
+        "n_unused",
+        "n_formulas",
+        "n_sections",
+        "language",
+        "categories",
+    ),
     "mediawiki": ("title", "page_id", "revision_id", "n_formulas", "n_formulas_in", "n_templates_dropped"),
     "code": (
         "repository",
@@ -28,65 +40,113 @@ NOTED_FORMATS = frozenset(STANDARD_FACTS)
 class Latex(Model):
     """How TeX sources become text (`format: latex`)."""
 
+    to: Literal["text", "latex"] = "text"
+    """`text`: headings, lists and rows as in Markdown, formulas as in the source. `latex`: the source in one piece,
+    from \\begin{document} on, without comments."""
+    macros: Literal["keep", "expand"] = "keep"
+    """Macros of the document inside formulas: kept, with their definitions at the end of the text, or replaced by
+    what they stand for. In running text they are always replaced."""
+    bibliography: Literal["drop", "keep"] = "drop"
+    """The list of references, of thebibliography or the .bbl file; with it, citations stay as [key]."""
+    tables: Literal["rows", "drop"] = "rows"
+    """Tables as a line per row, its cells between ` | `, or only their captions."""
+    licenses: str | None = None
+    """arXiv's metadata as JSONL (id, license, categories, update_date), as arxiv-metadata-oai-snapshot.json: the
+    licence of a paper does not stand in its source. A relative path starts at the manifest's folder."""
+
 
 class Mediawiki(Model):
     """How wikitext becomes text (`format: mediawiki`)."""
+
+    namespaces: list[int] = Field(default=[0], min_length=1)
+    """Numbers of the namespaces whose pages are documents: 0 articles, 4 the project's own pages, 12 help."""
+    formulas: Literal["latex", "tags"] = "latex"
+    """`latex`: `$..$`, and `$$..$$` where a formula stands alone; `tags`: `<math>..</math>`. Verbatim in both."""
+    tables: Literal["drop", "text", "markdown"] = "text"
+    """`text`: a line for each row, its cells between bars; `markdown`: tables of Markdown."""
+    infoboxes: Literal["drop", "text"] = "drop"
+    """`text`: lines of `name: value`."""
+    captions: Literal["keep", "drop"] = "keep"
+    """Captions of images and galleries."""
+    drop_sections: list[str] | None = None
+    """Titles of sections that are left out, with what is below them; left out, those of references, notes, links and
+    further reading in Korean and English; `[]` keeps all."""
+    keep_templates: dict[str, int | str] = Field(default_factory=dict)
+    """Further templates that hold text: {name: argument}, the argument by number or name, `last`, or `all`."""
+    disambiguation: Literal["drop", "keep"] = "drop"
+    """Pages that only tell apart what bears one name."""
 
 
 class Code(Model):
     """What of a repository is read (`format: code`)."""
 
+    repositories: Literal["folders", "path", "archives"] = "folders"
+    """What is a repository. `folders`: each folder and each archive that lies directly under `path`. `path`: all of
+    `path` is one. `archives`: every archive (.tar, also with .gz .bz2 .xz .zst; .tgz .zip .whl .crate .gem) at any
+    depth; other files are passed over."""
+    include: list[str] = Field(default_factory=list)
+    """Globs of paths in a repository: only these are read. `*.py` is a name at any depth, `src/**` all below src."""
+    exclude: list[str] = Field(default_factory=list)
+    """Globs of paths that are not read."""
+    languages: list[str] = Field(default_factory=list)
+    """Programming languages to read, as GitHub names them; without it all. Case does not matter."""
+    headers: Literal["keep", "drop_copyright", "drop"] = "keep"
+    """What becomes of comments above the first line of code: `drop_copyright` removes those that speak of copyright
+    or a licence, `drop` all. The licence is read before."""
+    licenses: Literal["detect", "declared", "skip"] = "detect"
+    """`detect`: by the texts of licences and notices. `declared`: where there are none, also by what the metadata of
+    a package declares. `skip`: not at all (`license_verdict` is null)."""
+    file_bytes: int = Field(MIB, ge=1024)
+    """A larger file is dropped (`file_too_large`)."""
+    data_bytes: int = Field(65_536, ge=0)
+    """JSON, XML, YAML and the like are `data` when larger, in characters, else configuration."""
+    archive_bytes: int = Field(4096 * MIB, ge=1024)
+    """What an archive may hold once decompressed; reading ends there with a failed row (`archive_too_large`)."""
+    archive_files: int = Field(1_000_000, ge=1, lt=1 << 24)
+    """How many members it may have."""
+
 
 class Pdf(Model):
-    """How the pages of a PDF become text (`format: pdf`)."""
+    """How the pages of a PDF become text (`format: pdf`; `onggi[pdf]`)."""
+
+    running_lines: Literal["drop", "keep"] = "drop"
+    """What becomes of lines at the top or bottom of more than half of the pages, numbers aside."""
+    pages_max: int = Field(5_000, ge=1)
+    """How many pages of a file are read; that there are more is noted in the ledger."""
 
 
-class Fetch(Model):
-    """How a host is asked. Nothing of it changes what comes of a run, so a run goes on with other settings."""
+class Each(Model):
+    """A part of a template for every element of a list."""
 
-    contact: str | None = Field(None, min_length=3)
-    """Who asks: an address or a page, which stands in the User-Agent. Common Crawl's own host wants one."""
-    requests_per_second: float = Field(10.0, gt=0, le=1000)
-    """At most so many over all threads, and over all processes of a user on a machine."""
-    connections: int = Field(8, ge=1, le=256)
-    """At most so many at a time, of each process."""
-    retries: int = Field(6, ge=0, le=100)
-    """After a failure that may pass: what asks for patience (429, 503, Retry-After), a connection that broke."""
-    timeout_s: float = Field(60.0, gt=0)
-    """For the whole of an answer."""
-    gap_bytes: int = Field(1024, ge=0)
-    """Records of a file that lie no further apart are fetched by one request, and what lies between them with it."""
-    ahead_bytes: int = Field(32 * MIB, ge=1)
-    """What may be fetched ahead while records are measured."""
+    each: str = Field(min_length=1)
+    """Path of the list, as `conversations`."""
+    parts: list["str | Each"] = Field(min_length=1)
+    """What is written of an element; paths begin at it, and `{.}` is the element itself."""
+    separator: str = "\n\n"
+    """What stands between elements."""
+    within: str | None = None
+    """What stands between the parts of an element; without it a line end."""
+    only: dict[str, list[str]] = Field(default_factory=dict)
+    """Leave out elements but those whose field has one of these values, as {role: [user, assistant]}."""
 
 
-Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]+(\.[a-z0-9_-]+)*$")]
-"""A name of the DNS, as the index writes it: lower case, Punycode."""
+class Template(Model):
+    """The text of a record from several of its fields; `{question}` stands for a field, `{{` for a brace."""
+
+    parts: list[str | Each] = Field(min_length=1)
+    """Texts with fields by their paths, as `{title}` or `{answers[0].text}`, and lists that are gone through."""
+    separator: str = "\n"
+    """What stands between parts."""
+    missing: Literal["fail", "skip"] = "fail"
+    """What a part does of which a field is absent, null or blank: the record fails as `missing_field`, or the part is
+    left out."""
+    values: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """What is written for the values of a field, by its path as the template has it, as
+    {from: {human: 사용자, gpt: 도우미}}; other values stay."""
+    html: list[str] = Field(default_factory=list)
+    """Fields that hold HTML, of which the text is taken."""
 
 
-class Crawl(Model):
-    """Which records of Common Crawl are fetched; `tlds`, `domains` and `hosts` add up."""
-
-    id: str = Field(pattern=r"^CC-MAIN-\d{4}-\d{2}$")
-    """The crawl, as `CC-MAIN-2025-05`."""
-    match: Literal["primary", "any"] = "primary"
-    """Whether a page's first language must be among `languages`, or any of the up to three that were found in it."""
-    tlds: list[Label] = Field(default_factory=list)
-    """Pages of hosts that end so, as `kr`."""
-    domains: list[Label] = Field(default_factory=list)
-    """Pages of registered domains, as `example.co.kr`."""
-    hosts: list[Label] = Field(default_factory=list)
-    """Pages of hosts, as `www.example.com`."""
-    mimes: list[str] = Field(default=["text/html", "application/xhtml+xml"])
-    """Types of content as Common Crawl detected them; an empty list takes all."""
-    status: int = 200
-    """HTTP status."""
-    sample: Annotated[float, Field(gt=0, le=1), BeforeValidator(percent, json_schema_input_type=float | str)] = 1.0
-    """The share of the chosen records that is taken, as `1%`: by a hash of their place, the same in every run."""
-    row_groups: int | None = Field(None, ge=1)
-    """Look into so many row groups of the index only (of those that may hold chosen records), by a hash of their
-    place: for a trial, since every row group that is looked into costs some MB of the index."""
-    max_records: int | None = Field(None, ge=1)
-    """At most so many records: every row group that is looked into gives an equal part, or what it has."""
-    fetch: Fetch = Fetch()
-    """How the host is asked."""
+def template_alone(value: object) -> object:
+    """A template that is written as its one text, or as its parts, for the mapping."""
+    return {"parts": [value]} if isinstance(value, str) else {"parts": value} if isinstance(value, list) else value

@@ -12,9 +12,10 @@ import pyarrow as pa
 from curation.dedup import earlier, exact, near, semantic
 from curation.dedup.cosines import EDGE, cosines_to_survivors, least_similar, write_edge
 from curation.dedup.exchange import ROWS_PER_RANGE, write_rows
+from curation.dedup.ranks import policy_columns, policy_rank
 from manifests.engine import Engine
 from manifests.errors import RequestError
-from manifests.schema import BestScore, Dedup, SourcePriority
+from manifests.schema import BestScore, Dedup
 from manifests.store import Folder, KeyRange, ranges_for
 
 PASSING = pa.schema(
@@ -107,8 +108,9 @@ def join_groups(frame: pl.DataFrame, run: Folder, dedup: Dedup, keys: KeyRange, 
 def drop_held(frame: pl.DataFrame, run: Folder, dedup: Dedup, keys: KeyRange) -> pl.DataFrame:
     """The judged frame (of a range of ids), where documents that an earlier run holds are dropped.
 
-    Adds `held_by`, the id of the earlier document.
+    Adds `held_by`, the id of the earlier document, and `held_by_copy`, which an earlier run's does not have.
     """
+    frame = frame.with_columns(held_by_copy=pl.lit(None, pl.Int32))
     if not dedup.against:
         return frame.with_columns(held_by=pl.lit(None, pl.String))
     held = (run / "held").read_range("id", keys, earlier.HELD.names)
@@ -125,12 +127,7 @@ def drop_held(frame: pl.DataFrame, run: Folder, dedup: Dedup, keys: KeyRange) ->
 
 def rank_columns(dedup: Dedup) -> set[str]:
     """The measured columns that the survivor policy reads."""
-    keep = dedup.keep
-    if isinstance(keep, BestScore):
-        return {keep.score.split(".")[0]}
-    if isinstance(keep, SourcePriority):
-        return {"source"}
-    return {"first": set(), "longest": {"n_text_bytes"}, "newest": {"date"}}[keep]
+    return policy_columns(dedup.keep)
 
 
 def check_policy(dedup: Dedup, columns: dict[str, pa.DataType]) -> None:
@@ -151,29 +148,7 @@ def check_policy(dedup: Dedup, columns: dict[str, pa.DataType]) -> None:
 
 def rank(dedup: Dedup) -> pl.Expr:
     """The survivor policy as a number per document: the least survives, null comes last."""
-    keep = dedup.keep
-    if isinstance(keep, BestScore):
-        column, _, field = keep.score.partition(".")
-        score = pl.col(column).struct.field(field) if field else pl.col(column)
-        return -score.cast(pl.Float64)
-    if isinstance(keep, SourcePriority):
-        places = dict(zip(keep.sources, range(len(keep.sources)), strict=True))
-        return pl.col("source").replace_strict(places, default=None, return_dtype=pl.Float64)
-    if keep == "longest":
-        return -pl.col("n_text_bytes").cast(pl.Float64)
-    if keep == "newest":
-        return -_seconds(pl.col("date"))
-    return pl.lit(0.0)
-
-
-def _seconds(date: pl.Expr) -> pl.Expr:
-    """Seconds since 1970 of dates as records carry them: ISO 8601 with or without a time, or RFC 2822."""
-    instant = pl.coalesce(
-        date.str.to_datetime(pattern, strict=False, time_zone="UTC", time_unit="us")
-        for pattern in ("%+", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%a, %d %b %Y %H:%M:%S %z")
-    )
-    day = date.str.slice(0, 10).str.to_datetime("%Y-%m-%d", strict=False, time_zone="UTC", time_unit="us")
-    return pl.coalesce(instant, day).dt.epoch("us").cast(pl.Float64) / 1e6
+    return policy_rank(dedup.keep)
 
 
 def write_passing(folder: Folder, name: str, passing: pl.DataFrame) -> None:
@@ -222,13 +197,14 @@ def _with_cosines(lost: pl.DataFrame, vectors: Folder | None) -> pl.DataFrame:
 
 
 def join_losers(frame: pl.DataFrame, losers: Folder, keys: KeyRange, has_groups: bool) -> pl.DataFrame:
-    """The judged frame (of a range of ids, after `drop_held`) with the verdicts of those that lose to a survivor.
+    """The judged frame (of a range of ids, after `drop_held` and `urls.drop_losers`) with the verdicts of those that
+    lose to a survivor.
 
     Adds `duplicate_of` and its copy, null for documents that duplicate nothing; an earlier run's has no copy. Where
     embeddings were compared, adds `cosine` to the survivor, and `on_edge` for the least similar pairs.
     """
     if not has_groups:
-        return frame.with_columns(duplicate_of="held_by", duplicate_of_copy=pl.lit(None, pl.Int32))
+        return frame.with_columns(duplicate_of="held_by").rename({"held_by_copy": "duplicate_of_copy"})
     frame = frame.join(
         losers.read_range("id", keys, LOSERS.names), on=["id", "copy"], how="left", maintain_order="left"
     )
@@ -241,4 +217,5 @@ def join_losers(frame: pl.DataFrame, losers: Folder, keys: KeyRange, has_groups:
         stage=pl.when(lost).then(pl.lit("dedup")).otherwise("stage"),
         reason=pl.coalesce("lost_by", "reason"),
         duplicate_of=pl.coalesce("duplicate_of", "held_by"),
-    ).drop("lost_by")
+        duplicate_of_copy=pl.coalesce("duplicate_of_copy", "held_by_copy"),
+    ).drop("lost_by", "held_by_copy")

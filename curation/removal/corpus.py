@@ -30,7 +30,7 @@ from manifests.errors import RequestError, RunError
 from manifests.record import Entry, RunRecord, measured_folder, read_record, set_aside, write_record
 from manifests.store import Folder
 
-WORK = ("staging-", "near-", "semantic-", "held-", "repeats-")
+WORK = ("staging-", "near-", "semantic-", "held-", "repeats-", "url_groups-")
 """Folders in which a decision is worked on."""
 
 

@@ -121,7 +121,7 @@ WRONG = {
         "web.yaml:4: output.pth: unknown key; did you mean `path`? valid: path, shard_bytes",
     ],
     "kind: corpus\nname: web\noutput: out\ninputs:\n- source: a\n  path: a\n  text: t\n  html: h": [
-        "web.yaml:5: inputs[0]: name either `text` or `html`, not both"
+        "web.yaml:5: inputs[0]: name one of `text`, `html` and `template`"
     ],
     "kind: corpus\nname: web\noutput: out\ninputs:\n- {source: a, path: a, set: {urll: x}, metadata: {1x: y}}": [
         f"web.yaml:5: inputs[0].metadata.1x: unknown key; {NAME}",

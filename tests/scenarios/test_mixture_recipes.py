@@ -25,7 +25,7 @@ def lay_out(folder: Path, manifest: MixtureManifest) -> None:
     rng = np.random.default_rng(1)
     words = ["정부", "자료", "the", "of", "data", "mixture", "토큰", "문서"]
     for number, source in enumerate(manifest.sources):
-        path = folder / str(source.path).replace("*", "part")
+        path = folder / str(source.path or f"files/{source.name}.parquet").replace("*", "part")
         path.parent.mkdir(parents=True, exist_ok=True)
         texts = [" ".join(rng.choice(words, rng.integers(5, 90))) + f" {number} {k}" for k in range(1500)]
         frame = pl.DataFrame({"text": texts, "license": "MIT"})
@@ -39,6 +39,10 @@ def test_recipe_runs(name: str, tmp_path: Path) -> None:
     whole = load_kind(MixtureManifest, str(tmp_path / "mix.yaml"))
     lay_out(tmp_path, whole)
     overrides = [f"stages.{stage.name}.tokens={SMALL}" for stage in whole.stages] + ["sequence_length=512"]
+    for source in whole.sources:  # files in the place of runs: test_categories makes those
+        if source.run:
+            place = f"sources.{source.name}"
+            overrides += [f"{place}.run=null", f"{place}.path=files/{source.name}.parquet", f"{place}.where=null"]
     manifest = load_kind(MixtureManifest, str(tmp_path / "mix.yaml"), overrides)
     record = mix(prepare(manifest, str(tmp_path)))
     for stage, made in zip(manifest.stages, record.stages, strict=True):

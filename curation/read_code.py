@@ -1,0 +1,256 @@
+"""Repositories and archives of them: one record per file."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from xxhash import xxh3_128
+
+from curation.code_archives import Bounds, BrokenArchiveError, Member, clean_path, members
+from curation.code_file import FileReader
+from curation.code_paths import Chooser, Place, is_own, place_of
+from curation.read_batch import Batch, Record, Split, batches
+from curation.read_files import file_events
+from curation.read_stream import READ_BYTES, digest_range, open_input
+from manifests.schema import Input, Limits
+
+if TYPE_CHECKING:
+    from curation.code_licenses import LicenseDetector, RepositoryLicense
+
+LICENSE_FILE_BYTES = 512 * 1024
+LICENSE_FILES = 2000
+"""What is looked at to find a repository's licence: so many files, of so many bytes each."""
+
+
+def read_code(
+    split: Split, item: Input, limits: Limits, metadata_names: list[str], cursor: int = 0
+) -> Iterator[Batch]:
+    """Batches of one split of repositories or archives; see `curation.read.read_split`.
+
+    Raises:
+        RequestError: a language is unknown, or a library of the extra `onggi[code]` is missing.
+    """
+    reader = _Reader(item, limits)
+    yield from batches(file_events(split, cursor, reader.records_of), split, item, metadata_names)
+
+
+def check_code(item: Input) -> None:
+    """Refuse what `read_code` would refuse, before any work.
+
+    Raises:
+        RequestError: as `read_code`.
+    """
+    FileReader(item.code, _detector(item.code.licenses))
+
+
+@lru_cache(maxsize=2)
+def _detector(licenses: str) -> "LicenseDetector | None":
+    if licenses == "skip":
+        return None
+    from curation.code_licenses import LicenseDetector
+
+    return LicenseDetector(trust_declared=licenses == "declared")
+
+
+class _Reader:
+    """Records of files and of archives, by the settings of an input."""
+
+    def __init__(self, item: Input, limits: Limits) -> None:
+        self._settings = item.code
+        self._file_bytes = min(item.code.file_bytes, limits.record_bytes)
+        self._bounds = Bounds(item.code.archive_bytes, item.code.archive_files)
+        self._detector = _detector(item.code.licenses)
+        self._files = FileReader(item.code, self._detector)
+        self._is_chosen = Chooser(item.code)
+        self._folder: tuple[str, _Repository] | None = None  # the one that was read last
+
+    def records_of(self, folder: str, name: str) -> Iterator[Record | str]:
+        """The records of one file of an input: its own, or those of the members of an archive."""
+        place = place_of(name, self._settings.repositories, folder)
+        if place is None:
+            yield "outside a repository"
+        elif place.is_archive:
+            yield from self._archive(f"{folder}/{name}", place)
+        else:
+            yield self._file(folder, name, place)
+
+    def _file(self, folder: str, name: str, place: Place) -> Record | str:
+        path = f"{folder}/{name}"
+        skipped = self._skipped(place.path)
+        if skipped:
+            return skipped
+        record = _record(place, path)
+        if "://" not in path and Path(path).is_symlink():
+            target = str(Path(path).readlink())
+            return record.drop("link", f"to {target}", *_digest_of(target.encode("utf-8", "surrogateescape")))
+        repository = self._repository(folder if self._settings.repositories == "path" else f"{folder}/{_first(name)}")
+        module = next((outer for outer in repository.submodules if place.path.startswith(f"{outer}/")), None)
+        with open_input(path) as file:
+            if module is not None:
+                n_bytes = file.seek(0, 2)
+                return record.drop("submodule", f"of {module}", digest_range(file, 0, n_bytes), n_bytes)
+            return self._content(record, place.path, file, repository)
+
+    def _content(self, record: Record, path: str, file: BinaryIO | Member, repository: "_Repository") -> Record | str:
+        content = file.read(self._file_bytes + 1)
+        if len(content) <= self._file_bytes:
+            return self._files.fill(record, path, content, repository.licenses)
+        digest, n_bytes = _digest_rest(content, file.read)
+        record.value, record.threshold = n_bytes, self._file_bytes
+        return record.drop("file_too_large", None, digest, n_bytes)
+
+    def _skipped(self, path: str) -> str | None:
+        if is_own(path):
+            return "of version control"
+        return None if self._is_chosen(path) else "not chosen by include and exclude"
+
+    def _repository(self, folder: str) -> "_Repository":
+        """What is known of a repository that is a folder: its files that speak of licences are read once."""
+        if self._folder is None or self._folder[0] != folder:
+            self._folder = folder, self._look(_folder_files(folder))
+        return self._folder[1]
+
+    def _look(self, files: Iterable[tuple[str, bytes]]) -> "_Repository":
+        found = dict(files)
+        modules = _submodules(found.pop(".gitmodules", b""))
+        return _Repository(self._detector.repository(found.items()) if self._detector else None, modules)
+
+    def _archive(self, path: str, place: Place) -> Iterator[Record | str]:
+        """The members of an archive as records. It is read twice: what it says of its licence may come last."""
+        with open_input(path) as file:
+            top, files = _survey(file, path, self._bounds)
+            repository = self._look(files)
+            file.seek(0)
+            number = 0
+            try:
+                for number, member in enumerate(members(file, path, self._bounds), 1):
+                    yield self._member(member, place.repository, path, top, number, repository)
+            except BrokenArchiveError as error:
+                record = _record(place, path, number + 1)
+                yield record.fail(error.reason, error.detail, *_digest_file(file))
+
+    def _member(
+        self, member: Member, name: str, archive: str, top: str, number: int, repository: "_Repository"
+    ) -> Record | str:
+        if member.kind == "folder":
+            return "folder"
+        path = _below(clean_path(member.name), top)
+        place = Place(name, path or member.name)
+        record = _record(place, archive, number)
+        if path is None:
+            return record.drop("unsafe_path", None, *_digest_of(member.name.encode("utf-8", "replace")))
+        if skipped := self._skipped(path):
+            return skipped
+        if member.kind != "file":
+            detail = f"to {member.detail}" if member.detail else None
+            reason = {"link": "link", "special": "content_type", "encrypted": "encrypted"}[member.kind]
+            end = record.fail if member.kind == "encrypted" else record.drop
+            return end(
+                reason, detail or ("a device or a pipe" if reason == "content_type" else None), *_digest_of(b"")
+            )
+        try:
+            return self._content(record, path, member, repository)
+        except BrokenArchiveError as error:
+            if error.reason != "malformed_member":
+                raise
+            return record.fail(error.reason, error.detail, *_digest_of(b""))
+
+
+class _Repository:
+    """What holds for all files of a repository."""
+
+    def __init__(self, licenses: "RepositoryLicense | None", submodules: tuple[str, ...]) -> None:
+        self.licenses, self.submodules = licenses, submodules
+
+
+def _record(place: Place, file: str, offset: int = 0) -> Record:
+    record = Record(offset=offset, kind="text", key=place.key, category="code", utf8=True, file=file)
+    record.metadata = {"repository": place.repository or None, "path": place.path or None}
+    return record
+
+
+def _first(name: str) -> str:
+    return name.partition("/")[0]
+
+
+def _wants(path: str) -> bool:
+    from curation.code_licenses import LicenseDetector
+
+    return bool(LicenseDetector.wants(path))
+
+
+def _folder_files(folder: str) -> Iterator[tuple[str, bytes]]:
+    """The files of a repository that speak of its licence, and `.gitmodules`, with paths in it."""
+    filesystem, inner = fsspec.core.url_to_fs(folder)
+    is_local = isinstance(filesystem, LocalFileSystem)
+    n_left = LICENSE_FILES
+    for path in sorted(filesystem.find(inner)):
+        name = clean_path(path[len(inner) :].lstrip("/"))
+        if name is None or is_own(name) or not (name == ".gitmodules" or _wants(name)):
+            continue
+        if n_left and (not is_local or (Path(path).is_file() and not Path(path).is_symlink())):
+            with filesystem.open(path, "rb") as file:
+                yield name, file.read(LICENSE_FILE_BYTES)
+            n_left -= 1
+
+
+def _survey(file: BinaryIO, path: str, bounds: Bounds) -> tuple[str, list[tuple[str, bytes]]]:
+    """The folder that all members of an archive lie in, "" where there is none; and files that speak of its licence.
+
+    Where the archive is broken, what comes before the damage counts.
+    """
+    tops: set[str] = set()
+    found: list[tuple[str, bytes]] = []
+    try:
+        for member in members(file, path, bounds):
+            name = clean_path(member.name)
+            if name is None or member.kind == "folder":
+                continue
+            first, _, rest = name.partition("/")
+            tops = {""} if not rest or (tops and first not in tops) else tops | {first}
+            if member.kind == "file" and len(found) < LICENSE_FILES and (_wants(name) or _wants(rest)):
+                found.append((name, member.read(LICENSE_FILE_BYTES)))
+    except BrokenArchiveError:
+        pass
+    top = next(iter(tops)) if len(tops) == 1 else ""
+    inside = [(_of_wheel(_below(name, top) or name, path), content) for name, content in sorted(found)]
+    return top, [(name, content) for name, content in inside if name == ".gitmodules" or _wants(name)]
+
+
+def _of_wheel(name: str, archive: str) -> str:
+    """A wheel keeps the metadata and the licences of all of it in a folder beside its packages."""
+    first, _, rest = name.partition("/")
+    is_metadata = archive.lower().endswith(".whl") and first.endswith(".dist-info") and rest
+    return rest.removeprefix("license_files/").removeprefix("licenses/") if is_metadata else name
+
+
+def _below(name: str | None, top: str) -> str | None:
+    return name.removeprefix(f"{top}/") if name and top else name
+
+
+def _submodules(content: bytes) -> tuple[str, ...]:
+    """The paths of other repositories that `.gitmodules` names."""
+    lines = [line.partition("=") for line in content.decode("utf-8", "replace").splitlines()]
+    paths = [clean_path(value.strip()) for name, _, value in lines if name.strip() == "path"]
+    return tuple(path for path in paths if path)
+
+
+def _digest_of(content: bytes) -> tuple[bytes, int]:
+    return xxh3_128(content).digest(), len(content)
+
+
+def _digest_rest(first: bytes, read: Callable[[int], bytes]) -> tuple[bytes, int]:
+    """The digest and the size of a file whose first bytes were read already."""
+    digest, n_bytes = xxh3_128(first), len(first)
+    while block := read(READ_BYTES):
+        digest.update(block)
+        n_bytes += len(block)
+    return digest.digest(), n_bytes
+
+
+def _digest_file(file: BinaryIO) -> tuple[bytes, int]:
+    n_bytes = file.seek(0, 2)
+    return digest_range(file, 0, n_bytes), n_bytes

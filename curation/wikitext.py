@@ -1,0 +1,124 @@
+"""Wikitext to text: prose, headings, lists, tables by policy, and every formula to the letter.
+
+text -> wikitext_guard -> wikitext_tokens -> wikitext_render (links, tags, templates, tables) -> wikitext_tidy
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+
+from curation.read_batch import Note
+from curation.wikitext_guard import with_marks, without_unclosed
+from curation.wikitext_marks import VERBATIM_CLOSE, VERBATIM_OPEN, without_reserved
+from curation.wikitext_names import Namespaces, Templates, name_set, namespaces
+from curation.wikitext_render import Renderer, Verbatim
+from curation.wikitext_tidy import lines_of
+from curation.wikitext_tokens import tokenize
+from manifests.schema_readers import Mediawiki
+
+MAX_NOTED_TEMPLATES = 10
+
+_VERBATIM = re.compile(rf"{VERBATIM_OPEN}(\d+){VERBATIM_CLOSE}")
+
+
+@dataclass(frozen=True, slots=True)
+class PageText:
+    """What became of a page."""
+
+    text: str
+    n_formulas: int  # that stand in the text
+    n_formulas_in: int  # that stood in the wikitext, outside comments and `<nowiki>`
+    n_templates_dropped: int
+    disambiguation: bool
+    notes: tuple[Note, ...] = ()
+
+
+class Converter:
+    """Turns pages of one wiki into text.
+
+    Args:
+        policy: what is kept, and how.
+        names: the wiki's own names of its namespaces, by number.
+        language: of the wiki, as `ko`; names of languages and dates are written in it.
+    """
+
+    def __init__(self, policy: Mediawiki, names: dict[int, str] | None = None, language: str = "en") -> None:
+        self.policy, self.language = policy, language
+        self.templates = Templates(policy.keep_templates)
+        self.namespaces: Namespaces = namespaces(names)
+        given = policy.drop_sections
+        self.sections = name_set("sections") if given is None else frozenset(title.lower().strip() for title in given)
+
+    def text_of(self, wikitext: str, title: str = "") -> PageText:
+        """The text of a page. Whatever the wikitext is, there is one, in time that follows its length."""
+        wikitext = without_reserved(wikitext.replace("\r\n", "\n"))
+        guarded, n_unclosed = without_unclosed(wikitext)
+        notes = [Note("unclosed_markup", f"{n_unclosed} openings without an end")] if n_unclosed else []
+        page = Renderer([], self.policy, self.templates, self.namespaces, self.language, title)
+        try:
+            page.tokens = tokenize(guarded)
+            rendered = page.run(frozenset())
+        except _parser_errors() as error:
+            notes.append(Note("parser_failed", type(error).__name__))
+            page = Renderer([], self.policy, self.templates, self.namespaces, self.language, title)
+            rendered = guarded
+        return self._page_text(page, rendered, notes)
+
+    def _page_text(self, page: Renderer, rendered: str, notes: list[Note]) -> PageText:
+        lined, alone, lost = lines_of(rendered, self.sections)
+        placed = Counter(int(number) for number in _VERBATIM.findall(lined))
+        n_formulas = sum(page.verbatim[number].kind == "formula" for number in placed)
+        text = self._with_verbatim(lined, page.verbatim, frozenset(alone))
+        found = page.found
+        found.lost_formulas["section"] += sum(page.verbatim[number].kind == "formula" for number in lost)
+        notes += _formula_notes(found.n_formulas, n_formulas, found.lost_formulas)
+        notes += [Note("unknown_template", name) for name in list(found.unknown_templates)[:MAX_NOTED_TEMPLATES]]
+        return PageText(
+            text=with_marks(text),
+            n_formulas=n_formulas,
+            n_formulas_in=found.n_formulas,
+            n_templates_dropped=found.n_templates_dropped,
+            disambiguation=found.disambiguation,
+            notes=tuple(notes),
+        )
+
+    def _with_verbatim(self, text: str, verbatim: list[Verbatim], alone: frozenset[int]) -> str:
+        if VERBATIM_OPEN not in text:
+            return text
+        as_tags = self.policy.formulas == "tags"
+
+        def written(found: re.Match[str]) -> str:
+            number = int(found[1])
+            return _written(verbatim[number], as_tags=as_tags, alone=number in alone)
+
+        return _VERBATIM.sub(written, text)
+
+
+@cache
+def _parser_errors() -> tuple[type[Exception], ...]:
+    from mwparserfromhell.parser import ParserError
+
+    return (ParserError, RecursionError)
+
+
+def _written(part: Verbatim, *, as_tags: bool, alone: bool) -> str:
+    if part.kind == "code":
+        return f"```{part.tag}\n{part.text.strip(chr(10))}\n```"
+    if part.kind == "inline":
+        return f"`{part.text}`"
+    if part.kind == "text":
+        return part.text
+    display = part.display or alone
+    if as_tags:
+        return f"<{part.tag}{' display=' + chr(34) + 'block' + chr(34) if display else ''}>{part.text}</{part.tag}>"
+    tex = part.text if part.tag == "math" else f"\\ce{{{part.text}}}"
+    return f"$${tex}$$" if display else f"${tex}$"
+
+
+def _formula_notes(n_in: int, n_out: int, lost: Counter[str]) -> list[Note]:
+    if n_in == n_out:
+        return []
+    rest = n_in - n_out - lost.total()
+    where = [f"{n} in {place}" for place, n in sorted(lost.items()) if n] + ([f"{rest} elsewhere"] if rest else [])
+    return [Note("formulas_dropped", f"{n_in - n_out} of {n_in}: {', '.join(where)}")]
