@@ -141,6 +141,11 @@ class Input(Model):
     def _path_or_crawl(self) -> "Input":
         if not self.path and not self.crawl:
             raise ValueError("path: name a file, a folder or a glob (or `crawl: CC-MAIN-...`)")
+        other = [name for name in ("text", "html", "charset", "datatrove") if getattr(self, name)]
+        if self.crawl and (other or self.format != "auto"):
+            raise ValueError(
+                f"{', '.join(other) or 'format'} does not go with `crawl`, whose records are WARC records"
+            )
         if self.languages and not self.crawl:
             raise ValueError("languages goes with `crawl`; of other inputs a rule over `language` decides")
         return self
