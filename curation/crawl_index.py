@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from xxhash import xxh3_64_intdigest
 
-from curation.crawl_source import Body, FetchError, FileSource, Source
+from curation.crawl_source import Body, FetchError, FileSource, Source, is_safe
 from manifests.errors import RequestError, RunError
 from manifests.schema import MIB
 from manifests.schema_crawl import Crawl
@@ -72,7 +72,9 @@ def index_names(source: Source, crawl: Crawl) -> list[str]:
     else:
         names = source.names(folder) if isinstance(source, FileSource) else []
     found = sorted(
-        name for name in names if name.startswith(TABLE) and "/subset=warc/" in name and name.endswith(".parquet")
+        name
+        for name in names
+        if is_safe(name) and name.startswith(TABLE) and "/subset=warc/" in name and name.endswith(".parquet")
     )
     if not found:
         raise RequestError(

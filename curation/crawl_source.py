@@ -1,6 +1,7 @@
 """Byte ranges of the files of a crawl: over HTTP, politely, or from a folder or a bucket that holds a mirror."""
 
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ WHOLE_BYTES_MAX = 64 * MIB
 """Of a file that is fetched whole: a list of files."""
 REFUSAL_BYTES_MAX = 64 * 1024
 NEVER = Event()
+
+_SAFE_NAME = re.compile(r"(?!.*(?:^|/)\.\.?(?:/|$))[A-Za-z0-9][A-Za-z0-9._/=+-]*")
 
 
 class FetchError(Exception):
@@ -275,6 +278,11 @@ def _expected(
     if headers.get("content-encoding", "identity") != "identity":
         raise FetchError(f"the server encodes ranges ({headers['content-encoding']})", status)
     return size_bytes, n_wanted
+
+
+def is_safe(name: str) -> bool:
+    """Whether a name can only be that of a file below a base: an index may name anything."""
+    return _SAFE_NAME.fullmatch(name) is not None
 
 
 def backoff_s(n_tries: int) -> float:

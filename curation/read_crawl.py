@@ -4,7 +4,6 @@ Nothing looks at the whole index before the work begins: planning takes the foot
 rule out most row groups where places are named, and each worker chooses the records of its own row groups.
 """
 
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -25,7 +24,7 @@ from curation.crawl_index import (
     index_names,
 )
 from curation.crawl_ranges import Member, members
-from curation.crawl_source import BUSY, FetchError, Source, source_of
+from curation.crawl_source import BUSY, FetchError, Source, is_safe, source_of
 from curation.read_batch import Batch, Event, Record, Split, batches
 from curation.read_warc import member_events
 from manifests.errors import RequestError, RunError
@@ -40,8 +39,6 @@ FAILURES_IN_ROW = 20
 """So many ranges in a row that cannot be had are no matter of single records: the run stops."""
 EVENTS_PER_RECORD = 1 << 20
 """A cursor is the number of a chosen record, times this, and how many records of its member come before."""
-
-_SAFE_NAME = re.compile(r"(?!.*(?:^|/)\.\.?(?:/|$))[A-Za-z0-9][A-Za-z0-9._/=+-]*")
 
 
 def plan_crawl(item: Input, base: str) -> list[Split]:
@@ -156,7 +153,7 @@ def _events(split: Split, item: Input, limits: Limits, cursor: int) -> Iterator[
     source, chosen = _chosen(split, item)
     first, n_done = divmod(cursor, EVENTS_PER_RECORD)
     waiting: list[tuple[int, Member]] = []
-    safe = replace(chosen, files=[name if _SAFE_NAME.fullmatch(name) else "" for name in chosen.files])
+    safe = replace(chosen, files=[name if is_safe(name) else "" for name in chosen.files])
     for at, member in members(source, safe, first, _crawl(item).fetch, limits.record_bytes):
         waiting.append((at, member))
         if isinstance(member, FetchError) and at + 1 < len(chosen):
@@ -183,10 +180,9 @@ def _check_there(source: Source, name: str, members: list[Member]) -> None:
 
 
 def _outage(source: Source, what: str) -> RunError:
-    return RunError(
-        f"{source.base}: {what}; what is whole is kept: run the same command again to go on, with a lower "
-        "crawl.fetch.requests_per_second where the host asks for less"
-    )
+    slower = ", with a lower crawl.fetch.requests_per_second where the host asks for less"
+    hint = slower if source.base.startswith("http") else ""
+    return RunError(f"{source.base}: {what}; what is whole is kept: run the same command again to go on{hint}")
 
 
 def _of_member(
@@ -218,7 +214,7 @@ def _failed(name: str, offset: int, n_bytes: int, error: FetchError | None, limi
         return record.fail("fetch_failed", str(error), digest, 0)
     if n_bytes > limits.record_bytes:
         return record.too_large(limits.record_bytes, n_bytes, digest, 0)
-    wrong = "no file of a crawl" if not _SAFE_NAME.fullmatch(name) else f"{n_bytes} bytes at {offset}"
+    wrong = "no file of a crawl" if not is_safe(name) else f"{n_bytes} bytes at {offset}"
     return record.fail("fetch_failed", f"the index names {wrong}", digest, 0)
 
 
