@@ -17,6 +17,8 @@ SPACED_FACTOR = 1.35
 """Lines that are further apart than usual, by this, belong to two paragraphs."""
 SIZE_FACTOR = 1.2
 """So do lines in letters of other sizes, as a heading and what follows it."""
+RUNNING_FRAC, RUNNING_PAGES_MIN = 0.3, 3
+"""A line at the edge of so many pages is a running head or foot: left and right pages may have their own."""
 N_EDGE_LINES = 2
 """Running heads and feet are looked for in so many lines at the top and the bottom of a page."""
 MID_WORD_FRAC = 0.2
@@ -46,7 +48,7 @@ def pages_to_text(pages: Sequence[Sequence[Line]], *, keep_running: bool) -> str
 
     Args:
         pages: the lines of each page in reading order.
-        keep_running: keep the lines that stand at the top or bottom of most pages.
+        keep_running: keep the lines that stand at the top or bottom of many pages.
     """
     left = pages if keep_running else without_running(pages)
     joiner = _Joiner(line.text for page in left for line in page)
@@ -64,12 +66,12 @@ def pages_to_text(pages: Sequence[Sequence[Line]], *, keep_running: bool) -> str
 
 
 def without_running(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
-    """The pages without lines that stand at the edge of more than half of them, numbers aside (as page numbers do);
-    documents of one or two pages stay as they are."""
+    """The pages without lines that stand at the edge of three in ten of them or more, numbers aside."""
     seen: Counter[str] = Counter()
     for page in pages:
         seen.update({_shape(page[i].text) for i in _edges(page)})
-    often = {shape for shape, n_pages in seen.items() if len(pages) > 2 and n_pages > len(pages) / 2}
+    n_often = max(RUNNING_PAGES_MIN, RUNNING_FRAC * len(pages))
+    often = {shape for shape, n_pages in seen.items() if n_pages >= n_often}
     kept = []
     for page in pages:
         running = {i for i in _edges(page) if _shape(page[i].text) in often}

@@ -110,7 +110,7 @@ class Pdf(Model):
     """How the pages of a PDF become text (`format: pdf`; `onggi[pdf]`)."""
 
     running_lines: Literal["drop", "keep"] = "drop"
-    """What becomes of lines at the top or bottom of more than half of the pages, numbers aside."""
+    """What becomes of lines at the top or bottom of three pages in ten or more, numbers aside."""
     pages_max: int = Field(5_000, ge=1)
     """How many pages of a file are read; that there are more is noted in the ledger."""
 
