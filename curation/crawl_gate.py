@@ -74,7 +74,8 @@ class Gate:
                 has_turn, wait_s = self._reserve()
                 _wait(wait_s, stopped)
                 has_turn = has_turn and self._paused_s() <= 0  # it may have been told to wait meanwhile
-            self.n_requests += 1
+            with self._lock:
+                self.n_requests += 1
             yield
         finally:
             with self._freed:

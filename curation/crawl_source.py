@@ -24,7 +24,9 @@ from manifests.schema_crawl import Fetch
 BUSY = frozenset({403, 408, 425, 429, 500, 502, 503, 504, 509})
 """Statuses after which a later try may succeed. 403 is what Common Crawl's rate limit answers."""
 ASKS_FOR_LESS = frozenset({403, 429, 503, 509})
-BACKOFF_S, BACKOFF_S_MAX = 1.0, 60.0
+BACKOFF_S, BACKOFF_S_MAX = 2.0, 60.0
+"""Of the first wait, at most, and of the longest. Half is certain: Common Crawl calls one retry in a second polite
+(https://status.commoncrawl.org)."""
 WHOLE_BYTES_MAX = 64 * MIB
 """Of a file that is fetched whole: a list of files."""
 REFUSAL_BYTES_MAX = 64 * 1024
@@ -196,7 +198,8 @@ class HttpSource:
                 self._make_way(error, n_tries, stopped)
                 if n_tries > self._fetch.retries:
                     self.gate.failed()
-                    raise FetchError(f"{error}, after {n_tries} tries", error.status) from error
+                    tries = f", after {n_tries} tries" if n_tries > 1 else ""
+                    raise FetchError(f"{error}{tries}", error.status) from error
             except FetchError:
                 self.gate.failed()
                 raise
@@ -235,7 +238,7 @@ class HttpSource:
                         )
                 tag = response.headers.get("etag") or response.headers.get("last-modified") or ""
         except (self._httpx.TransportError, self._httpx.DecodingError) as error:
-            raise _TryAgainError(type(error).__name__) from error
+            raise _TryAgainError(f"{type(error).__name__}: {error}"[:200]) from error
         if asked and len(data) < n_expected:
             raise _TryAgainError(f"{len(data)} of {n_expected} bytes came")
         return Body(bytes(data), size_bytes or len(data), tag)

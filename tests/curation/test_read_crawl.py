@@ -451,3 +451,24 @@ def _places(hosts: list[str]) -> dict[str, list[str]]:
         "domains": sorted({".".join(host.split(".")[-2:]) for host in hosts} | {"example.co.kr"}),
         "hosts": [*hosts, "www.example.kr"],
     }
+
+
+@pytest.mark.slow
+def test_real_archives_by_ranges(shared_data: Path, tmp_path: Path) -> None:
+    """Real pages in several languages and charsets, and a record of Common Crawl's own."""
+    web = shared_data / "web"
+    files = {
+        web / "ko_docs.warc.gz": "kor",
+        web / "ko_euckr_apache.warc.gz": "kor",
+        web / "wild_pages.warc.gz": "eng,kor",
+        web / "real_crawls/whirlwind-python__whirlwind.warc.gz": "fra",
+        web / "real_crawls/pywb__iana.warc.gz": "eng",
+    }
+    mirror = build(tmp_path / "mirror", files, n_files=3, group_rows=100)
+    korean = [path for path, languages in files.items() if languages == "kor"]
+    with served(mirror.root) as server:
+        for languages, paths in ((["kor"], korean), (["kor", "eng", "fra"], list(files))):
+            rows, _ = read(wanted(server.url, {"mimes": []}, languages=languages))
+            expected = [row for row in whole(paths) if row["reason"] != "http_status"]
+            assert sorted_rows(rows) == sorted_rows(expected)
+    assert len(rows) > 900
