@@ -45,7 +45,6 @@ class Gate:
         self._n_open, self._n_open_max = 0, 1 << 30
         self._interval_s = self._interval_s_min = 0.0
         self._cut_s = float("-inf")
-        self.n_failed_in_row = 0
         self.n_requests = self.n_bytes = 0
         """Since the process began, of all that was asked: retries count."""
 
@@ -85,14 +84,8 @@ class Gate:
     def answered(self, n_bytes: int) -> None:
         """Take note that the host gave what was asked for."""
         with self._lock:
-            self.n_failed_in_row = 0
             self.n_bytes += n_bytes
             self._interval_s = max(self._interval_s_min, self._interval_s * SPEED_UP)
-
-    def failed(self) -> None:
-        """Take note that something could not be had, after all tries."""
-        with self._lock:
-            self.n_failed_in_row += 1
 
     def slow_down(self, pause_s: float) -> None:
         """Nobody asks for so long, and less often from then on."""

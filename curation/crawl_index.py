@@ -24,7 +24,7 @@ from manifests.errors import RequestError, RunError
 from manifests.schema import MIB
 from manifests.schema_crawl import Crawl
 
-TAIL_BYTES = 256 * 1024
+TAIL_BYTES = 128 * 1024
 """Fetched from the end of an index file: its footer, unless that is larger."""
 CHUNK_GAP_BYTES = 128 * 1024
 """Column chunks so near each other are fetched at once."""

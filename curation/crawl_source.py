@@ -65,6 +65,8 @@ class Source(Protocol):
     """Where the files of a crawl are, by their names below its base."""
 
     base: str
+    n_failed_in_row: int
+    """How many ranges in a row could not be had; whoever reads records counts."""
 
     def __hash__(self) -> int: ...
 
@@ -81,10 +83,6 @@ class Source(Protocol):
 
     def whole(self, name: str) -> bytes | None:
         """All of a small file; None where there is no such file. Raises as `read`."""
-
-    @property
-    def n_failed_in_row(self) -> int:
-        """How many ranges in a row could not be had from this host."""
 
 
 @lru_cache(maxsize=16)
@@ -113,9 +111,7 @@ class FileSource:
         """See `Source`."""
         data = bytes(self._ask(lambda: self._fs.cat_file(f"{self._root}/{name}", start, end)))
         if len(data) != end - start:
-            self.n_failed_in_row += 1
             raise FetchError(f"the file has {len(data)} of {end - start} bytes there")
-        self.n_failed_in_row = 0
         return data
 
     def tail(self, name: str, n_bytes: int) -> Body:
@@ -140,7 +136,6 @@ class FileSource:
         try:
             return of()
         except OSError as error:
-            self.n_failed_in_row += 1
             raise FetchError(f"{type(error).__name__}: {error.strerror or 'cannot be read'}") from error
 
 
@@ -153,7 +148,7 @@ class HttpSource:
         except ImportError as error:
             raise RequestError("crawl: needs an HTTP client; pip install 'onggi[crawl]'") from error
         self._httpx = httpx
-        self.base, self._fetch = base.rstrip("/"), fetch
+        self.base, self.n_failed_in_row, self._fetch = base.rstrip("/"), 0, fetch
         parts = urlsplit(self.base)
         self.gate: Gate = gate_of(f"{parts.scheme}://{parts.netloc}")
         self.gate.limit(fetch.connections, fetch.requests_per_second)
@@ -164,11 +159,6 @@ class HttpSource:
     def __del__(self) -> None:
         if client := getattr(self, "_client", None):
             client.close()  # of a source that is not among the last ones used
-
-    @property
-    def n_failed_in_row(self) -> int:
-        """See `Source`."""
-        return self.gate.n_failed_in_row
 
     def read(self, name: str, start: int, end: int, stopped: Event = NEVER) -> bytes:
         """See `Source`."""
@@ -197,12 +187,8 @@ class HttpSource:
             except _TryAgainError as error:
                 self._make_way(error, n_tries, stopped)
                 if n_tries > self._fetch.retries:
-                    self.gate.failed()
                     tries = f", after {n_tries} tries" if n_tries > 1 else ""
                     raise FetchError(f"{error}{tries}", error.status) from error
-            except FetchError:
-                self.gate.failed()
-                raise
         raise AssertionError("unreachable")
 
     def _make_way(self, error: _TryAgainError, n_tries: int, stopped: Event) -> None:
@@ -213,7 +199,7 @@ class HttpSource:
                 f"{self.gate.host} asks to be left alone for {after_s:,.0f} s; what is whole is kept: run the same "
                 "command again then to go on"
             )
-        pause_s = backoff_s(n_tries) if after_s is None else after_s
+        pause_s = after_s or backoff_s(n_tries)
         if after_s is not None or error.status in ASKS_FOR_LESS:
             self.gate.slow_down(pause_s)
         elif n_tries <= self._fetch.retries:

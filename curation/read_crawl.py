@@ -156,17 +156,24 @@ def _events(split: Split, item: Input, limits: Limits, cursor: int) -> Iterator[
     safe = replace(chosen, files=[name if is_safe(name) else "" for name in chosen.files])
     for at, member in members(source, safe, first, _crawl(item).fetch, limits.record_bytes):
         waiting.append((at, member))
-        if isinstance(member, FetchError) and at + 1 < len(chosen):
-            _check_outage(source, max(len(waiting), source.n_failed_in_row), member)
-            continue
+        if isinstance(member, FetchError):
+            is_new = not waiting[:-1] or member is not waiting[-2][1]  # records that were asked for together share it
+            source.n_failed_in_row += is_new
+            _check_outage(source, member)
+            if at + 1 < len(chosen):
+                continue
+        elif member:
+            source.n_failed_in_row = 0
         _check_there(source, _name(split), [member for _, member in waiting])
         for at_, member_ in waiting:
             yield from _of_member(source, chosen, at_, member_, item, limits, n_done if at_ == first else 0)
         waiting.clear()
 
 
-def _check_outage(source: Source, n_failed: int, error: FetchError) -> None:
+def _check_outage(source: Source, error: FetchError) -> None:
+    n_failed = source.n_failed_in_row
     if n_failed >= FAILURES_IN_ROW:
+        source.n_failed_in_row = 0  # of whoever goes on in this process
         raise _outage(source, f"{n_failed} ranges in a row could not be fetched (the last: {error})")
 
 

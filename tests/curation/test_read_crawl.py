@@ -193,7 +193,7 @@ def test_a_server_that_ignores_ranges_is_not_listened_to(server: Server) -> None
     server.fault = lambda asked, number: "ignores ranges" if ".warc.gz" in asked.path else None
     before = server.n_bytes
     with pytest.raises(
-        RunError, match=r"\d+ ranges in a row .* ignores ranges \(status 200\)\); what is whole is kept"
+        RunError, match=r"20 ranges in a row .* ignores ranges \(status 200\)\); what is whole is kept"
     ):
         read(wanted(server.url, {"fetch": {"gap_bytes": 0}}))
     assert server.n_bytes - before < 200 << 20  # what lay in sockets, not 20 GB
@@ -403,7 +403,7 @@ def test_a_mirror_at_any_fsspec_url_and_without_a_list(mirror: Mirror) -> None:
 def test_files_that_a_mirror_lacks_stop_the_run(mirror: Mirror, tmp_path: Path) -> None:
     shutil.copytree(mirror.root, tmp_path / "some")
     (tmp_path / "some" / f"crawl-data/{ID}/segments/1.1/warc/postgresql.warc.gz").unlink()
-    with pytest.raises(RunError, match=r"\d+ ranges in a row could not be fetched \(the last: FileNotFoundError"):
+    with pytest.raises(RunError, match=r"20 ranges in a row could not be fetched \(the last: FileNotFoundError"):
         read(wanted(tmp_path / "some"))
 
 
@@ -472,3 +472,14 @@ def test_real_archives_by_ranges(shared_data: Path, tmp_path: Path) -> None:
             expected = [row for row in whole(paths) if row["reason"] != "http_status"]
             assert sorted_rows(rows) == sorted_rows(expected)
     assert len(rows) > 900
+
+
+def test_one_record_of_each_split_that_fails_is_an_outage_too(server: Server) -> None:
+    item = wanted(server.url)
+    split = plan_splits(item, "", 1)[0]
+    one = type(split)(**{**split.__dict__, "n_max": 1})
+    server.fault = lambda asked, number: "404" if ".warc" in asked.path else None
+    with pytest.raises(RunError, match="20 ranges in a row"):
+        for _ in range(25):
+            rows = [row for batch in read_split(one, item, LIMITS, []) for row in batch.records.to_pylist()]
+            assert [row["detail"] for row in rows] == ["status 404"]
