@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 
-from curation.crawl_index import Chosen
+from curation.crawl_choice import Chosen
 from curation.crawl_source import BUSY, FetchError, Source
 from manifests.schema import MIB
 from manifests.schema_crawl import Fetch

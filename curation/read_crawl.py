@@ -12,17 +12,8 @@ from urllib.parse import urlsplit
 
 from xxhash import xxh3_64_hexdigest, xxh3_128_digest
 
-from curation.crawl_index import (
-    COLUMNS,
-    TABLE,
-    Choice,
-    Chosen,
-    IndexFile,
-    check_columns,
-    choose,
-    index_file,
-    index_names,
-)
+from curation.crawl_choice import COLUMNS, Choice, Chosen, check_columns, choose
+from curation.crawl_index import TABLE, IndexFile, index_file, index_names
 from curation.crawl_ranges import Member, members
 from curation.crawl_source import BUSY, FetchError, Source, is_safe, source_of
 from curation.read_batch import Batch, Event, Record, Split, batches

@@ -42,6 +42,7 @@ MEASURE_CODE = (
     "curation/blocklist*.py",
     "curation/charset.py",
     "curation/code_*",
+    "curation/crawl_choice.py",
     "curation/crawl_index.py",
     "curation/crawl_ranges.py",
     "curation/datatrove_bridge.py",

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation import crawl_ranges
-from curation.crawl_index import Chosen
+from curation.crawl_choice import Chosen
 from curation.crawl_ranges import SPAN_BYTES, members, spans
 from curation.crawl_source import FetchError
 from manifests.schema_crawl import Fetch
