@@ -85,7 +85,8 @@ class Job:
     @property
     def first_files(self) -> list[str]:
         """The first file of each input: what a worker that sees the inputs sees."""
-        first = {split.source: split for _, split in reversed(self.splits)}
+        own = [split for _, split in self.splits if split.format != "crawl" or "://" not in split.path]
+        first = {split.source: split for split in reversed(own)}
         return [f"{split.path}/{split.files[0]}" if split.files else split.path for split in first.values()]
 
     @property
