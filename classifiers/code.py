@@ -17,6 +17,7 @@ SCORING_CODE = (
     "classifiers/encoder.py",
     "classifiers/fasttext_score.py",
     "classifiers/head_score.py",
+    "classifiers/jamo.py",
     "classifiers/lexicon/hidden.txt",
     "classifiers/lsa_f*.py",
     "classifiers/lsa_score.py",

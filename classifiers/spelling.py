@@ -17,10 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from classifiers.jamo import part_syllables
 from classifiers.scripts import TABLE_SIZE, character_classes, text_buffers
 from classifiers.spelling_kernels import DROPPED, Codes, Tables, view
 
-View = Literal["spelling-1"]
+View = Literal["spelling-1", "jamo-1"]
 
 FOLDED = (  # blocks whose characters stand for one plain letter or digit each (NFKC)
     (0x2070, 0x209C), (0x2100, 0x214F), (0x2460, 0x24FF), (0x3260, 0x327B), (0xFF01, 0xFF5E), (0x1D400, 0x1D7FF),
@@ -53,7 +54,10 @@ T_JAMO = "ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊ�
 
 def read_as(texts: pa.LargeStringArray, name: View | None) -> pa.LargeStringArray:
     """n texts in the view of that name; None: as they are."""
-    return texts if name is None else plain_spelling(texts)
+    if name is None:
+        return texts
+    plain = plain_spelling(texts)
+    return part_syllables(plain) if name == "jamo-1" else plain
 
 
 def plain_spelling(texts: pa.LargeStringArray) -> pa.LargeStringArray:
