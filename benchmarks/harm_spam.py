@@ -45,6 +45,7 @@ ORDINARY = {
     "documentation, en": "en_docs_mixed", "books, en": "en_books_misc", "manuals": "koen_html_docs",
 }  # fmt: skip
 
+THRESHOLDS = (0.1, 0.2, 0.5, 0.9)
 LATIN_WORD = re.compile(r"[a-z0-9]{3,}")
 N_ORDINARY, ORDINARY_CHARS = 5_000, 2_000
 """Texts of each file at most, and how much of each."""
@@ -225,6 +226,24 @@ def found_table(kind: str, data: Path, methods: Sequence[Method]) -> str:
     return table(f"`{kind}`: what is found", ["set", "positive", "method", "precision", "recall", "F1", "AUC"], rows)
 
 
+def threshold_table(data: Path) -> str:
+    """Precision and recall of the models by threshold, and how many comments and reviews are taken for one."""
+    rows = []
+    for kind in KINDS:
+        method = model_method(kind)
+        sets = [make(kind, language) for make in (composed_set, real_set) for language in ("ko", "en")]
+        positive = np.concatenate([flags for _, flags in sets])
+        scores = method.judge([text for texts, _ in sets for text in texts])
+        short = [method.judge(ordinary_set(data, ORDINARY[name])) for name in ("comments", "film reviews")]
+        for threshold in THRESHOLDS:
+            said = scores >= threshold
+            hits = (said & positive).sum()
+            wrong = [f"{100 * (of >= threshold).mean():.2f}%" for of in short]
+            rows.append([f"`{kind}`", threshold, f"{hits / said.sum():.2f}", f"{hits / positive.sum():.2f}", *wrong])
+    head = ["model", "from", "precision", "recall", "comments", "film reviews"]
+    return table("Thresholds, on all that is composed and quoted", head, rows)
+
+
 def ordinary_table(data: Path, methods: Sequence[Method]) -> str:
     """What is said of ordinary texts, of which nearly none advertises anything."""
     rows = []
@@ -290,6 +309,7 @@ def main() -> None:
     print(HEAD)
     for kind in KINDS:
         print(found_table(kind, args.data, [model_method(kind), *lists]))
+    print(threshold_table(args.data))
     print(ordinary_table(args.data, [*(model_method(kind) for kind in KINDS), *lists]))
     print(spelling_table({kind: [*_with_and_without(kind, args.without_view), *lists[-1:]] for kind in KINDS}))
     print(speed_table(args.data))

@@ -1,8 +1,12 @@
 """Spellings that hide words, and ordinary text that the view leaves as it is."""
 
+import os
 import unicodedata
+from collections import Counter
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -94,3 +98,22 @@ def test_a_view_has_a_name() -> None:
     texts = pa.array(["카.지.노"], pa.large_string())
     assert read_as(texts, None) is texts
     assert read_as(texts, "spelling-1").to_pylist() == ["카지노"]
+
+
+CIRCLED = {ord("①") + k: str(k + 1) for k in range(9)}
+"""Numbers of paragraphs, which the view reads as plain ones."""
+
+
+@pytest.mark.parametrize("name", ["ko_petitions", "ko_wiki_korquad", "ko_law", "ko_comments_kocohub"])
+def test_ordinary_prose_keeps_all_but_a_thousandth_of_its_characters(name: str) -> None:
+    path = Path(os.environ.get("ONGGI_SHARED", "../shared")) / "data" / "text" / f"{name}.parquet"
+    if not path.exists():
+        pytest.skip(f"{path}: no shared data")
+    texts = pq.read_table(path, columns=["text"])["text"].slice(0, 2000).to_pylist()
+    changed = n_chars = 0
+    for text, read in zip(texts, plain_spelling(pa.array(texts, pa.large_string())).to_pylist(), strict=True):
+        before = Counter(unicodedata.normalize("NFC", text).lower().translate(CIRCLED))
+        after = Counter(read)
+        changed += max((before - after).total(), (after - before).total())
+        n_chars += len(text)
+    assert changed < n_chars / 1000
