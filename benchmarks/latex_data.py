@@ -53,7 +53,7 @@ def main() -> None:
 
 def of_package(path: Path) -> Iterator[tuple[str, bytes]]:
     """The TeX files of a Debian package's documentation."""
-    command = ["dpkg-deb", "--fsys-tarfile", path]
+    command = ["dpkg-deb", "--fsys-tarfile", str(path)]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE) as process,
         tarfile.open(fileobj=process.stdout, mode="r|") as archive,

@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.latex_archive import BrokenArchiveError, TooLargeError, unpack
-from curation.latex_licenses import licenses, spdx
-from curation.read import plan_splits, read_split
+from curation.latex_licenses import licenses, licenses_digest, spdx
+from curation.pipeline import resolved
+from curation.read import Split, plan_splits, read_split
 from curation.read_latex import _fill, _record
+from curation.shards import MeasureTask
 from manifests.errors import RequestError, RunError
-from manifests.schema import Input, Limits
+from manifests.schema import CorpusManifest, Input, Limits
 from tests.curation.latex_archives import document, tarred, zipped
 from tests.curation.reading import LIMITS, Row, read_all
 
@@ -255,3 +257,22 @@ def test_any_bytes_make_a_row(data: bytes) -> None:
         unpack(data, "a.tex", LIMITS.record_bytes)
     except (BrokenArchiveError, TooLargeError):
         assert row.verdict == "failed"
+
+
+def corpus(folder: Path) -> CorpusManifest:
+    of = {"source": "s", "path": "in", "format": "latex", "latex": {"licenses": "meta.json"}}
+    return CorpusManifest.model_validate(
+        {"kind": "corpus", "name": "n", "inputs": [of], "output": str(folder / "out")}
+    )
+
+
+def test_licences_lie_beside_the_manifest_and_parts_depend_on_what_they_hold(tmp_path: Path) -> None:
+    manifest = resolved(corpus(tmp_path), str(tmp_path))
+    assert manifest.inputs[0].latex.licenses == str(tmp_path / "meta.json")
+    split = Split("s", "in", "latex", 0, 1, 1, "digest", ("a.gz",))
+    prints = set()
+    for text in ('{"id": "1"}', '{"id": "2"}'):
+        (tmp_path / "meta.json").write_text(text)
+        licenses_digest.cache_clear()
+        prints.add(MeasureTask("out", split, manifest.inputs[0], manifest).fingerprint)
+    assert len(prints) == 2
