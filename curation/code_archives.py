@@ -4,7 +4,6 @@ Nothing is written to disk. Memory is bounded whatever an archive claims: member
 piece by piece, headers and dictionaries have limits, and an archive that decodes to more than it may ends there.
 """
 
-import bz2
 import io
 import lzma
 import stat
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO, Literal, Protocol
 
 import zstandard
 
+from curation.code_decompress import PIECE_BYTES, BrokenArchiveError, Decompressed
 from manifests.schema import MIB
 
 ARCHIVES = (
@@ -26,14 +26,10 @@ ARCHIVES = (
 )
 """What archives of repositories are called."""
 
-PIECE_BYTES = 256 * 1024
 HEADER_BYTES = 1 * MIB
 """An extended header of tar is held whole; real ones have some hundred bytes."""
 LINK_BYTES = 4096
 """Where a link of a zip may point to."""
-XZ_MEMORY_BYTES = 256 * MIB
-"""What an xz stream may ask for; `xz -9` needs 65 MiB."""
-ZSTD_WINDOW_BYTES = 128 * MIB
 _BAD = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, tarfile.TarError, zipfile.BadZipFile)
 _MALFORMED = (
     *_BAD,
@@ -46,14 +42,6 @@ _MALFORMED = (
     IndexError,
 )
 """What the libraries raise on archives that are damaged or made to confuse them."""
-
-
-class BrokenArchiveError(Exception):
-    """An archive cannot be read any further; `reason` and `detail` are for the ledger."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        self.reason, self.detail = reason, detail
-        super().__init__(f"{reason}: {detail}")
 
 
 @dataclass(frozen=True)
@@ -135,86 +123,6 @@ def _is_zip(file: BinaryIO) -> bool:
     return head in (b"PK\x03\x04", b"PK\x05\x06")
 
 
-class _Decompressed(io.RawIOBase):
-    """What a compressed file decodes to, member after member, counted: it ends where it is more than it may be."""
-
-    def __init__(self, file: BinaryIO, limit_bytes: int) -> None:
-        self._file, self._limit_bytes, self._n_out = file, limit_bytes, 0
-        self._input, self._at_start = b"", True
-        head = file.read(6)
-        file.seek(-len(head), io.SEEK_CUR)
-        self._kind = next((kind for magic, kind in _MAGIC if head.startswith(magic)), "plain")
-        self._decoder: Any = None
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """The next bytes; 0 at the end.
-
-        Raises:
-            BrokenArchiveError: it decodes to more than the limit, or cannot be decoded.
-        """
-        while not self._rest:
-            piece = self._next()
-            if piece is None:
-                return 0
-            self._rest = piece
-        n_bytes = min(len(buffer), len(self._rest))
-        buffer[:n_bytes] = self._rest[:n_bytes]
-        self._rest = self._rest[n_bytes:]
-        self._n_out += n_bytes
-        if self._n_out > self._limit_bytes:
-            raise BrokenArchiveError("archive_too_large", f"more than {self._limit_bytes} bytes when decompressed")
-        return n_bytes
-
-    def _next(self) -> bytes | None:
-        """A piece of at most PIECE_BYTES, perhaps empty; None at the end."""
-        if self._kind == "plain":
-            return self._file.read(PIECE_BYTES) or None
-        if self._kind == "zstd":
-            self._decoder = self._decoder or zstandard.ZstdDecompressor(
-                max_window_size=ZSTD_WINDOW_BYTES
-            ).stream_reader(self._file, read_across_frames=True)
-            return self._decoder.read(PIECE_BYTES) or None
-        if not self._input and self._needs_input():
-            self._input = self._file.read(PIECE_BYTES)
-            if not self._input:
-                if self._decoder is not None:
-                    raise EOFError("the compressed stream ends early")
-                return None
-        return self._decode()
-
-    def _needs_input(self) -> bool:
-        return self._decoder is None or self._kind == "gzip" or self._decoder.needs_input
-
-    def _decode(self) -> bytes:
-        if self._decoder is None:
-            self._input = self._input.lstrip(b"\0") if not self._at_start else self._input
-            if not self._input:
-                return b""
-            self._decoder, self._at_start = _decoder(self._kind), False
-        data, self._input = self._input, b""
-        if self._kind == "gzip":
-            out = self._decoder.decompress(data, PIECE_BYTES)
-            self._input = self._decoder.unconsumed_tail
-        else:
-            out = self._decoder.decompress(data, PIECE_BYTES)
-        if self._decoder.eof:
-            self._input, self._decoder = self._decoder.unused_data or self._input, None
-        return bytes(out)
-
-
-_MAGIC = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"))
-
-
-def _decoder(kind: str) -> Any:
-    if kind == "gzip":
-        return zlib.decompressobj(31)
-    return bz2.BZ2Decompressor() if kind == "bzip2" else lzma.LZMADecompressor(memlimit=XZ_MEMORY_BYTES)
-
-
 class _TarInfo(tarfile.TarInfo):
     """A member of a tar; a header that is none is an error, not the end, and none may be larger than HEADER_BYTES."""
 
@@ -240,7 +148,7 @@ class _TarInfo(tarfile.TarInfo):
 
 
 def _tar_members(file: BinaryIO, name: str, bounds: Bounds) -> Iterator[Member]:
-    stream = io.BufferedReader(_Decompressed(file, bounds.n_bytes), PIECE_BYTES)
+    stream = io.BufferedReader(Decompressed(file, bounds.n_bytes), PIECE_BYTES)
     is_gem = name.lower().endswith(".gem")
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_TarInfo, encoding="utf-8", errors="surrogateescape") as tar:
         while (info := tar.next()) is not None:

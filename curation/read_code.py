@@ -9,7 +9,8 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from xxhash import xxh3_128
 
-from curation.code_archives import Bounds, BrokenArchiveError, Member, clean_path, members
+from curation.code_archives import Bounds, Member, clean_path, members
+from curation.code_decompress import BrokenArchiveError
 from curation.code_file import FileReader
 from curation.code_paths import Chooser, Place, is_own, place_of
 from curation.read_batch import Batch, Record, Split, batches
