@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from manifests.schema_addresses import Robots, UrlDedup, Urls, switched
+from manifests.schema_addresses import ListPaths, Robots, UrlDedup, Urls, switched
 from manifests.schema_model import MIB as MIB
 from manifests.schema_model import Model as Model
 from manifests.schema_model import Name as Name
@@ -176,9 +176,11 @@ class Language(Model):
     """How much of a document is judged, in characters."""
 
 
-PiiKind = Literal["email", "ip", "phone", "rrn", "frn", "card", "passport", "account", "driver_license", "crn", "brn"]
+PiiKind = Literal[
+    "email", "ip", "phone", "rrn", "frn", "card", "passport", "account", "driver_license", "crn", "brn", "secret"
+]
 """Kinds of personal data. `rrn` and `frn`: resident and foreigner registration numbers; `crn` and `brn`: registration
-numbers of legal persons and of businesses."""
+numbers of legal persons and of businesses; `secret`: keys, tokens and passwords, as they stand in code."""
 
 ALL_PII_KINDS: tuple[PiiKind, ...] = get_args(PiiKind)
 
@@ -224,7 +226,7 @@ class Measure(Model):
     urls: Annotated[Urls | None, BeforeValidator(switched, json_schema_input_type=bool | Urls | None)] = None
     """Bring addresses into one spelling: the columns `canonical_url`, `url_host` and `url_domain`; `urls: true` takes
     the defaults."""
-    blocklists: dict[ColumnName, str | list[str]] = Field(default_factory=dict)
+    blocklists: dict[ColumnName, ListPaths] = Field(default_factory=dict)
     """Lists of domains and URLs to look addresses up in, as {NAME: path of a file or a folder, or several}: the
     column of text `blocklists.NAME`, the entry that an address is listed under, or null. Relative paths start at the
     manifest's folder. A rule decides: `blocklists.NAME IS NULL` (`onggi[urls]`)."""
@@ -300,7 +302,7 @@ class RulesetUse(Model):
     """A shipped ruleset (`onggi recipes --rulesets`), or the path of one."""
 
     ruleset: str = Field(min_length=1)
-    """`gopher`, `c4`, `fineweb`, `fineweb2-ko`, or the path of a YAML file of the same form."""
+    """`gopher`, `c4`, `fineweb`, `fineweb2-ko`, `code`, or the path of a YAML file of the same form."""
     when: str | None = None
     """SQL predicate: the ruleset applies only where it is true."""
 

@@ -28,6 +28,8 @@ STANDARD_FACTS: dict[str, tuple[str, ...]] = {
         "file_kind",
         "license_verdict",
         "license_evidence",
+        "line_chars_max",
+        "alnum_frac",
     ),
     "pdf": ("title", "n_pages", "n_empty_pages"),
 }
