@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
+from classifiers.spelling import View
 from manifests.errors import RequestError
 
 CARD = "classifier.json"
@@ -30,6 +31,8 @@ class FastTextCard(_Card):
     """What each label stands for: the score is the expectation over all of them."""
     positive: str | None = None
     """Instead: the label whose probability is the score."""
+    view: View | None = None
+    """What it was trained to read: texts with the spellings undone that hide words; without it, texts as they are."""
 
     @model_validator(mode="after")
     def _one_score(self) -> "FastTextCard":

@@ -17,9 +17,12 @@ SCORING_CODE = (
     "classifiers/encoder.py",
     "classifiers/fasttext_score.py",
     "classifiers/head_score.py",
+    "classifiers/jamo.py",
+    "classifiers/lexicon/hidden.txt",
     "classifiers/lsa_f*.py",
     "classifiers/lsa_score.py",
     "classifiers/scorer.py",
+    "classifiers/spelling*.py",
     "classifiers/text_tokens.py",
     "classifiers/token_hashes.py",
 )

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from classifiers.cards import FastTextCard
 from classifiers.fasttext_models import FastTextModel
+from classifiers.spelling import read_as
 from manifests.errors import RequestError
 
 
@@ -22,6 +23,7 @@ class FastTextScore:
         """
         self._model = FastTextModel(path)
         self.digest = self._model.digest
+        self._view = card.view
         self.is_ordinal = card.values is not None
         named = set(card.values) if card.values is not None else {str(card.positive)}
         unknown = sorted(named - set(self._model.labels))
@@ -34,7 +36,7 @@ class FastTextScore:
 
     def score(self, texts: pa.LargeStringArray) -> pa.Array:
         """float64 of n texts; null where no word is known."""
-        top = self._model.predict(texts, len(self._model.labels))
+        top = self._model.predict(read_as(texts, self._view), len(self._model.labels))
         total = (self._weights[top.label] * top.score * (top.label >= 0)).sum(axis=1)
         known = pc.and_(pc.is_valid(texts), pa.array(top.label[:, 0] >= 0))
         return pc.if_else(known, pa.array(total), pa.scalar(None, pa.float64()))

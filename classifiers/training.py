@@ -19,6 +19,7 @@ from classifiers.head import HeadSettings, fit_on_vectors, train_head
 from classifiers.language import LanguageIdentifier
 from classifiers.lsa import LsaSettings, train_lsa
 from classifiers.scorer import Scorer
+from classifiers.spelling import read_as
 from classifiers.text_lexicon import TEACHING
 from manifests.errors import RequestError
 from manifests.schema_classifier import FastText, Head, Lsa
@@ -133,10 +134,12 @@ def _train_one(
 
 def _train_fasttext(model: FastText, examples: pl.DataFrame, folder: Path) -> None:
     names = [f"{label:g}" for label in _whole(examples)]
-    settings = FastTextSettings(**model.model_dump(exclude={"kind", "quantise"}))
+    settings = FastTextSettings(**model.model_dump(exclude={"kind", "quantise", "view"}))
     name = "model.ftz" if model.quantise else "model.bin"
-    train_fasttext(_texts(examples), names, folder / name, settings, Quantisation() if model.quantise else None)
-    write_card(folder, FastTextCard(model=name, values={label: float(label) for label in sorted(set(names))}))
+    texts = read_as(_texts(examples), model.view)
+    train_fasttext(texts, names, folder / name, settings, Quantisation() if model.quantise else None)
+    values = {label: float(label) for label in sorted(set(names))}
+    write_card(folder, FastTextCard(model=name, values=values, view=model.view))
 
 
 def _head_settings(model: Head) -> HeadSettings:

@@ -12,6 +12,7 @@ KERNEL_CODE = (
     "classifiers/fasttext_predict.py",
     "classifiers/lsa*.py",
     "classifiers/scripts.py",
+    "classifiers/spelling_kernels.py",
     "classifiers/text_tokens.py",
     "classifiers/token_hashes.py",
     "curation/kernels/*.py",

@@ -59,6 +59,10 @@ class FastText(Model):
     """`ova` asks of each label by itself."""
     quantise: bool = False
     """Make the model small (.ftz)."""
+    view: Literal["spelling-1", "jamo-1"] | None = None
+    """What it reads, in training and in scoring: with `spelling-1` spellings that hide words are undone, as 카.지.노
+    and ㅋㅏㅈㅣ노; with `jamo-1` syllables are parted into jamo as well, so that `minn` and `maxn` count these
+    (docs/harm-scores.md). Documents keep their text. Left out: texts as they are."""
 
     @model_validator(mode="after")
     def _parts_in_order(self) -> "FastText":
