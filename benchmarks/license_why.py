@@ -94,4 +94,7 @@ FILES_WHY: dict[tuple[str, str], str] = {
     ("moreutils", "GPL-2.0-only AND MIT"): "the choice is told in words that ScanCode's rules lack",
     ("mawk", "GPL-2.0-only"): "an image without a notice; the repository's licence holds",
     ("less", "copyleft"): "no notice in it; both texts of the repository hold",
+    ("", "unknown"): "a notice that is not surely recognised, or has words of a condition beside it (strict)",
+    ("", "copyleft"): "the notice of the file, or of its folder, is stricter than Debian's paragraph",
+    ("", "other"): "the notice of the file is stricter than Debian's paragraph",
 }
