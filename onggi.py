@@ -1767,6 +1767,7 @@ def _print_story(story: Any) -> None:
     row, measured = story.ledger, story.measured
     out.print(f"[bold]{row['id']}[/] copy {row['copy']}", soft_wrap=True)
     facts = [(name, measured.get(name)) for name in ("source", "key", "url", "date", "license", "file", "offset")]
+    facts += [(name, measured.get(name)) for name in ("canonical_url", "url_host", "url_domain")]
     facts += [
         (name, measured.get(name))
         for name in ("n_bytes", "n_text_bytes", "language", "language_score", "hangul_frac")

@@ -1,4 +1,4 @@
-"""Fetches the packages of `benchmarks/licenses.py`, by each registry's own client or index; none of their code is run.
+"""Fetches the packages of `benchmarks/licenses.py` by each registry's own client or index; runs none of their code.
 
     python benchmarks/license_fetch.py FOLDER
 
@@ -9,54 +9,43 @@ import json
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
-from benchmarks.license_packages import DEBIAN, NPM, PYPI
+from benchmarks.license_packages import Package, packages
 
-BYTES_MAX = 16 * 2**20
-SOURCES = (
-    "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main\n"
-)
+HEADERS = {"Accept": "application/vnd.pypi.simple.v1+json"}
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+SOURCES = f"deb-src [signed-by={KEYRING}] http://deb.debian.org/debian bookworm main\n"
 
 
 def main(folder: Path) -> None:
-    for name, fetch, packages in (("pypi", pypi, PYPI), ("npm", npm, NPM), ("debian", debian, DEBIAN)):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for package in packages:
-            target = folder / name / package.replace("/", "__")
-            if not target.is_dir() or not any(target.iterdir()):
-                target.mkdir(exist_ok=True)
-                fetch(package, target)
-                print(name, package, [path.name for path in target.iterdir()], flush=True)
+    for package in packages():
+        target = package.folder(folder)
+        if not target.is_dir() or not any(target.iterdir()):
+            target.mkdir(parents=True, exist_ok=True)
+            FETCH[package.ecosystem](package, target)
+            print(*package[:3], [path.name for path in target.iterdir()], flush=True)
 
 
-def pypi(package: str, target: Path) -> None:
-    """The newest source distribution that is no pre-release, by the index that pip uses."""
-    headers = {"Accept": "application/vnd.pypi.simple.v1+json"}
-    try:
-        with urllib.request.urlopen(
-            urllib.request.Request(f"https://pypi.org/simple/{package}/", headers=headers)
-        ) as page:
-            files = json.load(page)["files"]
-    except urllib.error.HTTPError as error:
-        print(package, error)
-        return
-    sdists = [one for one in files if one["filename"].endswith(".tar.gz") and not one.get("yanked")]
-    sdists = [one for one in sdists if (one.get("size") or 0) <= BYTES_MAX]
-    if sdists:
-        newest = max(sdists, key=lambda one: one.get("upload-time") or "")
-        with urllib.request.urlopen(newest["url"]) as source:
-            (target / newest["filename"]).write_bytes(source.read())
+def pypi(package: Package, target: Path) -> None:
+    """The source distribution of that version, by the index that pip uses."""
+    with urllib.request.urlopen(
+        urllib.request.Request(f"https://pypi.org/simple/{package.name}/", headers=HEADERS)
+    ) as page:
+        files = json.load(page)["files"]
+    found = next(one for one in files if one["filename"].endswith(f"-{package.version}.tar.gz"))
+    with urllib.request.urlopen(found["url"]) as source:
+        (target / found["filename"]).write_bytes(source.read())
     time.sleep(0.2)
 
 
-def npm(package: str, target: Path) -> None:
-    subprocess.run(["npm", "pack", "--silent", package], cwd=target, check=False, stdout=subprocess.DEVNULL)
+def npm(package: Package, target: Path) -> None:
+    command = ["npm", "pack", "--silent", f"{package.name}@{package.version}"]
+    subprocess.run(command, cwd=target, check=True, stdout=subprocess.DEVNULL)
 
 
-def debian(package: str, target: Path) -> None:
+def debian(package: Package, target: Path) -> None:
     state = target.parent / ".apt"
     options = [f"-oDir::State={state}", f"-oDir::Cache={state}/cache", f"-oDir::Etc::SourceList={state}/sources.list"]
     options += ["-oDir::Etc::SourceParts=-", "-oDir::State::status=/dev/null"]
@@ -65,8 +54,11 @@ def debian(package: str, target: Path) -> None:
             (state / part).mkdir(parents=True)
         (state / "sources.list").write_text(SOURCES)
         subprocess.run(["apt-get", *options, "-qq", "update"], check=True)
-    subprocess.run(["apt-get", *options, "-qq", "source", "--download-only", package], cwd=target, check=False)
+    source = f"{package.name}={package.version}"
+    subprocess.run(["apt-get", *options, "-qq", "source", "--download-only", source], cwd=target, check=False)
 
+
+FETCH = {"pypi": pypi, "npm": npm, "debian": debian}
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))

@@ -395,7 +395,7 @@ def _join_letters(b: Codes, n: int, tables: Tables) -> int:
 
 @kernel()
 def _letters_end(b: Codes, i: int, n: int, tables: Tables) -> int:
-    """The last letter of a chain of single letters, each followed by the same sign, that begins at i; i: none does."""
+    """The last letter of a chain of single letters, the same sign between all, that begins at i; i: there is none."""
     if (i > 0 and not _parts(b, i - 1, tables)) or i + 1 >= n:
         return i
     sign, last = b[i + 1], i

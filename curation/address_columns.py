@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from curation.blocklists import Blocklist, open_blocklist
 from curation.robots import robots_column
-from curation.urls import DEFAULT, address_columns, canonical_column, check_installed, suffixes_version
+from curation.url_hosts import check_installed, suffixes_version
+from curation.urls import DEFAULT, address_columns, canonical_column
 from manifests.schema import Measure
 from manifests.store import resolve
 
@@ -65,6 +66,5 @@ def addresses_digest(measure: Measure) -> dict[str, str]:
     """
     if not (measure.urls or measure.blocklists):
         return {}
-    check_installed()
     lists = {f"list {name}": open_blocklist(name, of).digest for name, of in measure.blocklists.items()}
     return {"libraries": suffixes_version(), **lists}

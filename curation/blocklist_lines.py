@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from curation.urls import canonical_host, canonical_url
+from curation.url_hosts import canonical_host
+from curation.urls import canonical_url
 
-_DOMAIN = r"(?:[a-z0-9_-]{1,63}\.)+[a-z][a-z0-9-]{0,62}"
+_DOMAIN = r"(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*"
 _PLAIN = rf"^(?:(?:0\.0\.0\.0|127\.0\.0\.1)[ \t]+|\|\||\*?\.)?({_DOMAIN})\^?$"
 """What most lines of most lists are; Polars reads these, and the others are looked at one by one."""
 

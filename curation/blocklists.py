@@ -163,7 +163,16 @@ def _read(paths: Iterator[str]) -> tuple[Hashes, Hashes]:
                 found = entries_of(lines)
                 domains.append(_hashed(found.domains, hash_backward))
                 urls.append(_hashed(found.urls, hash_forward))
-    return np.unique(np.concatenate(domains)), np.unique(np.concatenate(urls))
+    return _sorted(domains), _sorted(urls)
+
+
+def _sorted(parts: list[Hashes]) -> Hashes:
+    """All hashes in order, each once; np.unique takes four times as long."""
+    hashes = np.concatenate(parts)
+    parts.clear()
+    hashes.sort()
+    once: Hashes = hashes[np.append(np.ones(min(len(hashes), 1), np.bool_), hashes[1:] != hashes[:-1])]
+    return once
 
 
 def _line_blocks(path: str, file: IO[bytes]) -> Iterator[pl.Series]:

@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, Protocol
 
 import zstandard
 
@@ -29,6 +29,8 @@ ARCHIVES = (
 PIECE_BYTES = 256 * 1024
 HEADER_BYTES = 1 * MIB
 """An extended header of tar is held whole; real ones have some hundred bytes."""
+LINK_BYTES = 4096
+"""Where a link of a zip may point to."""
 XZ_MEMORY_BYTES = 256 * MIB
 """What an xz stream may ask for; `xz -9` needs 65 MiB."""
 ZSTD_WINDOW_BYTES = 128 * MIB
@@ -62,6 +64,13 @@ class Bounds:
     n_files: int
 
 
+class Readable(Protocol):
+    """What the content of a member is read from."""
+
+    def read(self, n_bytes: int, /) -> bytes:
+        """Up to so many bytes."""
+
+
 @dataclass
 class Member:
     """One member of an archive. `stream` can be read until the next member is asked for."""
@@ -69,7 +78,7 @@ class Member:
     name: str
     kind: Literal["file", "folder", "link", "special", "encrypted"]
     detail: str | None = None  # where a link points
-    stream: BinaryIO = field(default_factory=io.BytesIO)
+    stream: "Readable" = field(default_factory=io.BytesIO)
 
     def read(self, n_bytes: int) -> bytes:
         """Up to so many bytes of its content.
@@ -220,7 +229,7 @@ class _TarInfo(tarfile.TarInfo):
     @classmethod
     def fromtarfile(cls, tar: tarfile.TarFile) -> "_TarInfo":
         try:
-            return super().fromtarfile(tar)  # type: ignore[return-value]
+            return super().fromtarfile(tar)
         except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
             raise BrokenArchiveError("malformed_archive", f"a tar header is broken: {error}") from error
 
@@ -235,7 +244,7 @@ def _tar_members(file: BinaryIO, name: str, bounds: Bounds) -> Iterator[Member]:
     is_gem = name.lower().endswith(".gem")
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_TarInfo, encoding="utf-8", errors="surrogateescape") as tar:
         while (info := tar.next()) is not None:
-            tar.members.clear()  # or it would remember all of them
+            tar.members.clear()  # type: ignore[attr-defined]  # or it would remember all of them
             member = _tar_member(tar, info)
             if is_gem and member.name == "data.tar.gz" and member.kind == "file":
                 yield from _tar_members(io.BytesIO(_whole(member, bounds)), "data.tar.gz", bounds)
@@ -260,7 +269,7 @@ def _tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
     if not info.isreg():
         return Member(name, "special")
     stream = tar.extractfile(info)
-    return Member(name, "file", stream=stream) if stream else Member(name, "special")  # type: ignore[arg-type]
+    return Member(name, "file", stream=stream) if stream else Member(name, "special")
 
 
 def _zip_members(file: BinaryIO, bounds: Bounds) -> Iterator[Member]:
@@ -274,7 +283,7 @@ def _zip_members(file: BinaryIO, bounds: Bounds) -> Iterator[Member]:
             elif info.flag_bits & 1:
                 yield Member(name, "encrypted")
             elif stat.S_ISLNK(mode):
-                yield Member(name, "link")
+                yield Member(name, "link", _name_of(archive.open(info).read(LINK_BYTES)))
             elif mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
                 yield Member(name, "special")
             else:
@@ -283,7 +292,7 @@ def _zip_members(file: BinaryIO, bounds: Bounds) -> Iterator[Member]:
                 n_left -= stream.n_out
 
 
-class _Lazy(io.RawIOBase):
+class _Lazy:
     """A member of a zip that is opened when it is read, and counted."""
 
     def __init__(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit_bytes: int) -> None:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 NOTEBOOK = "Jupyter Notebook"
 _LFS = b"version https://git-lfs.github.com/spec/"
-_NEVER_TEXT = frozenset({"image", "sound or film", "font", "document"})
+_NOT_WRITTEN = frozenset({"eps", "ps", "ai", "ppm", "pgm", "pbm", "bdf", "rtf", "xcf", "cur"})
+"""Endings of what is text and nobody writes."""
+_NO_ALNUM = dict.fromkeys(map(ord, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"))
+_OTHER_ALNUM = re.compile(r"[^\W_\x00-\x7f]+")
 _LINE_END = re.compile(r"\r\n?")
 
 
@@ -47,9 +50,16 @@ def what_it_is(path: str, content: bytes) -> tuple[str, str] | None:
     what = NOT_SOURCE.get(ending)
     if content.startswith(_LFS):
         return "content_type", "a pointer of Git LFS"
-    if what and (what in _NEVER_TEXT or is_binary(content)):
+    if what and (ending in _NOT_WRITTEN or is_binary(content)):
         return "content_type", f".{ending}: {what}"
     return ("binary", f".{ending}" if ending else "") if is_binary(content) else None
+
+
+def alnum_frac(text: str) -> float:
+    """Share of a text's characters that are letters or digits, in any script."""
+    n_ascii = len(text) - len(text.translate(_NO_ALNUM))
+    n_others = 0 if text.isascii() else sum(map(len, _OTHER_ALNUM.findall(text)))
+    return (n_ascii + n_others) / max(1, len(text))
 
 
 class FileReader:
@@ -77,7 +87,7 @@ class FileReader:
         if self._languages and language not in self._languages:
             return "another language"
         if decoded.replaced:
-            record.notes.append(Note("undecodable", f"{decoded.replaced} characters, read as {decoded.charset}"))
+            record.notes.append(Note("undecodable", f"read as {decoded.charset}: {decoded.replaced}"))
         self._add_facts(record, path, text, language, content, licenses)
         return self._finish(record, text, language, digest, len(content))
 
@@ -91,6 +101,8 @@ class FileReader:
         licenses: "RepositoryLicense | None",
     ) -> None:
         record.metadata["programming_language"] = language
+        record.metadata["line_chars_max"] = str(max(map(len, text.split("\n"))))
+        record.metadata["alnum_frac"] = f"{alnum_frac(text):.4f}"
         record.metadata["file_kind"] = self._kind(record, path, text, language)
         if self._detector is not None and licenses is not None:
             found: FileLicense = self._detector.file(path, content, licenses)

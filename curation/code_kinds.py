@@ -27,7 +27,7 @@ class FileKind(StrEnum):
 VENDORED_PATH = re.compile(
     r"(?:^|/)(?:"
     # folders of others' code
-    r"vendors?|_?vendored|(?:3rd|third)[-_]?part(?:y|ies)|node_modules|bower_components|jspm_packages|site-packages|"
+    r"vendors?|_?vendor(?:ed)?|(?:3rd|third)[-_]?part(?:y|ies)|node_modules|bower_components|jspm_packages|site-packages|"
     r"externals?|extern|_externals?|thirdparty|Pods|Carthage|Godeps|\.yarn|\.pnpm|\.vscode|\.idea|gradle/wrapper|"
     r"\.mvn/wrapper|dist|contrib/vendor|deps|embedded-libs|bundled|admin_media|ace-builds|MathJax"
     r"|ckeditor\d*|tiny_?mce|"
@@ -96,13 +96,17 @@ def file_kind(path: str, language: str | None, text: str, data_bytes: int, repos
     """The kind of the file at `path`, relative to its repository; files of data that are larger than `data_bytes`
     (in characters) are `data`, smaller ones may be configuration."""
     library = LIBRARY.search(path)
-    if VENDORED_PATH.search(path) or (library and library[1].lower() not in repository.lower()):
+    if VENDORED_PATH.search(path) or (library and _first_word(library[1]) not in repository.lower()):
         return FileKind.VENDORED
     if GENERATED_PATH.search(path) or is_generated(path, language, text[:_FIRST_CHARS], text[-2000:]):
         return FileKind.GENERATED
     if is_minified(path, language, text):
         return FileKind.MINIFIED
     return _by_use(path, language, len(text) > data_bytes)
+
+
+def _first_word(name: str) -> str:
+    return re.split(r"[-._\d]", name.lower())[0]
 
 
 def _by_use(path: str, language: str | None, is_large: bool) -> FileKind:

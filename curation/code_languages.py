@@ -19,7 +19,10 @@ _TEMPLATE = re.compile(
 _SHEBANG = re.compile(r"\A#!\s*(\S+)(?:[ \t]+([^\n]*))?")
 _MODE = re.compile(r"-\*-\s*(?:.*?\bmode:\s*)?([\w+#-]+)\s*(?:;.*?)?-\*-", re.IGNORECASE)
 _VIM = re.compile(r"(?:^|\s)(?:vim?|ex):.*?\b(?:ft|filetype|syntax)=(\w+)")
-_EXEC_TCL = re.compile(r'^exec\s+(?:tclsh|wish|expect)\S*\s+"?\$0', re.MULTILINE)
+_EXECS = (
+    ("Tcl", re.compile(r'^exec\s+(?:tclsh|wish|expect)\S*\s+"?\$0', re.MULTILINE)),
+    ("Perl", re.compile(r"^\s*eval\s+['\"]\(?exec\s+\S*perl|\bexec\s+perl\b.*\$0", re.MULTILINE)),
+)
 _STARTS = (
     ("PHP", re.compile(r"\A\s*<\?php")),
     ("HTML", re.compile(r"\A\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)),
@@ -170,7 +173,7 @@ def _lexers() -> Iterable[tuple[str, tuple[str, ...]]]:
 @cache
 def all_languages() -> dict[str, str]:
     """Every language by its name in lower case."""
-    shared = [language for choices in SHARED.values() for language, _ in choices]
+    shared = [language for choices in SHARED.values() for language, _ in choices if language]
     more = [*ENDINGS.values(), *NAMES.values(), *shared, *_INTERPRETERS.values(), *_MODES.values()]
     return {language.lower(): language for language in [*(name for name, _ in _lexers()), *more]}
 
@@ -203,7 +206,7 @@ def _by_ending(ending: str, text: str) -> str | None:
     if ending in EXACT_ENDINGS:
         return EXACT_ENDINGS[ending]
     if lower in SHARED:
-        return choose(SHARED[lower], text[:LOOK_CHARS])
+        return _by_modeline(text) or choose(SHARED[lower], text[:LOOK_CHARS]) or None
     if lower in ENDINGS:
         return ENDINGS[lower]
     languages = known().endings.get(ending) or known().endings.get(lower)
@@ -230,7 +233,7 @@ def _one_of(languages: tuple[str, ...], name: str, text: str) -> str:
         guessed = guess_lexer_for_filename(name, text[:LOOK_CHARS]).name
     except ClassNotFound:
         return languages[0]
-    return RENAMED.get(guessed, guessed)
+    return RENAMED.get(str(guessed), str(guessed))
 
 
 def _unless_script(language: str, name: str, text: str) -> str:
@@ -254,7 +257,9 @@ def _by_shebang(text: str) -> str | None:
         words = [word for word in words if not word.startswith("-") and "=" not in word]
         program = words[0].rpartition("/")[2] if words else ""
     language = _INTERPRETERS.get(program.lower()) or _INTERPRETERS.get(re.sub(r"[-\d.]+$", "", program.lower()))
-    return "Tcl" if language == "Shell" and _EXEC_TCL.search(text[:1000]) else language
+    if language == "Shell":  # lines that the shell runs and that call the real interpreter
+        return next((other for other, pattern in _EXECS if pattern.search(text[:1000])), language)
+    return language
 
 
 def _by_modeline(text: str) -> str | None:

@@ -50,9 +50,14 @@ def named(text: str) -> str | None:
 
 
 def _simple(text: str) -> str:
-    text = re.sub(r"\(([a-z0-9+. -]*)\)", " ", text.lower().replace("licence", "license"))
+    text = text.lower().replace('"new" or "revised"', "").replace('"simplified"', "")
+    text = re.sub(r"\(([a-z0-9+. -]*)\)", " ", text.replace("licence", "license"))
     text = re.sub(r"(?<=[\w.])\+", " or later ", text)
-    text = re.sub(r"\bv(?:ersion)?\.?\s*(?=\d)|\bversion\b|\blicen[cs]ed?\b|\bthe\b(?! unl)|[,;:\"'_-]", " ", text)
+    text = re.sub(
+        r"(?:\b|(?<=gpl)|(?<=mpl))v(?:ersion)?\.?\s*(?=\d)|\bversion\b|\blicen[cs]ed?\b|\bthe\b(?! unl)|[,;:\"'_-]",
+        " ",
+        text,
+    )
     return " ".join(re.sub(r"(?<=gpl)(?=\d)|(?<=public)(?=\d)", " ", text).split())
 
 

@@ -41,6 +41,8 @@ class Match:
     """Lines of the text, from 1."""
     n_words: int
     """Words of the text that the rule covers."""
+    inserted: str
+    """Words between these that the rule does not have, as far as ScanCode knows them."""
 
 
 def require() -> None:
@@ -71,7 +73,20 @@ def _match(match: Any) -> Match:
     kinds = ("text", "notice", "tag", "reference", "intro", "clue")
     kind = next((kind for kind in kinds if getattr(rule, f"is_license_{kind}", False)), "text")
     lines = match.start_line, match.end_line
-    return Match(rule.license_expression, match.coverage(), rule.relevance, kind, *lines, match.len())
+    words = rule.license_expression, match.coverage(), rule.relevance, kind
+    return Match(*words, *lines, match.len(), _inserted(match))
+
+
+def _inserted(match: Any) -> str:
+    tokens, matched = match.query.tokens, set(match.qspan)
+    between = [tokens[at] for at in range(match.qstart, match.qend + 1) if at not in matched]
+    return " ".join(_words()[token] for token in between if token is not None)
+
+
+@cache
+def _words() -> dict[int, str]:
+    """The words of all rules, by ScanCode's number of each; it makes this anew whenever it is asked."""
+    return dict(_licenses().index.tokens_by_tid)
 
 
 @cache

@@ -9,12 +9,25 @@ from dataclasses import dataclass
 from curation import code_license_index as index
 from curation.code_license_index import Match
 from curation.code_license_text import SPEAKS, digest, notice_of
-from curation.code_license_verdicts import Verdict, family, from_scancode, join, leaves, offers_choice, verdict_of
+from curation.code_license_verdicts import (
+    Verdict,
+    canonical,
+    family,
+    from_scancode,
+    join,
+    leaves,
+    offers_choice,
+    verdict_of,
+)
 
-COVERAGE_MIN = 95.0  # percent of a rule: less than that may be another licence, or this one with a condition more
+COVERAGE_MIN = 95.0  # percent of a rule: less than that may be another licence
+TEXT_COVERAGE_MIN = (
+    90.0  # of the text of a licence, whose rule may hold the line of the holder, which notices lose here
+)
+TEXT_WORDS_MIN = 50
 RELEVANCE_MIN = 90  # percent: below, ScanCode itself takes the words for a hint
 REMEMBERED = 65_536  # distinct notices
-WORDS_FOR_APPROXIMATE = 12  # shorter notices are matched word for word or not at all
+WORDS_FOR_APPROXIMATE = range(12, 12_000)  # shorter and longer notices are matched word for word or not at all
 ASIDE = re.compile(
     r"^(?:(?:warranty-disclaimer|generic-cla|generic-trademark|generic-export-compliance|patent-disclaimer|unstated"
     r"|no-license|other-permissive|generic-tos)\b)$"
@@ -33,9 +46,27 @@ FORBIDS = re.compile(
 )
 CLAIMS = re.compile(
     r"(?:licen[cs]ed|released|distributed|redistributed|governed|covered|made available|provided)\s+(?:\w+\s+){0,6}?"
-    r"(?:under|by|according to|subject to)\s+(?:\w+\s+){0,6}?(?:licen[cs]e|terms|gpl|lgpl)|^\W*licen[cs]e\s*:\s*\S",
+    r"(?:under|by|according to|subject to)\s+(?:\w+\s+){0,6}?(?:licen[cs]e|terms|gpl|lgpl)"
+    r"|^[^\w\n]{0,40}licen[cs]e\s*:\s*\S",
     re.IGNORECASE | re.MULTILINE,
 )
+RESTRICTS = re.compile(
+    r"\b(?:not|only|must|shall|except|unless|agrees?|prohibited|restricted|commercial|noncommercial|military|evil"
+    r"|fees?|royalt\w+|consent|approval|notify|competing?)\b",
+    re.IGNORECASE,
+)
+"""What makes words put into the text of a licence a condition; with a text it is word for word there are none."""
+CHOICE_CHARACTERS_MAX = 600
+EITHER = re.compile(
+    r"\beither\b(?!\s+version)[^.]*\bor\b|\bat your (?:option|choice)\b(?!\)? any later)", re.IGNORECASE
+)
+SAME = re.compile(
+    r"(?:this file is |licen[cs]ed |distributed |released |available |and )*"
+    r"under the same (?:licen[cs]e|terms|conditions)(?: and conditions)? as "
+    r"(?:the |this )?[^\s.]+(?: package| project| software| itself)?",
+    re.IGNORECASE,
+)
+"""A file that says so says nothing of its own: `under the same license as the dos2unix package`, in .po files."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +96,7 @@ class Notices:
 
     def read(self, text: str, whole: bool) -> Notice:
         """What a text says: `whole` for that of a licence file, otherwise it is a comment or a part of a README."""
-        text = notice_of(text)
+        text = SAME.sub("", notice_of(text))
         key = digest(text), whole
         with self._changing:
             if key in self._known:
@@ -84,7 +115,7 @@ def _read(text: str, whole: bool) -> Notice:
     if not SPEAKS.search(text.encode()):
         return DOUBTFUL if whole else SILENT
     found = index.find(text, approximate=False)
-    if len(text.split()) >= WORDS_FOR_APPROXIMATE and SPEAKS.search(_uncovered(text, found).encode()):
+    if len(text.split()) in WORDS_FOR_APPROXIMATE and SPEAKS.search(_uncovered(text, found).encode()):
         found = index.find(text)
     return _judged(text, found, whole)
 
@@ -93,16 +124,31 @@ def _judged(text: str, found: Iterable[Match], whole: bool) -> Notice:
     """Sure matches make the expression; unsure ones, and conditions outside of both, make it doubtful."""
     told = [match for match in found if not ASIDE.fullmatch(match.expression) and match.kind not in ("intro", "clue")]
     named = [match for match in told if not REFERENCE.search(match.expression)]
-    sure = [match for match in named if match.coverage >= COVERAGE_MIN and match.relevance >= RELEVANCE_MIN]
-    expression = join((from_scancode(match.expression) for match in _without_mentions(sure)), one_offer=True)
-    rest = _uncovered(text, [match for match in told if match.coverage >= COVERAGE_MIN])
+    sure = [match for match in named if _covers(match) and match.relevance >= RELEVANCE_MIN]
+    expression = _expression(text, _without_mentions(sure))
+    seen = [match for match in told if _covers(match) or _offers(expression, match)]
+    rest = _uncovered(text, seen)
     if expression is None:
         silent = not whole and not named and (told or not CLAIMS.search(text)) and not FORBIDS.search(rest)
         return SILENT if silent else DOUBTFUL
     verdict = verdict_of(expression)
-    if verdict == "permissive" and (FORBIDS.search(rest) or _doubted(expression, named, sure)):
+    changed = any(RESTRICTS.search(match.inserted) for match in sure)
+    if verdict == "permissive" and (changed or FORBIDS.search(rest) or _doubted(expression, named, sure)):
         return Notice(expression, "unknown")
     return Notice(expression, verdict, min(round(match.coverage * match.relevance / 100) for match in sure))
+
+
+def _expression(text: str, sure: list[Match]) -> str | None:
+    """All that was found together, or a choice where one sentence or two say so."""
+    names = list(dict.fromkeys(from_scancode(match.expression) for match in sure))
+    if len(text) <= CHOICE_CHARACTERS_MAX and len(names) > 1 and EITHER.search(text) and "both" not in text.lower():
+        return canonical(" OR ".join(f"({name})" for name in names))
+    return join(names, one_offer=True)
+
+
+def _covers(match: Match) -> bool:
+    long = match.kind == "text" and match.n_words >= TEXT_WORDS_MIN
+    return match.coverage >= (TEXT_COVERAGE_MIN if long else COVERAGE_MIN)
 
 
 def _without_mentions(sure: list[Match]) -> list[Match]:
@@ -115,11 +161,16 @@ def _without_mentions(sure: list[Match]) -> list[Match]:
 
 def _doubted(expression: str, named: list[Match], sure: list[Match]) -> bool:
     """Whether something that is not permissive was found, if not surely, and is not among what is offered."""
-    offered = {family(name) for name in leaves(expression)} if offers_choice(expression) else set()
-    others = {from_scancode(match.expression) for match in named} - {
-        from_scancode(match.expression) for match in sure
-    }
-    return any(verdict_of(one) != "permissive" for one in others if {family(name) for name in leaves(one)} - offered)
+    unsure = [match for match in named if match not in sure and not _offers(expression, match)]
+    return any(verdict_of(from_scancode(match.expression)) != "permissive" for match in unsure)
+
+
+def _offers(expression: str | None, match: Match) -> bool:
+    """Whether a match is about a licence that is one of a choice."""
+    if expression is None or not offers_choice(expression):
+        return False
+    families = {family(name) for name in leaves(expression)}
+    return all(family(name) in families for name in leaves(from_scancode(match.expression)))
 
 
 def _uncovered(text: str, found: Iterable[Match]) -> str:

@@ -44,7 +44,11 @@ LINE_SIGN = re.compile(
     r"[ \t]?",
     re.IGNORECASE,
 )
-COMMENT_LINE = re.compile(r"^[ \t]*(?://|#|;|--|%|!|'|\"|\*|dnl\b|rem\b|@rem\b|::|\.\\\"|'\\\"|@c\b|C[ \t])", re.I)
+COMMENT_LINE = re.compile(
+    r"^[ \t]*(?://|#|;|--|%|!|\*|dnl\b|rem\b|@rem\b|::|\.\\\"|'\\\"|@c\b|C[ \t])", re.IGNORECASE
+)
+QUOTE_LINE = re.compile(r"^[ \t]*['\"](?!['\"])")
+QUOTE_SUFFIX = (".vim", ".vimrc", ".vb", ".vbs", ".bas", ".frm", ".cls")  # where a quotation mark begins a comment
 OPENING, CLOSING = re.compile(OPENS), re.compile(CLOSES)
 
 COPYRIGHT = re.compile(
@@ -53,7 +57,15 @@ COPYRIGHT = re.compile(
     re.IGNORECASE,
 )
 RESERVED = re.compile(r"^\W*all rights reserved\W*$", re.IGNORECASE)
-TAG = re.compile(rb"SPDX-License-Identifier:[ \t]*([^\r\n]{1,400})")
+TAG = re.compile(
+    rb"""^[ \t]*(?:(?:dnl|rem|c)\b[^"'\n]{0,200}?|[^\w\s"'][^"'\n]{0,200}?)?"""
+    rb"""SPDX-License-Identifier:[ \t]*([^\r\n]{1,400})""",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Behind the sign of a comment, not in a string."""
+VERBATIM = (
+    "everyone is permitted to copy"  # what follows the line of the holder in the texts of the GPL and the WTFPL
+)
 TAG_END = re.compile(r"\s*(\*/|-->|\*\)|-\}|#}|%>|\]\]|\?>|\"\"\"|'''|\\n|[\"',;`]).*$")
 
 
@@ -109,8 +121,14 @@ def decoded(content: bytes) -> str:
 
 def notice_of(text: str) -> str:
     """A text without the lines that say whose it is: what many files share word for word."""
-    lines = [line for line in text.splitlines() if not COPYRIGHT.match(line) and not RESERVED.match(line)]
-    return "\n".join(lines).strip()
+    lines = [line for line in text.splitlines() if not RESERVED.match(line)]
+    kept = [line for line, after in zip(lines, [*lines[1:], ""], strict=False) if _belongs(line, after)]
+    return "\n".join(kept).strip()
+
+
+def _belongs(line: str, after: str) -> bool:
+    """Whether a line is part of the notice: no holder's, or that of the licence's own text."""
+    return not COPYRIGHT.match(line) or after.strip().lower().startswith(VERBATIM)
 
 
 def digest(notice: str) -> bytes:
@@ -129,13 +147,17 @@ def speaks(content: bytes) -> bool:
     return SPEAKS.search(content[:HEADER_BYTES]) is not None
 
 
-def comments(text: str) -> list[Block]:
-    """The comments among the first `HEADER_LINES` lines that may speak of a licence, in any language's signs."""
+def comments(text: str, quotes: bool = False) -> list[Block]:
+    """The comments among the first `HEADER_LINES` lines that may speak of a licence, in any language's signs.
+
+    `quotes`: a line that begins with a quotation mark is one too, as in Vim's scripts and Visual Basic.
+    """
     blocks: list[Block] = []
     held: list[str] = []
     n_code, inside = 0, False
     for line in text.splitlines()[:HEADER_LINES]:
         comment, inside = _is_comment(line, inside)
+        comment = comment or (quotes and QUOTE_LINE.match(line) is not None)
         if comment or (held and not line.strip()):
             held.append(_bare(line) if comment else "")
         elif line.strip():
@@ -172,7 +194,7 @@ def notices_of(path: str, content: bytes) -> tuple[list[str], list[str]]:
         return [], []
     top: list[str] = []
     below: list[str] = []
-    for block in comments(decoded(content[:HEADER_BYTES])):
+    for block in comments(decoded(content[:HEADER_BYTES]), path.lower().endswith(QUOTE_SUFFIX)):
         (top if block.code_before <= TOP_CODE_LINES else below).extend(_paragraphs(block.text))
     return top, below
 

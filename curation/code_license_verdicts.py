@@ -40,7 +40,10 @@ def verdict_of(expression: str) -> Verdict:
 def canonical(expression: str) -> str | None:
     """The expression with SPDX's spelling of each identifier and no needless parentheses; None if it is none."""
     parsed = _parse(expression)
-    return None if parsed is None else _spelled(parsed)
+    if parsed is None:
+        return None
+    form = _spelled(parsed)
+    return form if form == expression else canonical(form)  # a choice between equals may leave an AND inside an AND
 
 
 @lru_cache(maxsize=65_536)
@@ -69,13 +72,22 @@ def join(expressions: Iterable[str], one_offer: bool = False) -> str | None:
     `MIT OR GPL-2.0-only`. With `one_offer`, where all of them are about the same work, the text of `GPL-3.0-only`
     is taken for that of an offered `GPL-2.0-or-later` too.
     """
-    parts = list(dict.fromkeys(filter(None, map(canonical, expressions))))
+    parts = list(dict.fromkeys(part for expression in expressions for part in _conjuncts(expression)))
     offered = {name for part in parts if offers_choice(part) for name in leaves(part)}
     families = {family(name) for name in offered} if one_offer else set()
     left = sorted(part for part in parts if offers_choice(part) or not _offered(part, offered, families))
     if len(left) <= 1:
         return left[0] if left else None
     return " AND ".join(f"({part})" if offers_choice(part) else part for part in left)
+
+
+@lru_cache(maxsize=65_536)
+def _conjuncts(expression: str) -> tuple[str, ...]:
+    """What an expression asks for all of: the parts of an AND, or itself; nothing where it is none."""
+    parsed = _parse(expression)
+    if parsed is None:
+        return ()
+    return tuple(_spelled(part) for part in (_flat(parsed, "AND") if type(parsed).__name__ == "AND" else [parsed]))
 
 
 def _offered(part: str, offered: set[str], families: set[str]) -> bool:
@@ -117,15 +129,24 @@ def _verdict(node: Any) -> Verdict:
 
 
 def _spelled(node: Any, within: str = "") -> str:
-    """The expression in SPDX's spelling, with parentheses only where AND holds a choice."""
+    """The expression in SPDX's spelling, with parentheses only where AND holds a choice, and each part once."""
     kind = type(node).__name__
     if kind in ("AND", "OR"):
-        parts = dict.fromkeys(_spelled(part, kind) for part in node.args)
+        parts = dict.fromkeys(_spelled(part, kind) for part in _flat(node, kind))
         joined = f" {kind} ".join(parts)
         return f"({joined})" if kind == "OR" and within == "AND" and len(parts) > 1 else joined
     if kind == "LicenseWithExceptionSymbol":
         return f"{_entry(node.license_symbol.key)[0]} WITH {_entry(node.exception_symbol.key)[0]}"
     return _entry(node.key)[0]
+
+
+def _flat(node: Any, kind: str) -> Iterator[Any]:
+    """The parts of an AND that are no AND, or those of an OR that are no OR, at any depth."""
+    for part in node.args:
+        if type(part).__name__ == kind:
+            yield from _flat(part, kind)
+        else:
+            yield part
 
 
 def _identifiers(node: Any) -> Iterator[str]:

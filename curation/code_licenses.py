@@ -8,6 +8,7 @@ neither is ever taken for permissive.
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 
 from curation import code_license_index
 from curation.code_license_declared import is_metadata
@@ -42,16 +43,23 @@ __all__ = ["FileLicense", "LicenseDetector", "RepositoryLicense"]
 
 
 class LicenseDetector:
-    """Detects licences; one per process is enough, and threads may share it."""
+    """Detects licences; threads may share one, and all of a process share what they remember of notices."""
 
-    def __init__(self, trust_declared: bool = False) -> None:
+    def __init__(self, trust_declared: bool = False, notices: Notices | None = None) -> None:
         """`trust_declared` takes what metadata declares (`"license": "MIT"`) for evidence where no text is found.
+
+        `notices` remembers those that were met; that of the process if it is not given.
 
         Raises RequestError where scancode-toolkit is not installed.
         """
         code_license_index.require()
-        self._notices = Notices()
+        self._notices = notices or _remembered()
         self._trusts_declared = trust_declared
+
+    @property
+    def n_matched(self) -> int:
+        """Distinct notices that were matched so far; all others had been met before."""
+        return self._notices.n_matched
 
     @staticmethod
     def wants(path: str) -> bool:
@@ -81,8 +89,15 @@ class LicenseDetector:
         if tagged:
             return _tagged(tagged)
         top, below = notices_of(path, content)
-        own = _said(self._notices, top, "header")
-        return together([own if own.verdict != "none" else around, _said(self._notices, below, "comment")])
+        own, inner = _said(self._notices, top, "header"), _said(self._notices, below, "comment")
+        whole = own if own.verdict != "none" else around
+        borrowed = whole.verdict == "none" and inner.verdict == "permissive"  # the licence of a part frees no file
+        return whole if borrowed else together([whole, inner])
+
+
+@cache
+def _remembered() -> Notices:
+    return Notices()
 
 
 class _Heard:

@@ -16,6 +16,10 @@ RENAMED = {
     "Embedded Ragel": "Ragel",
     "FortranFixed": "Fortran",
     "GAS": "Assembly",
+    "Hxml": "HXML",
+    "liquid": "Liquid",
+    "RPMSpec": "RPM Spec",
+    "Sed": "sed",
     "Groff": "Roff",
     "Hspec": "Haskell",
     "JSX": "JavaScript",
@@ -85,6 +89,10 @@ _BY_ENDING = {
     "Roff": ".man .roff .mdoc .1 .2 .3 .4 .5 .6 .7 .8 .9 .3pm .1in",
     "Ruby": ".rb .rake .gemspec .podspec .ru",
     "SVG": ".svg",
+    "SystemVerilog": ".sv .svh .vh",
+    "Microsoft Visual Studio Solution": ".sln",
+    "Erlang": ".erl .hrl .escript .app.src",
+    "XSLT": ".xsl .xslt",
     "Scheme": ".scm .ss .sld .sls .sps",
     "Starlark": ".star",
     "Stylus": ".styl",
@@ -99,7 +107,7 @@ _BY_ENDING = {
     "Visual Basic": ".bas .frm .vba .vbs",
     "Vue": ".vue",
     "WebAssembly": ".wat .wast",
-    "XML": ".xml .xsd .xsl .xslt .rng .plist .csproj .vcxproj .vbproj .props .targets .resx .ui .qrc "
+    "XML": ".xml .xsd .rng .plist .csproj .vcxproj .vbproj .props .targets .resx .ui .qrc "
     ".glade .rdf .xmi "
     ".xlf .xliff .dita .wsdl .nuspec .iml .pom .filters .storyboard .xib .doap .metainfo.xml",
     "XPM": ".xpm",
@@ -128,6 +136,7 @@ _BY_NAME = {
     "M4": "configure.ac configure.in aclocal.m4",
     "Makefile": "makefile gnumakefile makefile.am makefile.in makefile.inc bsdmakefile makefile.common",
     "Meson": "meson.build meson_options.txt meson.options",
+    "Proguard": "proguard-rules.pro proguard.pro",
     "Python": "sconstruct sconscript wscript snakefile buck build.bazel workspace.bazel",
     "Ruby": "rakefile gemfile podfile vagrantfile guardfile capfile fastfile brewfile",
     "Shell": ".bashrc .bash_profile .profile .zshrc .envrc pkgbuild configure gradlew bash_completion config.guess "

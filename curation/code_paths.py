@@ -59,15 +59,14 @@ class Chooser:
 
 
 def _any(globs: Sequence[str], path: str) -> bool:
-    return any(
-        _pattern(glob).fullmatch(path if "/" in glob.rstrip("/") else path.rpartition("/")[2]) for glob in globs
-    )
+    return any(_pattern(glob).fullmatch(path if "/" in glob else path.rpartition("/")[2]) for glob in globs)
 
 
 @cache
 def _pattern(glob: str) -> re.Pattern[str]:
     """A glob as gitignore writes it: `*` and `?` stay within a folder, `**` goes on below, `dir/` is all in it."""
-    glob = f"{glob}**" if glob.endswith("/") else glob
+    if glob.endswith("/"):
+        glob = f"{glob}**" if "/" in glob[:-1] else f"**/{glob}**"
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", glob.removeprefix("/"))
     signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return re.compile(

@@ -7,6 +7,9 @@ what such files mostly are.
 import re
 from collections.abc import Iterable
 
+UNKNOWN = ""
+"""What a file is in that nothing tells."""
+
 Choice = tuple[str, re.Pattern[str] | None]
 
 
@@ -46,7 +49,7 @@ _RAKU = (
     r"^\s*use\s+v6\b|^\s*(?:unit\s+)?(?:grammar|role|module)\s+\w|^\s*(?:multi|proto)\s+(?:sub|method)\b"
     r"|^\s*my\s+class\b"
 )
-_PROLOG = r"^[a-z]\w*(?:\([^)]*\))?\s*:-|^\s*:-\s*[a-z]\w*"
+_PROLOG = r"^[a-z]\w*\([^()\n]*\)\.\s*$|^[a-z]\w*(?:\([^)]*\))?\s*:-|^\s*:-\s*[a-z]\w*"
 _M_MATLAB = (
     r"^\s*%|^\s*function\b[^;{]*$|^\s*(?:end(?:function|if|for|while)?|classdef\b.*|clear all"
     r"|clc)\s*;?\s*$|^\s*#\s*(?:-\*-|Author|Copyright)|\.\*|\.\/|^\s*##"
@@ -110,8 +113,12 @@ SHARED: dict[str, list[Choice]] = {
         ("HTML", r"\A\s*<(?:!DOCTYPE|html|div|table|[a-z]+[ >])"),
         ("C++", _CPP),
         ("C", r"^\s*#\s*(?:define|include|if|ifdef|ifndef|endif)\b|^\s*/\*|;\s*$"),
-        ("Makefile", r"^[\w.-]+\s*[:?+]?=|^[^\s#][^=\n]*:\s*[^=]"),
-        ("Assembly", None),
+        ("Makefile", r"^[\w.-]+\s*[:?+]?=|^[\w./%$()-]+\s*:(?:\s|$)"),
+        (
+            "Assembly",
+            r"^\s*\.(?:text|data|globl|global|section|align|type|byte|word|macro)\b|^\s+(?:mov|push|pop|ldr|jmp)\s",
+        ),
+        (UNKNOWN, None),
     ),
     ".as": _choices(
         ("ActionScript", r"^\s*package\b|^\s*import\s+[\w.*]+;|\bfunction\b|^\s*(?:public|private)\s"),
@@ -159,6 +166,7 @@ SHARED: dict[str, list[Choice]] = {
         ("Roff", _ROFF),
         ("Lex", None),
     ),
+    ".ll": _choices(("LLVM", r"^(?:define|declare|target|source_filename)\s|^; ModuleID"), ("Lex", None)),
     ".ls": _choices(("LiveScript", None)),
     ".md": _choices(
         ("GCC Machine Description", r"\A\s*;;|^\(define_(?:insn|expand|attr|constants)"), ("Markdown", None)
@@ -217,7 +225,7 @@ SHARED: dict[str, list[Choice]] = {
         ("RPC", None),
     ),
     ".y": _choices(("Happy", r"^%name\s|^\s*%tokentype"), ("Yacc", None)),
-    ".man": _choices(("Roff", None)),
+    ".man": _choices(("Tcl", r"^\[(?:manpage_begin|comment)\b"), ("Roff", None)),
     ".asc": _choices(("Public Key", r"^-----BEGIN "), ("AsciiDoc", r"^=+ \S"), ("Text", None)),
     ".key": _choices(("Public Key", r"^-----BEGIN "), ("Text", None)),
     ".map": _choices(("JSON", r"\A\s*\{"), ("Linker Script", None)),

@@ -38,6 +38,7 @@ DECIDE_CODE = (
     "curation/settle.py",
     "curation/summary*.py",
     "curation/top.py",
+    "curation/url*.py",
     "curation/verdicts.py",
     "curation/write.py",
     "manifests/contracts.py",

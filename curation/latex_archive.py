@@ -80,7 +80,7 @@ def unpack(content: bytes, name: str, bytes_max: int) -> Submission:
     """
     if content.startswith(GZIP):
         content = gunzip(content, bytes_max)
-    if is_tar(content):
+    if is_tar(content) or (content and not content.strip(b"\0")):  # of no files, a tar is two blocks of zeros
         return _untar(content, bytes_max)
     if len(content) > bytes_max:
         raise TooLargeError
@@ -144,7 +144,8 @@ def _untar(content: bytes, bytes_max: int) -> Submission:
                     raise TooLargeError
                 _add(files, name, _content(archive, member))
     except (tarfile.TarError, EOFError, ValueError, OverflowError, UnicodeError) as error:
-        raise BrokenArchiveError("malformed_tar", str(error)[:200]) from None
+        reason = "truncated" if "unexpected end" in str(error) else "malformed_tar"
+        raise BrokenArchiveError(reason, str(error)[:200]) from None
     return Submission(files, _digest(files), sorted(left_out))
 
 
@@ -225,7 +226,7 @@ def kind_of(data: bytes) -> str | None:
         return "compress (.Z)"
     if re.match(rb"(?i)<(?:!doctype\s+html|html|\?xml|head|body)\b", start):
         return "HTML"
-    return None
+    return "binary data" if b"\0" in data[:1024] else None
 
 
 def _declared(files: dict[str, bytes]) -> str | None:

@@ -52,10 +52,11 @@ class Environments:
         after = index + 1
         if last < 0:
             return self._converter.skip(after, TRANSPARENT.get(name, TABULARS.get(name, "o")))
-        if name in MUTED or (name == "thebibliography" and not self._converter.bibliography):
+        torn = self._converter.has_heading(index, last)  # nothing that is left out holds headings: an \end is missing
+        if not torn and (name in MUTED or (name == "thebibliography" and not self._converter.bibliography)):
             self._mute(last)
             return last
-        if name in FIGURES or name in TABLES:
+        if not torn and (name in FIGURES or name in TABLES):
             self._float("Figure" if name in FIGURES else "Table", last)
         elif name in TABULARS:
             return self._tabular(after, name, last)
@@ -103,9 +104,7 @@ class Environments:
         kind = (
             self._floats[-1] if self._floats else "Table" if word == "tablecaption" or self._n_tabulars else "Figure"
         )
-        group = converter.skip(index, "*m" if word == "captionof" else "*o")
-        if word == "captionof":
-            group = converter.after_options(group)
+        group = converter.group_after(index, "*mo" if word == "captionof" else "*o")
         end = converter.group_end(group)
         if end is None:
             return index

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from curation.latex_flatten import ends_in_command
 from curation.latex_macros import STRUCTURE, Environment, Macro, read_definition, substitute
 from curation.latex_scan import BEGIN, MATH, Verbatim, group_end, inline_verbatim, names, skip_space
+from curation.latex_words import TITLES
 from curation.read_batch import Note
 
 N_ACTIVE_MAX = 8
 """A macro inside its own expansion, directly or in an argument; more is recursion, whose end only TeX would find."""
-N_ARGUMENT_CHARS_MAX = 1 << 18
-N_TORN_MAX = 1000
+N_ARGUMENT_CHARS_MAX = 1 << 16
+N_TORN_MAX = 30
 """Macros whose arguments could not be read; after so many the rest is left as it is."""
 
 SCAN = re.compile(r"\\([A-Za-z@]+)|\\(.)|\$|\n[ \t]*\n", re.DOTALL)
@@ -38,6 +39,7 @@ TAKES_ONE_TOKEN = re.compile(
     r"(?:[_^]|\\(?:d?frac|tfrac|sqrt|hat|widehat|bar|tilde|widetilde|vec|dot|ddot|overline|underline|math[a-z]+|bm|"
     r"boldsymbol|operatorname|text|textrm))\s*$"
 )
+INTERNAL = re.compile(r"@|\\(?:if|else\b|fi\b|def\b|let\b|[vh]box\b|list\b|par\b|everypar\b)")
 OPTION = re.compile(r"\[((?:[^\[\]{}]|\{[^{}]{0,500}\}){0,1000})\]")
 CLOSERS = {"(": "\\)", "[": "\\]"}
 
@@ -59,9 +61,16 @@ def collect(sources: Iterable[str]) -> list[Macro | Environment]:
         while match := WORDS_OF_DEFINITIONS.search(source, position):
             read = read_definition(source, match.end(), match[1])
             position = read[1] if read else match.end()
-            if read and read[0]:
+            if read and read[0] and _is_plain(read[0]):
                 found.append(read[0])
     return found
+
+
+def _is_plain(definition: Macro | Environment) -> bool:
+    """Whether a definition of a package is a name for something, rather than a part of how the package works."""
+    if isinstance(definition, Environment):
+        return not INTERNAL.search(definition.begin.body + definition.end)
+    return "@" not in definition.name and definition.pattern is None and not INTERNAL.search(definition.body)
 
 
 def expand(
@@ -112,14 +121,22 @@ class _Expander:
         self.math: str | None = None  # what ends the formula
         self.after_word = False
         self.n_torn = 0
+        self.titles: list[tuple[int, str]] = []  # where they stand in `out`; set with what is defined at the end
         self.notes: dict[Note, None] = {}
         for definition in defined:
             self._define(definition, "newcommand")
 
     def run(self) -> Expanded:
+        self._read()
+        for index, raw in self.titles:
+            self.frames, self.out, out = [_Frame(raw, "", self.verbatim)], [], self.out
+            self._read()
+            self.out, out[index] = out, "".join(self.out)
+        return Expanded("".join(self.out), self._definitions(), list(self.notes))
+
+    def _read(self) -> None:
         while self.frames:
             self._step()
-        return Expanded("".join(self.out), self._definitions(), list(self.notes))
 
     def _step(self) -> None:
         frame = self.frames[-1]
@@ -194,6 +211,8 @@ class _Expander:
             self._environment(frame, word, match.start(), end)
         elif word in ("verb", "lstinline", "mintinline"):
             self._copy(frame, inline_verbatim(frame.text, end, word) or end)
+        elif word in TITLES and len(self.frames) == 1:
+            self._title(frame, end)
         elif word == "ensuremath" and not self.formulas:
             self._ensuremath(frame, end)
         elif word in self.macros and self._wanted(self.macros[word]):
@@ -209,7 +228,11 @@ class _Expander:
         """Whether a macro is replaced where it stands."""
         if not macro.primitive and not macro.expandable:
             return False
-        return self.formulas or self.math is None or self.math in macro.body
+        return self.formulas or self.math is None or self._ends_formula(macro)
+
+    def _ends_formula(self, macro: Macro) -> bool:
+        body = macro.body.strip()
+        return body == self.math or (self.math != "$" and body.startswith(str(self.math)))
 
     def _ensuremath(self, frame: _Frame, end: int) -> None:
         start = skip_space(frame.text, end)
@@ -219,6 +242,17 @@ class _Expander:
                 self.used[name] = None
         self._copy(frame, closed or end)
 
+    def _title(self, frame: _Frame, end: int) -> None:
+        r"""Leave a title for later: `\maketitle` is what sets it."""
+        option = OPTION.match(frame.text, end)
+        start = option.end() if option else end
+        closed = group_end(frame.text, start, 4000) if frame.text.startswith("{", start) else None
+        self._copy(frame, start)
+        if closed:
+            self.titles.append((len(self.out), frame.text[start:closed]))
+            self.out.append("")
+            frame.position = closed
+
     def _defined(self, frame: _Frame, word: str, start: int, end: int) -> bool:
         if self.n_torn > N_TORN_MAX:
             return False
@@ -227,7 +261,8 @@ class _Expander:
         if read is None:
             self.n_torn += 1
             return False
-        self._copy(frame, start)
+        in_formula = self.math is not None and not self.formulas
+        self._copy(frame, read[1] if in_formula else start)
         frame.position = read[1]
         if read[0] is not None:
             self._define(read[0], word)

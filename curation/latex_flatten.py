@@ -15,10 +15,11 @@ from curation.read_batch import Note
 
 N_OPEN_MAX = 64
 """Files open inside each other; TeX itself opens 15."""
-N_TORN_MAX = 100
+N_TORN_MAX = 30
 """Definitions without an end; where there are more, the file's braces are unbalanced and none is looked for."""
 
 SCAN = re.compile(r"\\([A-Za-z@]+)|\\.|%", re.DOTALL)
+LET = re.compile(r"\s*\\([A-Za-z@]+)\s*=?\s*\\([A-Za-z@]+)")
 URL_COMMENT = re.compile(r"%[ \t]*\n[ \t]*")
 COMMENT = re.compile(r"%[^\n]*(\n[ \t]*)?")
 COMMENT_OR_ESCAPE = re.compile(r"(\\[A-Za-z@]+|\\.)|%[^\n]*(\n[ \t]*)?", re.DOTALL)
@@ -70,11 +71,20 @@ def flatten(files: Mapping[str, str], main: str, chars_max: int, bibliography: b
         chars_max: the source ends there, as `too_large`: files may include each other a thousandfold.
         bibliography: whether the .bbl file stands in the place of `\\bibliography`.
     """
-    return _Flattener(files, main, chars_max, bibliography).run()
+    flat = _Flattener(files, main, chars_max, bibliography).run()
+    if not any(note.kind == "unclosed_conditional" for note in flat.notes):
+        return flat
+    # What a branch that never ends would leave out is no reason to lose it: all branches are kept.
+    whole = _Flattener(files, main, chars_max, bibliography, decide=False).run()
+    whole.notes += [note for note in flat.notes if note.kind == "unclosed_conditional"]
+    return whole
 
 
 class _Flattener:
-    def __init__(self, files: Mapping[str, str], main: str, chars_max: int, bibliography: bool) -> None:
+    def __init__(
+        self, files: Mapping[str, str], main: str, chars_max: int, bibliography: bool, *, decide: bool = True
+    ) -> None:
+        self.decide = decide  # whether conditionals are decided where that is possible
         self.files, self.main, self.chars_max, self.bibliography = files, main, chars_max, bibliography
         self.resolver = Resolver(list(files), main)
         self.verbatim_names = declared_verbatim(list(files.values()))
@@ -90,7 +100,7 @@ class _Flattener:
         self.setters: dict[str, tuple[str, bool]] = {}  # \drafttrue: (draft, True)
         self.dropped_environments = {"comment"}
         self.only: frozenset[str] | None = None
-        self.ended = self.too_large = False
+        self.in_body = self.ended = self.too_large = False
 
     def run(self) -> Flat:
         self._file(self.main, [])
@@ -205,7 +215,9 @@ class _FileScan:
         keep = {"false": False, "true": True}.get(name, self.f.flags.get(name))
         if name == "" and re.compile(r"\s*0\s*[^0\s]").match(self.source, self.position):
             keep, self.position = False, self.source.index("0", self.position) + 1
-        if keep is None:  # what only TeX can decide: both branches are kept, with the commands around them
+        if (
+            keep is None or not self.f.decide
+        ):  # what only TeX can decide: both branches are kept, with the commands around them
             self.f.conditionals.append(_Conditional(False, True, self.name))
             return
         self._copy(start, self.position)
@@ -224,6 +236,15 @@ class _FileScan:
         if word == "fi":
             self.f.n_dropping -= not conditional.keep
             self.f.conditionals.pop()
+
+    def _let(self, word: str, start: int) -> None:
+        r"""`\let\ifdraft\iftrue` asks nothing: it sets what `\ifdraft` is."""
+        found = LET.match(self.source, self.position)
+        if found is None:
+            return
+        self.position = found.end()
+        if found[1].startswith("if") and found[2] in ("iftrue", "iffalse"):
+            self.f.flags[found[1][2:]] = found[2] == "iftrue"
 
     def _newif(self, word: str, start: int) -> None:
         found = re.compile(r"\s*\{?\\if([A-Za-z@]+)\}?").match(self.source, self.position)
@@ -277,6 +298,8 @@ class _FileScan:
         name = found[1].strip()
         if name == "document" and self.name != self.f.main:  # of a subfile
             self._copy(start, found.end())
+        elif name == "document":
+            self.f.in_body = True
         elif name in self.f.dropped_environments or name in ("filecontents", "filecontents*"):
             end = self.verbatim.end(self.source, found.end(), name)
             if end is not None:
@@ -325,7 +348,7 @@ class _FileScan:
 
     def _includeonly(self, word: str, start: int) -> None:
         found = input_name(self.source, self.position)
-        if found:
+        if found and "\\" not in found[0] and not self.f.in_body:
             self.f.only = frozenset(posixpath.splitext(part.strip())[0] for part in found[0].split(","))
             self._copy(start, found[1])
 
@@ -366,6 +389,7 @@ _HANDLERS = {
     "begin": _FileScan._begin,
     "end": _FileScan._end,
     "newif": _FileScan._newif,
+    "let": _FileScan._let,
     "endinput": _FileScan._endinput,
     "includeonly": _FileScan._includeonly,
     "excludecomment": _FileScan._excludecomment,

@@ -63,8 +63,17 @@ class Out:
         if self._parts and self._parts[-1].endswith("("):
             pieces = pieces.lstrip(",; ")
             if pieces.startswith(")"):
-                self._parts[-1] = self._parts[-1][:-1].rstrip()
-                self._gap, pieces = SPACE if pieces[1:2] == " " else 0, pieces[1:].lstrip()
+                self._gap = SPACE if pieces[1:2] == " " else 0
+                self._take_back_bracket()
+                pieces = pieces[1:].lstrip()
         elif self._gap == SPACE and pieces.startswith(CLOSING):
             self._gap = 0
         return pieces
+
+    def _take_back_bracket(self) -> None:
+        """Remove the bracket that ends the last piece, and the space before it."""
+        last = self._parts.pop()[:-1].rstrip()
+        if last:
+            self._parts.append(last)
+        elif self._parts and self._parts[-1].isspace():
+            self._gap = max(self._gap, (" ", "\n", "\n\n").index(self._parts.pop().rstrip(" ") or " ") + 1)

@@ -25,10 +25,13 @@ MATH = frozenset(
 DECLARED_VERBATIM = re.compile(
     r"\\(?:lstnewenvironment|DefineVerbatimEnvironment|newverbatim|newtcblisting|NewTCBListing)\s*"
     r"(?:\[[^\]\n]{0,200}\])?\{([^{}\\\s]{1,64})\}"
+    r"|\\(?:new|renew)environment\*?\s*\{([^{}\\\s]{1,64})\}\s*(?:\[\d\])?\s*\{"
+    r"(?:(?!\\(?:new|renew)environment|\\end[{v])[\s\S]){0,300}?\\(?:verbatim|@verbatim|VerbatimEnvironment|lstlisting)(?![A-Za-z])"
     r"|\\newminted\s*\[([^{}\\\s\]]{1,64})\]"
 )
 BEGIN = re.compile(r"\s*\{([^{}\\$%\n]{1,64})\}")
 VERB = re.compile(r"\*?([^A-Za-z*\s])[^\n]{0,500}?\1")
+BRACED = re.compile(r"\{(?:[^{}\n]|\{[^{}\n]{0,200}\}){0,500}\}")
 OPTIONS = re.compile(r"\s*\[[^\]\n]{0,500}\]")
 SPACE = re.compile(r"[ \t]*\n?[ \t]*")
 """White space that TeX skips before an argument; a blank line ends a paragraph, and is not skipped."""
@@ -58,7 +61,7 @@ class Verbatim:
 
 def declared_verbatim(sources: list[str]) -> frozenset[str]:
     """The names of environments that sources declare to be verbatim."""
-    found = (match[1] or match[2] for source in sources for match in DECLARED_VERBATIM.finditer(source))
+    found = (match[1] or match[2] or match[3] for source in sources for match in DECLARED_VERBATIM.finditer(source))
     return frozenset(found)
 
 
@@ -71,7 +74,8 @@ def inline_verbatim(source: str, position: int, word: str) -> int | None:
             language = BEGIN.match(source, position)
             position = language.end() if language else position
         if source.startswith("{", position):
-            return group_end(source, position, 1000)
+            braced = BRACED.match(source, position)
+            return braced.end() if braced else None
     found = VERB.match(source, position)
     return found.end() if found else None
 

@@ -6,6 +6,7 @@ the token's index, so that torn source cannot leave a state behind.
 
 import heapq
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -54,6 +55,7 @@ class TextConverter:
         self.tokens, self.bibliography = tokens, bibliography
         self.out, self.counts = Out(), Counts()
         self.environments = Environments(self, theorems, tables=tables)
+        self._headings = [i for i in range(len(tokens)) if self._word_at(i) in HEADINGS]
         self.swallowed: set[int] = set()  # brackets that were an argument's
         self._waiting: list[tuple[int, int, Callable[[], None]]] = []
         self._n_waiting = 0
@@ -73,7 +75,7 @@ class TextConverter:
         """The text of the first title command, on one line; empty where the document has none."""
         for index in range(len(self.tokens)):
             if self._word_at(index) in TITLES:
-                group = self.after_options(index + 1)
+                group = self.group_after(index + 1, "oo")
                 end = self.group_end(group)
                 if end is not None:
                     return self.sub_text(group + 1, end)
@@ -92,6 +94,11 @@ class TextConverter:
         """Do something when the token at `index` is reached or passed."""
         self._n_waiting += 1
         heapq.heappush(self._waiting, (index, -self._n_waiting, action))
+
+    def has_heading(self, first: int, last: int) -> bool:
+        """Whether a heading stands between two tokens."""
+        at = bisect_left(self._headings, first)
+        return at < len(self._headings) and self._headings[at] < last
 
     def _run_waiting(self, index: int) -> None:
         while self._waiting and self._waiting[0][0] <= index:
@@ -194,6 +201,7 @@ class TextConverter:
                 SYMBOLS.get(tokens.text(i)[1:], tokens.text(i)) for i in range(after + 1, min(end, after + 4))
             )
             self.out.words(accented(accent, inside.strip()) if end - after <= 3 else inside)
+            self._after_word = False
             return end + 1
         text = tokens.text(after)
         if text[0] == "\\":
@@ -207,6 +215,7 @@ class TextConverter:
             self.out.words(accented(accent, ""))
             return after
         self.out.words(accented(accent, text[0]) + ligatures(text[1:]))
+        self._after_word = False
         return after + 1
 
     def _word(self, index: int, name: str) -> int:
@@ -268,10 +277,12 @@ class TextConverter:
         return after
 
     def _heading(self, index: int, level: int) -> int:
-        group = self.skip(index, "*o")
+        group = self.group_after(index, "*o")
         end = self.group_end(group)
         if end is None:
             return index
+        if self.has_heading(group, end):  # its brace is closed nowhere near: it ends with its paragraph
+            end = next((i for i in range(group, end) if self.tokens.text(i).startswith("\n\n")), end)
         self.counts.n_sections += not self.out.muted
         self.out.gap(BLOCK)
         self.out.raw("#" * level)
@@ -291,7 +302,7 @@ class TextConverter:
         self.out.gap(BLOCK)
 
     def _footnote(self, index: int) -> int:
-        group = self.after_options(index)
+        group = self.group_after(index, "oo")
         end = self.group_end(group)
         if end is None:
             return index
@@ -306,7 +317,7 @@ class TextConverter:
         self.out.inline -= 1
 
     def _cite(self, index: int, name: str) -> int:
-        group = self.skip(index, "*oo")
+        group = self.group_after(index, "*oo")
         end = self.group_end(group)
         if end is None:
             return index
@@ -320,7 +331,7 @@ class TextConverter:
 
     def _refer(self, index: int) -> int:
         """The label itself: formulas in the text bear it, and numbers are TeX's to give."""
-        group = self.skip(index, "*")
+        group = self.group_after(index, "*")
         end = self.group_end(group)
         if end is None:
             return index
@@ -329,6 +340,7 @@ class TextConverter:
         return end + 1
 
     def _url(self, index: int) -> int:
+        index = self.group_after(index, "")
         end = self.group_end(index)
         if end is None:
             return index
@@ -337,6 +349,7 @@ class TextConverter:
         return end + 1
 
     def _ensuremath(self, index: int) -> int:
+        index = self.group_after(index, "")
         end = self.group_end(index)
         if end is None or end == index + 1:
             return index
@@ -345,7 +358,7 @@ class TextConverter:
         return end + 1
 
     def _bibitem(self, index: int) -> int:
-        group = self.after_options(index)
+        group = self.group_after(index, "oo")
         end = self.group_end(group)
         self.out.gap(LINE)
         if end is None:
@@ -402,9 +415,11 @@ class TextConverter:
             return self.tokens.partner[index]
         return None
 
-    def after_options(self, index: int) -> int:
-        """The index behind options in brackets."""
-        return self.skip(index, "oo")
+    def group_after(self, index: int, spec: str) -> int:
+        """The index of the group behind arguments that are left out, or where it should be."""
+        index = self.skip(index, spec)
+        start = self._past_space(index)
+        return index if self.group_end(start) is None else start
 
     def skip(self, index: int, spec: str) -> int:
         """The index behind arguments as `latex_words` writes them, up to the first that is text."""
@@ -436,15 +451,15 @@ class TextConverter:
         token = self.tokens.text(start)
         if kind == "*" and token.startswith("*"):
             return self._past_star(start, token)
-        if kind == "o" and token == "[" and self.tokens.partner[start] > start:
-            return self.tokens.partner[start] + 1
+        end = self.tokens.partner[start]
+        if token in ("[", "{") and self.has_heading(start, end):
+            return index  # braces or brackets are torn: no argument holds sections
+        if kind == "o" and token == "[" and end > start:
+            return end + 1
         if kind == "p":
             found = PARENTHESES.match(token)
             return start + 1 if found and found.end() >= len(token.rstrip()) else index
-        if kind == "m":
-            end = self.group_end(start)
-            return index if end is None else end + 1
-        return index
+        return end + 1 if kind == "m" and self.group_end(start) is not None else index
 
     def _past_star(self, start: int, token: str) -> int:
         if token.strip() == "*":

@@ -178,7 +178,11 @@ def _command(tokens: Tokens, frames: list[tuple[int, str]], index: int) -> int:
 
 
 def _match_options(tokens: Tokens) -> None:
-    """`[` with the next `]` in the same group, as LaTeX reads an option: from the back, one open end per group."""
+    """`[` with the next `]` in the same group and paragraph, as LaTeX reads an option.
+
+    From the back, with one open end per group. An option could hold a blank line, but a bracket that is only text and
+    never closed would take whole sections with it.
+    """
     source, partner = tokens.source, tokens.partner
     ends = [-1]
     for index in range(len(tokens) - 1, -1, -1):
@@ -189,5 +193,7 @@ def _match_options(tokens: Tokens) -> None:
             ends.pop()
         elif first == "]":
             ends[-1] = index
+        elif first == "\n" and tokens.ends[index] - tokens.starts[index] > 1:
+            ends[-1] = -1
         elif first == "[":
             partner[index] = ends[-1]

@@ -16,6 +16,7 @@ from classifiers.scripts import text_buffers
 from curation import pii_validators as validators
 from curation.kernels.characters import Bytes, Offsets
 from curation.kernels.pii import MAIL, N_FIELDS, count_chars, find_candidates
+from curation.pii_secrets import secrets_in, texts_that_may_hold
 from curation.pii_shapes import (
     FOLD,
     LABEL_CHARS_AFTER,
@@ -53,7 +54,7 @@ def find_pii(texts: pa.LargeStringArray, kinds: Sequence[PiiKind]) -> pa.ListArr
     `texts` is one array of `large_string`, best in the normal form; slices are fine. Returns PII_TYPE: of each text a
     list of {start, end, kind}, offsets in characters, in order, without overlaps; null where the text is null. Where
     two kinds fit, the more specific is taken, whichever are asked for: the answer for some kinds is that for all,
-    without the others.
+    without the others. Only `secret` takes the place of others where it is asked for, and not otherwise.
     """
     utf8, offsets = text_buffers(texts)
     found: dict[int, list[Span]] = {}
@@ -77,10 +78,21 @@ def find_pii(texts: pa.LargeStringArray, kinds: Sequence[PiiKind]) -> pa.ListArr
         for span in spans:
             found.setdefault(document, []).append(Span(span.start + shift, span.end + shift, span.kind))
     wanted = frozenset(kinds)
-    return _to_arrow(
-        {document: [span for span in _disjoint(spans) if span.kind in wanted] for document, spans in found.items()},
-        texts,
-    )
+    spans_of = {document: [s for s in _disjoint(spans) if s.kind in wanted] for document, spans in found.items()}
+    if "secret" in wanted:
+        _add_secrets(texts, spans_of)
+    return _to_arrow(spans_of, texts)
+
+
+def _add_secrets(texts: pa.LargeStringArray, spans_of: dict[int, list[Span]]) -> None:
+    """Put the secrets of each text among its spans; where they meet others, the secret stays."""
+    for row in texts_that_may_hold(texts):
+        secrets = [Span(start, end, "secret") for start, end in secrets_in(texts[row].as_py())]
+        if secrets:
+            others = [
+                s for s in spans_of.get(row, []) if not any(s.start < t.end and t.start < s.end for t in secrets)
+            ]
+            spans_of[row] = sorted([*others, *secrets])
 
 
 def mail_in(window: str, at_sign: int) -> Iterator[Span]:

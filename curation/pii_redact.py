@@ -124,8 +124,11 @@ def surrogate(kind: PiiKind, value: str, key: bytes) -> str:
 
     It is clearly not real, and no validator takes it for real: addresses at example.com (RFC 2606), IP addresses of
     240.0.0.0/4 (RFC 1112) and 2001:db8::/32 (RFC 3849), phone exchanges that begin with 0, 555-01xx, the unassigned
-    country code 999, birth dates in month 0, registry type 0, region 0, issuers and accounts 000, passports X.
+    country code 999, birth dates in month 0, registry type 0, region 0, issuers and accounts 000, passports X. A
+    secret becomes REDACTED and some digits: no program should take it for a key of any service.
     """
+    if kind == "secret":
+        return f"REDACTED{_stream(kind, value, key):064x}"[:32]
     value = value.translate(FOLD)
     stream = _stream(kind, _canonical(kind, value), key)
     if kind == "email":

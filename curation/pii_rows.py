@@ -9,7 +9,7 @@ from curation.edits import EDITS, move_spans
 from curation.pii import find_pii
 from curation.pii_redact import Redactor, placeholder
 from curation.summary_models import N_PII_SAMPLES, PiiSample, PiiSummary, Summary
-from manifests.contracts import PII_TYPE
+from manifests.contracts import PII_TYPE, pii_counts_type
 from manifests.schema import ALL_PII_KINDS, PiiKind
 
 SAMPLE_CHARS = 60
@@ -22,7 +22,7 @@ def kind_counts(kinds: Sequence[PiiKind]) -> pl.Expr:
     """The column `pii_counts` (contracts.PII_COUNTS) from `pii`: null for kinds that were not looked for."""
     counts = [
         (_n_spans(kind).cast(pl.Int32) if kind in kinds else pl.lit(None, pl.Int32)).alias(kind)
-        for kind in ALL_PII_KINDS
+        for kind in pii_counts_type(kinds).names
     ]
     return pl.when(pl.col("pii").is_not_null()).then(pl.struct(counts)).alias("pii_counts")
 
@@ -81,7 +81,7 @@ def mask_pieces(summary: Summary, redactor: Redactor) -> Summary:
 
     def masked(text: str) -> str:
         texts = pa.array([text], pa.large_string())
-        return str(redactor.redact(texts, find_pii(texts, ALL_PII_KINDS)).texts[0])
+        return str(redactor.redact(texts, find_pii(texts, tuple(redactor.kinds))).texts[0])
 
     removed = [
         rule.model_copy(

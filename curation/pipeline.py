@@ -41,7 +41,8 @@ from curation.shards import (
     measured_counts,
 )
 from curation.summary import Summary
-from curation.urls import check_installed as check_addresses
+from curation.url_hosts import check_installed as check_addresses
+from curation.url_hosts import suffixes_version
 from curation.verdicts import checked_rules
 from curation.write import Decided
 from manifests.code import code_digest, version
@@ -84,7 +85,8 @@ class Job:
     @property
     def first_files(self) -> list[str]:
         """The first file of each input: what a worker that sees the inputs sees."""
-        first = {split.source: split for _, split in reversed(self.splits)}
+        own = [split for _, split in self.splits if split.format != "crawl" or "://" not in split.path]
+        first = {split.source: split for split in reversed(own)}
         return [f"{split.path}/{split.files[0]}" if split.files else split.path for split in first.values()]
 
     @property
@@ -364,6 +366,7 @@ def _fingerprint(job: Job, measured: str = "") -> str:
         items_digest(job.manifest.decontaminate, job.base),
         Encoder.of(semantic).fingerprint if (semantic := job.manifest.dedup.semantic) else "",
         masks.key_digest if (masks := redactor(job.manifest, job.base)) else "",
+        suffixes_version() if job.manifest.dedup.url and not job.manifest.measure.urls else "",
         [score_table(score, job.manifest).name for score in job.manifest.measure.scored_after_rules],
         code_digest(*DECIDE_CODE),
     ]

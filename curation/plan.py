@@ -232,7 +232,7 @@ def _input(sample: InputSample) -> InputEstimate:
     files = {split.path for split in sample.splits}
     return InputEstimate(
         sample.item.source,
-        sample.item.path,
+        sample.item.path or (sample.item.crawl.id if sample.item.crawl else ""),
         "+".join(sorted(sample.formats)),
         sum(len(split.files) for split in sample.splits) or len(files),
         len(sample.splits),

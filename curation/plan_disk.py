@@ -33,6 +33,8 @@ def needed_bytes(job: Job) -> int:
     splits = [split for _, split in job.splits]
     needed = 0.0
     for split, size_bytes in zip(splits, split_sizes(splits), strict=True):
+        if split.format == "crawl":
+            continue  # the size of an index says nothing; `onggi plan` looks into it
         is_plain = split.format == "text" or split.path.endswith(PLAIN_SUFFIXES)
         factor = WEB_FACTOR if split.format == "warc" else TEXT_FACTOR
         needed += size_bytes * factor * (PLAIN_FRAC if is_plain else 1.0)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from curation.decide import decide
 from curation.measure import Measurer
 from curation.pipeline import Job, split_sizes
+from curation.plan_crawl import expected_crawl, stand_in, stand_in_bytes
 from curation.plan_watch import StepWatch, Took
 from curation.read import Batch, Split, read_split
 from curation.read_files import RECORDS_PER_FILE
@@ -20,6 +21,7 @@ from curation.read_parquet import open_parquet
 from curation.read_stream import open_input
 from curation.shards import Part, write_part
 from manifests.schema import CorpusManifest, Input
+from manifests.schema_crawl import Crawl
 from manifests.store import Folder
 
 SAMPLE_BYTES = 32 << 20
@@ -55,10 +57,16 @@ class InputSample:
     taken: Amounts = field(default_factory=Amounts)
     whole: Amounts = field(default_factory=Amounts)
     formats: set[str] = field(default_factory=set)
+    stand_in: Amounts = field(default_factory=Amounts)
+    """Of a crawl: pages that stand in for its own."""
+    fetch_bytes: int | None = None
+    """Of a crawl: what its records take that will be fetched."""
 
     @property
     def size_bytes(self) -> int:
-        """Of all files of the input."""
+        """Of all files of the input, or of what is fetched of them."""
+        if self.fetch_bytes is not None:
+            return self.fetch_bytes
         return sum({(split.path, split.file_digest): split.file_bytes for split in self.splits}.values())
 
 
@@ -78,10 +86,16 @@ class Decision:
 
 def take_sample(job: Job, run: Folder) -> list[InputSample]:
     """Measure some of each input into `run`, about SAMPLE_BYTES in all; a part holds what came of one batch."""
-    whole_bytes = sum(split.file_bytes for split in {split.path: split for _, split in job.splits}.values())
-    measurer, samples = Measurer(job.manifest), []
+    files = {split.path: split for item, split in job.splits if not item.crawl}
+    whole_bytes = sum(split.file_bytes for split in files.values())
+    measurer, samples = Measurer(job.manifest), list[InputSample]()
     for item in job.manifest.inputs:
         sample = InputSample(item, [split for owner, split in job.splits if owner is item])
+        if item.crawl:
+            earlier = next((of.stand_in for of in samples if of.item.crawl), None)
+            _take_crawl(sample, earlier, item.crawl, job, measurer, run)
+            samples.append(sample)
+            continue
         budget_bytes = SAMPLE_BYTES * sample.size_bytes / max(whole_bytes, 1)
         chosen = _chosen(sample.splits)
         chosen_bytes = sum(size_bytes for _, size_bytes in chosen)
@@ -94,6 +108,24 @@ def take_sample(job: Job, run: Folder) -> list[InputSample]:
             sample.whole.add(taken, max(1.0, sample.size_bytes / max(chosen_bytes, 1.0)) / max(read_frac, 1e-9))
         samples.append(sample)
     return samples
+
+
+def _take_crawl(
+    sample: InputSample, earlier: Amounts | None, crawl: Crawl, job: Job, measurer: Measurer, run: Folder
+) -> None:
+    """Count what the index names, and measure pages that stand in for it, once for all crawls (`earlier`)."""
+    n_records, fetch_bytes = expected_crawl(sample.item, sample.splits)
+    sample.formats.add("crawl")
+    sample.fetch_bytes = round(fetch_bytes)
+    sample.stand_in = earlier or Amounts()
+    if not earlier:
+        for batch in stand_in(sample.item, job.manifest):
+            sample.stand_in.add(_measure_part(batch, measurer, run))
+        sample.taken.add(sample.stand_in)
+    sample.whole.add(sample.stand_in, fetch_bytes / max(stand_in_bytes(), 1))
+    sample.whole.n_records = n_records
+    fetch_s = n_records / crawl.fetch.requests_per_second  # of all processes together
+    sample.whole.seconds = max(sample.whole.seconds, fetch_s * job.n_workers)
 
 
 def _chosen(splits: list[Split]) -> list[tuple[Split, float]]:

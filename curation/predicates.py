@@ -51,10 +51,13 @@ MIRRORED = {"=": "=", "<>": "<>", ">": "<", ">=": "<=", "<": ">", "<=": ">="}
 CONDITIONS = (exp.And, exp.Or, exp.Not, exp.In, exp.Between, exp.Is, exp.Like, exp.ILike)
 ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg)
 ATOMS = (exp.Paren, exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Boolean)
-ALLOWED: frozenset[type] = frozenset({*CONDITIONS, *ARITHMETIC, *ATOMS, *ORDER, *FUNCTIONS.values()})
+CASTS = (exp.Cast, exp.TryCast, exp.DataType)
+NUMBERS = frozenset({exp.DataType.Type.INT, exp.DataType.Type.BIGINT, exp.DataType.Type.DOUBLE})
+"""What a text can be cast to; one that is no such number is NULL."""
+ALLOWED: frozenset[type] = frozenset({*CONDITIONS, *ARITHMETIC, *ATOMS, *CASTS, *ORDER, *FUNCTIONS.values()})
 ALLOWED_IN_WORDS = (
-    "comparisons, AND, OR, NOT, IN (list), BETWEEN, IS NULL, LIKE, ILIKE, + - * / %, and the functions "
-    + ", ".join(FUNCTIONS)
+    "comparisons, AND, OR, NOT, IN (list), BETWEEN, IS NULL, LIKE, ILIKE, + - * / %, CAST(... AS INT or DOUBLE), and "
+    "the functions " + ", ".join(FUNCTIONS)
 )
 
 
@@ -218,6 +221,8 @@ def _problem(node: exp.Expr, grammar: Grammar) -> str | None:
     if type(node) not in grammar.allowed:
         part = f"`{node.sql(dialect=DIALECT)}` ({type(node).__name__})"
         return f"{part} is not allowed; allowed are {grammar.in_words}"
+    if isinstance(node, exp.DataType) and (node.this not in NUMBERS or not isinstance(node.parent, exp.Cast)):
+        return f"`{node.sql(dialect=DIALECT)}`: a text can be cast to INT, BIGINT or DOUBLE only"
     if isinstance(node, exp.Null) and not isinstance(node.parent, exp.Is):
         return "NULL is never equal to anything; write IS NULL or IS NOT NULL"
     if isinstance(node, exp.Is) and not isinstance(node.expression, exp.Null):
@@ -266,10 +271,14 @@ def _hint(name: str, columns: Mapping[str, pa.DataType]) -> str:
 def _compile(tree: exp.Expr, columns: Mapping[str, pa.DataType]) -> pl.Expr:
     """The Polars expression: measured floats as float64, NaN and division by zero as NULL."""
 
+    nan = exp.cast(exp.Literal.string("NaN"), "DOUBLE")
+
     def guard(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Cast):
+            number = exp.TryCast(this=node.this.copy(), to=node.to.copy())
+            return exp.Nullif(this=number, expression=nan.copy()) if node.to.is_type("DOUBLE") else number
         if isinstance(node, exp.Column) and pa.types.is_floating(columns[_dotted(node)]):
-            nan = exp.cast(exp.Literal.string("NaN"), "DOUBLE")
-            return exp.Nullif(this=exp.cast(node.copy(), "DOUBLE"), expression=nan)
+            return exp.Nullif(this=exp.cast(node.copy(), "DOUBLE"), expression=nan.copy())
         if isinstance(node, (exp.Div, exp.Mod)):
             divisor = exp.Nullif(this=node.expression.copy(), expression=exp.Literal.number(0))
             return type(node)(this=node.this.copy(), expression=divisor)

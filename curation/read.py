@@ -19,6 +19,7 @@ from curation.datatrove_bridge import check_reader, read_datatrove
 from curation.latex_licenses import check_licenses
 from curation.read_batch import Batch, Split
 from curation.read_code import check_code, read_code
+from curation.read_crawl import plan_crawl, read_crawl
 from curation.read_jsonl import cut_jsonl, read_jsonl
 from curation.read_latex import read_latex
 from curation.read_mediawiki import check_mediawiki, cut_mediawiki, read_mediawiki
@@ -64,6 +65,7 @@ NO_COLUMNS = {
 """What cannot be mapped, since the format has no columns; what its records say of themselves its reader fills in."""
 
 _READERS: dict[str, Callable[..., Iterator[Batch]]] = {
+    "crawl": read_crawl,
     "datatrove": read_datatrove,
     "warc": read_warc,
     "jsonl": read_jsonl,
@@ -137,6 +139,8 @@ def plan_splits(item: Input, base: str, shard_bytes: int, leave_out: str | None 
     Raises:
         RequestError: as `find_files`; and where the mapping names columns that are not there.
     """
+    if item.crawl:
+        return plan_crawl(item, _absolute(item.path, base) if item.path else "")
     files = find_files(item, base, leave_out)
     _check_mapping(item, {file.format for file in files})
     splits = [split for file in files if file.format not in BY_FILE for split in _splits_of(file, item, shard_bytes)]

@@ -21,18 +21,20 @@ BATCH_RECORDS = 4096
 class Split:
     """A bounded range of one input file, or a few whole files of a text folder. Every field can stand in JSON.
 
-    `start` and `end` are bytes of the file as stored (WARC, JSONL), row groups (Parquet) or indices into `files`
-    (text). WARC and JSONL ranges begin and end at records, so splits are read independently of each other.
+    `start` and `end` are bytes of the file as stored (WARC, JSONL), row groups (Parquet; of a crawl, of a file of its
+    index) or indices into `files` (text). WARC and JSONL ranges begin and end at records, so splits are read
+    independently of each other.
     """
 
     source: str
     path: str  # fsspec URL or absolute path; of text, the folder that `files` are relative to
-    format: str  # warc | jsonl | parquet | text | datatrove
+    format: str  # warc | jsonl | parquet | text | datatrove | crawl | ...
     start: int
     end: int
     file_bytes: int
     file_digest: str  # of the whole file's content, or of what the remote store says identifies it
     files: tuple[str, ...] = ()
+    n_max: int | None = None  # of a crawl: how many records it gives at most
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "files", tuple(self.files))  # JSON knows only lists

@@ -87,15 +87,14 @@ class _Reader:
             target = str(Path(path).readlink())
             return record.drop("link", f"to {target}", *_digest_of(target.encode("utf-8", "surrogateescape")))
         repository = self._repository(folder if self._settings.repositories == "path" else f"{folder}/{_first(name)}")
-        module = next((outer for outer in repository.submodules if place.path.startswith(f"{outer}/")), None)
         with open_input(path) as file:
-            if module is not None:
-                n_bytes = file.seek(0, 2)
-                return record.drop("submodule", f"of {module}", digest_range(file, 0, n_bytes), n_bytes)
             return self._content(record, place.path, file, repository)
 
     def _content(self, record: Record, path: str, file: BinaryIO | Member, repository: "_Repository") -> Record | str:
         content = file.read(self._file_bytes + 1)
+        module = next((outer for outer in repository.submodules if path.startswith(f"{outer}/")), None)
+        if module is not None:
+            return record.drop("submodule", f"of {module}", *_digest_rest(content, file.read))
         if len(content) <= self._file_bytes:
             return self._files.fill(record, path, content, repository.licenses)
         digest, n_bytes = _digest_rest(content, file.read)
@@ -110,8 +109,12 @@ class _Reader:
     def _repository(self, folder: str) -> "_Repository":
         """What is known of a repository that is a folder: its files that speak of licences are read once."""
         if self._folder is None or self._folder[0] != folder:
-            self._folder = folder, self._look(_folder_files(folder))
+            self._folder = folder, self._look(_folder_files(folder, self._wants))
         return self._folder[1]
+
+    def _wants(self, path: str) -> bool:
+        """Whether a file says something of all of its repository."""
+        return path == ".gitmodules" or (self._detector is not None and bool(self._detector.wants(path)))
 
     def _look(self, files: Iterable[tuple[str, bytes]]) -> "_Repository":
         found = dict(files)
@@ -121,7 +124,7 @@ class _Reader:
     def _archive(self, path: str, place: Place) -> Iterator[Record | str]:
         """The members of an archive as records. It is read twice: what it says of its licence may come last."""
         with open_input(path) as file:
-            top, files = _survey(file, path, self._bounds)
+            top, files = survey(file, path, self._bounds, self._wants)
             repository = self._look(files)
             file.seek(0)
             number = 0
@@ -137,7 +140,7 @@ class _Reader:
     ) -> Record | str:
         if member.kind == "folder":
             return "folder"
-        path = _below(clean_path(member.name), top)
+        path = below(clean_path(member.name), top)
         place = Place(name, path or member.name)
         record = _record(place, archive, number)
         if path is None:
@@ -145,12 +148,7 @@ class _Reader:
         if skipped := self._skipped(path):
             return skipped
         if member.kind != "file":
-            detail = f"to {member.detail}" if member.detail else None
-            reason = {"link": "link", "special": "content_type", "encrypted": "encrypted"}[member.kind]
-            end = record.fail if member.kind == "encrypted" else record.drop
-            return end(
-                reason, detail or ("a device or a pipe" if reason == "content_type" else None), *_digest_of(b"")
-            )
+            return _not_a_file(record, member)
         try:
             return self._content(record, path, member, repository)
         except BrokenArchiveError as error:
@@ -166,6 +164,16 @@ class _Repository:
         self.licenses, self.submodules = licenses, submodules
 
 
+def _not_a_file(record: Record, member: Member) -> Record:
+    """The record of a link, a device or what needs a password; a link has the digest of where it points."""
+    digest = _digest_of((member.detail or "").encode("utf-8", "surrogateescape"))
+    if member.kind == "encrypted":
+        return record.fail("encrypted", "it needs a password", *digest)
+    if member.kind == "link":
+        return record.drop("link", f"to {member.detail}", *digest)
+    return record.drop("content_type", "a device or a pipe", *digest)
+
+
 def _record(place: Place, file: str, offset: int = 0) -> Record:
     record = Record(offset=offset, kind="text", key=place.key, category="code", utf8=True, file=file)
     record.metadata = {"repository": place.repository or None, "path": place.path or None}
@@ -176,20 +184,14 @@ def _first(name: str) -> str:
     return name.partition("/")[0]
 
 
-def _wants(path: str) -> bool:
-    from curation.code_licenses import LicenseDetector
-
-    return bool(LicenseDetector.wants(path))
-
-
-def _folder_files(folder: str) -> Iterator[tuple[str, bytes]]:
-    """The files of a repository that speak of its licence, and `.gitmodules`, with paths in it."""
+def _folder_files(folder: str, wants: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    """The files of a repository that are wanted, with their paths in it."""
     filesystem, inner = fsspec.core.url_to_fs(folder)
     is_local = isinstance(filesystem, LocalFileSystem)
     n_left = LICENSE_FILES
     for path in sorted(filesystem.find(inner)):
         name = clean_path(path[len(inner) :].lstrip("/"))
-        if name is None or is_own(name) or not (name == ".gitmodules" or _wants(name)):
+        if name is None or is_own(name) or not wants(name):
             continue
         if n_left and (not is_local or (Path(path).is_file() and not Path(path).is_symlink())):
             with filesystem.open(path, "rb") as file:
@@ -197,8 +199,10 @@ def _folder_files(folder: str) -> Iterator[tuple[str, bytes]]:
             n_left -= 1
 
 
-def _survey(file: BinaryIO, path: str, bounds: Bounds) -> tuple[str, list[tuple[str, bytes]]]:
-    """The folder that all members of an archive lie in, "" where there is none; and files that speak of its licence.
+def survey(
+    file: BinaryIO, path: str, bounds: Bounds, wants: Callable[[str], bool]
+) -> tuple[str, list[tuple[str, bytes]]]:
+    """The folder that all members of an archive lie in, "" where there is none; and the files that are wanted.
 
     Where the archive is broken, what comes before the damage counts.
     """
@@ -211,13 +215,17 @@ def _survey(file: BinaryIO, path: str, bounds: Bounds) -> tuple[str, list[tuple[
                 continue
             first, _, rest = name.partition("/")
             tops = {""} if not rest or (tops and first not in tops) else tops | {first}
-            if member.kind == "file" and len(found) < LICENSE_FILES and (_wants(name) or _wants(rest)):
+            if (
+                member.kind == "file"
+                and len(found) < LICENSE_FILES
+                and (wants(name) or wants(rest) or wants(_of_wheel(name, path)))
+            ):
                 found.append((name, member.read(LICENSE_FILE_BYTES)))
     except BrokenArchiveError:
         pass
     top = next(iter(tops)) if len(tops) == 1 else ""
-    inside = [(_of_wheel(_below(name, top) or name, path), content) for name, content in sorted(found)]
-    return top, [(name, content) for name, content in inside if name == ".gitmodules" or _wants(name)]
+    inside = [(_of_wheel(below(name, top) or name, path), content) for name, content in sorted(found)]
+    return top, [(name, content) for name, content in inside if wants(name)]
 
 
 def _of_wheel(name: str, archive: str) -> str:
@@ -227,7 +235,8 @@ def _of_wheel(name: str, archive: str) -> str:
     return rest.removeprefix("license_files/").removeprefix("licenses/") if is_metadata else name
 
 
-def _below(name: str | None, top: str) -> str | None:
+def below(name: str | None, top: str) -> str | None:
+    """A path in an archive below the folder that all of it lies in."""
     return name.removeprefix(f"{top}/") if name and top else name
 
 

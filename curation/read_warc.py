@@ -1,6 +1,7 @@
 """WARC files: what each record is, and its content without transfer and content encodings."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from typing import BinaryIO
 
 from curation.read_batch import Batch, Event, Record, Split, batches
@@ -50,6 +51,25 @@ def _events(file: BinaryIO, split: Split, item: Input, limits: Limits, cursor: i
             n_done -= 1
         else:
             yield _event(frame, item, limits), frames.place * _RECORDS_PER_PLACE + n_since
+
+
+def member_events(member: bytes, name: str, item: Input, limits: Limits) -> Iterator[Record | str]:
+    """The records in the bytes of a gzip member, or of a record as it stands; one at least, broken though it be.
+
+    Args:
+        member: the bytes, from where the record starts in its file.
+        name: of that file; of what is broken it tells whether it should be compressed.
+        item: what is to be read of a record.
+        limits: how large it may be.
+    """
+    file, keep_bytes = BytesIO(member), limits.record_bytes + HEADER_BYTES
+    frames = WarcFrames(file, 0, len(member), gzip=is_gzip(file, name), keep_bytes=keep_bytes)
+    nothing = Frame(0, problem=("malformed_warc", "no record begins where one should"), n_bytes=len(member))
+    frame = None
+    for frame in frames:
+        yield _event(frame, item, limits)
+    if frame is None:
+        yield _event(nothing, item, limits)
 
 
 def _event(frame: Frame, item: Input, limits: Limits) -> Record | str:

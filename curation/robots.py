@@ -30,10 +30,11 @@ _WITH_VALUE = frozenset({"max-snippet", "max-image-preview", "max-video-preview"
 
 # What does not end swallows the rest, as in browsers, so that no page takes longer than its length.
 _VALUE = rb"""=\s*+(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z))"""
-_TAG = rb"<meta(?=[\s/])(?:" + _VALUE + rb"|[^>=]++|=)*+(?:>|\Z)"
-_COMMENT = rb"<!--(?:-?>|.*?(?:--!?>|\Z))"
-_RAW = rb"<(?P<raw>script|style|title|textarea|template|xmp|iframe)(?=[\s/>]).*?(?:</(?P=raw)(?=[\s/>])|\Z)"
-_TAGS = re.compile(_COMMENT + rb"|" + _RAW + rb"|(?P<meta>" + _TAG + rb")", re.IGNORECASE | re.DOTALL)
+_TAG = rb"meta(?=[\s/])(?:" + _VALUE + rb"|[^>=]++|=)*+(?:>|\Z)"
+_COMMENT = rb"!--(?:-?>|(?:[^-]++|-(?!-!?>))*+(?:--!?>|\Z))"
+_RAW = rb"(?P<raw>script|style|title|textarea|template|xmp|iframe)(?=[\s/>])(?:[^<]++|<(?!/(?P=raw)[\s/>]))*+"
+_TAGS = re.compile(rb"<(?:" + _COMMENT + rb"|" + _RAW + rb"|(?P<meta>" + _TAG + rb"))", re.IGNORECASE)
+_ONE_TAG, _LOOKED_AT = re.compile(rb"<" + _TAG, re.IGNORECASE), 1024
 _ATTRIBUTE = re.compile(r"""([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+)))?""")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -54,23 +55,32 @@ def robots_column(
     found = [frozenset[str]()] * len(contents)
     for row in np.flatnonzero(np.asarray(pc.fill_null(pc.greater(pc.utf8_length(headers), 0), False))):
         found[row] = of_headers(headers[int(row)].as_py(), of)
-    for row in np.flatnonzero(np.asarray(pc.and_(is_page, _may_say(contents, tuple(of.agents))))):
+    for row in np.flatnonzero(np.asarray(is_page)):
         found[row] |= of_page(contents[int(row)].as_py(), of)
     columns = [pa.array([name in said for said in found], pa.bool_()) for name in FIELDS]
     return pa.StructArray.from_arrays(columns, fields=list(ROBOTS_TYPE), mask=pc.invert(speaks))
 
 
-def _may_say(contents: pa.LargeBinaryArray, agents: tuple[str, ...]) -> pa.BooleanArray:
-    """Whether pages may hold a tag to be read; a search through all bytes, many times as fast as reading them."""
-    said = pc.match_substring_regex(contents, _names_pattern(agents), ignore_case=True)
-    wide = (pc.starts_with(contents, mark) for mark in _UTF_16)
-    return pc.fill_null(pc.or_(said, pc.or_(*wide)), False)
+def _may_say(content: bytes, of: Robots) -> bool:
+    """Whether a page has a tag that says something, be it in a comment or a script; few have."""
+    if content.startswith(_UTF_16):
+        return True
+    lower, names = content.lower(), _names(of.agents)
+    place = lower.find(b"<meta")
+    while place >= 0:
+        following = lower.find(b"<meta", place + 1)
+        end = min(place + _LOOKED_AT, following if following >= 0 else len(lower))
+        found = _ONE_TAG.match(content, place, end)
+        if found and names.search(found[0]) and (not found[0].endswith(b">") or _of_tag(found[0], of)):
+            return True
+        place = following
+    return False
 
 
 @lru_cache(8)
-def _names_pattern(agents: tuple[str, ...]) -> str:
+def _names(agents: tuple[str, ...]) -> re.Pattern[bytes]:
     names = "|".join(re.escape(name) for name in ("robots", "tdm-reservation", *agents))
-    return rf"""name\s*=\s*["']?\s*(?:{names}|[^\s"'>]*&)"""
+    return re.compile(rf"""name\s*=\s*["']?\s*(?:{names}|[^\s"'>]*&)""".encode(), re.IGNORECASE)
 
 
 def of_headers(lines: str, of: Robots) -> frozenset[str]:
@@ -108,18 +118,20 @@ def _meant(directives: Iterable[str]) -> set[str]:
 
 def of_page(content: bytes, of: Robots) -> frozenset[str]:
     """The fields that the meta tags of a page set; those in comments and scripts are none."""
+    if not _may_say(content, of):
+        return frozenset()
     if content.startswith(_UTF_16):
         content = content.decode("utf-16", "replace").encode()
     found = set[str]()
     for match in _TAGS.finditer(content):
         if match["meta"] and match["meta"].endswith(b">"):
-            found |= _of_tag(match["meta"].decode("utf-8", "replace"), of)
+            found |= _of_tag(b"<" + match["meta"], of)
     return frozenset(found)
 
 
-def _of_tag(tag: str, of: Robots) -> set[str]:
+def _of_tag(tag: bytes, of: Robots) -> set[str]:
     attributes = dict[str, str]()
-    for found in _ATTRIBUTE.finditer(tag[5:-1]):
+    for found in _ATTRIBUTE.finditer(tag[5:-1].decode("utf-8", "replace")):
         attributes.setdefault(found[1].lower(), found[2] or found[3] or found[4] or "")
     name, said = (html.unescape(attributes.get(key, "")).strip() for key in ("name", "content"))
     if name.lower() == "tdm-reservation":

@@ -42,6 +42,9 @@ MEASURE_CODE = (
     "curation/blocklist*.py",
     "curation/charset.py",
     "curation/code_*",
+    "curation/crawl_choice.py",
+    "curation/crawl_index.py",
+    "curation/crawl_ranges.py",
     "curation/datatrove_bridge.py",
     "curation/extract*.py",
     "curation/kernels/*.*",
@@ -102,7 +105,7 @@ class MeasureTask:
 
         depends = {
             "split": self.split.__dict__,
-            "item": self.item.model_dump(),
+            "item": self.item.model_dump(exclude={"crawl": {"fetch"}}),
             "measure": self.manifest.measure.in_pass.model_dump(),
             "limits": self.manifest.limits.model_dump(),
             "metadata": self.manifest.metadata_names,

@@ -14,11 +14,13 @@ from curation.wikitext_marks import VERBATIM_CLOSE, VERBATIM_OPEN, without_reser
 from curation.wikitext_names import Namespaces, Templates, name_set, namespaces
 from curation.wikitext_render import Renderer, Verbatim
 from curation.wikitext_tidy import lines_of
-from curation.wikitext_tokens import tokenize
+from curation.wikitext_tokens import collector_paused
 from manifests.schema_readers import Mediawiki
 
 MAX_NOTED_TEMPLATES = 10
 
+_INDENTED_TABLE = re.compile(r"^[: ]{1,20}(?=\{\|)", re.MULTILINE)
+_SECTION = re.compile(r"^(?==)", re.MULTILINE)
 _VERBATIM = re.compile(rf"{VERBATIM_OPEN}(\d+){VERBATIM_CLOSE}")
 
 
@@ -52,18 +54,23 @@ class Converter:
 
     def text_of(self, wikitext: str, title: str = "") -> PageText:
         """The text of a page. Whatever the wikitext is, there is one, in time that follows its length."""
-        wikitext = without_reserved(wikitext.replace("\r\n", "\n"))
+        with collector_paused():
+            return self._text_of(_with_plain_tables(without_reserved(wikitext.replace("\r\n", "\n"))), title)
+
+    def _text_of(self, wikitext: str, title: str) -> PageText:
         guarded, n_unclosed = without_unclosed(wikitext)
         notes = [Note("unclosed_markup", f"{n_unclosed} openings without an end")] if n_unclosed else []
-        page = Renderer([], self.policy, self.templates, self.namespaces, self.language, title)
+        page = self._renderer(title)
         try:
-            page.tokens = tokenize(guarded)
-            rendered = page.run(frozenset())
-        except _parser_errors() as error:
-            notes.append(Note("parser_failed", type(error).__name__))
-            page = Renderer([], self.policy, self.templates, self.namespaces, self.language, title)
-            rendered = guarded
+            rendered = page.part(guarded)
+        except _parser_errors():
+            page = self._renderer(title)
+            rendered, n_failed = _by_sections(page, guarded)
+            notes.append(Note("parser_failed", f"{n_failed} sections are read as plain text"))
         return self._page_text(page, rendered, notes)
+
+    def _renderer(self, title: str) -> Renderer:
+        return Renderer(self.policy, self.templates, self.namespaces, self.language, title)
 
     def _page_text(self, page: Renderer, rendered: str, notes: list[Note]) -> PageText:
         lined, alone, lost = lines_of(rendered, self.sections)
@@ -95,11 +102,33 @@ class Converter:
         return _VERBATIM.sub(written, text)
 
 
+def _with_plain_tables(wikitext: str) -> str:
+    """Tables that are written with `{{!}}`, as in templates, or behind colons, as the tokenizer knows them."""
+    if "{{{!}}" in wikitext:
+        wikitext = wikitext.replace("{{{!}}", "{|").replace("{{!}}}", "|}").replace("\n{{!}}", "\n|")
+    return _INDENTED_TABLE.sub("", wikitext) if ":{|" in wikitext or ": {|" in wikitext else wikitext
+
+
 @cache
 def _parser_errors() -> tuple[type[Exception], ...]:
     from mwparserfromhell.parser import ParserError
 
-    return (ParserError, RecursionError)
+    return (ParserError, RecursionError, LookupError, AttributeError)
+
+
+def _by_sections(page: Renderer, guarded: str) -> tuple[str, int]:
+    """The text of sections read one by one, and how many of them are left as they are written.
+
+    Where the tokenizer fails, or loses the end of something that it has begun, so that the tokens end too early.
+    """
+    parts, n_failed = [], 0
+    for section in _SECTION.split(guarded):
+        try:
+            parts.append(page.part(section))
+        except _parser_errors():
+            parts.append(section)
+            n_failed += 1
+    return "".join(parts), n_failed
 
 
 def _written(part: Verbatim, *, as_tags: bool, alone: bool) -> str:

@@ -20,6 +20,7 @@ _MARKS = re.compile(
     re.IGNORECASE,
 )
 _CLOSES = {"}}": "{{", "]]": "[[", "|}": "{|", "]": "["}
+_BEGINNINGS = ("{{", "{|", "[", "<")
 _OPENS = frozenset(_CLOSES.values())
 _VOID = frozenset({"<br", "<hr", "<wbr", "<img", "<meta", "<link"})
 _LITERAL = {
@@ -31,6 +32,8 @@ _LITERAL = {
 
 def without_unclosed(text: str) -> tuple[str, int]:
     """The text with the openings broken up that have no end, and how many these are; mostly the text itself."""
+    if sum(map(text.count, _BEGINNINGS)) <= MAX_UNCLOSED:  # as in most short pages
+        return text, 0
     positions = _Openings(text).bad()
     if len(positions) <= MAX_UNCLOSED:
         return text, 0

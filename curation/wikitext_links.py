@@ -21,8 +21,9 @@ _SIZE = re.compile(
 def wikilink(page: "Renderer", token: Any) -> str:
     """`[[target|text]]`: the text, or the target; of a file its caption."""
     types, tokens, at = page.types, page.tokens, page.at
-    first, kind = tokens[at], type(tokens[at + 1])
-    if type(first) is types.Text and kind in (types.WikilinkClose, types.WikilinkSeparator):
+    first = tokens[at]
+    kind = type(tokens[at + 1]) if type(first) is types.Text else None
+    if kind in (types.WikilinkClose, types.WikilinkSeparator):
         target: str = first["text"]
         page.at, page.stop = at + 2, kind
     else:

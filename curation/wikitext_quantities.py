@@ -1,25 +1,21 @@
 """Templates that write quantities: values with their uncertainty, measures with their unit, dates."""
 
+import re
+
 from curation.wikitext_marks import raised
 
 _UNITS = {
     "C": "°C",
     "F": "°F",
-    "km2": "km²",
-    "m2": "m²",
-    "cm2": "cm²",
-    "km3": "km³",
-    "m3": "m³",
-    "cm3": "cm³",
     "sqmi": "sq mi",
     "sqft": "sq ft",
     "sqkm": "km²",
     "sqm": "m²",
     "kph": "km/h",
-    "kg/m3": "kg/m³",
     "cuft": "cu ft",
     "mi2": "sq mi",
 }
+_POWER = re.compile(r"(?<=[A-Za-zμΩ])(-?[1-9])(?![0-9])")
 _BETWEEN = {
     "-": "–",
     "–": "–",
@@ -48,7 +44,7 @@ def convert(parts: list[str]) -> str:
             out += number + _BETWEEN[between]
             index += 2
             continue
-        out += f"{number} {_UNITS.get(between, between)}".rstrip()
+        out += f"{number} {_unit(between)}".rstrip()
         index += 2
         if index < len(parts) and not _is_number(parts[index]):
             break
@@ -71,7 +67,7 @@ def value(named: dict[str, str], parts: list[str]) -> str:
         number += f"×10{raised(exponent, formula=False)}"
     unit = named.get("u") or named.get("ul") or named.get("up") or ""
     number = f"{named.get('p', '')}{number}{named.get('s', '')}"
-    return f"{number}{'' if unit in ('%', '°') else ' '}{_UNITS.get(unit, unit)}" if unit else number
+    return f"{number}{'' if unit in ('%', '°') else ' '}{_unit(unit)}" if unit else number
 
 
 def date(parts: list[str], language: str) -> str:
@@ -88,6 +84,11 @@ def date(parts: list[str], language: str) -> str:
         return year
     day = f"{rest[1].lstrip('0')} " if len(rest) > 1 else ""
     return f"{day}{_MONTHS[int(rest[0]) - 1]} {year}"
+
+
+def _unit(text: str) -> str:
+    """A unit with its powers raised: m/s2 is m/s²."""
+    return _UNITS.get(text) or _POWER.sub(lambda found: raised(found[1], formula=False), text)
 
 
 def _is_number(text: str) -> bool:

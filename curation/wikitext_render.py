@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from curation.wikitext_guard import without_unclosed
 from curation.wikitext_links import external_link, wikilink
-from curation.wikitext_marks import HEADING, VERBATIM_CLOSE, VERBATIM_OPEN
+from curation.wikitext_marks import GONE, HEADING, LIST, VERBATIM_CLOSE, VERBATIM_OPEN
 from curation.wikitext_names import Namespaces, Templates
 from curation.wikitext_tags import FORMULA_TAGS, tag
 from curation.wikitext_templates import template
@@ -48,14 +47,14 @@ class Renderer:
 
     def __init__(
         self,
-        tokens: list[Any],
         policy: Mediawiki,
         templates: Templates,
         namespaces: Namespaces,
         language: str,
         title: str,
     ) -> None:
-        self.tokens, self.at = tokens, 0
+        self.tokens: list[Any] = []
+        self.at = 0
         self.policy, self.templates, self.namespaces = policy, templates, namespaces
         self.language, self.title = language, title
         self.types = token_types()
@@ -66,12 +65,13 @@ class Renderer:
         self.content_end = frozenset({self.types.TagOpenClose})
 
     def part(self, text: str) -> str:
-        """The text of wikitext that was not taken apart with the page's, as of a gallery's captions."""
-        before = self.tokens, self.at
-        self.tokens, self.at = tokenize(without_unclosed(text)[0]), 0
-        text = self.run(frozenset())
-        self.tokens, self.at = before
-        return text
+        """The text of wikitext that is taken apart by itself: a page, a section, a caption of a gallery."""
+        before = self.tokens, self.at, self.in_formula
+        try:
+            self.tokens, self.at, self.in_formula = tokenize(text), 0, False
+            return self.run(frozenset())
+        finally:
+            self.tokens, self.at, self.in_formula = before
 
     def one(self) -> str:
         """The text of the next token, and of what belongs to it."""
@@ -115,6 +115,9 @@ class Renderer:
 
     def formula(self, tex: str, tag_name: str = "math", *, display: bool = False) -> str:
         """A formula; inside another one it is a part of that."""
+        for mark in (HEADING, LIST, GONE):
+            if mark in tex:
+                tex = tex.replace(mark, "")
         tex = tex.strip()
         if self.in_formula or not tex:
             return f"\\ce{{{tex}}}" if tex and tag_name != "math" else tex

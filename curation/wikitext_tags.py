@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from curation.wikitext_elements import end_of_content, is_gone, raw_content, tag_attributes
+from curation.wikitext_guard import without_unclosed
 from curation.wikitext_marks import LIST, lowered, raised
 from curation.wikitext_tables import table
 
@@ -103,7 +104,9 @@ def _code(page: "Renderer", name: str, attributes: dict[str, str]) -> str:
 def _gallery(page: "Renderer") -> str:
     """The captions of `File:name|caption` lines."""
     captions = [line.partition("|")[2] for line in raw_content(page).splitlines()]
-    texts = [page.part(_without_options(caption)).strip() for caption in captions if caption.strip()]
+    texts = [
+        page.part(without_unclosed(_without_options(caption))[0]).strip() for caption in captions if caption.strip()
+    ]
     if page.policy.captions == "drop":
         return ""
     return "".join(f"\n{LIST}*{text}" for text in texts if text) + "\n"

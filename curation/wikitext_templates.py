@@ -25,8 +25,9 @@ _PLAIN_KEYS = re.compile(
 def template(page: "Renderer", token: Any) -> str:
     """A template whose `{{` has just been passed, to its end."""
     types, tokens = page.types, page.tokens
-    first, kind = tokens[page.at], type(tokens[page.at + 1])
-    if type(first) is types.Text and kind in (types.TemplateParamSeparator, types.TemplateClose):
+    first = tokens[page.at]
+    kind = type(tokens[page.at + 1]) if type(first) is types.Text else None
+    if kind in (types.TemplateParamSeparator, types.TemplateClose):
         written = first["text"]
         page.at, page.stop = page.at + 2, kind
     else:
@@ -35,7 +36,8 @@ def template(page: "Renderer", token: Any) -> str:
     name, rule = page.templates.find(written)
     if rule.kind is UNKNOWN and ":" in name:
         return _function(page, written.strip(), is_bare=is_bare)
-    if rule.kind is DROPPED or rule.kind is UNKNOWN:
+    is_box = rule.kind == "infobox" and page.policy.infoboxes == "drop"
+    if is_box or rule.kind is DROPPED or rule.kind is UNKNOWN:
         return _dropped(page, name, rule, is_bare=is_bare)
     if rule.kind == "formula":
         return _formula(page, rule.settings, {} if is_bare else None, name)
@@ -48,7 +50,7 @@ def template(page: "Renderer", token: Any) -> str:
 
 def _dropped(page: "Renderer", name: str, rule: TemplateRule, *, is_bare: bool) -> str:
     if not is_bare:
-        page.skip_template("template")
+        page.skip_template("infobox" if rule.kind == "infobox" else "template")
     if name in ("pagename", "fullpagename", "subpagename", "문서이름", "문서 이름"):
         return page.title
     page.found.n_templates_dropped += 1
@@ -57,7 +59,8 @@ def _dropped(page: "Renderer", name: str, rule: TemplateRule, *, is_bare: bool) 
     return GONE
 
 
-def _arguments(page: "Renderer") -> Arguments:
+def _arguments(page: "Renderer", *, as_written: bool = False) -> Arguments:
+    """The arguments by name, in lower case unless `as_written`."""
     types = page.types
     stops = frozenset({types.TemplateParamSeparator, types.TemplateParamEquals, types.TemplateClose})
     value_stops = frozenset({types.TemplateParamSeparator, types.TemplateClose})
@@ -66,7 +69,8 @@ def _arguments(page: "Renderer") -> Arguments:
     while True:
         text = page.run(stops)
         if page.stop is types.TemplateParamEquals:
-            arguments[text.strip().lower()] = page.run(value_stops).strip()
+            key = text.strip() if as_written else text.strip().lower()
+            arguments[key] = page.run(value_stops).strip()
         else:
             n_unnamed += 1
             arguments[str(n_unnamed)] = text.strip()
@@ -96,13 +100,25 @@ def _formula(page: "Renderer", wanted: int | str, arguments: Arguments | None, n
     if wanted == "all":
         return page.formula(_chemical(_unnamed(arguments)), "ce")
     body = arguments.get(str(wanted)) or next(iter(_unnamed(arguments)), "")
-    return page.formula(body, display="큰" in name)
+    if not body:  # `{{math|a = b}}`, where the software takes `a` for a name
+        body = next((f"{key} = {text}" for key, text in arguments.items() if text and not key.isdecimal()), "")
+    return page.formula(body + _last_brace(page, body), display="큰" in name)
+
+
+def _last_brace(page: "Renderer", body: str) -> str:
+    r"""Of `{{수식|\frac{a}{b}}}` the software takes the first two braces for the end of the template."""
+    following: Any = page.tokens[page.at] if page.at < len(page.tokens) else None
+    lacks_one = body.count("{") == body.count("}") + 1
+    if not lacks_one or type(following) is not page.types.Text or not following["text"].startswith("}"):
+        return ""
+    following["text"] = following["text"][1:]
+    return "}"
 
 
 def _formula_arguments(page: "Renderer") -> Arguments:
     """Arguments that are parts of a formula: without italics, and in one line."""
     outer, page.in_formula = page.in_formula, True
-    arguments = _arguments(page)
+    arguments = _arguments(page, as_written=True)
     page.in_formula = outer
     return {key: " ".join(_ITALICS.sub("", text).replace(GONE, "").split()) for key, text in arguments.items()}
 
@@ -233,10 +249,7 @@ def _convert(page: "Renderer", arguments: Arguments, rule: TemplateRule) -> str:
 
 
 def _infobox(page: "Renderer", arguments: Arguments, rule: TemplateRule) -> str:
-    """Lines of `name: value`, if asked for; names and values of images are left out."""
-    page.found.n_templates_dropped += page.policy.infoboxes == "drop"
-    if page.policy.infoboxes == "drop":
-        return GONE
+    """Lines of `name: value`; names and values of images are left out."""
     shown = {
         k: v for k, v in arguments.items() if v and v != GONE and not k.isdecimal() and not _PLAIN_KEYS.search(k)
     }

@@ -19,7 +19,12 @@ _TAGS = (
 )
 _LEFT_TAGS = re.compile(rf"<(/?)({_TAGS.replace(' ', '|')})(?![a-z0-9])[^<>\n]{{0,2000}}>", re.IGNORECASE)
 _VARIANT = re.compile(r"-\{(?:[A-Z;a-z-]{0,20}\|)?([^{}]{0,2000})\}-")
-_BRACKETS = re.compile(r" ?([(（])([^()（）]{0,200}?)([)）])")
+_BRACKETS = re.compile(rf"([(（])([^()（）{GONE}]{{0,200}}{GONE}[^()（）]{{0,200}})([)）])")
+_BETWEEN = re.compile(rf"\s*[,;、·]\s*{GONE}(?=\s*[,;、·])")
+_LIST_MARKS = re.compile(rf"(?:{LIST}[*#:;]\s*)+")
+_CELL = re.compile(r" ?(?:\|\||!!) ?")
+_NOTHING = "\ufdd5"
+"""Stands where brackets were, to take the space before them along."""
 _AT_START = re.compile(rf"^[\s,;:、·{GONE}]*{GONE}[\s,;:、·{GONE}]*")
 _AT_END = re.compile(rf"[\s,;:、·]*{GONE}[\s,;:、·{GONE}]*$")
 _SPACES = re.compile(r"[ \t\xa0]{2,}|[\t\xa0]")
@@ -53,8 +58,10 @@ def _without_remains(text: str) -> str:
     if "<" in text:
         text = _LEFT_TAGS.sub(_left_tag, text)
     if GONE in text:
-        text = _BRACKETS.sub(_bracket, text)
-    return text.replace("[[", "").replace("]]", "")
+        text = _BRACKETS.sub(_bracket, text).replace(f" {_NOTHING}", "").replace(_NOTHING, "")
+    for remains in ("[[", "]]", "\ufdd7\ufdd7"):  # the last: of openings that were kept from the tokenizer
+        text = text.replace(remains, "")
+    return text
 
 
 def _apostrophes(found: re.Match[str]) -> str:
@@ -77,11 +84,9 @@ def _left_tag(found: re.Match[str]) -> str:
 
 def _bracket(found: re.Match[str]) -> str:
     """Brackets around templates that were dropped: `(pronounced {{x}}; born 1900)`."""
-    if GONE not in found[2]:
-        return found[0]
-    inside = _AT_END.sub("", _AT_START.sub("", found[2])).replace(GONE, "").strip()
-    space = found[0][: found[0].index(found[1])]
-    return f"{space}{found[1]}{inside}{found[3]}" if inside else ""
+    inside = _BETWEEN.sub("", found[2])
+    inside = _AT_END.sub("", _AT_START.sub("", inside)).replace(GONE, "").strip()
+    return f"{found[1]}{inside}{found[3]}" if inside else _NOTHING
 
 
 @dataclass
@@ -94,10 +99,11 @@ class _Writer:
     dropping: int = 0  # the level of the section that is dropped
     counters: dict[str, int] = field(default_factory=dict)  # of ordered lists, by their marks
     blank: bool = False
+    in_table: bool = False
 
     def add(self, line: str) -> None:
         """One line of the text with marks."""
-        if line.startswith(HEADING):
+        if line.startswith(HEADING) and line[1:2].isdecimal():
             self._heading(int(line[1]), _plain(line[2:]))
             return
         if self.dropping:
@@ -122,19 +128,31 @@ class _Writer:
 
     def _line(self, line: str) -> None:
         marks = ""
-        while line.startswith(LIST):
-            marks, line = marks + line[1], line[2:].lstrip()
-        text = _plain(line.replace(f"{LIST}:", ": "))
+        if found := _LIST_MARKS.match(line):
+            marks, line = "".join(mark for mark in found[0] if mark in "*#:;"), line[found.end() :]
+        text = self._without_table_marks(_plain(line.replace(f"{LIST}:", ": ")))
         if not text or (marks and not text.strip(" .,;:–—-|()·")):
             self.blank = True
+            if not marks:
+                self.counters.clear()
             return
-        if found := _ALONE.fullmatch(text):
+        if (not marks or marks[-1] == ":") and (found := _ALONE.fullmatch(text)):
             self.alone.append(int(found[1]))
         self._write_headings()
         if self.blank and self.out and self.out[-1]:
             self.out.append("")
         self.blank = False
         self.out.append(self._marked(marks, text))
+
+    def _without_table_marks(self, text: str) -> str:
+        """A line of a table that never ends, which the tokenizer leaves as it is."""
+        if text.startswith("{|"):
+            self.in_table = True
+            return ""
+        if not self.in_table or text[:1] not in ("|", "!"):
+            return text
+        self.in_table = not text.startswith("|}")
+        return "" if text[:2] in ("|}", "|-") else _CELL.sub(" | ", text[1:]).strip()
 
     def _write_headings(self) -> None:
         for level, title in self.headings:
@@ -162,4 +180,4 @@ class _Writer:
 def _plain(line: str) -> str:
     """A line without marks that mean nothing in it, with single spaces."""
     line = line.replace(GONE, "").replace(LIST, "").replace(HEADING, "").strip()
-    return _SPACES.sub(" ", line)
+    return _SPACES.sub(" ", line) if "  " in line or "\t" in line or "\xa0" in line else line

@@ -44,8 +44,7 @@ def tokenize(text: str) -> list[Any]:
     tokenizer: Any = getattr(parser, "CTokenizer", None)
     if tokenizer is None:
         from mwparserfromhell.parser.tokenizer import Tokenizer as tokenizer  # the same tokens, more slowly
-    with _collector_paused():
-        tokens: list[Any] = tokenizer().tokenize(text, 0, True)
+    tokens: list[Any] = tokenizer().tokenize(text, 0, True)
     return tokens
 
 
@@ -55,9 +54,10 @@ _was_enabled = False
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """Without Python's collector of cycles, which would look through all tokens each time that some have been made:
-    half a million to a few megabytes, and no cycle is among them. Threads share one collector, hence the count.
+    half a million to a few megabytes, gone with the page, and no cycle among them. Threads share one collector,
+    hence the count.
     """
     global _n_pauses, _was_enabled
     with _pause_lock:

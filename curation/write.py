@@ -96,7 +96,7 @@ def write_range(task: DecideTask, rows: pl.DataFrame | None = None) -> Decided:
         scores=[score.name for score in task.manifest.measure.scores],
         addresses=address_fields(task.manifest.measure),
     )
-    of_ledger = ledger_schema(pii=pii, notes=task.manifest.has_notes)
+    of_ledger = ledger_schema(pii=task.manifest.pii_kinds, notes=task.manifest.has_notes)
     with (
         (staging / "documents").table_writer(f"{name}.parquet", schema, "documents") as documents,
         (staging / "ledger").table_writer(f"{name}.parquet", of_ledger, "ledger") as ledger,
@@ -177,7 +177,7 @@ def _write_slice(
     unrestorable = kept.filter(pl.col("text").is_null())["id"].to_list()
     kept = kept.filter(pl.col("text").is_not_null())
     kept_table = conform(to_arrow(kept, schema), schema, "documents")
-    of_ledger = ledger_schema(pii=bool(task.manifest.pii_kinds), notes=task.manifest.has_notes)
+    of_ledger = ledger_schema(pii=task.manifest.pii_kinds, notes=task.manifest.has_notes)
     ledger_table = conform(to_arrow(frame, of_ledger), of_ledger, "ledger")
     documents.write(kept_table)
     ledger.write(ledger_table)

@@ -10,12 +10,15 @@ from curation.signals import SEGMENTATION, SIGNALS, SIGNALS_VERSION
 from manifests.contracts import (
     SCHEMA_VERSION,
     TOKEN_LEDGER,
+    address_fields,
     documents_schema,
     ledger_schema,
     measured_schema,
     tokens_schema,
 )
 from manifests.contracts_synthetic import LOGPROBS, PROVENANCE, Columns, rejected_schema, synthetic_schema
+from manifests.schema import ALL_PII_KINDS, Measure
+from manifests.schema_addresses import Robots, Urls
 
 FOLDER = Path(__file__).resolve().parent / "reference"
 
@@ -69,6 +72,13 @@ MEANINGS = {
     "near_cluster_size": "Records in it; null where near-duplicates were not looked for.",
     "semantic_cluster": "Name of the group that means the same; null where it was alone. With `dedup.semantic`.",
     "semantic_cluster_size": "Records in it, near-duplicates and equal texts included. With `dedup.semantic`.",
+    "canonical_url": "The address in its one spelling; null where there is none. With `measure.urls`.",
+    "url_host": "Its host, in ASCII. With `measure.urls`.",
+    "url_domain": "Its registered domain, as `snu.ac.kr`; null for IP addresses. With `measure.urls`.",
+    "blocklists": "A struct, by list, of the entry that the address is listed under; null where it is not listed. "
+    "With `measure.blocklists`.",
+    "robots": "A struct of what the page or its server says that robots must not do; null for text without "
+    "headers. With `measure.robots`.",
     "metadata": "A struct of the further columns that the inputs name.",
     "row_hash": "Digest of all that the row is, without where it was found; orders records whose ids are equal.",
     "text_digest": "XXH3-128 of the normalised text, 32 hex digits; null where there is none.",
@@ -189,17 +199,26 @@ LOGPROBS_MEANINGS = {
 }
 
 
+ADDRESSES = address_fields(Measure(urls=Urls(), blocklists={"NAME": "."}, robots=Robots()))
+
+
 def page() -> str:
     """The reference of all tables, as Markdown."""
     signals = pa.struct([(signal.name, signal.arrow_type) for signal in SIGNALS])
     parts = [
         INTRODUCTION,
-        table("documents", DOCUMENTS, documents_schema(["NAME"], signals, pii=True, semantic=True, scores=["NAME"])),
-        table("ledger", LEDGER_TABLE, ledger_schema(pii=True, notes=True)),
+        table(
+            "documents",
+            DOCUMENTS,
+            documents_schema(["NAME"], signals, pii=True, semantic=True, scores=["NAME"], addresses=ADDRESSES),
+        ),
+        table("ledger", LEDGER_TABLE, ledger_schema(pii=ALL_PII_KINDS, notes=True)),
         table(
             "measured",
             MEASURED,
-            measured_schema(["NAME"], signals, store_text=True, pii=True, scores=["NAME"], notes=True),
+            measured_schema(
+                ["NAME"], signals, store_text=True, pii=True, scores=["NAME"], notes=True, addresses=ADDRESSES
+            ),
         ),
         signals_table(),
         table("tokens", TOKENS, tokens_schema(2048), TOKEN_MEANINGS),

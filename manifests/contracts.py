@@ -33,8 +33,15 @@ PII_TYPE = pa.list_(
 )
 """Personal data in a text: characters [start, end) and what they are, in order, without overlaps."""
 
-PII_COUNTS = pa.struct([(kind, pa.int32()) for kind in ALL_PII_KINDS])
-"""How much of each kind was found in a text; null for kinds that were not looked for."""
+PII_COUNTS = pa.struct([(kind, pa.int32()) for kind in ALL_PII_KINDS if kind != "secret"])
+"""How much of each kind was found in a text; null for kinds that were not looked for. A last field `secret` is there
+where those were looked for: with it in all ledgers, ledgers of runs that know nothing of it would be others."""
+
+
+def pii_counts_type(kinds: Sequence[str]) -> pa.StructType:
+    """PII_COUNTS for runs that look for these kinds."""
+    return pa.struct([*PII_COUNTS, *([("secret", pa.int32())] if "secret" in kinds else [])])
+
 
 NOTES_TYPE = pa.list_(pa.field("element", pa.struct([("kind", pa.string()), ("detail", pa.string())])))
 """What a reader had to say of a record that went on, as `missing_input` of a TeX source."""
@@ -231,9 +238,10 @@ LEDGER = pa.schema(
 """One row per input record, ordered by (id, copy); the locator is the only part that no digest covers."""
 
 
-def ledger_schema(*, pii: bool = False, notes: bool = False) -> pa.Schema:
-    """LEDGER, with the counts of personal data where that was looked for, and with what readers noted."""
-    schema = LEDGER.append(pa.field("pii_counts", PII_COUNTS)) if pii else LEDGER
+def ledger_schema(*, pii: Sequence[str] = (), notes: bool = False) -> pa.Schema:
+    """LEDGER, with the counts of personal data of the kinds `pii` where any were looked for, and with what readers
+    noted."""
+    schema = LEDGER.append(pa.field("pii_counts", pii_counts_type(pii))) if pii else LEDGER
     return schema.append(pa.field("notes", NOTES_TYPE)) if notes else schema
 
 

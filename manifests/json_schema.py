@@ -12,6 +12,8 @@ _PATTERNS = {
     r"^[A-Za-z][A-Za-z0-9_]*$": "a name in ASCII (a letter, then letters, digits and `_`)",
     r"^[0-9]+(\.[0-9]+)?%$": "a share such as 10%",
     r"^[A-Z_][A-Z0-9_]*$": "the name of a variable of the environment, as TEACHER_KEY",
+    r"^[A-Za-z][A-Za-z0-9_.-]*$": "the name of a robot, as ccbot",
+    r"^[^&=*\s]+\*?$": "the name of a parameter, or its beginning and *",
     r"^https?://": "an address such as http://127.0.0.1:8000/v1",
 }
 

@@ -1,15 +1,14 @@
 """Manifests: what a run is to do. Pydantic models whose docstrings become the reference page and the JSON Schema."""
 
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from manifests.schema_addresses import Robots, UrlDedup, Urls, switched
+from manifests.schema_addresses import ListPaths, Robots, UrlDedup, Urls, switched
 from manifests.schema_model import MIB as MIB
 from manifests.schema_model import Model as Model
 from manifests.schema_model import Name as Name
-from manifests.schema_model import one_field
+from manifests.schema_model import one_field, percent
 from manifests.schema_readers import (
     NOTED_FORMATS,
     STANDARD_FACTS,
@@ -86,7 +85,7 @@ class Input(Model):
     """How PDF files are read."""
     crawl: Annotated[Crawl, BeforeValidator(one_field("id"), json_schema_input_type=str | Crawl)] | None = None
     """Read records of this crawl of Common Crawl, as `CC-MAIN-2025-05`, by its columnar index."""
-    languages: list[str] = Field(default_factory=list)
+    languages: list[Annotated[str, StringConstraints(pattern=r"^[a-z]{3}$")]] = Field(default_factory=list)
     """Of a `crawl`: the languages of the pages, as its index writes them (ISO 639-3: kor, eng)."""
     text: str | None = None
     """Column that holds plain text (JSONL, Parquet). Without `text` and `html` it is `text`."""
@@ -142,6 +141,11 @@ class Input(Model):
     def _path_or_crawl(self) -> "Input":
         if not self.path and not self.crawl:
             raise ValueError("path: name a file, a folder or a glob (or `crawl: CC-MAIN-...`)")
+        other = [name for name in ("text", "html", "charset", "datatrove") if getattr(self, name)]
+        if self.crawl and (other or self.format != "auto"):
+            raise ValueError(
+                f"{', '.join(other) or 'format'} does not go with `crawl`, whose records are WARC records"
+            )
         if self.languages and not self.crawl:
             raise ValueError("languages goes with `crawl`; of other inputs a rule over `language` decides")
         return self
@@ -172,9 +176,11 @@ class Language(Model):
     """How much of a document is judged, in characters."""
 
 
-PiiKind = Literal["email", "ip", "phone", "rrn", "frn", "card", "passport", "account", "driver_license", "crn", "brn"]
+PiiKind = Literal[
+    "email", "ip", "phone", "rrn", "frn", "card", "passport", "account", "driver_license", "crn", "brn", "secret"
+]
 """Kinds of personal data. `rrn` and `frn`: resident and foreigner registration numbers; `crn` and `brn`: registration
-numbers of legal persons and of businesses."""
+numbers of legal persons and of businesses; `secret`: keys, tokens and passwords, as they stand in code."""
 
 ALL_PII_KINDS: tuple[PiiKind, ...] = get_args(PiiKind)
 
@@ -220,7 +226,7 @@ class Measure(Model):
     urls: Annotated[Urls | None, BeforeValidator(switched, json_schema_input_type=bool | Urls | None)] = None
     """Bring addresses into one spelling: the columns `canonical_url`, `url_host` and `url_domain`; `urls: true` takes
     the defaults."""
-    blocklists: dict[ColumnName, str | list[str]] = Field(default_factory=dict)
+    blocklists: dict[ColumnName, ListPaths] = Field(default_factory=dict)
     """Lists of domains and URLs to look addresses up in, as {NAME: path of a file or a folder, or several}: the
     column of text `blocklists.NAME`, the entry that an address is listed under, or null. Relative paths start at the
     manifest's folder. A rule decides: `blocklists.NAME IS NULL` (`onggi[urls]`)."""
@@ -258,16 +264,6 @@ class Measure(Model):
         return self.model_copy(update={"scores": self.scored_in_pass})
 
 
-def _percent(value: Any) -> Any:
-    """The share that a text such as `10%` says, exactly as its decimals do."""
-    if not isinstance(value, str) or not value.endswith("%"):
-        return value
-    try:
-        return float(Decimal(value[:-1]) / 100)
-    except InvalidOperation:
-        return value
-
-
 Share = Annotated[float, Field(gt=0, le=1)]
 PercentText = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?%$")]
 
@@ -277,7 +273,7 @@ class Top(Model):
 
     score: str = Field(min_length=1)
     """A numeric column of the documents, as `edu_score`; a document without a value is dropped as `NAME:missing`."""
-    frac: Annotated[Share, BeforeValidator(_percent, json_schema_input_type=Share | PercentText)]
+    frac: Annotated[Share, BeforeValidator(percent, json_schema_input_type=Share | PercentText)]
     """How much of it is kept: `10%` or 0.1. It is a share of the documents of the whole corpus that pass all rules
     before, for which `when` is true and which have a score, duplicates among them; ties are kept."""
 
@@ -306,7 +302,7 @@ class RulesetUse(Model):
     """A shipped ruleset (`onggi recipes --rulesets`), or the path of one."""
 
     ruleset: str = Field(min_length=1)
-    """`gopher`, `c4`, `fineweb`, `fineweb2-ko`, or the path of a YAML file of the same form."""
+    """`gopher`, `c4`, `fineweb`, `fineweb2-ko`, `code`, or the path of a YAML file of the same form."""
     when: str | None = None
     """SQL predicate: the ruleset applies only where it is true."""
 

@@ -24,11 +24,16 @@ AI_AGENTS = (
 )
 """Robots that gather pages for models or for search, in lower case."""
 
-Agent = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]*$")]
-"""The name of a robot as pages write it, in lower case."""
+Agent = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", to_lower=True)]
+"""The name of a robot as pages write it, in either case."""
 
 Parameter = Annotated[str, StringConstraints(pattern=r"^[^&=*\s]+\*?$")]
 """The name of a parameter of a query; `NAME*`: all that begin so."""
+
+
+ListPath = Annotated[str, StringConstraints(min_length=1)]
+ListPaths = ListPath | Annotated[list[ListPath], Field(min_length=1)]
+"""A file or a folder of a list of addresses, or several; any fsspec URL."""
 
 
 class Urls(Model):
@@ -46,7 +51,7 @@ class Urls(Model):
 class Robots(Model):
     """What pages, and the servers that sent them, say that robots must not do: the column `robots`."""
 
-    agents: list[Agent] = Field(default_factory=lambda: list(AI_AGENTS))
+    agents: tuple[Agent, ...] = AI_AGENTS
     """Robots whose rules count besides those for all of them."""
 
 

@@ -1,5 +1,6 @@
 """What all parts of a manifest are made of."""
 
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -19,3 +20,13 @@ class Model(BaseModel):
 def one_field(name: str) -> Any:
     """A validator that takes what is written alone, as `crawl: CC-MAIN-2025-05`, for a mapping of this one field."""
     return lambda value: {name: value} if isinstance(value, str) else value
+
+
+def percent(value: Any) -> Any:
+    """The share that a text such as `10%` says, exactly as its decimals do."""
+    if not isinstance(value, str) or not value.endswith("%"):
+        return value
+    try:
+        return float(Decimal(value[:-1]) / 100)
+    except InvalidOperation:
+        return value

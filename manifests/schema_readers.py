@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from manifests.schema_crawl import Crawl as Crawl
 from manifests.schema_model import MIB, Model
 
 STANDARD_FACTS: dict[str, tuple[str, ...]] = {
@@ -27,6 +28,8 @@ STANDARD_FACTS: dict[str, tuple[str, ...]] = {
         "file_kind",
         "license_verdict",
         "license_evidence",
+        "line_chars_max",
+        "alnum_frac",
     ),
     "pdf": ("title", "n_pages", "n_empty_pages"),
 }
@@ -112,13 +115,6 @@ class Pdf(Model):
     """What becomes of lines at the top or bottom of three pages in ten or more, numbers aside."""
     pages_max: int = Field(5_000, ge=1)
     """How many pages of a file are read; that there are more is noted in the ledger."""
-
-
-class Crawl(Model):
-    """Which records of Common Crawl are fetched."""
-
-    id: str = Field(pattern=r"^CC-MAIN-\d{4}-\d{2}$")
-    """The crawl, as `CC-MAIN-2025-05`."""
 
 
 class Each(Model):

@@ -15,7 +15,8 @@ import xxhash
 from curation.dedup.exchange import ROWS_PER_RANGE, Finding, fingerprint_of, write_rows
 from curation.dedup.ranks import policy_columns, policy_rank
 from curation.derive import Derived, derive
-from curation.urls import canonical_column, suffixes_version
+from curation.url_hosts import suffixes_version
+from curation.urls import canonical_column
 from manifests.code import code_digest
 from manifests.engine import Engine, run_step
 from manifests.schema import CorpusManifest
@@ -71,7 +72,8 @@ class _MakeKeys:
 def _keys(manifest: CorpusManifest) -> Derived:
     """The derived table of canonical URLs: those that were measured, or else those of the column `url`."""
     make = _MakeKeys("canonical_url" if manifest.measure.urls else "url")
-    fingerprint = fingerprint_of(_code(), suffixes_version(), make.column)
+    libraries = "" if manifest.measure.urls else suffixes_version()
+    fingerprint = fingerprint_of(_code(), make.column, libraries)
     return Derived(KEYS, fingerprint, ("id", "row_hash", "verdict", make.column), KEY_ROWS, make)
 
 

@@ -75,6 +75,12 @@ FOUND: dict[PiiKind, list[tuple[str, str, str]]] = {  # (before, value, after)
         ("법인등록번호 ", "110111-5012345", "인"),
     ],
     "brn": [("사업자", "116-82-00276", "로"), ("", "116-82-00276", ""), ("사업자등록번호 ", "1168200276", "")],
+    "secret": [  # put together here, so that no scanner takes them for real
+        ("키는 ", "AKIA" + "Z7Q4MB2XWN5TRK3J", " 입니다"),
+        ('db_password = "', "Gr8!" + "vinegar#pot", '"'),
+        ("postgres://onggi:", "k1mch1" + "-jar_99", "@db.internal/onggi"),
+        ("비밀번호: '", "ok3dok" + "!7tteok", "'"),
+    ],
 }
 
 LOOK_ALIKES = {

@@ -63,7 +63,9 @@ def test_nothing_is_found_in_what_was_masked(
     assert redact(text, key) == (text, [])
 
 
-@given(st.sampled_from([(kind, value) for kind, _, value, _ in EXAMPLES]), st.binary(min_size=16, max_size=16))
+@given(
+    st.sampled_from([(row[0], row[2]) for row in EXAMPLES if row[0] != "secret"]), st.binary(min_size=16, max_size=16)
+)
 def test_no_validator_takes_a_surrogate_for_real(example: tuple[PiiKind, str], key: bytes) -> None:
     kind, value = example
     made_up = surrogate(kind, value, key)

@@ -156,7 +156,7 @@ def test_columns_and_comparisons() -> None:
         ("count(score) > 1", r"`COUNT\(score\)` \(Count\) is not allowed"),
         ("read_csv(language) = 'x'", "ReadCSV"),
         ("exec(language) = 'x'", "unknown function exec; functions: abs, ceil"),
-        ("cast(score as int) = 1", "Cast"),
+        ("cast(score as date) = 1", "cast to INT"),
         ("case when score > 1 then score end = 1", "Case"),
         ("signals[0] = 1", "is not allowed"),
         ("score = null", "write IS NULL"),
@@ -220,3 +220,24 @@ def test_a_threshold_must_be_one(sql: str, column: str | None) -> None:
 def test_a_threshold_must_be_a_number() -> None:
     with pytest.raises(RequestError, match="nan cannot be a threshold"):
         set_threshold("score > 0", None, math.nan)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("CAST(metadata.n AS INT) = 0", [False, True, None, None, None, None]),
+        ("CAST(metadata.n AS DOUBLE) >= 0.25", [True, False, True, None, None, None]),
+        ("TRY_CAST(metadata.n AS BIGINT) < 2", [False, True, None, None, None, None]),
+    ],
+)
+def test_a_text_that_is_no_number_is_null_where_it_is_cast(sql: str, expected: list[bool | None]) -> None:
+    frame = pl.DataFrame({"metadata": [{"n": text} for text in ("3", "0", "0.5", "many", "NaN", None)]})
+    predicate = parse_predicate(sql, {"metadata.n": pa.string()})
+    assert frame.select(r=predicate.expr)["r"].to_list() == expected
+    assert predicate.parts[0].threshold is not None and predicate.parts[0].value is not None
+
+
+@pytest.mark.parametrize("kind", ["DATE", "VARCHAR", "DECIMAL(3, 2)", "INT[]", "STRUCT(a INT)"])
+def test_only_numbers_are_cast_to(kind: str) -> None:
+    with pytest.raises(RequestError, match=r"cast to INT, BIGINT or DOUBLE only|not allowed|not SQL"):
+        parse_predicate(f"CAST(metadata.n AS {kind}) = 1", {"metadata.n": pa.string()})

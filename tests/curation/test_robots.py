@@ -71,7 +71,7 @@ def test_headers(lines: list[str], said: set[str]) -> None:
 
 def test_only_the_robots_that_are_named_count() -> None:
     page = b'<meta name="googlebot" content="noindex"><meta name="mybot" content="noai">'
-    assert of_page(page, Robots(agents=["mybot"])) == {"noai"}
+    assert of_page(page, Robots(agents=("mybot",))) == {"noai"}
 
 
 def test_what_can_say_nothing_is_null() -> None:

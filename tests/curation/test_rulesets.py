@@ -10,6 +10,7 @@ from curation.signals import SIGNAL_TYPE
 from manifests.contracts import measured_schema
 from manifests.errors import RequestError
 from manifests.schema import RulesetUse
+from manifests.schema_readers import STANDARD_FACTS
 
 VALID = """
 name: house
@@ -23,10 +24,13 @@ rules:
 
 @pytest.mark.parametrize("name", shipped_names())
 def test_shipped_rulesets_fit_the_measured_columns(name: str) -> None:
-    columns = dotted_columns(measured_schema([], pa.struct(SIGNAL_TYPE), store_text=True))
+    facts = sorted({fact for names in STANDARD_FACTS.values() for fact in names})
+    columns = dotted_columns(measured_schema(facts, pa.struct(SIGNAL_TYPE), store_text=True))
     rules = load_rules([RulesetUse(ruleset=name)], "", columns)
     assert [rule.group for rule in rules] == [name] * len(rules)
-    assert all(rule.keep.parts[0].threshold is not None for rule in rules), "a rule without a threshold to chart"
+    measures = [rule.keep for rule in rules if any(column.startswith("signals.") for column in rule.keep.columns)]
+    assert all(keep.parts[0].threshold is not None for keep in measures), "a rule without a threshold to chart"
+    assert measures
 
 
 def test_paths_start_at_the_manifest(tmp_path: Path) -> None:

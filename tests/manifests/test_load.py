@@ -88,19 +88,20 @@ WRONG = {
     # keys
     HEAD + "measure:\n  languag:\n    model: x": [
         "web.yaml:6: measure.languag: unknown key; did you mean `language`? "
-        "valid: datatrove, extract, language, pii, scores, signals"
+        "valid: blocklists, datatrove, extract, language, pii, robots, scores, signals, urls"
     ],
     HEAD + "zzz: 1": [
         "web.yaml:5: zzz: unknown key; valid: decontaminate, dedup, inputs, kind, limits, measure, "
         "name, output, redact, rules, store"
     ],
     HEAD + "limits: &l {record_bytes: 2000}\nmeasure: *l": [  # an alias is read where it stands
-        "web.yaml:5: measure.record_bytes: unknown key; valid: datatrove, extract, language, pii, scores, signals"
+        "web.yaml:5: measure.record_bytes: unknown key; valid: blocklists, datatrove, extract, language, pii, "
+        "robots, scores, signals, urls"
     ],
     # values
     HEAD + "store: column": ["web.yaml:5: store: found `column`; did you mean `columns`? valid: all, columns"],
     HEAD + "dedup:": [
-        "web.yaml:5: dedup: found nothing; expected a mapping of any of exact, near, semantic, against, lines, "
+        "web.yaml:5: dedup: found nothing; expected a mapping of any of exact, url, near, semantic, against, lines, "
         "spans, max_removed_frac; or leave the key out"
     ],
     HEAD + "dedup: {exact: perhaps}": ["web.yaml:5: dedup.exact: found `perhaps`; expected true or false"],
@@ -291,7 +292,7 @@ WRONG_OVERRIDES = {
     "limits.shard_bytes=many": "limits.shard_bytes: found `many`; expected a whole number, at least 1024",
     "measure.languag.model=x": (
         "measure.languag: unknown key; did you mean `language`? "
-        "valid: datatrove, extract, language, pii, scores, signals"
+        "valid: blocklists, datatrove, extract, language, pii, robots, scores, signals, urls"
     ),
     "rules.lang.keep=x": "nothing is called `lang` there; valid: language, gopher",
     "rules.7.keep=x": "nothing is called `7` there; valid: language, gopher",
