@@ -17,7 +17,7 @@ from manifests.recipes import find_manifest
 HOME = Path(__file__).resolve().parents[2]
 LABELS = HOME / "benchmarks" / "data" / "harm"
 SHARED = Path(os.environ.get("ONGGI_SHARED", HOME.parent / "shared"))
-KEPT_BELOW = {"ko": 0.15, "en": 0.3}
+KEPT_BELOW = {"ko": 0.06, "en": 0.4}
 """The thresholds that docs/harm-scores.md names."""
 
 TOXIC = [
