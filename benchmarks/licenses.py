@@ -163,9 +163,8 @@ def report_files(files: list[FileOutcome]) -> None:
             key = one.package.name, one.paragraph.license, one.found.verdict, one.found.expression or "", evidence
             groups.setdefault(key, []).append(one)
     for (name, license_, verdict, expression, evidence), members in groups.items():
-        why = (
-            FILES_WHY.get((name, expression)) or FILES_WHY.get((name, verdict)) or FILES_WHY.get(("", expression), "")
-        )
+        keys = (name, expression), (name, verdict), ("", expression), ("", verdict)
+        why = next((FILES_WHY[key] for key in keys if key in FILES_WHY), "")
         print(f"| {len(members)} | {name} | {cell(license_)} | {verdict} | {expression} | {members[0].path} "
               f"| {evidence} | {why} |")  # fmt: skip
 
