@@ -23,12 +23,12 @@ from typing import Any
 import pyarrow as pa
 from sample_text import publish
 
-from curation.code_archives import Bounds, clean_path, members
-from curation.code_file import what_it_is
-from curation.code_kinds import file_kind
-from curation.code_languages import language_of
-from curation.code_paths import place_of
-from curation.code_text import decode_source
+from curation.code.archives import Bounds, clean_path, members
+from curation.code.file import what_it_is
+from curation.code.kinds import file_kind
+from curation.code.languages import language_of
+from curation.code.paths import place_of
+from curation.code.text import decode_source
 from curation.measure import record_ids
 from curation.pii_secrets import secrets_in, texts_that_may_hold
 from curation.read import plan_splits, read_split

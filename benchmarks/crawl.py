@@ -30,10 +30,10 @@ from warcio.archiveiterator import ArchiveIterator
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from curation import crawl_ranges  # noqa: E402
-from curation.crawl_choice import Choice, choose  # noqa: E402
-from curation.crawl_index import index_file  # noqa: E402
-from curation.crawl_source import HttpSource, source_of  # noqa: E402
+from curation.crawl import ranges as crawl_ranges  # noqa: E402
+from curation.crawl.choice import Choice, choose  # noqa: E402
+from curation.crawl.index import index_file  # noqa: E402
+from curation.crawl.source import HttpSource, source_of  # noqa: E402
 from curation.read import plan_splits, read_split  # noqa: E402
 from manifests.schema import Input, Limits  # noqa: E402
 from tests.curation.crawls import ID, SCHEMA, Mirror, build, served  # noqa: E402

@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from curation.latex import Document, convert
-from curation.latex_archive import Submission, sources, unpack
-from curation.latex_flatten import flatten
-from curation.latex_main import CLASS, DOCUMENT
+from curation.latex.archive import Submission, sources, unpack
+from curation.latex.flatten import flatten
+from curation.latex.main_file import CLASS, DOCUMENT
+from curation.latex.paper import Document, convert
 from manifests.schema_readers import Latex
 from tests.curation.latex_archives import tarred, zipped
 

@@ -1,4 +1,4 @@
-"""Make `curation/code_license_ids.tsv`: what each licence means for a corpus of permissive code.
+"""Make `curation/licenses/ids.tsv`: what each licence means for a corpus of permissive code.
 
     python benchmarks/license_table.py BLUEOAK_INDEX_JSON
 
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from curation.code_license_index import database
+from curation.licenses.index import database
 
 TABLE = Path(__file__).parent.parent / "curation" / "code_license_ids.tsv"
 NOT_PERMISSIVE = {

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from email.parser import HeaderParser
 from pathlib import Path
 
-from curation.code_license_debian import FilesParagraph, paragraphs, spdx
-from curation.code_license_declared import named, of_classifiers
-from curation.code_license_verdicts import Verdict, canonical, verdict_of
+from curation.licenses.debian import FilesParagraph, paragraphs, spdx
+from curation.licenses.declared import named, of_classifiers
+from curation.licenses.verdicts import Verdict, canonical, verdict_of
 
 HIDDEN = re.compile(
     r"(^|/)(PKG-INFO|METADATA|pyproject\.toml|setup\.py|setup\.cfg|package(-lock)?\.json|bower\.json|component\.json"

@@ -20,11 +20,11 @@ from pathlib import Path
 from benchmarks.license_packages import Package, packages
 from benchmarks.license_truth import debian_paragraphs, declared, visible
 from benchmarks.license_why import FILES_WHY, WHY
-from curation import code_license_index
-from curation.code_license_debian import FilesParagraph, paragraph_of, spdx
-from curation.code_license_text import decoded
-from curation.code_license_verdicts import Verdict, verdict_of
-from curation.code_licenses import FileLicense, LicenseDetector
+from curation.licenses import index
+from curation.licenses.debian import FilesParagraph, paragraph_of, spdx
+from curation.licenses.detector import FileLicense, LicenseDetector
+from curation.licenses.text import decoded
+from curation.licenses.verdicts import Verdict, verdict_of
 
 NAIVE_FILES = 40  # some take ten seconds
 NAIVE_BYTES_MAX = 65_536
@@ -54,7 +54,7 @@ class FileOutcome:
 
 def main(downloads: Path) -> None:
     detector = LicenseDetector()
-    load_cpu_s = cpu_s(lambda: code_license_index.find("MIT"))
+    load_cpu_s = cpu_s(lambda: index.find("MIT"))
     outcomes, files, n_files, ours_s, sample = [], [], 0, 0.0, []
     for package in packages():
         content = visible(package.folder(downloads))
@@ -170,7 +170,7 @@ def report_files(files: list[FileOutcome]) -> None:
 
 
 def speed(detector: LicenseDetector, n_files: int, ours_s: float, load_s: float, sample: list[bytes]) -> None:
-    naive_s = cpu_s(lambda: [code_license_index.find(decoded(text)) for text in sample])
+    naive_s = cpu_s(lambda: [index.find(decoded(text)) for text in sample])
     ours_ms, naive_ms = ours_s / n_files * 1000, naive_s / len(sample) * 1000
     print("\n## Cost\n")
     print("| | files | CPU s | ms a file |\n|---|---|---|---|")

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from curation.read_mediawiki import page_of
 from curation.read_mediawiki_pages import PageFrames
-from curation.wikitext import Converter
+from curation.wikitext.text import Converter
 from manifests.schema_readers import Mediawiki
 from tests.curation.wiki_dump import WikiPage, count_formulas, latex_of, written_pages
 

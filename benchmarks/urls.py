@@ -22,10 +22,10 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from curation.blocklists import open_blocklist
+from curation.addresses.blocklists import open_blocklist
+from curation.addresses.robots import FIELDS, of_headers, of_page, robots_column
+from curation.addresses.urls import canonical_column, canonical_url
 from curation.read import plan_splits, read_split
-from curation.robots import FIELDS, of_headers, of_page, robots_column
-from curation.urls import canonical_column, canonical_url
 from manifests.engine import resident_bytes
 from manifests.schema import Input, Limits
 from manifests.schema_addresses import Robots
@@ -118,7 +118,7 @@ def _version(name: str) -> str:
 LOOK_UP = """
 import pickle, sys, time
 import pyarrow as pa
-from curation.blocklists import open_blocklist
+from curation.addresses.blocklists import open_blocklist
 from manifests.engine import resident_bytes
 urls = pa.array(pickle.load(open(sys.argv[2], "rb")), pa.string())
 open_blocklist("warm", sys.argv[3]).find(urls.slice(0, 4096))

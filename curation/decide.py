@@ -38,7 +38,7 @@ DECIDE_CODE = (
     "curation/settle.py",
     "curation/summary*.py",
     "curation/top.py",
-    "curation/url*.py",
+    "curation/addresses/*.py",
     "curation/verdicts.py",
     "curation/write.py",
     "manifests/contracts.py",

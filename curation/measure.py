@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from classifiers.language import LanguageIdentifier
-from curation.address_columns import AddressColumns
+from curation.addresses.columns import AddressColumns
 from curation.charset import decode
 from curation.datatrove_bridge import Steps
 from curation.extract import Extract, ExtractError, extractor

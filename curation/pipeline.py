@@ -13,7 +13,9 @@ import pyarrow as pa
 import xxhash
 
 from curation import benchmarks, charts, pii_redact
-from curation.address_columns import addresses_digest, resolved_lists
+from curation.addresses.columns import addresses_digest, resolved_lists
+from curation.addresses.hosts import check_installed as check_addresses
+from curation.addresses.hosts import suffixes_version
 from curation.card import dataset_card
 from curation.datatrove_bridge import check_steps
 from curation.decide import DECIDE_CODE, decide
@@ -41,8 +43,6 @@ from curation.shards import (
     measured_counts,
 )
 from curation.summary import Summary
-from curation.url_hosts import check_installed as check_addresses
-from curation.url_hosts import suffixes_version
 from curation.verdicts import checked_rules
 from curation.write import Decided
 from manifests.code import code_digest, version

@@ -14,9 +14,9 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from xxhash import xxh3_128, xxh3_128_hexdigest
 
-from curation.code_paths import is_own, place_of
+from curation.code.paths import is_own, place_of
 from curation.datatrove_bridge import check_reader, read_datatrove
-from curation.latex_licenses import check_licenses
+from curation.latex.licenses import check_licenses
 from curation.read_batch import Batch, Split
 from curation.read_code import check_code, read_code
 from curation.read_crawl import plan_crawl, read_crawl

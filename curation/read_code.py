@@ -9,17 +9,17 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from xxhash import xxh3_128
 
-from curation.code_archives import Bounds, Member, clean_path, members
-from curation.code_decompress import BrokenArchiveError
-from curation.code_file import FileReader
-from curation.code_paths import Chooser, Place, is_own, place_of
+from curation.code.archives import Bounds, Member, clean_path, members
+from curation.code.decompress import BrokenArchiveError
+from curation.code.file import FileReader
+from curation.code.paths import Chooser, Place, is_own, place_of
 from curation.read_batch import Batch, Record, Split, batches
 from curation.read_files import file_events
 from curation.read_stream import READ_BYTES, digest_range, open_input
 from manifests.schema import Input, Limits
 
 if TYPE_CHECKING:
-    from curation.code_licenses import LicenseDetector, RepositoryLicense
+    from curation.licenses.detector import LicenseDetector, RepositoryLicense
 
 LICENSE_FILE_BYTES = 512 * 1024
 LICENSE_FILES = 2000
@@ -51,7 +51,7 @@ def check_code(item: Input) -> None:
 def _detector(licenses: str) -> "LicenseDetector | None":
     if licenses == "skip":
         return None
-    from curation.code_licenses import LicenseDetector
+    from curation.licenses.detector import LicenseDetector
 
     return LicenseDetector(trust_declared=licenses == "declared")
 

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from xxhash import xxh3_64_hexdigest, xxh3_128_digest
 
-from curation.crawl_choice import COLUMNS, Choice, Chosen, check_columns, choose
-from curation.crawl_index import TABLE, IndexFile, index_file, index_names
-from curation.crawl_ranges import Member, members
-from curation.crawl_source import BUSY, FetchError, Source, is_safe, source_of
+from curation.crawl.choice import COLUMNS, Choice, Chosen, check_columns, choose
+from curation.crawl.index import TABLE, IndexFile, index_file, index_names
+from curation.crawl.ranges import Member, members
+from curation.crawl.source import BUSY, FetchError, Source, is_safe, source_of
 from curation.read_batch import Batch, Event, Record, Split, batches
 from curation.read_warc import member_events
 from manifests.errors import RequestError, RunError

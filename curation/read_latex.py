@@ -10,8 +10,7 @@ from typing import BinaryIO
 
 from xxhash import xxh3_128_digest
 
-from curation.latex import convert
-from curation.latex_archive import (
+from curation.latex.archive import (
     BrokenArchiveError,
     Submission,
     TooLargeError,
@@ -21,7 +20,8 @@ from curation.latex_archive import (
     sources,
     unpack,
 )
-from curation.latex_licenses import Licenses, licenses
+from curation.latex.licenses import Licenses, licenses
+from curation.latex.paper import convert
 from curation.read_batch import Batch, Note, Record, Split, batches
 from curation.read_files import file_events
 from curation.read_stream import digest_range, open_input

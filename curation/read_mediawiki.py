@@ -13,8 +13,8 @@ from curation.read_batch import Batch, Event, Record, Split, batches
 from curation.read_mediawiki_pages import PageFrame, PageFrames, cut_pages
 from curation.read_mediawiki_stream import compression, source_of
 from curation.read_stream import BrokenMemberError, open_input
-from curation.wikitext import Converter, PageText
-from curation.wikitext_tokens import token_types
+from curation.wikitext.text import Converter, PageText
+from curation.wikitext.tokens import token_types
 from manifests.errors import RequestError
 from manifests.schema import MIB, Input, Limits
 

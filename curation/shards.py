@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 import xxhash
 
 from classifiers.code import LANGUAGE_CODE
-from curation.address_columns import addresses_digest
-from curation.latex_licenses import licenses_digest
+from curation.addresses.columns import addresses_digest
+from curation.latex.licenses import licenses_digest
 from curation.read import Batch, Split, read_split
 from curation.scorers import model_digests
 from curation.signals import SIGNALS_VERSION
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
 MEASURE_CODE = (
     *LANGUAGE_CODE,
     "classifiers/models/*",
-    "curation/address_columns.py",
-    "curation/blocklist*.py",
+    "curation/addresses/*.py",
     "curation/charset.py",
-    "curation/code_*",
-    "curation/crawl_choice.py",
-    "curation/crawl_index.py",
-    "curation/crawl_ranges.py",
+    "curation/code/*",
+    "curation/crawl/choice.py",
+    "curation/crawl/index.py",
+    "curation/crawl/ranges.py",
     "curation/datatrove_bridge.py",
     "curation/extract*.py",
     "curation/kernels/*.*",
-    "curation/latex*.py",
+    "curation/latex/*.py",
+    "curation/licenses/*",
     "curation/main_content*",
     "curation/measure.py",
     "curation/normalize.py",
@@ -58,12 +58,11 @@ MEASURE_CODE = (
     "curation/pdf_text.py",
     "curation/pii_validators.py",
     "curation/read*.py",
-    "curation/robots.py",
     "curation/scorers.py",
     "curation/shards.py",
     "curation/signals.py",
     "curation/template.py",
-    "curation/url*.py",
+    "curation/wikitext/*",
     "manifests/contracts.py",
     "manifests/digest.py",
 )

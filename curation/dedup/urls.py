@@ -12,11 +12,11 @@ import polars as pl
 import pyarrow as pa
 import xxhash
 
+from curation.addresses.hosts import suffixes_version
+from curation.addresses.urls import canonical_column
 from curation.dedup.exchange import ROWS_PER_RANGE, Finding, fingerprint_of, write_rows
 from curation.dedup.ranks import policy_columns, policy_rank
 from curation.derive import Derived, derive
-from curation.url_hosts import suffixes_version
-from curation.urls import canonical_column
 from manifests.code import code_digest
 from manifests.engine import Engine, run_step
 from manifests.schema import CorpusManifest
@@ -79,7 +79,7 @@ def _keys(manifest: CorpusManifest) -> Derived:
 
 @cache
 def _code() -> str:
-    return code_digest("curation/dedup/urls.py", "curation/url*.py")
+    return code_digest("curation/dedup/urls.py", "curation/addresses/*.py")
 
 
 def find_groups(run: Folder, manifest: CorpusManifest, n_rows: int, engine: Engine | int, progress: Progress) -> int:

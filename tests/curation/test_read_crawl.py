@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation import crawl_gate, crawl_source
+from curation.crawl import gate as crawl_gate
+from curation.crawl import source as crawl_source
 from curation.read import plan_splits, read_split
 from manifests.contracts import records_schema
 from manifests.errors import RequestError, RunError

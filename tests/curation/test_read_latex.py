@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.latex_archive import BrokenArchiveError, TooLargeError, unpack
-from curation.latex_licenses import licenses, licenses_digest, spdx
+from curation.latex.archive import BrokenArchiveError, TooLargeError, unpack
+from curation.latex.licenses import licenses, licenses_digest, spdx
 from curation.pipeline import resolved
 from curation.read import Split, plan_splits, read_split
 from curation.read_latex import _fill, _record

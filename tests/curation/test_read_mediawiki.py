@@ -16,9 +16,9 @@ from curation.read import plan_splits
 from curation.read_mediawiki_stream import Bz2Streams
 from manifests.errors import RequestError
 from manifests.schema import Input
+from tests.curation.wiki_dump import WikiPage, dump, head, page_xml, streams, written_pages
 
 from .reading import LIMITS, Row, check_cursors, read_all, without_place
-from .wiki_dump import WikiPage, dump, head, page_xml, streams, written_pages
 
 pytest.importorskip("mwparserfromhell")
 

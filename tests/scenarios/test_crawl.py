@@ -10,7 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from curation import crawl_gate, crawl_source
+from curation.crawl import gate as crawl_gate
+from curation.crawl import source as crawl_source
 from curation.pipeline import curate
 from curation.plan import estimate
 from manifests.house import HOME, child_environment

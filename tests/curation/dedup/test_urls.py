@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from curation import decide as deciding
+from curation.addresses.urls import canonical_url
 from curation.explain import explain
 from curation.pipeline import changed_manifest, curate, decide_again
-from curation.urls import canonical_url
 from manifests.load import load_manifest
 from manifests.record import RunRecord
 from manifests.schema_addresses import Urls

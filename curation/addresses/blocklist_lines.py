@@ -1,0 +1,71 @@
+"""Lines of lists of addresses, in the forms that are about, as domains and beginnings of URLs."""
+
+import re
+from dataclasses import dataclass
+
+import polars as pl
+
+from curation.addresses.hosts import canonical_host
+from curation.addresses.urls import canonical_url
+
+_DOMAIN = r"(?:[a-z0-9_-]+\.)+[a-z][a-z0-9-]*"
+_PLAIN = rf"^(?:(?:0\.0\.0\.0|127\.0\.0\.1)[ \t]+|\|\||\*?\.)?({_DOMAIN})\^?$"
+"""What most lines of most lists are; Polars reads these, and the others are looked at one by one."""
+
+_HOSTS_LINE = re.compile(r"(?:0\.0\.0\.0|127\.0\.0\.1|::1?|fe80::1%lo0|255\.255\.255\.255)\s+(.+)")
+_COMMENT = re.compile(r"\s#.*")
+_AD_RULE = re.compile(r"\|\|([^\^$|*]+)\^?(?:\$(.*))?\|?")
+_WHOLE_PAGE = frozenset({"all", "doc", "document", "important", "popup"})
+"""Options with which a rule of ad blockers is about pages, and not only about what they embed."""
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What some lines list."""
+
+    domains: pl.Series
+    """Canonical hosts."""
+    urls: pl.Series
+    """Beginnings of canonical addresses, without scheme and `www.`."""
+
+
+def entries_of(lines: pl.Series) -> Entries:
+    """The entries of lines without the white space around them; comments, and what is no entry, give none."""
+    frame = lines.alias("line").to_frame().filter(pl.col("line").str.len_bytes() > 0)
+    frame = frame.with_columns(domain=pl.col("line").str.extract(_PLAIN))
+    is_plain = pl.col("domain").is_not_null() & ~pl.col("domain").str.contains("xn--", literal=True)
+    others = [entry for line in frame.filter(~is_plain)["line"] for entry in line_entries(line)]
+    mine = [entry for entry in others if "/" not in entry]
+    domains = pl.concat([frame.filter(is_plain)["domain"], pl.Series("domain", mine, pl.String)])
+    return Entries(domains, pl.Series("url", [entry for entry in others if "/" in entry], pl.String))
+
+
+def line_entries(line: str) -> list[str]:
+    """The entries of a line: domains, and beginnings of URLs, which hold a `/`."""
+    if line.startswith(("#", "!", ";", "[", "@@")) or "##" in line or "#@#" in line:
+        return []
+    line = _COMMENT.sub("", line)
+    if hosts := _HOSTS_LINE.fullmatch(line):
+        return [entry for name in hosts[1].split() for entry in _entry(name)]
+    if line.startswith("|"):
+        rule = _AD_RULE.fullmatch(line)
+        options = {option for option in (rule[2] or "").split(",") if option} if rule else {""}
+        return _entry(rule[1]) if rule and options <= _WHOLE_PAGE else []
+    return _entry(re.sub(r"^\*?\.", "", line))
+
+
+def _entry(name: str) -> list[str]:
+    """A domain or a URL in its canonical form; nothing where it is neither, or has no dot: `com` is no site."""
+    scheme, colons, _ = name.partition("://")
+    if colons and scheme.lower() not in ("http", "https"):
+        return []
+    is_domain = not colons and not re.search(r"[/?#:@\\\s]", name)
+    if is_domain:
+        host = canonical_host(name)
+        return [host] if host and "." in host else []
+    url = canonical_url(name if colons else f"http://{name}")
+    if url is None or re.search(r"\s", name):
+        return []
+    beginning = re.sub(r"^https?://(?:www\.)?", "", url)
+    host, _, path = beginning.partition("/")
+    return [f"{host}/{path.rstrip('/')}"] if "." in host or ":" in host else []

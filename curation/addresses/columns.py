@@ -1,0 +1,70 @@
+"""What is measured by and about the addresses of records: canonical form, host, domain, lists, words to robots."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from curation.addresses.blocklists import Blocklist, open_blocklist
+from curation.addresses.hosts import check_installed, suffixes_version
+from curation.addresses.robots import robots_column
+from curation.addresses.urls import DEFAULT, address_columns, canonical_column
+from manifests.schema import Measure
+from manifests.store import resolve
+
+
+@dataclass(frozen=True)
+class AddressColumns:
+    """The columns of `contracts.address_fields` that a manifest asks for."""
+
+    asked: Measure
+    lists: dict[str, Blocklist]
+
+    @staticmethod
+    def of(measure: Measure) -> "AddressColumns":
+        """With the lists that the manifest names, read or mapped into memory.
+
+        Raises:
+            RequestError: a list is not there or holds nothing, or what reads addresses is not installed.
+        """
+        if measure.urls or measure.blocklists:
+            check_installed()
+        return AddressColumns(measure, {name: open_blocklist(name, of) for name, of in measure.blocklists.items()})
+
+    def measure(self, records: pa.RecordBatch) -> dict[str, pa.Array]:
+        """The columns of n records, in their order."""
+        columns: dict[str, Any] = {}
+        if self.asked.urls or self.lists:
+            urls = records.column("url")
+            canonical = canonical_column(urls, self.asked.urls or DEFAULT)
+            if self.asked.urls:
+                columns |= {"canonical_url": canonical, **address_columns(canonical)}
+            if self.lists:
+                canonical = canonical if self.asked.urls in (None, DEFAULT) else canonical_column(urls, DEFAULT)
+                found = [of.find(canonical) for of in self.lists.values()]
+                columns["blocklists"] = pa.StructArray.from_arrays(found, names=list(self.lists))
+        if self.asked.robots:
+            contents, kinds, headers = (records.column(name) for name in ("content", "kind", "robots_headers"))
+            columns["robots"] = robots_column(contents, kinds, headers, self.asked.robots)
+        return columns
+
+
+def resolved_lists(lists: Mapping[str, str | list[str]], base: str) -> dict[str, str | list[str]]:
+    """The lists with absolute paths; relative ones start at `base`."""
+    return {
+        name: resolve(paths, base) if isinstance(paths, str) else [resolve(path, base) for path in paths]
+        for name, paths in lists.items()
+    }
+
+
+def addresses_digest(measure: Measure) -> dict[str, str]:
+    """What the columns depend on beside the manifest: the lists and the libraries.
+
+    Raises:
+        RequestError: as `AddressColumns.of`.
+    """
+    if not (measure.urls or measure.blocklists):
+        return {}
+    lists = {f"list {name}": open_blocklist(name, of).digest for name, of in measure.blocklists.items()}
+    return {"libraries": suffixes_version(), **lists}

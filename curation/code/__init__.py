@@ -1,0 +1,1 @@
+"""Repositories and archives of code: which files there are, in what language, made by whom."""

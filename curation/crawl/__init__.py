@@ -1,0 +1,1 @@
+"""Common Crawl by its columnar index: which records, and their byte ranges."""

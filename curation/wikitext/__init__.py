@@ -1,0 +1,1 @@
+"""Wikitext to text: formulas to the letter, templates by what they say."""
