@@ -127,7 +127,7 @@ _COMMON = frozenset(
 def _is_assigned(name: str, value: str, *, quoted: bool) -> bool:
     """Whether what a name of a secret is given is one: random enough for a key, no word for a password."""
     lower = name.lower()
-    if _NOT_NAMES.search(lower) or is_placeholder(value) or _UUID.fullmatch(value) or _CODE.search(value):
+    if _NOT_NAMES.search(lower) or is_placeholder(value) or _UUID.search(value) or _CODE.search(value):
         return False
     if _WORDS.match(value) or not re.search(r"\d", value) or not re.search(r"[A-Za-z]", value):
         return False

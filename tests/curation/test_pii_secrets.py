@@ -104,6 +104,7 @@ LOOK_ALIKES = [
     'secret = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"',
     'sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"',
     '"integrity": "sha512-q4K9q8nSn0mO5DfbxoIzbHJ5xFdhfDT4Wm3tTtMzXlBLWlE5H0RgTVgSgkR0yTqCOjWHsCMEN0BHpi7Yd9cmDw=="',
+    "Token: `urn:uuid:181d4fae-7d8c-11d0-a765-00a0c91e6bf2`,",
     "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
     # placeholders and examples
     'password = "changeme123"',
