@@ -4,14 +4,19 @@ import bz2
 import io
 import json
 import random
+import re
 import shutil
 import tarfile
+from functools import cache
 from pathlib import Path
+
+import polars as pl
+import zstandard
 
 from tests.curation.pdf_files import write_pdf
 from tests.scenarios.runs import SAMPLE
 
-N_PAPERS, N_ARTICLES, N_REPOSITORIES, N_CHATS = 6, 24, 4, 40
+N_PAPERS, N_ARTICLES, N_REPOSITORIES, N_CHATS = 6, 24, 4, 60
 
 MIT = """\
 MIT License
@@ -35,29 +40,46 @@ OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
 DEALINGS IN THE SOFTWARE.
 """
 
-SENTENCES = (
-    "The vessel breathes through its walls, and what ferments in it keeps for a year.",
-    "We measure how much water passes in a day, and compare it with glazed ware.",
-    "Clay from the river bank is kneaded, left to rest, and kneaded again before it is thrown.",
-    "A kiln of this kind was fired for six days, and watched through the night.",
-    "Nothing in these numbers says how the taste changes, which is what people ask.",
-)
-KOREAN = (
+_MARKUP = re.compile(r"[^\w\s.,;:!?()-]|_")
+
+
+@cache
+def _words(language: str) -> list[str]:
+    """The words of the bundled documentation, without markup."""
+    if language == "ko":
+        lines = zstandard.ZstdDecompressor().decompressobj().decompress((SAMPLE / "ko_docs.jsonl.zst").read_bytes())
+        texts = pl.read_ndjson(lines)["text"]
+    else:
+        texts = pl.read_parquet(SAMPLE / "en_docs.parquet")["text"]
+    return _MARKUP.sub(" ", " ".join(texts)).split()
+
+
+def prose(rng: random.Random, language: str, n_words: int) -> str:
+    """So many words in a row from somewhere in it."""
+    words = _words(language)
+    start = rng.randrange(len(words) - n_words)
+    return " ".join(words[start : start + n_words])
+
+
+KOREAN_LINES = (
     "옹기는 흙을 빚어 구운 그릇으로 숨을 쉰다고 알려져 있다.",
-    "하루에 벽을 지나는 물의 양을 재어 유약을 바른 그릇과 견주었다.",
     "강가에서 파 온 흙은 여러 번 밟고 쉬게 한 다음에 빚는다.",
     "가마에는 엿새 동안 불을 때며 밤에도 지켜본다.",
-    "이 수치는 맛이 어떻게 달라지는지를 말해 주지 않는다.",
 )
+CC_BY = "http://creativecommons.org/licenses/by/4.0/"
 
 
 def lay_out_categories(folder: Path) -> Path:
-    """Raw data of each kind in folders of their own: arxiv, dumps, repos, web, chats, reports."""
+    """Raw data of each kind in folders of their own: arxiv (papers that lack a file), papers, dumps, repos, web,
+    chats and reports."""
     rng = random.Random(3)
-    for name in ("arxiv", "dumps", "repos", "web", "chats", "reports"):
+    for name in ("arxiv", "papers", "dumps", "repos", "web", "chats", "reports"):
         (folder / name).mkdir(parents=True)
     for number in range(N_PAPERS):
-        write_paper(folder / f"arxiv/2401.{number:05d}v1.tar.gz", number, rng)
+        write_paper(folder / f"arxiv/2401.{number:05d}v1.tar.gz", number)
+        write_paper(folder / f"papers/2402.{number:05d}.tar.gz", number, n_words=300, whole=True)
+    said = [{"id": f"2402.{number:05d}", "license": CC_BY, "categories": "cs.CL"} for number in range(N_PAPERS)]
+    (folder / "papers.json").write_text("".join(json.dumps(paper) + "\n" for paper in said))
     write_dump(folder / "dumps/kowiki-20260101-pages-articles-multistream.xml.bz2", rng)
     for number in range(N_REPOSITORIES):
         write_repository(folder / f"repos/pot{number}", number, rng)
@@ -65,33 +87,30 @@ def lay_out_categories(folder: Path) -> Path:
         shutil.copy(SAMPLE / f"web/{name}.warc.gz", folder / "web")
     with (folder / "chats/chats.jsonl").open("w", encoding="utf-8") as file:
         for number in range(N_CHATS):
-            said = [("human", rng.choice(KOREAN)), ("gpt", f"{number}번째 답: {prose(rng, KOREAN, 3)}")]
-            turns = [{"from": of, "value": value} for of, value in said]
+            turns = [{"from": of, "value": prose(rng, "ko", 30)} for of in ("human", "gpt")]
             file.write(json.dumps({"id": f"c{number}", "conversations": turns}, ensure_ascii=False) + "\n")
-    lines = [(50.0, 700.0 - 16 * i, 10.0, sentence) for i, sentence in enumerate(KOREAN)]
+    lines = [(50.0, 700.0 - 16 * i, 10.0, sentence) for i, sentence in enumerate(KOREAN_LINES)]
     write_pdf(folder / "reports/report.pdf", [lines, []])
     return folder
 
 
-def prose(rng: random.Random, sentences: tuple[str, ...], n: int) -> str:
-    """So many sentences, any of them."""
-    return " ".join(rng.choice(sentences) for _ in range(n))
-
-
-def write_paper(path: Path, number: int, rng: random.Random, *, order: int = 0) -> None:
-    """A paper of which two sections lie in files of their own, one is missing, and one includes itself."""
+def write_paper(path: Path, number: int, *, n_words: int = 60, whole: bool = False, order: int = 0) -> None:
+    """A paper of which two sections lie in files of their own; unless it is whole, one is missing and one includes
+    itself. The same paper, whatever the order of its files in the archive."""
+    rng = random.Random(number)
+    lost, cycle = ("", "") if whole else ("\\input{sections/lost}\n", "\\input{sections/method}\n")
     members = {
         "main.tex": (
             "\\documentclass{article}\n\\newcommand{\\flow}{\\Phi}\n\\begin{document}\n"
             f"\\title{{Breathing walls {number}}}\\maketitle\n"
-            f"\\begin{{abstract}}{prose(rng, SENTENCES, 3)}\\end{{abstract}}\n"
-            "\\input{sections/intro}\n\\include{sections/method}\n\\input{sections/lost}\n"
-            f"% a comment {number}\n\\section{{Conclusion}} {prose(rng, SENTENCES, 3)}\n\\end{{document}}\n"
+            f"\\begin{{abstract}}{prose(rng, 'en', n_words)}\\end{{abstract}}\n"
+            f"\\input{{sections/intro}}\n\\include{{sections/method}}\n{lost}"
+            f"% a comment {number}\n\\section{{Conclusion}} {prose(rng, 'en', n_words)}\n\\end{{document}}\n"
         ),
-        "sections/intro.tex": f"\\section{{Introduction}}\n{prose(rng, SENTENCES, 6)} $E_{number} = mc^2$\n",
+        "sections/intro.tex": f"\\section{{Introduction}}\n{prose(rng, 'en', n_words)} $E_{number} = mc^2$\n",
         "sections/method.tex": (
             f"\\section{{Method}}\n\\begin{{equation}}\n \\flow = \\int_0^{number} f(x)\\,dx\n\\end{{equation}}\n"
-            f"{prose(rng, SENTENCES, 6)}\n\\input{{sections/method}}\n"
+            f"{prose(rng, 'en', n_words)}\n{cycle}"
         ),
     }
     names = sorted(members)
@@ -115,9 +134,9 @@ def write_dump(path: Path, rng: random.Random) -> None:
         page(
             number,
             f"옹기 {number}",
-            f"'''옹기 {number}'''는 그릇이다.<ref>출처</ref> {prose(rng, KOREAN, 8)}\n\n== 수식 ==\n"
+            f"'''옹기 {number}'''는 그릇이다.<ref>출처</ref> {prose(rng, 'ko', 120)}\n\n== 수식 ==\n"
             f"<math>a_{number}^2</math>와 {{{{수식|\\frac{{{number}}}{{2}} }}}} [[파일:a.jpg|섬네일]]\n"
-            f"{prose(rng, KOREAN, 8)}\n[[분류:그릇]]",
+            f"{prose(rng, 'ko', 120)}\n[[분류:그릇]]",
         )
         for number in range(N_ARTICLES)
     ]
@@ -143,13 +162,14 @@ def write_repository(path: Path, number: int, rng: random.Random) -> None:
     if number % 4 != 3:
         (path / "LICENSE").write_text(MIT)
     for part in range(6):
-        lines = [f'"""{prose(rng, SENTENCES, 2)}"""', "", ""]
+        lines = ['"""How much a vessel breathes."""', "", ""]
         for function in range(8):
+            first, second, third = (re.sub(r"\W", "", word).lower() or "a" for word in prose(rng, "en", 3).split())
             lines += [
-                f"def breathe_{number}_{part}_{function}(water: float, walls: int) -> float:",
-                f'    """{prose(rng, SENTENCES, 1)}"""',
-                f"    passed = water * {rng.randint(2, 999)} / (walls + {rng.randint(1, 999)})",
-                f"    return passed if walls > {rng.randint(0, 99)} else 0.0",
+                f"def {first}_{function}({second}_in: float, {third}_of: int) -> float:",
+                f'    """{prose(rng, "en", 12)}"""',
+                f"    {first}_out = {second}_in * {rng.randint(2, 999)} / ({third}_of + {rng.randint(1, 999)})",
+                f"    return {first}_out if {third}_of > {rng.randint(0, 99)} else 0.0",
                 "",
                 "",
             ]
