@@ -167,7 +167,7 @@ def write_repository(path: Path, number: int, rng: random.Random) -> None:
             first, second, third = (re.sub(r"\W", "", word).lower() or "a" for word in prose(rng, "en", 3).split())
             lines += [
                 f"def {first}_{function}({second}_in: float, {third}_of: int) -> float:",
-                f'    """{prose(rng, "en", 12)}"""',
+                f'    """How much {first} passes, by {second}."""',
                 f"    {first}_out = {second}_in * {rng.randint(2, 999)} / ({third}_of + {rng.randint(1, 999)})",
                 f"    return {first}_out if {third}_of > {rng.randint(0, 99)} else 0.0",
                 "",
