@@ -14,6 +14,7 @@ from curation.pipeline import Job, warm_up
 from curation.plan_memory import Memory
 from curation.plan_sample import Amounts, Decision, InputSample, decide_sample, half_of, take_sample
 from curation.plan_watch import StepWatch
+from curation.read_code import load_licenses
 from manifests.engine import resident_bytes
 from manifests.errors import RequestError
 from manifests.store import Folder, ranges_for
@@ -185,6 +186,8 @@ def estimate(job: Job) -> Estimate:
         half, run = Folder(f"{folder}/half"), Folder(f"{folder}/all")
         with StepWatch(run) as watch:
             warm_up(job.manifest)
+            for item in job.manifest.inputs:
+                load_licenses(item)
             watch("prepare", 1, 1)
         base_bytes = resident_bytes()
         samples = take_sample(job, run)

@@ -47,7 +47,7 @@ FORMATS = {
 }
 """What a format's files are called."""
 
-BY_REQUEST = frozenset({"latex", "mediawiki", "code"})
+BY_REQUEST = frozenset({"latex", "mediawiki", "code", "pdf"})
 """Formats that a name does not tell; `format` asks for them."""
 
 FILES_PER_SPLIT = 10_000

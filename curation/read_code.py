@@ -47,6 +47,14 @@ def check_code(item: Input) -> None:
     FileReader(item.code, _detector(item.code.licenses))
 
 
+def load_licenses(item: Input) -> None:
+    """Load what recognises licences, where an input asks for it: more than a gigabyte, once per process."""
+    if item.format == "code" and item.code.licenses != "skip":
+        from curation.licenses.index import database
+
+        database()
+
+
 @lru_cache(maxsize=2)
 def _detector(licenses: str) -> "LicenseDetector | None":
     if licenses == "skip":

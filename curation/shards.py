@@ -71,6 +71,13 @@ MEASURE_CODE = (
 MEASURE_LIBRARIES = ("fastwarc", "ftfy", "resiliparse")
 """The libraries that they depend on."""
 
+READING_LIBRARIES = {
+    "mediawiki": ("mwparserfromhell",),
+    "code": ("license-expression", "pygments", "scancode-toolkit-mini"),
+    "pdf": ("pypdfium2",),
+}
+"""The libraries on which what is read of a format depends, too."""
+
 ROW_GROUP_TEXT_BYTES = 4 << 20
 """Text per row group of a measured part: what reading a range of ids costs at least."""
 
@@ -112,6 +119,7 @@ class MeasureTask:
             "normal_form": NORMAL_FORM,
             "signals": SIGNALS_VERSION,
             "code": _measure_code(),
+            "readers": [_version(name) for name in READING_LIBRARIES.get(self.split.format, ())],
             "datatrove": metadata.version("datatrove") if self._asks_datatrove else "",
             "model": model_digest(self.manifest.measure.language.model if self.manifest.measure.language else ""),
             "licenses": licenses_digest(self.item.latex.licenses),
@@ -276,6 +284,14 @@ def _part_note(run: Folder, name: str) -> dict[str, Any]:
 
 def _counts(value: dict[str, Any]) -> PartCounts:
     return PartCounts(**(value | {name: Counter(value[name]) for name in ("n_early", "skipped")}))
+
+
+def _version(distribution: str) -> str:
+    """Of a library that need not be there."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 @cache

@@ -10,6 +10,7 @@ KERNEL_CODE = (
     "classifiers/code_text.py",
     "classifiers/fasttext_[fmr]*.py",
     "classifiers/fasttext_predict.py",
+    "classifiers/jamo.py",
     "classifiers/lsa*.py",
     "classifiers/scripts.py",
     "classifiers/spelling_kernels.py",
