@@ -194,7 +194,7 @@ def ordinary_table(models: dict[str, System], others: list[System], limits: Limi
         cells = [_two_shares(model.score(texts), limits[kind][language]) for kind, model in models.items()]
         for system in others:
             known = language in system.languages
-            cells.append(f"{100 * (system.score(texts) >= system.threshold).mean():.1f}%" if known else "")
+            cells.append(f"{100 * (system.score(texts) >= (system.threshold or 0)).mean():.1f}%" if known else "")
         lines.append(f"| {name} | {len(texts):,} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -211,7 +211,7 @@ def _korean(systems: list[System], limits: dict[str, float]) -> tuple[list[Syste
 def _advertising(
     models: dict[str, System], others: list[System], without_view: Path | None
 ) -> tuple[dict[str, Sequence[System]], Limits]:
-    systems = {}
+    systems: dict[str, Sequence[System]] = {}
     for kind in ("adult", "gambling"):
         plain = [model_system(kind, without_view, "without the view")] if without_view else []
         systems[kind] = [models[kind], *plain, *others[-1:]]

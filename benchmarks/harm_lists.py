@@ -60,7 +60,8 @@ def model_system(kind: str, folder: Path = SHIPPED, name: str | None = None) -> 
 
 def _scores(scorer: Scorer, texts: Sequence[str]) -> Numbers:
     found = scorer.score(pa.array(texts, pa.large_string())).score
-    return np.nan_to_num(found.to_numpy(zero_copy_only=False).astype(float))
+    scores: Numbers = np.nan_to_num(found.to_numpy(zero_copy_only=False).astype(float))
+    return scores
 
 
 def list_systems(lists: Path | None) -> list[System]:

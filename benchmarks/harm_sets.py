@@ -90,6 +90,7 @@ def _toxic_sets(data: Path) -> list[Labelled]:
     ko = harm_data.human(data, "odd").filter(pl.col("language") == "ko")
     curse = harm_data.curse("odd")
     kmhas = pl.read_csv(harm_data.LABELS / "kmhas.tsv", separator="\t", quote_char=None)
+    kmhas = kmhas.filter(~pl.col("text").is_in(harm_data.training_set(data)["text"].to_list()))
     sets = [
         hate,
         Labelled("kocohub: hate, of all", "ko", every.texts, every.labels),

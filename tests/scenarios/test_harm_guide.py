@@ -76,7 +76,7 @@ def test_tables_of_thresholds_are_those_of_the_benchmark() -> None:
     page = (HOME / "benchmarks" / "results" / "harm.md").read_text("utf-8")
     tuned = re.findall(r"^\| `(\w+)` \| (\w+) \| [\d, ]+ \| ([\d.]+) \|", page, re.M)
     table = GUIDE.partition("## Which threshold")[2]
-    said = {}
+    said: dict[tuple[str, str], str] = {}
     for name in ("toxicity", "adult", "gambling"):
         row = table.partition(f"| `{name}` | ")[2].splitlines()[0]
         said |= {(name, language): cell for language, cell in zip(("ko", "en"), row.split("|")[1:], strict=False)}
