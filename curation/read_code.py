@@ -94,7 +94,11 @@ class _Reader:
         record = _record(place, path)
         if "://" not in path and Path(path).is_symlink():
             target = str(Path(path).readlink())
-            return record.drop("link", f"to {target}", *_digest_of(target.encode("utf-8", "surrogateescape")))
+            return record.drop(
+                "link",
+                f"to {target.encode('utf-8', 'replace').decode()}",
+                *_digest_of(target.encode("utf-8", "surrogateescape")),
+            )
         repository = self._repository(folder if self._settings.repositories == "path" else f"{folder}/{_first(name)}")
         with open_input(path) as file:
             return self._content(record, place.path, file, repository)

@@ -234,4 +234,4 @@ def site_of(head: bytes) -> Site:
 
 
 def _is_number(text: str | None) -> bool:
-    return text is not None and text.lstrip("-").isdecimal()
+    return text is not None and re.fullmatch(r"-?[0-9]{1,9}", text) is not None

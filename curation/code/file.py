@@ -77,7 +77,8 @@ class FileReader:
             reason, detail = not_text or ("empty_file", "")
             return record.drop(reason, detail or None, digest, len(content))
         decoded = decode_source(content)
-        text, language = decoded.text, language_of(path, decoded.text)
+        text = _LINE_END.sub("\n", decoded.text) if "\r" in decoded.text else decoded.text
+        language = language_of(path, text)
         if language == NOTEBOOK:
             try:
                 notebook = read_notebook(content)
@@ -114,7 +115,6 @@ class FileReader:
         return file_kind(path, language, text, self._settings.data_bytes, repository).value
 
     def _finish(self, record: Record, text: str, language: str | None, digest: bytes, n_bytes: int) -> Record:
-        text = _LINE_END.sub("\n", text) if "\r" in text else text
         if self._settings.headers != "keep":
             text, _ = without_headers(text, language, only_legal=self._settings.headers == "drop_copyright")
         if not text.strip():

@@ -1,5 +1,6 @@
 """Jupyter notebooks as text: their cells in order, with the markers of the percent format; outputs are left out."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,16 +44,27 @@ def read_notebook(content: bytes) -> Notebook:
     Raises:
         BadNotebookError: the content is no notebook.
     """
-    try:
-        notebook = orjson.loads(content.removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise BadNotebookError(f"{error.msg}, at character {error.pos + 1}") from error
+    notebook = _parsed(content.removeprefix(b"\xef\xbb\xbf"))
     cells = _cells(notebook)
     language = _language(notebook)
     sign = (*SIGNS.get(language or "", (("//",), ()))[0], "#")[0] if language else "#"
     blocks = [block for cell in cells if isinstance(cell, dict) and (block := _block(cell, sign))]
-    n_outputs = sum(len(cell.get("outputs") or []) for cell in cells if isinstance(cell, dict))
+    outputs = (cell.get("outputs") for cell in cells if isinstance(cell, dict))
+    n_outputs = sum(len(of) for of in outputs if isinstance(of, list))
     return Notebook("\n\n".join(blocks) + "\n" if blocks else "", language, len(cells), n_outputs)
+
+
+def _parsed(content: bytes) -> Any:
+    """The JSON of a notebook; NaN and lone surrogates in outputs, which Python's own writer writes, do no harm."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(content.decode())
+        except json.JSONDecodeError as error:
+            raise BadNotebookError(f"{error.msg}, at character {error.pos + 1}") from error
+        except (ValueError, RecursionError) as error:  # not UTF-8, a number of too many digits, nested too deeply
+            raise BadNotebookError(str(error)) from error
 
 
 def _cells(notebook: Any) -> list[Any]:

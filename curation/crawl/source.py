@@ -3,6 +3,7 @@
 import random
 import re
 import time
+import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -294,4 +295,5 @@ def retry_after_s(value: str | None) -> float | None:
 
 def user_agent(contact: str | None) -> str:
     """Who asks."""
-    return f"onggi/{version()} (corpus curation{f'; {contact}' if contact else ''})"
+    said = f"onggi/{version()} (corpus curation{f'; {contact}' if contact else ''})"
+    return urllib.parse.quote(said, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~")  # headers are ASCII

@@ -101,6 +101,10 @@ def is_tar(content: bytes) -> bool:
     return declared == sum(header[:148]) + 256 + sum(header[156:])
 
 
+GZIP_PIECE_BYTES = 1 << 16
+"""Of gzip data that is decoded at once: what is left of it behind a member is copied."""
+
+
 def gunzip(content: bytes, bytes_max: int) -> bytes:
     """The decoded members of gzip data.
 
@@ -109,20 +113,22 @@ def gunzip(content: bytes, bytes_max: int) -> bytes:
         TooLargeError: more than `bytes_max` bytes.
     """
     parts: list[bytes] = []
-    left = bytes_max
-    while content.startswith(GZIP):
+    left, at, view = bytes_max, 0, memoryview(content)
+    while content.startswith(GZIP, at):
         decoder = zlib.decompressobj(31)
-        try:
-            part = decoder.decompress(content, left + 1)
-        except zlib.error as error:
-            raise BrokenArchiveError("malformed_gzip", str(error)) from None
-        left -= len(part)
-        if left < 0:
-            raise TooLargeError
+        while at < len(content) and not decoder.eof:
+            piece = bytes(view[at : at + GZIP_PIECE_BYTES])
+            at += len(piece)
+            try:
+                parts.append(decoder.decompress(piece, left + 1))
+            except zlib.error as error:
+                raise BrokenArchiveError("malformed_gzip", str(error)) from None
+            left -= len(parts[-1])
+            if left < 0:
+                raise TooLargeError
         if not decoder.eof:
             raise BrokenArchiveError("truncated", "the gzip member ends early")
-        parts.append(part)
-        content = decoder.unused_data
+        at -= len(decoder.unused_data)
     return b"".join(parts)
 
 

@@ -6,7 +6,7 @@ names it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -79,12 +79,22 @@ def paragraph_of(path: str, found: list[FilesParagraph]) -> FilesParagraph | Non
     return next((one for one in reversed(found) if one.matches(path)), None)
 
 
+MIXED_STARS_MAX = 3
+EXCEPTION = re.compile(r"(\S+)\s+with\s+[\w.+-]+(?:\s+[\w.+-]+)?\s+exceptions?", re.IGNORECASE)
+CONJUNCTION = re.compile(r"\s(and|or|and/or)\s")
+
+
 def spdx(written: str) -> str | None:
     """A Debian expression (`GPL-2+ with OpenSSL exception or Expat`) in SPDX; None where a name is not known.
 
-    Exceptions are left out: they are to copyleft licences, and none of them makes one permissive.
+    Exceptions to copyleft licences are left out, as none makes one permissive; other conditions are not known.
     """
-    text = re.sub(r"\s+with\s+[\w.+-]+(?:\s+[\w.+-]+)?\s+exception[s]?", "", written.strip(), flags=re.IGNORECASE)
+    excepted = [found[1] for found in EXCEPTION.finditer(written)]
+    if any((name := _named(word)) is None or verdict_of(name) == "permissive" for word in excepted):
+        return None
+    text = EXCEPTION.sub(r"\1", written.strip())
+    if re.search(r",\s+(?:and|or)\s", text, re.IGNORECASE) and len(set(CONJUNCTION.findall(text.lower()))) > 1:
+        return None  # `A or B, and C` is (A or B) and C
     text = re.sub(r",?\s+(and|or|and/or)\s+", lambda found: f" {found.group(1).upper()} ", text, flags=re.IGNORECASE)
     if "," in text:  # `A, B and C` is all three; `A or B, and C` is (A or B) and C, which this is not exact about
         return None
@@ -116,7 +126,33 @@ def _fields(paragraph: str) -> Iterator[tuple[str, str]]:
 @lru_cache(maxsize=4096)
 def _pattern(text: str) -> re.Pattern[str]:
     """A glob of the format: only `*`, `?` and backslashes are special."""
-    text = text.removeprefix("./")
-    parts = re.findall(r"\\.|\*+|.", text, flags=re.DOTALL)
-    signs = {"*": ".*", "?": "."}
-    return re.compile("".join(signs.get(part[0], re.escape(part.removeprefix("\\"))) for part in parts), re.DOTALL)
+    return glob(text.removeprefix("./"), {"*": ".", "?": "."})
+
+
+def glob(text: str, signs: Mapping[str, str]) -> re.Pattern[str]:
+    """A pattern for whole paths, in which signs stand for characters: any number of them, but for `?`, which is one.
+
+    What follows a star is found where it first occurs and not looked for again (`(?>...)`, as in `fnmatch`), so that
+    no glob takes longer than its length times the path's. Where two kinds of stars are mixed that is not exact; a few
+    of them are matched with all that it takes, more as if all were of the wider kind.
+    """
+    stars = [sign for sign in signs if sign != "?"]
+    pieces = re.findall(r"\\.|" + "|".join(re.escape(sign) for sign in stars) + "|.", text, flags=re.DOTALL)
+    used = {piece for piece in pieces if piece in stars}
+    if len(used) > 1 and sum(piece in used for piece in pieces) <= MIXED_STARS_MAX:
+        return re.compile("".join(_sign(piece, signs) for piece in pieces), re.DOTALL)
+    held = signs[stars[0]] if len(used) > 1 else signs[next(iter(used), stars[0])]
+    chunks = [""]
+    for piece in pieces:
+        if piece not in stars:
+            chunks[-1] += _sign(piece, signs)
+        elif len(chunks) == 1 or chunks[-1]:
+            chunks.append("")
+    middle = "".join(f"(?>{held}*?{chunk})" for chunk in chunks[1:-1])
+    return re.compile(chunks[0] + middle + (f"{held}*{chunks[-1]}" if len(chunks) > 1 else ""), re.DOTALL)
+
+
+def _sign(piece: str, signs: Mapping[str, str]) -> str:
+    if piece == "?":
+        return signs.get("?", re.escape(piece))
+    return f"{signs[piece]}*" if piece in signs else re.escape(piece.removeprefix("\\") or piece)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from curation.licenses import index
 from curation.licenses.index import Match
-from curation.licenses.text import SPEAKS, digest, notice_of
+from curation.licenses.text import CONDITION, SPEAKS, digest, notice_of
 from curation.licenses.verdicts import (
     Verdict,
     canonical,
@@ -37,13 +37,6 @@ MENTION_WORDS = 20
 GNU = re.compile(r"l?gpl-[\d.]+(-plus)?|other-copyleft")
 REFERENCE = re.compile(r"unknown-license-reference|free-unknown|unknown")
 
-FORBIDS = re.compile(
-    r"proprietary|confidential|trade secret|unpublished|\bprohibited\b|not (?:be )?(?:permitted|allowed)"
-    r"|(?:may|must|shall|can) ?not (?:be )?(?:copied|copy|used?|redistribut|distribut|reproduc|disclos|sell|sold)"
-    r"|non-?commercial|internal use|without (?:the )?(?:express |explicit |prior |written )+(?:permission|consent)"
-    r"|not for (?:commercial|military)|무단|금지|비영리|상업적|비상업",
-    re.IGNORECASE,
-)
 CLAIMS = re.compile(
     r"(?:licen[cs]ed|released|distributed|redistributed|governed|covered|made available|provided)\s+(?:\w+\s+){0,6}?"
     r"(?:under|by|according to|subject to)\s+(?:\w+\s+){0,6}?(?:licen[cs]e|terms|gpl|lgpl)"
@@ -129,11 +122,11 @@ def _judged(text: str, found: Iterable[Match], whole: bool) -> Notice:
     seen = [match for match in told if _covers(match) or _offers(expression, match)]
     rest = _uncovered(text, seen)
     if expression is None:
-        silent = not whole and not named and (told or not CLAIMS.search(text)) and not FORBIDS.search(rest)
+        silent = not whole and not named and (told or not CLAIMS.search(text)) and not CONDITION.search(rest)
         return SILENT if silent else DOUBTFUL
     verdict = verdict_of(expression)
     changed = any(RESTRICTS.search(match.inserted) for match in sure)
-    if verdict == "permissive" and (changed or FORBIDS.search(rest) or _doubted(expression, named, sure)):
+    if verdict == "permissive" and (changed or CONDITION.search(rest) or _doubted(expression, named, sure)):
         return Notice(expression, "unknown")
     return Notice(expression, verdict, min(round(match.coverage * match.relevance / 100) for match in sure))
 

@@ -172,9 +172,7 @@ def _listed(value: str | list[str]) -> list[str]:
 
 
 def _glob(text: str) -> re.Pattern[str]:
-    signs = {"**": ".*", "*": "[^/]*"}
-    parts = re.findall(r"\\.|\*\*|.", text, flags=re.DOTALL)
-    return re.compile("".join(signs.get(part) or re.escape(part.removeprefix("\\")) for part in parts), re.DOTALL)
+    return debian.glob(text, {"**": ".", "*": "[^/]"})
 
 
 def _nearest(by_folder: Mapping[str, FileLicense], folder: str) -> FileLicense | None:

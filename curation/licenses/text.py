@@ -28,6 +28,18 @@ README_NAME = re.compile(r"readme([-_. ].*)?", re.IGNORECASE)
 PROSE_SUFFIX = (".txt", ".md", ".markdown", ".rst", ".adoc", ".asciidoc", ".org", ".textile", ".rdoc", ".pod")
 
 KOREAN_WORDS = "라이선스", "라이센스", "저작권", "무단", "사용권"
+CONDITION = re.compile(
+    r"proprietary|confidential|trade secret|unpublished|\bprohibited\b|\bforbidden\b"
+    r"|not (?:be )?(?:permitted|allowed)"
+    r"|(?:may|must|shall|can) ?not (?:be )?(?:copied|copy|used?|redistribut|distribut|reproduc|disclos|sell|sold)"
+    r"|non-?commercial|internal use|without (?:the )?(?:express |explicit |prior |written )+(?:permission|consent)"
+    r"|not for (?:commercial|military)|\b(?:must|shall|have to|need to|required to) (?:pay|buy|purchase|acquire)\b"
+    r"|\b(?:licen[cs]e|usage) fees?\b|\bpay a fee\b|royalt(?:y|ies) (?:of|is|are|must)|\bpurposes? only\b"
+    r"|licen[cs]e (?:does not|doesn't) apply|무단|금지|비영리|상업적|비상업|유료"
+    r"|(?:목적|용도)으로만|에 한하여|동의 없이|허가 없이",
+    re.IGNORECASE,
+)
+"""What makes words beside a licence a condition."""
 SPEAKS = re.compile(
     rb"licen[cs]|spdx-|copying|permission|redistribut|public domain|all rights reserved|proprietary|confidential"
     rb"|copyleft|\bgpl|\blgpl|\bagpl|\bmpl\b|\bcc0\b|unlicense|wtfpl|warrant|without restriction|trade secret"
@@ -200,14 +212,15 @@ def notices_of(path: str, content: bytes) -> tuple[list[str], list[str]]:
 
 
 def _paragraphs(text: str) -> list[str]:
-    """Runs of paragraphs that speak of licences; one that does not may stand between two that do."""
+    """Runs of paragraphs that speak of licences; one that does not may stand between two that do. What makes a
+    condition belongs to the notice above it."""
     runs: list[list[str]] = []
     last = -2
     paragraphs = [paragraph for paragraph in re.split(r"\n[ \t]*\n\s*", text) if paragraph.strip()]
     for number, paragraph in enumerate(paragraphs):
-        if not SPEAKS.search(paragraph.encode()):
+        if not SPEAKS.search(paragraph.encode()) and not (runs and CONDITION.search(paragraph)):
             continue
-        if runs and number - last <= 2:
+        if runs and (number - last <= 2 or not SPEAKS.search(paragraph.encode())):
             runs[-1].extend(paragraphs[last + 1 : number + 1])
         else:
             runs.append([paragraph])
