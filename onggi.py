@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from curation.tune import Answer, Document, Target
     from curation.tune_survey import Estimate, Survey
     from manifests.engine import Workers
-    from manifests.record import RunRecord
+    from manifests.record import ListRecord, RunRecord
     from manifests.schema import CorpusManifest
     from manifests.schema_synthesis import SynthesisManifest
     from manifests.schema_training import TrainingManifest
@@ -211,7 +211,9 @@ def decide(
     as_json: AsJson = False,
 ) -> None:
     """New thresholds over measured columns, without measuring again."""
+    from curation.addresses.columns import lists_gone
     from curation.pipeline import changed_manifest, decide_again
+    from manifests.record import read_record
     from manifests.store import Folder, resolve
 
     folder = Folder(resolve(run, _here()))
@@ -220,6 +222,10 @@ def decide(
         raise RequestError(f"--set {of_manifest[0]}: changes a field of a manifest: give one with --manifest")
     written, base = _load(manifest, of_manifest) if manifest else (None, _here())
     chosen = changed_manifest(folder, written, base, thresholds)
+    recorded = read_record(folder, interrupted=True).blocklists
+    for name in lists_gone(folder.path, recorded, chosen.measure):
+        said = f"blocklists.{name}: the list cannot be read any more; what it held when it was measured counts"
+        err.print(f"note: {said}", soft_wrap=True, **_PLAIN)
     asked = _workers(workers, scheduler, memory_limit)
     with _progress() as progress:
         record = decide_again(folder, chosen, resolve(output or folder.path, _here()), asked, progress)
@@ -1417,6 +1423,7 @@ _NUMBERS: tuple[str, ...] = (
     "tokens",
     "taken",
 )
+_NUMBERS += ("entries", "lines", "passed over", "not understood")
 _NUMBERS += ("rows", "steps", "FLOPs", "disk")
 _NUMBERS += ("tokens there", "asked", "missing", "bytes per token", "characters per token", "now", "at")
 """Columns of tables that are aligned to the right."""
@@ -1448,14 +1455,24 @@ def _print_run(record: "RunRecord") -> None:
     scored = [f"{count:,} by {name}" for name in record.scores if (count := record.counts.get(f"scored.{name}", 0))]
     if record.scores:
         out.print(f"Scored after the rules: {', '.join(scored) or 'none, all scores were there'}", highlight=False)
+    _print_lists(record.blocklists)
     seconds = record.timings.get("measure", 0.0) + record.timings.get("decide", 0.0)
     rate = record.counts["text_bytes"] / 1e6 / max(seconds, 1e-9)
     memory = record.peak_memory_bytes / 2**20
     out.print(f"{seconds:.1f} s, {rate:.1f} MB of text/s, peak memory {memory:,.0f} MiB", style="dim")
 
 
+def _print_lists(lists: "Mapping[str, ListRecord]") -> None:
+    """How the lines of lists of addresses were understood."""
+    rows = [(name, of.n_entries, of.n_lines, of.n_passed_over, of.n_not_understood) for name, of in lists.items()]
+    if rows:
+        out.print(_table(["blocklist", "entries", "lines", "passed over", "not understood"], rows))
+
+
 def _print_plan(job: "Job", found: Any, free: int | None) -> None:
     from yaml import safe_dump
+
+    from curation.addresses.columns import recorded_lists
 
     shown = job.manifest.model_dump(mode="json", exclude_defaults=True)
     out.print(safe_dump(shown, allow_unicode=True, sort_keys=False), markup=False, highlight=False)
@@ -1472,6 +1489,7 @@ def _print_plan(job: "Job", found: Any, free: int | None) -> None:
         for item in found.inputs
     ]
     out.print(_table(["source", "format", "files", "splits", "size", "records", "text"], rows))
+    _print_lists(recorded_lists(job.manifest.measure))
     steps = [
         (step.step, _duration(step.seconds), *map(_size, (step.ram_bytes, step.written_bytes, step.disk_bytes)))
         for step in found.steps

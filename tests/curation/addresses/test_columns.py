@@ -1,6 +1,7 @@
 """Columns of addresses in whole runs: the guide's manifest, what is asked for alone, new lists, pages taken down."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +9,12 @@ import orjson
 import polars as pl
 import pytest
 
+import onggi
 from curation.addresses import blocklists
 from curation.pipeline import changed_manifest, curate, decide_again, prepare
 from curation.removal.remove import remove
+from curation.report import render
+from curation.summary_models import Summary
 from manifests.contracts import ROBOTS_TYPE
 from manifests.errors import RequestError
 from manifests.house import HOME
@@ -155,6 +159,36 @@ def test_a_list_with_other_entries_is_looked_up_anew(tmp_path: Path) -> None:
     assert {key for key, reason in reasons.items() if reason == "opted_out"} == {
         *("kept", "old", "said/header", "said/other", "said/rights", "said/tag", "text")
     }
+
+
+def test_a_list_that_changed_needs_new_reading(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = lay_out(tmp_path)
+    record = curate(job_of(path))
+    assert {name: (of.n_entries, of.n_lines) for name, of in record.blocklists.items()} == {
+        "adult": (1, 1),
+        "opted_out": (2, 2),
+    }
+    summary = Summary.model_validate_json((tmp_path / "out/web/summary.json").read_bytes())
+    report = render(summary, record.model_dump(mode="json"))
+    assert "<h3>Lists of addresses</h3>" in report and '<th scope="row">opted_out</th>' in report
+    run = Folder(str(tmp_path / "out/web"))
+    manifest = changed_manifest(run, None, str(tmp_path), ())
+    again = decide_again(run, manifest, str(tmp_path / "out/again"))
+    assert again.blocklists == record.blocklists
+    before = (tmp_path / "lists/opt-out.txt").read_text()
+    (tmp_path / "lists/opt-out.txt").write_text("e.example\n")
+    for of in (run, Folder(str(tmp_path / "out/again"))):
+        with pytest.raises(RequestError, match=r"another content of measure\.blocklists\.opted_out .*onggi curate"):
+            decide_again(of, manifest, of.path)
+    (tmp_path / "lists/opt-out.txt").write_text(before)
+    shutil.rmtree(tmp_path / "lists/ut1")
+    assert decide_again(run, manifest, run.path).counts == record.counts
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("sys.argv", ["onggi", "decide", run.path])
+        onggi.main()
+    said = capsys.readouterr()
+    assert "note: blocklists.adult: the list cannot be read any more" in said.err
+    assert "not understood" in said.out
 
 
 def test_what_is_taken_down_leaves_no_address(tmp_path: Path) -> None:
