@@ -1489,6 +1489,8 @@ def _print_plan(job: "Job", found: Any, free: int | None) -> None:
         for item in found.inputs
     ]
     out.print(_table(["source", "format", "files", "splits", "size", "records", "text"], rows))
+    for complaint in filter(None, (item.complaint for item in found.inputs)):
+        out.print(complaint, style="yellow", soft_wrap=True, **_PLAIN)
     _print_lists(recorded_lists(job.manifest.measure))
     steps = [
         (step.step, _duration(step.seconds), *map(_size, (step.ram_bytes, step.written_bytes, step.disk_bytes)))
