@@ -50,6 +50,14 @@ FORMATS = {
 BY_REQUEST = frozenset({"latex", "mediawiki", "code"})
 """Formats that a name does not tell; `format` asks for them."""
 
+ARCHIVES = (".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tar.xz", ".zip")
+"""What may hold a repository, or (but for `.zip`) the sources of a paper."""
+
+_SUGGESTED = ("warc", "jsonl", "parquet", "text", "pdf", "mediawiki", "latex")
+"""Formats that are proposed for a file by its name: the first that fits."""
+N_NAMES = 3
+"""Files that are named where none of a folder is read."""
+
 FILES_PER_SPLIT = 10_000
 
 BY_FILE = frozenset({"text", "latex", "code", "pdf"})
@@ -123,11 +131,38 @@ def find_files(item: Input, base: str, leave_out: str | None = None) -> list[Inp
     is_own = _inside(leave_out) if leave_out else lambda path: False
     taken = {file.path: file for file in files if file and not is_own(file.path)}
     if not taken:
+        inside = filesystem.find(pattern) if is_folder else []
+        there = sorted(path[len(root) :].lstrip("/") for path in inside if not is_own(path))
         names = ", ".join(suffix for name in _formats(item) for suffix in FORMATS[name])
         raise RequestError(
             f"source {item.source!r}: nothing to read at {item.path!r} ({pattern}); looked for {names}"
+            f"{_what_lies_there(there, item)}"
         )
     return [taken[path] for path in sorted(taken)]
+
+
+def _what_lies_there(names: list[str], item: Input) -> str:
+    """Of files that are not read, the first names, and the formats that would read them."""
+    shown = [name for name in names if not any(part[0] in "._" for part in name.split("/"))]
+    if not shown:
+        return ""
+    others = f" and {len(shown) - N_NAMES:,} more" if len(shown) > N_NAMES else ""
+    fitting = {kind: None for name in shown for kind in _fitting(name) if kind != item.format}
+    hint = f"; to read them say `format: {'` or `format: '.join(fitting)}`" if fitting else ""
+    return f"; there is {', '.join(map(_printable, shown[:N_NAMES]))}{others}{hint}"
+
+
+def _printable(name: str) -> str:
+    """A name that can be printed."""
+    return name if name.isprintable() else ascii(name)
+
+
+def _fitting(name: str) -> list[str]:
+    """The formats that a file of this name may have."""
+    name = name.lower()
+    if name.endswith(ARCHIVES):
+        return ["latex", "code"] if name.endswith(FORMATS["latex"]) else ["code"]
+    return [kind for kind in _SUGGESTED if name.endswith(FORMATS[kind])][:1]
 
 
 def plan_splits(item: Input, base: str, shard_bytes: int, leave_out: str | None = None) -> list[Split]:

@@ -91,6 +91,34 @@ def test_what_cannot_be_read_is_refused_by_name(folder, path, item, message):
         plan_splits(Input(source="web", path=path, **item), str(folder), 1 << 20)
 
 
+@pytest.mark.parametrize(
+    ("names", "item", "message"),
+    [
+        (
+            ["kowiki.xml.bz2", ".hidden.xml"],
+            {},
+            "there is kowiki.xml.bz2; to read them say `format: mediawiki`",
+        ),
+        (["a/1.pdf"], {"format": "jsonl"}, "there is a/1.pdf; to read them say `format: pdf`"),
+        (["a.tar.gz"], {}, "there is a.tar.gz; to read them say `format: latex` or `format: code`"),
+        (["a.zip"], {}, "there is a.zip; to read them say `format: code`"),
+        (["e.csv", "b.csv", "a.csv", "c.csv", "d.csv"], {}, "there is a.csv, b.csv, c.csv and 2 more"),
+        ([".hidden.xml"], {}, r"looked for .*\.md, \.pdf"),
+        (
+            ["a.jsonl"],
+            {"format": "parquet"},
+            "looked for .parquet; there is a.jsonl; to read them say `format: jsonl`",
+        ),
+    ],
+)
+def test_where_nothing_is_read_it_says_what_lies_there(tmp_path, names, item, message):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(RequestError, match=rf"{message}$"):
+        find_files(Input(source="web", path=".", **item), str(tmp_path))
+
+
 def test_text_files_are_records_and_splits_hold_a_few(folder):
     (folder / "sub" / unicodedata.normalize("NFD", "한글.txt")).write_bytes("글".encode())
     (folder / "sub" / "big.txt").write_bytes(b"x" * 2000)
