@@ -207,6 +207,28 @@ def test_what_is_taken_down_leaves_no_address(tmp_path: Path) -> None:
     assert reasons["old"] is None  # of its address nothing else is left
 
 
+def test_an_address_is_taken_down_with_its_older_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def left_of(old: str, **asked: list[str]) -> set[str]:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        monkeypatch.setitem(ADDRESSES, "old", old)
+        curate(job_of(lay_out(folder)))
+        run = Folder(str(folder / "out/web"))
+        ids = dict(ledger_of(run.path).select("key", "id").iter_rows())
+        remove(
+            [run.path], request_of(folder, **{kind: [ids.get(name, name) for name in asked[kind]] for kind in asked})
+        )
+        decide_again(run, changed_manifest(run, None, str(folder), ()), run.path)
+        rows = (run / "documents").scan().select("canonical_url", "id").collect().rows()
+        names = {id_: key for key, id_ in ids.items()}
+        return {names[id_] for url, id_ in rows if url == "http://e.example/kept"}
+
+    assert left_of("http://e.example/kept#top", ids=["kept"]) == {"old"}
+    assert left_of("http://e.example/kept#top", urls=["e.example/kept"]) == set()
+    tracked = "http://e.example/kept?utm_source=x"
+    assert left_of(tracked, urls=["e.example/kept"]) == {"old"}
+    assert left_of(tracked, urls=["e.example/kept", tracked]) == set()
+
+
 def test_what_is_not_there_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = lay_out(tmp_path)
     for text, message in (
