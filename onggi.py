@@ -1811,10 +1811,10 @@ def _print_story(story: Any) -> None:
         out.print(_table(["rule", "says", "keeps where", "measured"], [_rule_row(rule) for rule in story.rules]))
     if story.exact_group:
         out.print("\nRecords with the same text:")
-        out.print(_table(list(story.exact_group[0]), [tuple(item.values()) for item in story.exact_group]))
+        _print_records(story.exact_group)
     if story.url_group:
         out.print("\nRecords with the same canonical URL:")
-        out.print(_table(list(story.url_group[0]), [tuple(item.values()) for item in story.url_group]))
+        _print_records(story.url_group)
     if story.near:
         _print_cluster(story.near, "Near-duplicates", "jaccard", "that of the shingles to those of")
     if story.semantic:
@@ -1849,6 +1849,17 @@ def _print_story(story: Any) -> None:
         out.print(_table(["kind", "characters", "text"], spans))
     if story.text:
         out.print(f"\n{story.text[:600]}", markup=False, style="dim")
+
+
+def _print_records(records: list[dict[str, Any]]) -> None:
+    """Records a block each, so that ids and URLs stay whole on whatever screen."""
+    for item in records:
+        outcome = item["verdict"] + (f": {item['reason']}" if item["reason"] else "")
+        out.print(f"{item['id']} copy {item['copy']}, source {item['source']}, {outcome}", soft_wrap=True, **_PLAIN)
+        if item["url"]:
+            out.print(f"  {item['url']}", soft_wrap=True, **_PLAIN)
+        if item["duplicate_of"]:
+            out.print(f"  duplicate of {item['duplicate_of']}", soft_wrap=True, **_PLAIN)
 
 
 def _print_cluster(near: Any, title: str, similarity: str, said: str) -> None:

@@ -122,6 +122,24 @@ def test_documents_carry_what_was_found(run: Path) -> None:
     assert documents["robots"].to_list() == [nothing, nothing, None]
 
 
+def test_the_records_of_an_address_are_shown_whole(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = dict(ledger_of(run / "out/web").select("key", "id").iter_rows())
+    monkeypatch.setattr("sys.argv", ["onggi", "explain", str(run / "out/web"), ids["old"]])
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        onggi.main()
+    shown = capsys.readouterr().out.partition("Records with the same canonical URL:\n")[2].splitlines()
+    kept = [f"{ids['kept']} copy 0, source crawl, kept", "  http://e.example/kept"]
+    old = [
+        f"{ids['old']} copy 0, source crawl, dropped: duplicate_url",
+        "  http://e.example/kept?utm_source=x",
+        f"  duplicate of {ids['kept']}",
+    ]
+    assert shown[:5] == (kept + old if ids["kept"] < ids["old"] else old + kept)
+
+
 def test_only_what_is_asked_for_is_there(run: Path, tmp_path: Path) -> None:
     plain = 'kind: corpus\nname: web\ninputs: [{source: crawl, path: "crawl/*.warc.gz"}]\noutput: out\n'
     path = run / "plain.yaml"
