@@ -138,7 +138,7 @@ def prepare(
     model_digests(manifest.measure.scores)
     addresses_digest(manifest.measure)
     if manifest.dedup.url:
-        check_addresses()
+        check_addresses("dedup.url")
     items_digest(manifest.decontaminate, base)
     redactor(manifest, base)
     if manifest.dedup.semantic:

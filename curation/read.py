@@ -6,6 +6,7 @@ failed with the error. docs/reading.md says what becomes what.
 
 import posixpath
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,7 +31,7 @@ from curation.read_text import read_text
 from curation.read_warc import read_warc
 from curation.read_warc_frames import cut_warc
 from curation.template import compile_template
-from manifests.errors import RequestError
+from manifests.errors import MissingExtra, RequestError
 from manifests.schema import Input, Limits
 
 __all__ = ["Batch", "InputFile", "Split", "find_files", "plan_splits", "read_split"]
@@ -175,9 +176,11 @@ def plan_splits(item: Input, base: str, shard_bytes: int, leave_out: str | None 
         RequestError: as `find_files`; and where the mapping names columns that are not there.
     """
     if item.crawl:
-        return plan_crawl(item, _absolute(item.path, base) if item.path else "")
+        with _of_source(item):
+            return plan_crawl(item, _absolute(item.path, base) if item.path else "")
     files = find_files(item, base, leave_out)
-    _check_mapping(item, {file.format for file in files})
+    with _of_source(item):
+        _check_mapping(item, {file.format for file in files})
     splits = [split for file in files if file.format not in BY_FILE for split in _splits_of(file, item, shard_bytes)]
     for name in sorted(BY_FILE):
         splits += _splits_of_files([file for file in files if file.format == name], item, shard_bytes)
@@ -198,6 +201,15 @@ def read_split(
         RunError: a damaged Parquet file. Whatever is wrong with other records becomes a failed row.
     """
     return _READERS[split.format](split, item, limits, metadata_names, cursor)
+
+
+@contextmanager
+def _of_source(item: Input) -> Iterator[None]:
+    """Name the source that asks for what is not installed."""
+    try:
+        yield
+    except MissingExtra as error:
+        raise MissingExtra(f"source {item.source!r}: {error}") from error
 
 
 def _check_mapping(item: Input, formats: set[str]) -> None:

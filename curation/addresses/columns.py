@@ -31,7 +31,7 @@ class AddressColumns:
             RequestError: a list is not there or holds nothing, or what reads addresses is not installed.
         """
         if measure.urls or measure.blocklists:
-            check_installed()
+            check_installed(_asking(measure))
         return AddressColumns(measure, {name: open_blocklist(name, of) for name, of in measure.blocklists.items()})
 
     def measure(self, records: pa.RecordBatch) -> dict[str, pa.Array]:
@@ -68,8 +68,14 @@ def addresses_digest(measure: Measure) -> dict[str, str]:
     """
     if not (measure.urls or measure.blocklists):
         return {}
+    libraries = suffixes_version(_asking(measure))
     lists = {f"list {name}": open_blocklist(name, of).digest for name, of in measure.blocklists.items()}
-    return {"libraries": suffixes_version(), **lists}
+    return {"libraries": libraries, **lists}
+
+
+def _asking(measure: Measure) -> str:
+    """The field that asks for addresses."""
+    return "measure.urls" if measure.urls else "measure.blocklists"
 
 
 def recorded_lists(measure: Measure) -> dict[str, ListRecord]:

@@ -259,9 +259,10 @@ def test_what_is_not_there_is_told_before_any_work(tmp_path: Path, monkeypatch: 
         assert not (tmp_path / "out").exists()
     monkeypatch.setattr("curation.addresses.hosts.find_spec", lambda name: None)
     compared = MANIFEST.split("measure:")[0] + "dedup: {url: true}\noutput: out\n"
-    for manifest in (MANIFEST, compared):
+    only_lists = re.sub(r"  urls: true.*\n", "", MANIFEST)
+    for manifest, field in ((MANIFEST, "measure.urls"), (only_lists, "measure.blocklists"), (compared, "dedup.url")):
         with pytest.raises(
-            RequestError, match=r"addresses need idna and publicsuffixlist: pip install 'onggi\[urls\]'"
+            RequestError, match=rf"^{field} needs idna and publicsuffixlist: pip install 'onggi\[urls\]'"
         ):
             prepare(parse_manifest(manifest, "web"), str(tmp_path))
 
