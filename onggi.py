@@ -158,6 +158,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Resolve and validate a manifest, and estimate records, memory, disk and time; nothing is written."""
+    from curation.addresses.columns import recorded_lists
     from curation.plan import estimate
     from curation.plan_disk import free_bytes
 
@@ -168,6 +169,8 @@ def plan(
     if as_json:
         totals = {name: getattr(found, name) for name in ("n_records", "seconds", "ram_bytes", "disk_bytes")}
         asked = {"manifest": job.manifest.model_dump(mode="json"), "n_workers": job.n_workers}
+        lists = {name: of.model_dump() for name, of in recorded_lists(job.manifest.measure).items()}
+        asked["blocklists"] = lists
         _print_json({**asked, "estimate": found, "totals": totals, "disk_free_bytes": free})
         return
     _print_plan(job, found, free)

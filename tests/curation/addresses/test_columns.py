@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
@@ -223,6 +223,15 @@ def test_what_is_taken_down_leaves_no_address(tmp_path: Path) -> None:
     decide_again(run, manifest, run.path)
     reasons = dict(ledger_of(run.path).select("key", "reason").iter_rows())
     assert reasons["old"] is None  # of its address nothing else is left
+
+
+def test_a_plan_says_how_lists_were_understood(tmp_path: Path, command: Callable[..., tuple[int, str, str]]) -> None:
+    path = lay_out(tmp_path)
+    (tmp_path / "lists/opt-out.txt").write_text("a.example\nb.example\nsomeone@c.example\n@@||d.example^\n")
+    code, said, _ = command("plan", str(path))
+    assert code == 0 and re.search(r"opted_out +3 +5 +1 +1\n", said)
+    listed = orjson.loads(command("plan", str(path), "--json")[1])["blocklists"]["opted_out"]
+    assert (listed["n_passed_over"], listed["n_not_understood"]) == (1, 1)
 
 
 def test_an_address_is_taken_down_with_its_older_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
