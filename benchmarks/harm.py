@@ -1,19 +1,15 @@
-"""How well the shipped `toxicity` model finds insults, hate and threats, beside lists of words and a linear model.
+"""How well the shipped `toxicity`, `adult` and `gambling` find what they look for, beside lists of words and phrases.
 
-    python benchmarks/harm.py [--data ../shared/data] [--lists LISTS] [--write]
+    python benchmarks/harm.py [--data ../shared/data] [--lists LISTS] [--without-view MODELS] [--write]
 
-Thresholds are tuned on the even half (xxh3 of the text) of what people labelled in kocohub (without `offensive`) and
-t-davidson, which nothing was trained on. Figures: the odd half of these and of 2runo/Curse-detection-data (`curse`,
-whose even half was trained on), the first rows of K-MHaS, and what a language model judged under docs/harm-rubric.md
-and nothing was trained on.
-How to install LISTS: benchmarks/harm_lists.py.
+How to install LISTS: benchmarks/harm_lists.py. MODELS is a folder of models of the recipes `adult` and `gambling`
+with `--set model.view=null`.
 """
 
 import argparse
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import harm_data
@@ -21,182 +17,233 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
-from harm_lists import System, systems
-from harm_spellings import VARIANTS, swearing
+from harm_lists import System, list_systems, model_system, word_systems
+from harm_random import random_thresholds
+from harm_sets import KINDS, MAX_CHARS, N_ORDINARY, Labelled, labelled_sets, ordinary_texts, random_texts, tuning_sets
+from harm_sets import whole_sets as advertising_sets
+from harm_spellings import advertising_table, swearing_table
 
 from classifiers.evaluate import auc, best_f1
 from classifiers.scorer import SHIPPED, Scorer
+from classifiers.spelling import plain_spelling
 
 OUT = Path(__file__).parent / "results" / "harm.md"
-PROSE = (
-    "ko_wiki_korquad", "ko_law", "ko_petitions", "ko_docs_mixed", "ko_books_misc", "ko_ms_cpp", "en_docs_mixed",
-    "en_books_misc", "en_ms_cpp",
-)  # fmt: skip
-N_PROSE, MIN_CHARS, MAX_CHARS = 200, 100, 1000
 Numbers = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Limits = dict[str, dict[str, float]]
+"""From which score on a text is flagged, by kind and language."""
 
-
-@dataclass(frozen=True)
-class Labelled:
-    """Texts of one set and language."""
-
-    name: str
-    language: str
-    texts: Sequence[str]
-    labels: npt.NDArray[np.bool_]
+HEAD = (harm_data.LABELS / "about.md").read_text("utf-8").strip()
+ORDINARY_TEXTS = (
+    "Texts in neither half that a model learnt from, at most"
+    f" {N_ORDINARY:,} of each file, cut to {MAX_CHARS:,} characters. They have no labels; some comments are in truth"
+    " what is looked for. Models at their tuned thresholds, in brackets at .5."
+)
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", type=Path, default=Path("../shared/data"))
     arguments.add_argument("--lists", type=Path, help="where the lists of others are installed")
+    arguments.add_argument("--without-view", type=Path, help="a folder of models that read texts as they are")
     arguments.add_argument("--write", action="store_true", help=f"write {OUT}")
     options = arguments.parse_args()
-    asked = systems(options.lists)
-    limits = {system.name: thresholds(system, options.data) for system in asked}
-    said = [line.strip() for line in str(__doc__).strip().split("\n\n")[2].splitlines()]
-    parts = [
-        "# Toxicity",
-        "Made by `benchmarks/harm.py`. " + " ".join(said),
-        f"Thresholds of the model, of the best F1 on the even half: {_of_model(limits)}.",
-        "## Labelled sets",
-        "P, R and F1 at the threshold; AUC of lists is that of their counts. `hate` leaves out what kocohub calls"
-        " offensive, which is sarcasm and rudeness; `hate, of all` counts it as not toxic, `any` as toxic.",
-        quality_table(asked, limits, options.data),
-        "## Prose that holds no abuse: share that is flagged",
-        f"Documents of the odd half, at most {N_PROSE} of each source, of {MIN_CHARS} characters or more, cut to"
-        f" {MAX_CHARS:,}. Petitions are angry but mostly civil. Nothing of them, of the books and of ms-cpp was"
-        " trained on, of the others only the even half.",
-        prose_table(asked, limits, options.data),
-        "## Spellings that hide",
-        "Recall of Korean texts, toxic and of the odd half or the test part, that hold a swear word, when each of"
-        " these is written in another way.",
-        spelling_table(asked, limits, options.data),
-        "## Speed",
-        speed_table(options.data),
-    ]
-    report = "\n\n".join(parts) + "\n"
+    report = "\n\n".join(parts(options.data, options.lists, options.without_view)) + "\n"
     print(report)
     if options.write:
         OUT.write_text(report, "utf-8")
 
 
-def labelled_sets(data: Path) -> list[Labelled]:
-    """All sets that figures are given for."""
-    human, judged = harm_data.human(data, "odd"), harm_data.judged(data, "test")
-    ko, en = (human.filter(pl.col("language") == language) for language in ("ko", "en"))
-    hate = pl.col("name") != "offensive"
-    kmhas = pl.read_csv(harm_data.LABELS / "kmhas.tsv", separator="\t", quote_char=None)
-    sets = [
-        _labelled("kocohub: hate", "ko", ko.filter(hate), ko.filter(hate)["label"] == 1),
-        _labelled("kocohub: hate, of all", "ko", ko, ko["label"] == 1),
-        _labelled("kocohub: any", "ko", ko, ko["name"] != "none"),
-        _labelled("K-MHaS", "ko", kmhas, kmhas["classes"] != "8"),
-        _labelled("curse", "ko", harm_data.curse("odd"), harm_data.curse("odd")["label"] == 1),
-        _labelled("t-davidson", "en", en, en["label"] == 1),
+def parts(data: Path, lists: Path | None, without_view: Path | None) -> list[str]:
+    """The paragraphs of the page."""
+    models = {kind: model_system(kind) for kind in KINDS}
+    others, words = list_systems(lists), word_systems(lists)
+    limits = {kind: tuned(models[kind], kind, data) for kind in KINDS}
+    found = [HEAD, "## Thresholds", threshold_table(limits, models, data)]
+    for kind in KINDS:
+        mine = [*others, *(words if kind == "toxicity" else [])]
+        found += [
+            f"## `{kind}`: what is found, odd halves",
+            quality_table(models[kind], mine, limits[kind], kind, data),
+        ]
+    return [
+        *found,
+        "## `adult` and `gambling` at .5 on both halves",
+        "No threshold was tuned for these, so that twice as many texts count.",
+        whole_table(models, data),
+        "## `toxicity` on texts as they come",
+        random_table(models["toxicity"], others + words, limits["toxicity"], data),
+        "## Ordinary texts that are flagged",
+        ORDINARY_TEXTS,
+        ordinary_table(models, others, limits, data),
+        "## Swear words that are hidden",
+        "Recall of Korean texts, toxic and of the odd half or the test part, that hold a swear word, when each of"
+        " these is written in another way; thresholds as above.",
+        swearing_table(*_korean([models["toxicity"], *others, *words], limits["toxicity"]), data),
+        "## Advertisements whose words are hidden",
+        "Recall at .5 of composed and quoted advertisements, both halves, Korean and English, that hold a word of"
+        " `classifiers/lexicon/hidden.txt` or a few Latin ones, with each of these spelled so. Those in italics"
+        " the view does not undo, or not wholly. `without the view`: a model of the same recipe and data that reads"
+        " texts as they are; it met hidden words in training as well.",
+        advertising_table(*_advertising(models, others, without_view)),
+        "## Speed",
+        speed_table(data),
     ]
-    for language in ("ko", "en"):
-        mine = judged.filter(pl.col("language") == language)
-        sets.append(_labelled(f"judged: {language}", language, mine, mine["label"] == 1))
-    return sets
 
 
-def _labelled(name: str, language: str, rows: pl.DataFrame, labels: pl.Series) -> Labelled:
-    return Labelled(name, language, rows["text"].to_list(), labels.to_numpy().astype(bool))
-
-
-def thresholds(system: System, data: Path) -> dict[str, float]:
-    """From which score on a system flags a text, by language."""
-    if system.threshold is not None:
-        return dict.fromkeys(system.languages, system.threshold)
-    found = {}
-    for language in system.languages:
-        rows = harm_data.human(data, "even").filter(pl.col("language") == language)
-        rows = rows.filter((pl.col("language") == "en") | (pl.col("name") != "offensive"))
-        scores = system.score(rows["text"].to_list())
-        found[language] = best_f1(rows["label"].to_numpy().astype(bool), scores)[1]
+def tuned(model: System, kind: str, data: Path) -> dict[str, float]:
+    """The threshold of the best F1 on the even halves, by language, to two digits."""
+    sets, found = tuning_sets(kind, data), {}
+    for language in model.languages:
+        mine = [one for one in sets if one.language == language]
+        labels = np.concatenate([one.labels for one in mine])
+        scores = np.concatenate([model.score(one.texts) for one in mine])
+        found[language] = round(best_f1(labels, scores)[1], 2)
     return found
 
 
-def _of_model(limits: dict[str, dict[str, float]]) -> str:
-    return ", ".join(f"{limit:.2f} ({language})" for language, limit in limits["**toxicity**"].items())
-
-
-def quality_table(asked: list[System], limits: dict[str, dict[str, float]], data: Path) -> str:
-    lines = ["| set | texts | toxic | system | AUC | P | R | F1 |", "|---|---|---|---|---|---|---|---|"]
-    for tested in labelled_sets(data):
-        for system in asked:
-            if tested.language in system.languages:
-                scores = system.score(tested.texts)
-                chosen = scores >= limits[system.name][tested.language]
-                figures = " | ".join(f"{value:.3f}" for value in _figures(tested.labels, scores, chosen))
-                n_toxic = int(tested.labels.sum())
-                lines.append(f"| {tested.name} | {len(tested.texts)} | {n_toxic} | {system.name} | {figures} |")
+def threshold_table(limits: Limits, models: dict[str, System], data: Path) -> str:
+    lines = [
+        "| score | language | even half: texts, positive | threshold | F1 on the even half |",
+        "|---|---|---|---|---|",
+    ]
+    for kind, mine in limits.items():
+        for language, limit in mine.items():
+            sets = [one for one in tuning_sets(kind, data) if one.language == language]
+            labels = np.concatenate([one.labels for one in sets])
+            scores = np.concatenate([models[kind].score(one.texts) for one in sets])
+            f1 = figures(labels, scores, scores >= limit)[3]
+            lines.append(f"| `{kind}` | {language} | {len(labels)}, {labels.sum()} | {limit:.2f} | {f1:.3f} |")
     return "\n".join(lines)
 
 
-def _figures(labels: npt.NDArray[np.bool_], scores: Numbers, chosen: npt.NDArray[np.bool_]) -> list[float]:
+def quality_table(model: System, others: list[System], limits: dict[str, float], kind: str, data: Path) -> str:
+    lines = ["| set | texts | positive | system | AUC | P | R | F1 |", "|---|---|---|---|---|---|---|---|"]
+    for tested in labelled_sets(kind, data):
+        scores = model.score(tested.texts)
+        limit = limits[tested.language]
+        lines.append(_line(tested, f"{model.name} at {limit:.2f}", scores, scores >= limit))
+        lines.append(_line(tested, f"{model.name} at .5", scores, scores >= 0.5))
+        for system in others:
+            if tested.language in system.languages:
+                scores = system.score(tested.texts)
+                lines.append(_line(tested, system.name, scores, scores >= (system.threshold or 0)))
+    return "\n".join(lines)
+
+
+def _line(tested: Labelled, name: str, scores: Numbers, chosen: Flags) -> str:
+    cells = " | ".join(f"{value:.3f}" for value in figures(tested.labels, scores, chosen))
+    return f"| {tested.name}, {tested.language} | {len(tested.texts):,} | {tested.n_positive} | {name} | {cells} |"
+
+
+def figures(labels: Flags, scores: Numbers, chosen: Flags) -> list[float]:
     """AUC, precision, recall and F1; nothing chosen has a precision of 0."""
     hits = int((labels & chosen).sum())
     precision, recall = hits / max(int(chosen.sum()), 1), hits / max(int(labels.sum()), 1)
     return [auc(labels, scores), precision, recall, 2 * hits / max(int(labels.sum() + chosen.sum()), 1)]
 
 
-def prose_table(asked: list[System], limits: dict[str, dict[str, float]], data: Path) -> str:
-    lines = ["| source | documents | " + " | ".join(system.name for system in asked) + " |"]
-    lines.append("|" + "---|" * (len(asked) + 2))
-    for name in PROSE:
-        texts = prose(data, name)
-        cells = []
-        for system in asked:
-            language = name[:2]
-            known = language in system.languages
-            flagged = system.score(texts) >= limits[system.name].get(language, 0) if known else None
-            cells.append("" if flagged is None else f"{100 * flagged.mean():.1f}%")
-        lines.append(f"| {name} | {len(texts)} | " + " | ".join(cells) + " |")
+def whole_table(models: dict[str, System], data: Path) -> str:
+    lines = ["| set | texts | positive | system | AUC | P | R | F1 |", "|---|---|---|---|---|---|---|---|"]
+    for kind in ("adult", "gambling"):
+        for tested in advertising_sets(kind, data):
+            scores = models[kind].score(tested.texts)
+            lines.append(_line(tested, models[kind].name, scores, scores >= 0.5))
     return "\n".join(lines)
 
 
-def prose(data: Path, name: str) -> list[str]:
-    """Documents of one source, of the half that nothing was trained on."""
-    texts = pl.read_parquet(data / "text" / f"{name}.parquet", columns=["id", "text"]).sort("id")["text"]
-    odd = [text for text in texts if len(text) >= MIN_CHARS and harm_data.is_odd(text)]
-    return [text[:MAX_CHARS] for text in odd[:N_PROSE]]
+def random_table(model: System, others: list[System], tuned: dict[str, float], data: Path) -> str:
+    """Of random texts: what a threshold flags, and how much of it rightly."""
+    limits = random_thresholds(data)
+    said = (
+        "Thresholds of the best F1 on random texts of the even half, scored out of fold by models of the same recipe,"
+        f" since the shipped one was trained on them: {limits['ko']:.2f} (ko), {limits['en']:.2f} (en). Figures are"
+        " of the odd half."
+    )
+    lines = [
+        said,
+        "",
+        "| texts | positive | system | flagged | AUC | P | R | F1 |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for language in ("ko", "en"):
+        tested = random_texts(data, language)
+        scores = model.score(tested.texts)
+        asked = {limits[language]: "tuned on random texts", 0.5: "", 0.9: ""}
+        asked |= {tuned[language]: "tuned on the labelled sets"}
+        for limit, what in sorted(asked.items()):
+            name = f"{model.name} at {limit:.2f}" + (f", {what}" if what else "")
+            lines.append(_share_line(tested, name, scores, scores >= limit))
+        for system in others:
+            if language in system.languages:
+                scores = system.score(tested.texts)
+                lines.append(_share_line(tested, system.name, scores, scores >= (system.threshold or 0)))
+    return "\n".join(lines)
 
 
-def spelling_table(asked: list[System], limits: dict[str, dict[str, float]], data: Path) -> str:
-    human, judged = harm_data.human(data, "odd"), harm_data.judged(data, "test")
-    parts = (human, judged, harm_data.curse("odd"))
-    toxic = pl.concat([part.select("text", pl.col("label").cast(pl.Int64), "language") for part in parts])
-    texts = swearing(toxic.filter((pl.col("label") == 1) & (pl.col("language") == "ko"))["text"].to_list())
-    korean = [system for system in asked if "ko" in system.languages]
-    lines = ["| spelling | example | " + " | ".join(system.name for system in korean) + " |"]
-    lines.append("|" + "---|" * (len(korean) + 2))
-    for name, example, rewrite in VARIANTS:
-        hidden = [rewrite(text) for text in texts]
-        recall = [(system.score(hidden) >= limits[system.name]["ko"]).mean() for system in korean]
-        lines.append(f"| {name} | {example} | " + " | ".join(f"{value:.2f}" for value in recall) + " |")
-    return "\n".join([f"{len(texts)} texts.", "", *lines])
+def _share_line(tested: Labelled, name: str, scores: Numbers, chosen: Flags) -> str:
+    cells = " | ".join(f"{value:.3f}" for value in figures(tested.labels, scores, chosen))
+    counts = f"{len(tested.texts)}, {tested.language} | {tested.n_positive}"
+    return f"| {counts} | {name} | {100 * chosen.mean():.1f}% | {cells} |"
+
+
+def ordinary_table(models: dict[str, System], others: list[System], limits: Limits, data: Path) -> str:
+    names = [*(model.name for model in models.values()), *(system.name for system in others)]
+    lines = ["| texts | n | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 2)]
+    for (name, language), texts in ordinary_texts(data).items():
+        cells = [_two_shares(model.score(texts), limits[kind][language]) for kind, model in models.items()]
+        for system in others:
+            known = language in system.languages
+            cells.append(f"{100 * (system.score(texts) >= (system.threshold or 0)).mean():.1f}%" if known else "")
+        lines.append(f"| {name} | {len(texts):,} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _two_shares(scores: Numbers, limit: float) -> str:
+    return f"{100 * (scores >= limit).mean():.2f}% ({100 * (scores >= 0.5).mean():.2f}%)"
+
+
+def _korean(systems: list[System], limits: dict[str, float]) -> tuple[list[System], dict[str, float]]:
+    mine = [system for system in systems if "ko" in system.languages]
+    return mine, {one.name: limits["ko"] if one.threshold is None else one.threshold for one in mine}
+
+
+def _advertising(
+    models: dict[str, System], others: list[System], without_view: Path | None
+) -> tuple[dict[str, Sequence[System]], Limits]:
+    systems: dict[str, Sequence[System]] = {}
+    for kind in ("adult", "gambling"):
+        plain = [model_system(kind, without_view, "without the view")] if without_view else []
+        systems[kind] = [models[kind], *plain, *others[-1:]]
+    limits = {
+        kind: {one.name: 0.5 if one.threshold is None else one.threshold for one in mine}
+        for kind, mine in systems.items()
+    }
+    return systems, limits
 
 
 def speed_table(data: Path) -> str:
     """MB of whole text per second of processor time, one core, median of three."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    scorer = Scorer(SHIPPED / "toxicity")
+    works: dict[str, Callable[[pa.LargeStringArray], object]] = {"the view": plain_spelling}
+    works |= {f"`{kind}`": Scorer(SHIPPED / kind).score for kind in KINDS}
     lines = ["One core, MB of whole text per second of processor time, median of three.", ""]
-    lines += ["| file | bytes a document | MB/s |", "|---|---|---|"]
+    lines += ["| file | bytes a document | " + " | ".join(works) + " |", "|" + "---|" * (len(works) + 2)]
     for name in ("ko_petitions", "ko_comments_kocohub", "en_docs_mixed", "en_noisy"):
         rows = pl.read_parquet(data / "text" / f"{name}.parquet", columns=["id", "text"]).sort("id").head(1_500)
         texts = pa.array(rows["text"].to_list(), pa.large_string())
-        scorer.score(texts.slice(0, 3))  # compiles
-        seconds = sorted(_seconds(scorer, texts) for _ in range(3))[1]
-        lines.append(f"| {name} | {texts.nbytes / len(texts):,.0f} | {texts.nbytes / 1e6 / seconds:.1f} |")
+        rates = [
+            f"{texts.nbytes / 1e6 / sorted(_seconds(work, texts) for _ in range(3))[1]:.0f}"
+            for work in works.values()
+        ]
+        lines.append(f"| {name} | {texts.nbytes / len(texts):,.0f} | " + " | ".join(rates) + " |")
     return "\n".join(lines)
 
 
-def _seconds(scorer: Scorer, texts: pa.LargeStringArray) -> float:
+def _seconds(work: Callable[[pa.LargeStringArray], object], texts: pa.LargeStringArray) -> float:
+    work(texts.slice(0, 3))  # compiles
     start = time.process_time()
-    scorer.score(texts)
+    work(texts)
     return time.process_time() - start
 
 

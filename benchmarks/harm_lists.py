@@ -1,4 +1,4 @@
-"""What others flag toxic text with: lists of words, patterns, and a linear model; each gives a text a number.
+"""What others flag text with: lists of phrases, patterns, and a linear model; each gives a text a number.
 
 Install beside Onggi, never into its environment (they bring their own numpy):
 
@@ -25,6 +25,7 @@ from classifiers.scorer import SHIPPED, Scorer
 from classifiers.spelling import plain_spelling
 
 Numbers = npt.NDArray[np.float64]
+Count = Callable[[Sequence[str]], Numbers]
 
 HAERAE = [
     "www", "http", "...", "ㅋㅋㅋ", "약관", "is", "카지노", "토토", "\u3000", "■", "▲", "010", ".kr", "@", "마사지",
@@ -32,11 +33,11 @@ HAERAE = [
 ]  # fmt: skip
 """HAERAE KOREAN-WEBTEXT drops documents with any of these (its card)."""
 DPS = [
-    "콜걸", "출장안마", "출장마사지", "출장만남", "출장서비스", "출장샵", "조건만남", "조건카톡", "스포츠토토",
-    "토토사이트", "사설토토", "바카라", "카지노사이트", "카지노추천", "카지노주소", "바다이야기", "폰섹", "마사지샵",
-    "안전놀이터", "먹튀사이트",
+    "콜걸", "출장 안마", "출장 마사지", "출장 만남", "출장 서비스", "출장 샵", "조건 만남", "조건 카톡",
+    "스포츠 토토", "토토 사이트", "사설 토토", "바카라", "카지노 사이트", "카지노 추천", "카지노 주소", "바다 이야기",
+    "폰섹", "마사지 샵", "안전 놀이터", "먹튀 사이트",
 ]  # fmt: skip
-"""EleutherAI/dps drops documents with any of 37 phrases (korean_job.yaml): these, with and without spaces."""
+"""EleutherAI/dps drops documents with any of 37 phrases: these 20, and 17 of them without the space."""
 
 
 @dataclass(frozen=True)
@@ -45,57 +46,70 @@ class System:
 
     name: str
     languages: tuple[str, ...]
-    score: Callable[[Sequence[str]], Numbers]
+    score: Count
     """A number for each of n texts, shape (n,)."""
     threshold: float | None
     """From which on a text is flagged; None: tuned on the even half."""
 
 
-def systems(lists: Path | None) -> list[System]:
-    """The shipped model, and what is installed in `lists`."""
-    scorer = Scorer(SHIPPED / "toxicity")
-    found = [
-        System("**toxicity**", ("ko", "en"), lambda texts: _scores(scorer, texts), None),
-        System("dps phrases", ("ko",), _counter(DPS, without_spaces=True), 1),
-        System("HAERAE phrases", ("ko",), _counter(HAERAE), 1),
-    ]
-    return found + (_installed(lists) if lists else [])
+def model_system(kind: str, folder: Path = SHIPPED, name: str | None = None) -> System:
+    """A model of a folder of models, by default the shipped one."""
+    scorer = Scorer(folder / kind)
+    return System(name or f"**{kind}**", ("ko", "en"), lambda texts: _scores(scorer, texts), None)
 
 
 def _scores(scorer: Scorer, texts: Sequence[str]) -> Numbers:
     found = scorer.score(pa.array(texts, pa.large_string())).score
-    return np.nan_to_num(found.to_numpy(zero_copy_only=False).astype(float))
+    scores: Numbers = np.nan_to_num(found.to_numpy(zero_copy_only=False).astype(float))
+    return scores
 
 
-def _counter(phrases: Sequence[str], without_spaces: bool = False) -> Callable[[Sequence[str]], Numbers]:
-    """How many different phrases each text holds."""
-
-    def count(texts: Sequence[str]) -> Numbers:
-        plain = [text.replace(" ", "") if without_spaces else text for text in texts]
-        return np.array([sum(phrase in text for phrase in phrases) for text in plain], float)
-
-    return count
-
-
-def _folded(count: Callable[[Sequence[str]], Numbers]) -> Callable[[Sequence[str]], Numbers]:
-    """The same over Onggi's view of texts, in which spellings that hide words are undone."""
-    return lambda texts: count(plain_spelling(pa.array(texts, pa.large_string())).to_pylist())
-
-
-def _installed(lists: Path) -> list[System]:
+def list_systems(lists: Path | None) -> list[System]:
+    """Phrases against advertising, and lists of bad words; those that are installed in `lists`."""
+    dps = [*DPS, *(phrase.replace(" ", "") for phrase in DPS if " " in phrase)]
+    found = [System("dps", ("ko",), _counter(dps), 1), System("HAERAE", ("ko",), _counter(HAERAE), 1)]
+    if lists is None:
+        return found
     kss = _module(lists / "kss" / "_modules" / "safety" / "utils.py")
-    english = json.loads((lists / "naughty-words" / "en.json").read_text("utf-8"))
-    whole = re.compile(r"\b(" + "|".join(map(re.escape, english)) + r")\b", re.IGNORECASE)
-    korean = json.loads((lists / "naughty-words" / "ko.json").read_text("utf-8"))
+    ko, en = (json.loads((lists / "naughty-words" / f"{name}.json").read_text("utf-8")) for name in ("ko", "en"))
+    every = sorted({*DPS, *(phrase.replace(" ", "") for phrase in DPS), *kss.bad_words, *ko})
     return [
+        *found,
         System("KSS is_unsafe", ("ko",), lambda texts: _kss(kss, texts), 1),
-        System("KSS words, folded, 2 hits", ("ko",), _folded(_counter(list(kss.bad_words))), 2),
-        System("LDNOOBW", ("ko",), _counter(korean), 1),
-        System("LDNOOBW ", ("en",), lambda texts: np.array([len(set(whole.findall(t))) for t in texts], float), 1),
+        System("LDNOOBW", ("ko", "en"), _both(_counter(ko), _words(en)), 1),
+        System("all, folded, 2 hits", ("ko", "en"), _folded(_both(_counter(every), _words(en))), 2),
+    ]
+
+
+def word_systems(lists: Path | None) -> list[System]:
+    """What looks for abuse alone."""
+    if lists is None:
+        return []
+    return [
         System("korcen", ("ko",), lambda texts: _asked(lists, "korcen", texts), 1),
         System("better_profanity", ("en",), lambda texts: _asked(lists, "better_profanity", texts), 1),
         System("alt-profanity-check", ("en",), lambda texts: _asked(lists, "profanity_check", texts), 0.5),
     ]
+
+
+def _counter(phrases: Sequence[str]) -> Count:
+    """How many different phrases each text holds."""
+    return lambda texts: np.array([sum(phrase in text for phrase in phrases) for text in texts], float)
+
+
+def _words(words: Sequence[str]) -> Count:
+    """How many different words of Latin letters each text holds, as whole words."""
+    whole = re.compile(r"\b(" + "|".join(map(re.escape, words)) + r")\b")
+    return lambda texts: np.array([len(set(whole.findall(text.lower()))) for text in texts], float)
+
+
+def _both(one: Count, other: Count) -> Count:
+    return lambda texts: one(texts) + other(texts)
+
+
+def _folded(count: Count) -> Count:
+    """The same over Onggi's view of texts, in which spellings that hide words are undone."""
+    return lambda texts: count(plain_spelling(pa.array(texts, pa.large_string())).to_pylist())
 
 
 def _module(path: Path) -> ModuleType:

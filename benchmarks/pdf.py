@@ -79,7 +79,7 @@ def printed(folder: Path, paragraphs: list[str], word_break: str) -> bytes:
 
 def by_onggi(data: bytes) -> tuple[str, int]:
     document = _Document(data, Pdf())
-    return pages_to_text(document.pages, keep_running=True), document.n_pages
+    return pages_to_text(document.pages), document.n_pages
 
 
 def by_pdfium(data: bytes) -> tuple[str, int]:

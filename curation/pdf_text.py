@@ -25,6 +25,7 @@ MID_WORD_FRAC = 0.2
 """Where so many of the breaks that can be told fall inside words, lines break anywhere, as Korean allows."""
 
 _BULLET = re.compile(r"(?:[•·▪◦‣※○●■□*\-–—]|\(?(?:\d{1,3}|[가-하a-zA-Z])[.)]|[①-⑳])\s")
+_NUMBER = re.compile(r"\d{1,6}")
 _ENDS = re.compile(r"[.!?。:;][\"'”’)\]]*$")
 _WORD = re.compile(r"\w+")
 _HYPHENS = "\ufffe\u00ad-\u2010"
@@ -43,18 +44,12 @@ class Line:
     size: float
 
 
-def pages_to_text(pages: Sequence[Sequence[Line]], *, keep_running: bool) -> str:
-    """The text of a document, one paragraph per line.
-
-    Args:
-        pages: the lines of each page in reading order.
-        keep_running: keep the lines that stand at the top or bottom of many pages.
-    """
-    left = pages if keep_running else without_running(pages)
-    joiner = _Joiner(line.text for page in left for line in page)
+def pages_to_text(pages: Sequence[Sequence[Line]]) -> str:
+    """The text of a document, one paragraph per line; `pages` are the lines of each in reading order."""
+    joiner = _Joiner(line.text for page in pages for line in page)
     paragraphs: list[str] = []
     before: Line | None = None
-    for page in left:
+    for page in pages:
         continues = _Continues(page)
         for number, line in enumerate(page):
             if before is not None and continues(before, number):
@@ -65,18 +60,24 @@ def pages_to_text(pages: Sequence[Sequence[Line]], *, keep_running: bool) -> str
     return "\n".join(text.replace("\ufffe", "-") for text in paragraphs)
 
 
-def without_running(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
-    """The pages without lines that stand at the edge of three in ten of them or more, numbers aside."""
-    seen: Counter[str] = Counter()
-    for page in pages:
-        seen.update({_shape(page[i].text) for i in _edges(page)})
+def without_running(pages: Sequence[Sequence[Line]]) -> tuple[list[list[Line]], list[str]]:
+    """The pages without running heads and feet, and what was left out.
+
+    Such a line stands at the edge of three pages in ten or more, with the same words and numbers, but for one that
+    goes up with the pages. A page that has no other lines keeps them.
+    """
+    seen: Counter[tuple[str, int]] = Counter()
+    for number, page in enumerate(pages):
+        seen.update({key for i in _edges(page) for key in _running_keys(page[i].text, number)})
     n_often = max(RUNNING_PAGES_MIN, RUNNING_FRAC * len(pages))
-    often = {shape for shape, n_pages in seen.items() if n_pages >= n_often}
-    kept = []
-    for page in pages:
-        running = {i for i in _edges(page) if _shape(page[i].text) in often}
+    kept, left_out = [], []
+    for number, page in enumerate(pages):
+        running = {i for i in _edges(page) if any(seen[k] >= n_often for k in _running_keys(page[i].text, number))}
+        if len(running) == len(page):
+            running = set()
         kept.append([line for i, line in enumerate(page) if i not in running])
-    return kept
+        left_out += [page[i].text for i in sorted(running)]
+    return kept, left_out
 
 
 def _edges(page: Sequence[Line]) -> set[int]:
@@ -85,8 +86,12 @@ def _edges(page: Sequence[Line]) -> set[int]:
     return {*by_height[:N_EDGE_LINES], *by_height[-N_EDGE_LINES:]}
 
 
-def _shape(text: str) -> str:
-    return re.sub(r"\d+", "#", text.strip())
+def _running_keys(text: str, page_number: int) -> Iterator[tuple[str, int]]:
+    """What a running line has in common with its like on other pages: all of it, or all but a number that is the
+    page's plus a constant."""
+    yield text, 0
+    for match in _NUMBER.finditer(text):
+        yield f"{text[: match.start()]}\0{text[match.end() :]}", int(match[0]) - page_number
 
 
 class _Continues:

@@ -48,7 +48,7 @@ FORMATS = {
 }
 """What a format's files are called."""
 
-BY_REQUEST = frozenset({"latex", "mediawiki", "code"})
+BY_REQUEST = frozenset({"latex", "mediawiki", "code", "pdf"})
 """Formats that a name does not tell; `format` asks for them."""
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tar.xz", ".zip")

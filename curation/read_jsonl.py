@@ -212,6 +212,8 @@ class LineParser:
             text = self.template(row)
         except MissingFieldError as error:
             raise BadLineError("missing_field", f"no {error.path!r}; the record has {_names(row)}") from error
+        except UnicodeDecodeError as error:
+            raise BadLineError("invalid_utf8", f"{error.reason}, at byte {error.start + 1} of a field") from error
         if not text.strip():
             raise BadLineError("missing_text", f"no part of the template has text; the record has {_names(row)}")
         return text

@@ -15,7 +15,7 @@ from xxhash import xxh3_128_digest
 from curation.read_batch import BATCH_BYTES, BATCH_RECORDS, Batch, Event, Record, Split, batches
 from curation.read_jsonl import BadLineError, LineParser
 from curation.read_stream import open_input
-from curation.template import roots
+from curation.template import paths
 from manifests.contracts import DIGEST, NOTES_TYPE, records_schema
 from manifests.errors import RequestError, RunError
 from manifests.schema import MIB, Input, Limits
@@ -67,7 +67,7 @@ def check_columns(parquet: pq.ParquetFile, item: Input, path: str) -> None:
         RequestError: names the file, the column and the columns that exist.
     """
     content = None if item.template else _content_name(item)
-    made_of = roots(item.template) if item.template else [_content_name(item)]
+    made_of = _template_columns(parquet, item) if item.template else [_content_name(item)]
     for column in dict.fromkeys([*made_of, *_mapped(item).values()]):
         found = _type_at(parquet.schema_arrow, column)
         if found is None:
@@ -75,6 +75,12 @@ def check_columns(parquet: pq.ParquetFile, item: Input, path: str) -> None:
             raise RequestError(f"{path}: source {item.source!r} maps the column {column!r}; the file has {names}")
         if column == content and not (_is_string(found) or _is_binary(found)):
             raise RequestError(f"{path}: the column {column!r} is of type {found}; text must be a string or bytes")
+
+
+def _template_columns(parquet: pq.ParquetFile, item: Input) -> list[str]:
+    """The columns of which a template takes fields: those that bear the name of a path, or of its beginning."""
+    named = paths(item.template) if item.template else []
+    return [path if path in parquet.schema_arrow.names else path.split(".")[0] for path in named]
 
 
 def cut_parquet(parquet: pq.ParquetFile, shard_bytes: int) -> list[int]:

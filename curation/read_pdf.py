@@ -1,15 +1,17 @@
 """PDF files: one record per file, the text of its pages by PDFium (`onggi[pdf]`)."""
 
+import re
 import threading
 import unicodedata
 from collections.abc import Iterator
+from datetime import date
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
 from xxhash import xxh3_128_digest
 
-from curation.pdf_text import Line, pages_to_text
+from curation.pdf_text import Line, pages_to_text, without_running
 from curation.read_batch import Batch, Note, Record, Split, batches
 from curation.read_files import file_events
 from curation.read_stream import digest_range, open_input
@@ -61,10 +63,16 @@ def _fill(record: Record, data: bytes, item: Input, limits: Limits) -> Record:
     record.notes += [Note("unread_page", f"page {number}: {why}") for number, why in document.broken]
     record.date = document.date
     record.metadata = {name: document.facts.get(fact) for name, fact in item.metadata.items()}
-    if document.n_empty == document.n_pages:
-        detail = f"{document.n_pages} pages, none of them with text: scans need OCR first"
+    if document.n_empty == len(document.pages):
+        of = "" if len(document.pages) == document.n_pages else f"of {document.n_pages} "
+        detail = f"{len(document.pages)} pages {of}were read, none of them with text: scans need OCR first"
         return record.fail("no_text", detail, digest, len(data))
-    text = pages_to_text(document.pages, keep_running=item.pdf.running_lines == "keep").encode("utf-8", "replace")
+    pages = document.pages
+    if item.pdf.running_lines == "drop":
+        pages, left_out = without_running(pages)
+        if left_out:
+            record.notes.append(Note("running_lines", f"{len(left_out)} left out, the first: {left_out[0]}"))
+    text = pages_to_text(pages).encode("utf-8", "replace")
     if len(text) > limits.record_bytes:
         return record.too_large(limits.record_bytes, len(text), digest, len(data))
     return record.keep(text, digest)
@@ -88,11 +96,12 @@ class _Document:
                     self.pages.append([])
                     self.broken.append((number + 1, str(error)))
             if self.n_pages > settings.pages_max:
-                self.broken.append((settings.pages_max + 1, f"it and the {self.n_pages} after it: over `pages_max`"))
+                n_after = self.n_pages - settings.pages_max - 1
+                self.broken.append((settings.pages_max + 1, f"it and {n_after} after it: over `pages_max`"))
             said = document.get_metadata_dict()
         finally:
             document.close()
-        self.n_empty = self.n_pages - sum(map(bool, self.pages))
+        self.n_empty = len(self.pages) - sum(map(bool, self.pages))
         self.date = _date(said.get("CreationDate", ""))
         title = said.get("Title", "").encode("utf-8", "replace").decode()
         self.facts = {"title": title or None, "n_pages": str(self.n_pages), "n_empty_pages": str(self.n_empty)}
@@ -128,7 +137,8 @@ def _line(textpage: Any, text: str, first: int, last: int) -> Line:
 
 def _date(said: str) -> str | None:
     """`D:20260102030405+09'00'` (ISO 32000-1, 7.9.4) as ISO 8601, to the day."""
-    digits = said.removeprefix("D:")[:8]
-    if len(digits) < 8 or not digits.isdigit():
+    match = re.match(r"(?:D:)?(\d{4})(\d\d)(\d\d)", said)
+    try:
+        return date(*map(int, match.groups())).isoformat() if match else None
+    except ValueError:  # such a day never was
         return None
-    return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}"

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date, time
 from functools import cache
 from typing import Any
 
@@ -43,18 +44,39 @@ def compile_template(template: Template, where: str) -> Callable[[dict[str, Any]
         where: whose it is, for errors.
 
     Raises:
-        RequestError: a brace that is not closed, or what is no path.
+        RequestError: a brace that is not closed, what is no path, or settings of fields that it does not have.
     """
+    _check_names(template, where)
     made = _Maker(template, where).parts(template.parts, template.separator)
     return lambda row: made(row, "")
 
 
-def roots(template: Template) -> list[str]:
-    """The fields of a record at which the template's paths begin, sorted."""
-    fields = [match[1] for part in template.parts if isinstance(part, str) for match in _TOKENS.finditer(part)]
-    lists = [part.each for part in template.parts if isinstance(part, Each)]
-    paths = {path.strip() for path in [*fields, *lists] if path and path.strip() != "."}
-    return sorted({re.split(r"[.\[]", path)[0] for path in paths})
+def paths(template: Template) -> list[str]:
+    """The paths of a record that the template names, places in lists aside, sorted."""
+    found = {path for path, is_outer in _all_paths(template.parts) if is_outer}
+    return sorted({re.sub(r"\[-?\d+\].*", "", path) for path in found if path != "."})
+
+
+def _all_paths(parts: list[str | Each], is_outer: bool = True) -> Iterator[tuple[str, bool]]:
+    """Every path, and whether it begins at the record rather than at an element of a list."""
+    for part in parts:
+        if isinstance(part, str):
+            yield from ((match[1].strip(), is_outer) for match in _TOKENS.finditer(part) if match[1])
+        else:
+            yield part.each, is_outer
+            yield from _all_paths(part.parts, False)
+
+
+def _check_names(template: Template, where: str) -> None:
+    """RequestError where `values` or `html` speaks of no field of the template."""
+    known = {path for path, _ in _all_paths(template.parts)}
+    for name, given in (("values", template.values), ("html", template.html)):
+        unknown = sorted(set(given) - known)
+        if unknown:
+            raise RequestError(
+                f"{where}: template.{name}: {', '.join(unknown)}: no such field in the template; it has: "
+                f"{', '.join(sorted(known))}"
+            )
 
 
 @dataclass(frozen=True)
@@ -92,11 +114,14 @@ class _Maker:
             path = _joined(at, part.each)
             if not isinstance(found, list) or not found:
                 raise MissingFieldError(path)
-            texts = (
-                self._or_nothing(inner, element, f"{path}[{i}]")
+            chosen = [
+                (i, element)
                 for i, element in enumerate(found)
                 if all(_plain(look_up(element, where)) in values for where, values in wanted.items())
-            )
+            ]
+            if not chosen:
+                raise MissingFieldError(f"{path} with {', '.join(part.only)} as `only` asks")
+            texts = (self._or_nothing(inner, element, f"{path}[{i}]") for i, element in chosen)
             return part.separator.join(text for text in texts if text)
 
         return render
@@ -172,10 +197,23 @@ def look_up(value: Any, steps: tuple[Step, ...]) -> Any:
 
 
 def _plain(value: Any) -> str | None:
-    """A value as text: numbers, booleans, lists and objects as JSON writes them."""
+    """A value as text: dates as ISO 8601 has them; numbers, booleans, lists and objects as JSON writes them.
+
+    Raises:
+        UnicodeDecodeError: bytes that are not UTF-8.
+    """
     if value is None or isinstance(value, str):
         return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, bytes | date | time):
+        return _without_type(value)
+    return json.dumps(value, ensure_ascii=False, default=_without_type)
+
+
+def _without_type(value: Any) -> str:
+    """What Parquet holds and JSON does not."""
+    if isinstance(value, bytes):
+        return value.decode()
+    return value.isoformat() if isinstance(value, date | time) else str(value)
 
 
 def _joined(at: str, path: str) -> str:

@@ -73,7 +73,7 @@ class Input(Model):
     """A file, a folder or a glob; any fsspec URL. Relative paths start at the manifest's folder. Of a `crawl`, where
     it lies; without it, where Common Crawl publishes it."""
     format: Literal["auto", "warc", "jsonl", "parquet", "text", "latex", "mediawiki", "code", "pdf"] = "auto"
-    """`auto` goes by the name: .warc(.gz), .jsonl/.ndjson(.gz, .zst), .parquet, .txt/.md, .pdf and folders of them.
+    """`auto` goes by the name: .warc(.gz), .jsonl/.ndjson(.gz, .zst), .parquet, .txt/.md and folders of them.
     `latex`: source archives as arXiv ships them. `mediawiki`: XML dumps. `code`: repositories, archives of them."""
     latex: Latex = Latex()
     """How TeX sources are read."""
@@ -135,6 +135,13 @@ class Input(Model):
                 f"metadata: {', '.join(unknown)}: the format {self.format} has no such facts; "
                 f"it has: {', '.join(facts or ())}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _settings_of_the_format(self) -> "Input":
+        for name, default in (("latex", Latex()), ("mediawiki", Mediawiki()), ("code", Code()), ("pdf", Pdf())):
+            if getattr(self, name) != default and self.format != name:
+                raise ValueError(f"{name} goes with `format: {name}`; the format is {self.format}")
         return self
 
     @model_validator(mode="after")

@@ -112,7 +112,7 @@ class Pdf(Model):
     """How the pages of a PDF become text (`format: pdf`; `onggi[pdf]`)."""
 
     running_lines: Literal["drop", "keep"] = "drop"
-    """What becomes of lines at the top or bottom of three pages in ten or more, numbers aside."""
+    """What becomes of running heads and feet: lines at the edge of three pages in ten or more, page numbers aside."""
     pages_max: int = Field(5_000, ge=1)
     """How many pages of a file are read; that there are more is noted in the ledger."""
 

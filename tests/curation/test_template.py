@@ -1,4 +1,5 @@
 import json
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.template import MissingFieldError, compile_template, look_up, parse_path, roots
+from curation.template import MissingFieldError, compile_template, look_up, parse_path, paths
 from manifests.errors import RequestError
 from manifests.schema import Input
 from tests.curation.reading import check_cursors, read_all
@@ -139,12 +140,33 @@ def test_formats_without_columns_take_no_template(tmp_path: Path) -> None:
         read_all(tmp_path, template="{a}")
 
 
-def test_roots_are_the_fields_at_which_paths_begin() -> None:
+def test_paths_are_the_fields_of_the_record() -> None:
     item = Input.model_validate(
-        {"source": "s", "path": "p", "template": ["{a.b} {c[0]} {{d}}", {"each": "e.f", "parts": ["{g}"]}]}
+        {"source": "s", "path": "p", "template": ["{a.b} {c[0].x} {{d}}", {"each": "e.f", "parts": ["{g}"]}]}
     )
     assert item.template
-    assert roots(item.template) == ["a", "c", "e"]
+    assert paths(item.template) == ["a.b", "c", "e.f"]
+
+
+@pytest.mark.parametrize("name", ["values", "html"])
+def test_settings_of_fields_that_the_template_does_not_have_are_refused(name: str) -> None:
+    with pytest.raises(RequestError, match=rf"template.{name}: zz: no such field in the template; it has: a"):
+        made({"parts": ["{a}"], name: {"zz": {}} if name == "values" else ["zz"]}, {"a": "x"})
+
+
+def test_a_list_of_which_nothing_is_chosen_is_missing() -> None:
+    chat = {"each": "messages", "parts": ["{content}"], "only": {"role": ["tool"]}}
+    with pytest.raises(MissingFieldError, match="messages with role"):
+        made(["Q:", chat], OPENAI)
+
+
+def test_parquet_has_dates_bytes_and_names_with_dots(tmp_path: Path) -> None:
+    row = {"meta.title": "제목", "d": datetime(2024, 1, 2, 3), "b": "옹기".encode(), "l": [date(2024, 1, 2)]}
+    broken = row | {"b": b"\xff"}
+    pq.write_table(pa.Table.from_pylist([row, broken]), tmp_path / "a.parquet")
+    [first, second], _ = read_all(tmp_path / "a.parquet", template="{meta.title} {d} {b} {l}")
+    assert first["content"].decode() == '제목 2024-01-02T03:00:00 옹기 ["2024-01-02"]'
+    assert second["reason"] == "invalid_utf8"
 
 
 NAMES = st.text("ab가_ ", min_size=1, max_size=3)
