@@ -106,11 +106,11 @@ def test_what_cannot_be_read_is_refused_by_name(folder, path, item, message):
             {},
             "there is kowiki.xml.bz2; to read them say `format: mediawiki`",
         ),
-        (["a/1.pdf"], {"format": "jsonl"}, "there is a/1.pdf; to read them say `format: pdf`"),
+        (["a/1.pdf"], {}, "there is a/1.pdf; to read them say `format: pdf`"),
         (["a.tar.gz"], {}, "there is a.tar.gz; to read them say `format: latex` or `format: code`"),
         (["a.zip"], {}, "there is a.zip; to read them say `format: code`"),
         (["e.csv", "b.csv", "a.csv", "c.csv", "d.csv"], {}, "there is a.csv, b.csv, c.csv and 2 more"),
-        ([".hidden.xml"], {}, r"looked for .*\.md, \.pdf"),
+        ([".hidden.xml"], {}, r"looked for .*\.txt, \.md"),
         (
             ["a.jsonl"],
             {"format": "parquet"},
