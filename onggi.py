@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from curation.tune import Answer, Document, Target
     from curation.tune_survey import Estimate, Survey
     from manifests.engine import Workers
-    from manifests.record import RunRecord
+    from manifests.record import ListRecord, RunRecord
     from manifests.schema import CorpusManifest
     from manifests.schema_synthesis import SynthesisManifest
     from manifests.schema_training import TrainingManifest
@@ -158,6 +158,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Resolve and validate a manifest, and estimate records, memory, disk and time; nothing is written."""
+    from curation.addresses.columns import recorded_lists
     from curation.plan import estimate
     from curation.plan_disk import free_bytes
 
@@ -168,6 +169,8 @@ def plan(
     if as_json:
         totals = {name: getattr(found, name) for name in ("n_records", "seconds", "ram_bytes", "disk_bytes")}
         asked = {"manifest": job.manifest.model_dump(mode="json"), "n_workers": job.n_workers}
+        lists = {name: of.model_dump() for name, of in recorded_lists(job.manifest.measure).items()}
+        asked["blocklists"] = lists
         _print_json({**asked, "estimate": found, "totals": totals, "disk_free_bytes": free})
         return
     _print_plan(job, found, free)
@@ -211,7 +214,9 @@ def decide(
     as_json: AsJson = False,
 ) -> None:
     """New thresholds over measured columns, without measuring again."""
+    from curation.addresses.columns import lists_gone
     from curation.pipeline import changed_manifest, decide_again
+    from manifests.record import read_record
     from manifests.store import Folder, resolve
 
     folder = Folder(resolve(run, _here()))
@@ -220,6 +225,10 @@ def decide(
         raise RequestError(f"--set {of_manifest[0]}: changes a field of a manifest: give one with --manifest")
     written, base = _load(manifest, of_manifest) if manifest else (None, _here())
     chosen = changed_manifest(folder, written, base, thresholds)
+    recorded = read_record(folder, interrupted=True).blocklists
+    for name in lists_gone(folder.path, recorded, chosen.measure):
+        said = f"blocklists.{name}: the list cannot be read any more; what it held when it was measured counts"
+        err.print(f"note: {said}", soft_wrap=True, **_PLAIN)
     asked = _workers(workers, scheduler, memory_limit)
     with _progress() as progress:
         record = decide_again(folder, chosen, resolve(output or folder.path, _here()), asked, progress)
@@ -1417,6 +1426,7 @@ _NUMBERS: tuple[str, ...] = (
     "tokens",
     "taken",
 )
+_NUMBERS += ("entries", "lines", "passed over", "not understood")
 _NUMBERS += ("rows", "steps", "FLOPs", "disk")
 _NUMBERS += ("tokens there", "asked", "missing", "bytes per token", "characters per token", "now", "at")
 """Columns of tables that are aligned to the right."""
@@ -1448,14 +1458,24 @@ def _print_run(record: "RunRecord") -> None:
     scored = [f"{count:,} by {name}" for name in record.scores if (count := record.counts.get(f"scored.{name}", 0))]
     if record.scores:
         out.print(f"Scored after the rules: {', '.join(scored) or 'none, all scores were there'}", highlight=False)
+    _print_lists(record.blocklists)
     seconds = record.timings.get("measure", 0.0) + record.timings.get("decide", 0.0)
     rate = record.counts["text_bytes"] / 1e6 / max(seconds, 1e-9)
     memory = record.peak_memory_bytes / 2**20
     out.print(f"{seconds:.1f} s, {rate:.1f} MB of text/s, peak memory {memory:,.0f} MiB", style="dim")
 
 
+def _print_lists(lists: "Mapping[str, ListRecord]") -> None:
+    """How the lines of lists of addresses were understood."""
+    rows = [(name, of.n_entries, of.n_lines, of.n_passed_over, of.n_not_understood) for name, of in lists.items()]
+    if rows:
+        out.print(_table(["blocklist", "entries", "lines", "passed over", "not understood"], rows))
+
+
 def _print_plan(job: "Job", found: Any, free: int | None) -> None:
     from yaml import safe_dump
+
+    from curation.addresses.columns import recorded_lists
 
     shown = job.manifest.model_dump(mode="json", exclude_defaults=True)
     out.print(safe_dump(shown, allow_unicode=True, sort_keys=False), markup=False, highlight=False)
@@ -1472,6 +1492,9 @@ def _print_plan(job: "Job", found: Any, free: int | None) -> None:
         for item in found.inputs
     ]
     out.print(_table(["source", "format", "files", "splits", "size", "records", "text"], rows))
+    for complaint in filter(None, (item.complaint for item in found.inputs)):
+        out.print(complaint, style="yellow", soft_wrap=True, **_PLAIN)
+    _print_lists(recorded_lists(job.manifest.measure))
     steps = [
         (step.step, _duration(step.seconds), *map(_size, (step.ram_bytes, step.written_bytes, step.disk_bytes)))
         for step in found.steps
@@ -1791,10 +1814,10 @@ def _print_story(story: Any) -> None:
         out.print(_table(["rule", "says", "keeps where", "measured"], [_rule_row(rule) for rule in story.rules]))
     if story.exact_group:
         out.print("\nRecords with the same text:")
-        out.print(_table(list(story.exact_group[0]), [tuple(item.values()) for item in story.exact_group]))
+        _print_records(story.exact_group)
     if story.url_group:
         out.print("\nRecords with the same canonical URL:")
-        out.print(_table(list(story.url_group[0]), [tuple(item.values()) for item in story.url_group]))
+        _print_records(story.url_group)
     if story.near:
         _print_cluster(story.near, "Near-duplicates", "jaccard", "that of the shingles to those of")
     if story.semantic:
@@ -1829,6 +1852,17 @@ def _print_story(story: Any) -> None:
         out.print(_table(["kind", "characters", "text"], spans))
     if story.text:
         out.print(f"\n{story.text[:600]}", markup=False, style="dim")
+
+
+def _print_records(records: list[dict[str, Any]]) -> None:
+    """Records a block each, so that ids and URLs stay whole on whatever screen."""
+    for item in records:
+        outcome = item["verdict"] + (f": {item['reason']}" if item["reason"] else "")
+        out.print(f"{item['id']} copy {item['copy']}, source {item['source']}, {outcome}", soft_wrap=True, **_PLAIN)
+        if item["url"]:
+            out.print(f"  {item['url']}", soft_wrap=True, **_PLAIN)
+        if item["duplicate_of"]:
+            out.print(f"  duplicate of {item['duplicate_of']}", soft_wrap=True, **_PLAIN)
 
 
 def _print_cluster(near: Any, title: str, similarity: str, said: str) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import xxhash
 
 from curation import benchmarks, charts, pii_redact
-from curation.addresses.columns import addresses_digest, resolved_lists
+from curation.addresses.columns import addresses_digest, lists_gone, recorded_lists, resolved_lists
 from curation.addresses.hosts import check_installed as check_addresses
 from curation.addresses.hosts import suffixes_version
 from curation.card import dataset_card
@@ -54,6 +54,7 @@ from manifests.record import (
     PREVIOUS,
     RECORD,
     Entry,
+    ListRecord,
     RunRecord,
     measured_folder,
     now,
@@ -137,7 +138,7 @@ def prepare(
     model_digests(manifest.measure.scores)
     addresses_digest(manifest.measure)
     if manifest.dedup.url:
-        check_addresses()
+        check_addresses("dedup.url")
     items_digest(manifest.decontaminate, base)
     redactor(manifest, base)
     if manifest.dedup.semantic:
@@ -209,6 +210,7 @@ def curate(job: Job, progress: Progress = silent) -> RunRecord:
         return record
     run.remove(RECORD)
     run.remove(PREVIOUS)
+    lists = recorded_lists(job.manifest.measure)  # as they are now: they may change while it runs
     watch = Stopwatch()
     with PeakMemory() as memory:
         with watch("prepare"):
@@ -223,7 +225,7 @@ def curate(job: Job, progress: Progress = silent) -> RunRecord:
                 shards = _measure(job, run, engine, progress)
             with watch("decide"):
                 decided = _decide(job, run, run, fingerprint, shards, None, engine, progress)
-    record = _finish(job, run, fingerprint, shards, decided, watch, memory.peak_bytes, engine.n_workers)
+    record = _finish(job, run, fingerprint, shards, decided, watch, memory.peak_bytes, engine.n_workers, lists=lists)
     if job.manifest.store == "columns":
         drop_texts(run)
     return record
@@ -257,6 +259,7 @@ def _decide_again(
     run: Folder, manifest: CorpusManifest, output: str, workers: Workers, progress: Progress
 ) -> RunRecord:
     old = read_record(run, interrupted=True)
+    lists_gone(run.path, old.blocklists, manifest.measure)
     _check_own(Folder(output))
     _check_against(manifest, output)
     measured = measured_folder(run, old)
@@ -520,6 +523,7 @@ def _finish(
     peak_bytes: int,
     n_workers: int,
     old: RunRecord | None = None,
+    lists: dict[str, ListRecord] | None = None,
 ) -> RunRecord:
     """Write summary, card and report, and the record last."""
     counts, measured = _sum(shards), Folder(old.measured_in) if old else run
@@ -548,6 +552,7 @@ def _finish(
         licenses=decided.licenses,
         pii={item.kind: item.counts for item in decided.summary.pii},
         benchmarks={item.benchmark: item.counts for item in decided.summary.benchmarks},
+        blocklists=old.blocklists if old else lists or {},
         near=found_counts(measured, "near") if job.manifest.dedup.near else {},
         semantic=found_counts(measured, "semantic") if job.manifest.dedup.semantic else {},
         scores=decided.settled.tables,

@@ -7,7 +7,7 @@ how many texts have a near-duplicate or a repeated line, and how many are left o
 
 import math
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from curation.decontaminate import INDEX
 from curation.pipeline import Job, warm_up
@@ -68,6 +68,21 @@ class InputEstimate:
     n_records: int
     content_bytes: int
     text_bytes: int
+    n_sampled: int = 0
+    """Records of its own that were measured."""
+    failed: dict[str, int] = field(default_factory=dict)
+    """Of these, those that failed, by reason; most of them first."""
+
+    @property
+    def complaint(self) -> str | None:
+        """What to say of an input of which more than half of what was sampled failed."""
+        n_failed = sum(self.failed.values())
+        if 2 * n_failed <= self.n_sampled:
+            return None
+        reasons = list(self.failed)
+        counted = reasons if len(reasons) == 1 else [f"{reason} ({self.failed[reason]:,})" for reason in reasons[:3]]
+        of = f"{n_failed:,} of {self.n_sampled:,} sampled records of source {self.source}"
+        return f"{of} fail: {', '.join(counted)}"
 
 
 @dataclass(frozen=True)
@@ -243,6 +258,8 @@ def _input(sample: InputSample) -> InputEstimate:
         round(sample.whole.n_records),
         round(sample.whole.content_bytes),
         round(sample.whole.text_bytes),
+        0 if sample.item.crawl else round(sample.taken.n_records),  # pages that stand in for a crawl's say nothing
+        dict(sample.failed.most_common()),
     )
 
 

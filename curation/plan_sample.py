@@ -3,11 +3,13 @@
 import random
 import time
 import zlib
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.decide import decide
@@ -57,6 +59,8 @@ class InputSample:
     taken: Amounts = field(default_factory=Amounts)
     whole: Amounts = field(default_factory=Amounts)
     formats: set[str] = field(default_factory=set)
+    failed: Counter[str] = field(default_factory=Counter)
+    """Of the records in `taken`, those that failed, by reason."""
     stand_in: Amounts = field(default_factory=Amounts)
     """Of a crawl: pages that stand in for its own."""
     fetch_bytes: int | None = None
@@ -153,7 +157,7 @@ def _take_split(
         read_s = time.perf_counter() - started
         records = batch.records.slice(0, _n_within(batch.records, budget_bytes - taken.content_bytes))
         taken.seconds += read_s * len(records) / max(len(batch.records), 1)
-        taken.add(_measure_part(Batch(records, batch.cursor, batch.skipped), measurer, run))
+        taken.add(_measure_part(Batch(records, batch.cursor, batch.skipped), measurer, run, sample.failed))
         some = some or b"".join(value or b"" for value in records.column("content")[:200].to_pylist())
         if taken.content_bytes >= budget_bytes or len(records) < len(batch.records):
             place = _place(split, records, taken.n_records, batch.cursor)
@@ -168,10 +172,13 @@ def _n_within(records: pa.RecordBatch, n_bytes: float) -> int:
     return min(len(records), int(np.searchsorted(ends, n_bytes)) + 1)
 
 
-def _measure_part(batch: Batch, measurer: Measurer, run: Folder) -> Amounts:
+def _measure_part(batch: Batch, measurer: Measurer, run: Folder, failed: Counter[str] | None = None) -> Amounts:
+    """Measure a batch into a part of its own; what failed is added to `failed`, by reason."""
     started = time.perf_counter()
-    part = Part()
-    part.add(batch, measurer.measure(batch.records), 0)
+    part, table = Part(), measurer.measure(batch.records)
+    part.add(batch, table, 0)
+    if failed is not None:
+        failed.update(table.filter(pc.equal(table.column("verdict"), "failed")).column("reason").to_pylist())
     name = f"{len((run / 'measured').names('.parquet')):016x}-00000"
     write_part(run, name, part, measurer)
     seconds = time.perf_counter() - started

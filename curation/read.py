@@ -6,6 +6,7 @@ failed with the error. docs/reading.md says what becomes what.
 
 import posixpath
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,7 +31,7 @@ from curation.read_text import read_text
 from curation.read_warc import read_warc
 from curation.read_warc_frames import cut_warc
 from curation.template import compile_template
-from manifests.errors import RequestError
+from manifests.errors import MissingExtra, RequestError
 from manifests.schema import Input, Limits
 
 __all__ = ["Batch", "InputFile", "Split", "find_files", "plan_splits", "read_split"]
@@ -49,6 +50,14 @@ FORMATS = {
 
 BY_REQUEST = frozenset({"latex", "mediawiki", "code", "pdf"})
 """Formats that a name does not tell; `format` asks for them."""
+
+ARCHIVES = (".tar.gz", ".tgz", ".tar", ".tar.bz2", ".tar.xz", ".zip")
+"""What may hold a repository, or (but for `.zip`) the sources of a paper."""
+
+_SUGGESTED = ("warc", "jsonl", "parquet", "text", "pdf", "mediawiki", "latex")
+"""Formats that are proposed for a file by its name: the first that fits."""
+N_NAMES = 3
+"""Files that are named where none of a folder is read."""
 
 FILES_PER_SPLIT = 10_000
 
@@ -123,11 +132,38 @@ def find_files(item: Input, base: str, leave_out: str | None = None) -> list[Inp
     is_own = _inside(leave_out) if leave_out else lambda path: False
     taken = {file.path: file for file in files if file and not is_own(file.path)}
     if not taken:
+        inside = filesystem.find(pattern) if is_folder else []
+        there = sorted(path[len(root) :].lstrip("/") for path in inside if not is_own(path))
         names = ", ".join(suffix for name in _formats(item) for suffix in FORMATS[name])
         raise RequestError(
             f"source {item.source!r}: nothing to read at {item.path!r} ({pattern}); looked for {names}"
+            f"{_what_lies_there(there, item)}"
         )
     return [taken[path] for path in sorted(taken)]
+
+
+def _what_lies_there(names: list[str], item: Input) -> str:
+    """Of files that are not read, the first names, and the formats that would read them."""
+    shown = [name for name in names if not any(part[0] in "._" for part in name.split("/"))]
+    if not shown:
+        return ""
+    others = f" and {len(shown) - N_NAMES:,} more" if len(shown) > N_NAMES else ""
+    fitting = {kind: None for name in shown for kind in _fitting(name) if kind != item.format}
+    hint = f"; to read them say `format: {'` or `format: '.join(fitting)}`" if fitting else ""
+    return f"; there is {', '.join(map(_printable, shown[:N_NAMES]))}{others}{hint}"
+
+
+def _printable(name: str) -> str:
+    """A name that can be printed."""
+    return name if name.isprintable() else ascii(name)
+
+
+def _fitting(name: str) -> list[str]:
+    """The formats that a file of this name may have."""
+    name = name.lower()
+    if name.endswith(ARCHIVES):
+        return ["latex", "code"] if name.endswith(FORMATS["latex"]) else ["code"]
+    return [kind for kind in _SUGGESTED if name.endswith(FORMATS[kind])][:1]
 
 
 def plan_splits(item: Input, base: str, shard_bytes: int, leave_out: str | None = None) -> list[Split]:
@@ -140,9 +176,11 @@ def plan_splits(item: Input, base: str, shard_bytes: int, leave_out: str | None 
         RequestError: as `find_files`; and where the mapping names columns that are not there.
     """
     if item.crawl:
-        return plan_crawl(item, _absolute(item.path, base) if item.path else "")
+        with _of_source(item):
+            return plan_crawl(item, _absolute(item.path, base) if item.path else "")
     files = find_files(item, base, leave_out)
-    _check_mapping(item, {file.format for file in files})
+    with _of_source(item):
+        _check_mapping(item, {file.format for file in files})
     splits = [split for file in files if file.format not in BY_FILE for split in _splits_of(file, item, shard_bytes)]
     for name in sorted(BY_FILE):
         splits += _splits_of_files([file for file in files if file.format == name], item, shard_bytes)
@@ -163,6 +201,15 @@ def read_split(
         RunError: a damaged Parquet file. Whatever is wrong with other records becomes a failed row.
     """
     return _READERS[split.format](split, item, limits, metadata_names, cursor)
+
+
+@contextmanager
+def _of_source(item: Input) -> Iterator[None]:
+    """Name the source that asks for what is not installed."""
+    try:
+        yield
+    except MissingExtra as error:
+        raise MissingExtra(f"source {item.source!r}: {error}") from error
 
 
 def _check_mapping(item: Input, formats: set[str]) -> None:

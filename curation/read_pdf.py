@@ -15,7 +15,7 @@ from curation.pdf_text import Line, pages_to_text, without_running
 from curation.read_batch import Batch, Note, Record, Split, batches
 from curation.read_files import file_events
 from curation.read_stream import digest_range, open_input
-from manifests.errors import RequestError
+from manifests.errors import missing_extra
 from manifests.schema import Input, Limits
 from manifests.schema_readers import Pdf
 
@@ -26,7 +26,7 @@ _PDFIUM = threading.Lock()
 def check_pdf() -> None:
     """RequestError where the library is not installed."""
     if find_spec("pypdfium2") is None:
-        raise RequestError("format: pdf needs pypdfium2: pip install 'onggi[pdf]'")
+        raise missing_extra("format: pdf", "pypdfium2", "pdf")
 
 
 def read_pdf(

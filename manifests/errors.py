@@ -13,6 +13,15 @@ class RequestError(OnggiError):
     exit_code = 2
 
 
+class MissingExtra(RequestError):
+    """A field asks for what an extra would install."""
+
+
+def missing_extra(field: str, libraries: str, extra: str) -> MissingExtra:
+    """The error of a field, written as in the manifest, whose libraries are not installed."""
+    return MissingExtra(f"{field} needs {libraries}: pip install 'onggi[{extra}]'")
+
+
 class RunError(OnggiError):
     """The run failed; what is whole is kept and the run can be resumed."""
 

@@ -25,6 +25,23 @@ class Entry(BaseModel):
     rows: int | None = None
 
 
+class ListRecord(BaseModel):
+    """A list of addresses that were looked up, as it was then."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    digest: str
+    """Of its content."""
+    n_entries: int
+    """Different domains and URLs."""
+    n_lines: int
+    """Lines that hold anything but a comment."""
+    n_passed_over: int
+    """Of these, lines of a known form that are about no site: exceptions, parts of pages, what pages embed."""
+    n_not_understood: int
+    """Of these, lines that are no entry of a known form."""
+
+
 class Removal(BaseModel):
     """Documents that were taken down from a run after it was made."""
 
@@ -62,6 +79,8 @@ class RunRecord(BaseModel):
     """Of each kind of personal data: spans and documents found, kept and masked."""
     benchmarks: dict[str, dict[str, int]] = {}
     """Of each benchmark that was found: documents that hold its items, and the items in them."""
+    blocklists: dict[str, ListRecord] = {}
+    """Of each list of addresses: its content, and how its lines were understood."""
     near: dict[str, int] = {}
     """Of near-duplicates: documents in clusters, clusters, texts in them; pairs that were candidates, compared, and
     similar."""

@@ -23,12 +23,13 @@ import pyarrow as pa
 import xxhash
 
 from classifiers.scripts import text_buffers
-from curation.addresses.blocklist_lines import entries_of
+from curation.addresses.blocklist_lines import KNOWN_FORMS, entries_of
 from curation.addresses.urls import hosts_of
 from curation.kernels.addresses import find_domains, find_prefixes, hash_backward, hash_forward
 from curation.kernels.characters import Hashes
 from manifests.code import code_digest
 from manifests.errors import RequestError
+from manifests.record import ListRecord
 
 LIST_CODE = (
     "curation/addresses/*.py",
@@ -44,6 +45,12 @@ GZIP = b"\x1f\x8b"
 _IN_FOLDERS = re.compile(r"(?:domains|urls|hosts)|.*\.(?:txt|list|lst|domains|urls|hosts)")
 """Names of the files that are read of a folder, but for `.gz`."""
 
+SHOWN_CHARS = 80
+"""Of a line that is not understood."""
+
+Kept = tuple[Hashes, Hashes, npt.NDArray[np.int64]]
+"""Hashes of domains and of URLs, and how many lines there are, are passed over, and are not understood."""
+
 _SCHEME = r"^https?://(?:www\.)?"
 
 
@@ -55,11 +62,28 @@ class Blocklist:
     """Of its content."""
     domains: Hashes
     urls: Hashes
+    n_lines: int = 0
+    """Lines that hold anything but a comment."""
+    n_passed_over: int = 0
+    """Of these, lines of a known form that are about no site."""
+    n_strange: int = 0
+    """Of these, lines that were not understood."""
 
     @property
     def n_entries(self) -> int:
         """Different domains and URLs."""
         return len(self.domains) + len(self.urls)
+
+    @property
+    def record(self) -> ListRecord:
+        """What the record of a run says of it."""
+        return ListRecord(
+            digest=self.digest,
+            n_entries=self.n_entries,
+            n_lines=self.n_lines,
+            n_passed_over=self.n_passed_over,
+            n_not_understood=self.n_strange,
+        )
 
     def find(self, canonical: pa.StringArray) -> pa.StringArray:
         """The entries that n canonical addresses are listed under, shape (n,); null where one is not listed.
@@ -97,10 +121,23 @@ def open_blocklist(name: str, paths: str | Sequence[str]) -> Blocklist:
     """The list of some files and folders; read once for what they hold, then mapped from the user's cache.
 
     Raises:
-        RequestError: nothing is there, or nothing that is an entry; it names the list and the path.
+        RequestError: nothing is there, nothing that is an entry, or most lines are not understood; it names the list
+            and the path.
     """
-    files = [file for path in ([paths] if isinstance(paths, str) else paths) for file in _files(name, path)]
-    return _opened(name, tuple(files))
+    return _opened(name, tuple(_all_files(name, paths)))
+
+
+def list_digest(name: str, paths: str | Sequence[str]) -> str:
+    """The digest of what the files of a list hold today.
+
+    Raises:
+        RequestError: nothing is there.
+    """
+    return _content_digest(path for path, _ in _all_files(name, paths))
+
+
+def _all_files(name: str, paths: str | Sequence[str]) -> list[tuple[str, str]]:
+    return [file for path in ([paths] if isinstance(paths, str) else paths) for file in _files(name, path)]
 
 
 def _files(name: str, path: str) -> list[tuple[str, str]]:
@@ -130,15 +167,15 @@ def _opened(name: str, files: tuple[tuple[str, str], ...]) -> Blocklist:
     kept = _cache() / f"{digest}-{code_digest(*LIST_CODE)}"
     found = _mapped(kept)
     if found is None:
-        found = _read(path for path, _ in files)
+        found = _read(name, [path for path, _ in files])
         _keep(kept, found)
         found = _mapped(kept) or found
-    if not any(len(hashes) for hashes in found):
+    domains, urls, counts = found
+    if not len(domains) + len(urls):
         raise RequestError(
-            f"measure.blocklists.{name}: {files[0][0]} holds no entry; expected lines such as `example.com`, "
-            "`example.com/path`, `0.0.0.0 example.com` or `||example.com^`"
+            f"measure.blocklists.{name}: {files[0][0]} holds no entry; expected lines such as {KNOWN_FORMS}"
         )
-    return Blocklist(digest, *found)
+    return Blocklist(digest, domains, urls, *counts.tolist())
 
 
 def _content_digest(paths: Iterator[str]) -> str:
@@ -153,16 +190,29 @@ def _content_digest(paths: Iterator[str]) -> str:
     return xxhash.xxh3_128_hexdigest(" ".join(sorted(digests)).encode())
 
 
-def _read(paths: Iterator[str]) -> tuple[Hashes, Hashes]:
-    """The hashes of all domains, and those of all URLs, sorted."""
+def _read(name: str, paths: Sequence[str]) -> Kept:
+    """The hashes of all domains, and those of all URLs, sorted; and the counts of lines.
+
+    Raises:
+        RequestError: more than half of the lines are not understood; it shows the first of them.
+    """
     domains, urls = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
+    counts, first = np.zeros(3, np.int64), ""
     for path in paths:
         with fsspec.open(path, "rb") as file:
             for lines in _line_blocks(path, file):
                 found = entries_of(lines)
                 domains.append(_hashed(found.domains, hash_backward))
                 urls.append(_hashed(found.urls, hash_forward))
-    return _sorted(domains), _sorted(urls)
+                counts += (found.n_lines, found.n_passed_over, len(found.strange))
+                first = first or next((f"{path}: {line[:SHOWN_CHARS]!r}" for line in found.strange), "")
+    n_lines, _, n_strange = counts.tolist()
+    if 2 * n_strange > n_lines:
+        raise RequestError(
+            f"measure.blocklists.{name}: {n_strange:,} of {n_lines:,} lines are not understood, the first in "
+            f"{first}; expected lines such as {KNOWN_FORMS}"
+        )
+    return _sorted(domains), _sorted(urls), counts
 
 
 def _sorted(parts: list[Hashes]) -> Hashes:
@@ -202,30 +252,31 @@ def _hashed(names: pl.Series, hash_names: Any) -> Hashes:
 
 # the user's cache
 
+_KINDS = ("domains", "urls", "counts")
+
 
 def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "onggi" / "blocklists"
 
 
-def _mapped(kept: Path) -> tuple[Hashes, Hashes] | None:
+def _mapped(kept: Path) -> Kept | None:
     """The hashes as they lie on disk, which all processes of a machine share; None where they do not."""
     try:
-        domains, urls = (_map(kept.with_suffix(f".{kind}.npy")) for kind in ("domains", "urls"))
+        domains, urls, counts = (_map(kept.with_suffix(f".{kind}.npy")) for kind in _KINDS)
     except (OSError, ValueError, EOFError):
         return None
-    return domains, urls
+    return domains, urls, counts
 
 
-def _map(path: Path) -> Hashes:
-    hashes: Hashes = np.load(path, mmap_mode="r", allow_pickle=False)
-    return np.asarray(hashes)
+def _map(path: Path) -> Any:
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
-def _keep(kept: Path, found: tuple[Hashes, Hashes]) -> None:
+def _keep(kept: Path, found: Kept) -> None:
     """Write the hashes aside, then rename; where that cannot be, each process holds its own."""
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        for kind, hashes in zip(("domains", "urls"), found, strict=True):
+        for kind, hashes in zip(_KINDS, found, strict=True):
             aside = kept.with_suffix(f".{uuid.uuid4().hex[:8]}")
             with aside.open("wb") as file:
                 np.save(file, hashes, allow_pickle=False)

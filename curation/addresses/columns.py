@@ -6,10 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from curation.addresses.blocklists import Blocklist, open_blocklist
+from curation.addresses.blocklists import Blocklist, list_digest, open_blocklist
 from curation.addresses.hosts import check_installed, suffixes_version
 from curation.addresses.robots import robots_column
 from curation.addresses.urls import DEFAULT, address_columns, canonical_column
+from manifests.errors import RequestError
+from manifests.record import ListRecord
 from manifests.schema import Measure
 from manifests.store import resolve
 
@@ -29,7 +31,7 @@ class AddressColumns:
             RequestError: a list is not there or holds nothing, or what reads addresses is not installed.
         """
         if measure.urls or measure.blocklists:
-            check_installed()
+            check_installed(_asking(measure))
         return AddressColumns(measure, {name: open_blocklist(name, of) for name, of in measure.blocklists.items()})
 
     def measure(self, records: pa.RecordBatch) -> dict[str, pa.Array]:
@@ -66,5 +68,44 @@ def addresses_digest(measure: Measure) -> dict[str, str]:
     """
     if not (measure.urls or measure.blocklists):
         return {}
+    libraries = suffixes_version(_asking(measure))
     lists = {f"list {name}": open_blocklist(name, of).digest for name, of in measure.blocklists.items()}
-    return {"libraries": suffixes_version(), **lists}
+    return {"libraries": libraries, **lists}
+
+
+def _asking(measure: Measure) -> str:
+    """The field that asks for addresses."""
+    return "measure.urls" if measure.urls else "measure.blocklists"
+
+
+def recorded_lists(measure: Measure) -> dict[str, ListRecord]:
+    """What the record says of each list: its digest, and how its lines were understood.
+
+    Raises:
+        RequestError: as `open_blocklist`.
+    """
+    return {name: open_blocklist(name, of).record for name, of in measure.blocklists.items()}
+
+
+def lists_gone(run: str, recorded: Mapping[str, ListRecord], measure: Measure) -> list[str]:
+    """The lists that cannot be read any more, of those that the addresses of a run were looked up in.
+
+    Raises:
+        RequestError: a list holds something else than when it was looked up in; it names the list.
+    """
+    gone = []
+    for name, of in measure.blocklists.items():
+        if name not in recorded:
+            continue
+        try:
+            digest = list_digest(name, of)
+        except (OSError, RequestError):
+            gone.append(name)
+            continue
+        if digest != recorded[name].digest:
+            where = of if isinstance(of, str) else ", ".join(of)
+            raise RequestError(
+                f"{run} was measured with another content of measure.blocklists.{name} ({where}): what is listed was "
+                "looked up then, and `onggi decide` reads nothing again; run `onggi curate`, or put the list back"
+            )
+    return gone

@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
-from manifests.errors import RequestError
+from manifests.errors import missing_extra
 
 MAX_HOST_CHARS = 253
 HOSTS_KEPT = 1 << 16
@@ -18,15 +18,15 @@ _JOINERS = frozenset("\u200c\u200d")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
-def check_installed() -> None:
-    """Refuse to go on without what knows international names and public suffixes.
+def check_installed(field: str) -> None:
+    """Refuse to go on without what knows international names and public suffixes, which a field asks for.
 
     Raises:
         RequestError: says what to install.
     """
     missing = [name for name in ("idna", "publicsuffixlist") if find_spec(name) is None]
     if missing:
-        raise RequestError(f"addresses need {' and '.join(missing)}: pip install 'onggi[urls]'")
+        raise missing_extra(field, " and ".join(missing), "urls")
 
 
 @lru_cache(HOSTS_KEPT)
@@ -147,13 +147,13 @@ def _suffixes() -> Any:
     return PublicSuffixList(only_icann=True)
 
 
-def suffixes_version() -> str:
-    """Which public suffix list is installed, and which tables of international names.
+def suffixes_version(field: str = "measure.urls") -> str:
+    """Which public suffix list is installed, and which tables of international names; `field` asks for them.
 
     Raises:
         RequestError: one is not.
     """
     from importlib import metadata
 
-    check_installed()
+    check_installed(field)
     return f"{metadata.version('publicsuffixlist')} {metadata.version('idna')}"

@@ -80,7 +80,8 @@ def _may_say(content: bytes, of: Robots) -> bool:
 @lru_cache(8)
 def _names(agents: tuple[str, ...]) -> re.Pattern[bytes]:
     names = "|".join(re.escape(name) for name in ("robots", "tdm-reservation", *agents))
-    return re.compile(rf"""name\s*=\s*["']?\s*(?:{names}|[^\s"'>]*&)""".encode(), re.IGNORECASE)
+    # Nothing is looked at twice, so that a tag of white space takes no longer than its length.
+    return re.compile(rf"""name\s*+=\s*+["']?+\s*+(?:{names}|[^\s"'>=&]*+&)""".encode(), re.IGNORECASE)
 
 
 def of_headers(lines: str, of: Robots) -> frozenset[str]:

@@ -23,7 +23,7 @@ DEFAULT = Urls()
 """The canonical form where a manifest says nothing of it."""
 
 _SPLIT = re.compile(r"(https?):[/\\]*([^/\\?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.IGNORECASE | re.DOTALL)
-_AUTHORITY = re.compile(r"(?:.*@)?(\[[^\]]*\]|[^:]*)(?::([0-9]*))?", re.DOTALL)
+_AUTHORITY = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]*))?")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _ESCAPES = {
     f"%{high}{low}": chr(int(high + low, 16)) if chr(int(high + low, 16)) in _UNRESERVED else f"%{high}{low}".upper()
@@ -63,7 +63,7 @@ def canonical_url(url: str, form: Urls = DEFAULT) -> str | None:
 
 def _canonical_place(authority: str, own_port: int) -> str | None:
     """Host and port, the latter where it is not the scheme's own; None where either is none."""
-    found = _AUTHORITY.fullmatch(authority)
+    found = _AUTHORITY.fullmatch(authority.rpartition("@")[2])
     host = canonical_host(found[1]) if found else None
     if found is None or host is None:
         return None

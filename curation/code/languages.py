@@ -8,7 +8,7 @@ from functools import cache
 
 from curation.code.names import ENDINGS, EXACT_ENDINGS, NAMES, RENAMED
 from curation.code.shared import SHARED, choose
-from manifests.errors import RequestError
+from manifests.errors import missing_extra
 
 LOOK_CHARS = 50_000
 """How much of a file is looked at where its name does not tell the language."""
@@ -166,7 +166,7 @@ def _lexers() -> Iterable[tuple[str, tuple[str, ...]]]:
     try:
         from pygments.lexers import get_all_lexers
     except ImportError as error:
-        raise RequestError("format `code` needs Pygments: pip install 'onggi[code]'") from error
+        raise missing_extra("format: code", "Pygments", "code") from error
     return [(RENAMED.get(name, name), tuple(globs)) for name, _, globs, _ in get_all_lexers(plugins=False)]
 
 

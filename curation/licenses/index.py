@@ -16,9 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from manifests.errors import RequestError
+from manifests.errors import RequestError, missing_extra
 
-MISSING = "licences of code need scancode-toolkit-mini, which is not installed: pip install 'onggi[code]'"
 UNBUILT = "scancode-toolkit holds no built index at {path}: pip install --force-reinstall scancode-toolkit-mini"
 FILE_TYPES = ("typecode", "typecode.contenttype", "textcode.analysis")
 _MATCHING = threading.Lock()
@@ -48,7 +47,7 @@ class Match:
 def require() -> None:
     """Raise RequestError where scancode-toolkit is not installed."""
     if importlib.util.find_spec("licensedcode") is None:
-        raise RequestError(MISSING)
+        raise missing_extra("code.licenses", "scancode-toolkit-mini", "code")
 
 
 def find(text: str, approximate: bool = True) -> tuple[Match, ...]:

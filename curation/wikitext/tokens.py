@@ -10,7 +10,7 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
-from manifests.errors import RequestError
+from manifests.errors import RequestError, missing_extra
 
 TAG_ENDS = ("TagCloseClose", "TagCloseSelfclose")
 
@@ -25,7 +25,7 @@ def token_types() -> Any:
     try:
         from mwparserfromhell.parser import tokens
     except ImportError:
-        raise RequestError("format mediawiki needs mwparserfromhell: pip install 'onggi[wiki]'") from None
+        raise missing_extra("format: mediawiki", "mwparserfromhell", "wiki") from None
     lacking = [name for name in ("Text", "TemplateOpen", "WikilinkOpen", *TAG_ENDS) if not hasattr(tokens, name)]
     if lacking:
         raise RequestError(f"this version of mwparserfromhell has no tokens {', '.join(lacking)}; 0.6 to 0.7 have")

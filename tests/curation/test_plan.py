@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import namedtuple
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -102,6 +103,27 @@ def test_nothing_can_be_told_of_inputs_without_records(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text("{kind: corpus, name: void, inputs: [{source: s, path: a.jsonl}], output: out}")
     with pytest.raises(RequestError, match="void: its inputs hold no record"):
         estimate(job_of(tmp_path / "m.yaml"))
+
+
+@pytest.mark.usefixtures("without_pages")
+def test_a_source_that_fails_is_told_of(tmp_path: Path, command: Callable[..., tuple[int, str, str]]) -> None:
+    for name, row in {"a": {"body": "x"}, "b": {"text": "Onggi breathes."}}.items():
+        lines = [row | {"key": f"{name}{number}"} for number in range(60)]
+        lines[:2] = [{"text": "Of a few it is so."}, {"nothing": "at all"}]
+        (tmp_path / f"{name}.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    (tmp_path / "m.yaml").write_text(
+        "kind: corpus\nname: m\ninputs: [{source: a, path: a.jsonl}, {source: b, path: b.jsonl}]\noutput: out\n"
+    )
+    code, said, _ = command("plan", str(tmp_path / "m.yaml"))
+    assert code == 0
+    assert [line for line in said.splitlines() if "sampled records" in line] == [
+        "59 of 60 sampled records of source a fail: missing_text"
+    ]
+    code, said, _ = command("plan", str(tmp_path / "m.yaml"), "--json")
+    assert [(item["n_sampled"], item["failed"]) for item in json.loads(said)["estimate"]["inputs"]] == [
+        (60, {"missing_text": 59}),
+        (60, {"missing_text": 1}),
+    ]
 
 
 def test_half_of_a_sample_is_every_second_part(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 import dataclasses
 import gzip
+import importlib.util
 import json
 import os
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -13,7 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from xxhash import xxh3_128_hexdigest
 
+from curation import read_pdf
+from curation.code.languages import all_languages
+from curation.crawl.source import source_of
 from curation.read import Split, find_files, plan_splits
+from curation.read_code import _detector
+from curation.wikitext.tokens import token_types
 from manifests.errors import RequestError
 from manifests.schema import Input, Limits
 
@@ -89,6 +96,57 @@ def test_a_file_whose_name_looks_like_a_glob(tmp_path):
 def test_what_cannot_be_read_is_refused_by_name(folder, path, item, message):
     with pytest.raises(RequestError, match=message):
         plan_splits(Input(source="web", path=path, **item), str(folder), 1 << 20)
+
+
+@pytest.mark.parametrize(
+    ("names", "item", "message"),
+    [
+        (
+            ["kowiki.xml.bz2", ".hidden.xml"],
+            {},
+            "there is kowiki.xml.bz2; to read them say `format: mediawiki`",
+        ),
+        (["a/1.pdf"], {}, "there is a/1.pdf; to read them say `format: pdf`"),
+        (["a.tar.gz"], {}, "there is a.tar.gz; to read them say `format: latex` or `format: code`"),
+        (["a.zip"], {}, "there is a.zip; to read them say `format: code`"),
+        (["e.csv", "b.csv", "a.csv", "c.csv", "d.csv"], {}, "there is a.csv, b.csv, c.csv and 2 more"),
+        ([".hidden.xml"], {}, r"looked for .*\.txt, \.md"),
+        (
+            ["a.jsonl"],
+            {"format": "parquet"},
+            "looked for .parquet; there is a.jsonl; to read them say `format: jsonl`",
+        ),
+    ],
+)
+def test_where_nothing_is_read_it_says_what_lies_there(tmp_path, names, item, message):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(RequestError, match=rf"{message}$"):
+        find_files(Input(source="web", path=".", **item), str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("item", "absent", "message"),
+    [
+        ({"format": "mediawiki"}, "mwparserfromhell.parser", "format: mediawiki needs mwparserfromhell: wiki"),
+        ({"format": "code", "code": {"licenses": "skip"}}, "pygments.lexers", "format: code needs Pygments: code"),
+        ({"format": "code"}, "licensedcode", "code.licenses needs scancode-toolkit-mini: code"),
+        ({"format": "pdf"}, "pypdfium2", "format: pdf needs pypdfium2: pdf"),
+        ({"crawl": {"id": "CC-MAIN-2025-05"}, "path": "http://127.0.0.1:1"}, "httpx2", "crawl needs httpx2: crawl"),
+    ],
+)
+def test_what_is_not_installed_is_told_with_its_source_and_field(tmp_path, monkeypatch, item, absent, message):
+    (tmp_path / "a.txt").write_bytes(b"x")
+    for cached in (all_languages, token_types, source_of, _detector):
+        cached.cache_clear()
+    monkeypatch.setitem(sys.modules, absent, None)
+    found = importlib.util.find_spec
+    for owner in (importlib.util, read_pdf):
+        monkeypatch.setattr(owner, "find_spec", lambda name: None if name == absent else found(name))
+    needs, _, extra = message.rpartition(": ")
+    with pytest.raises(RequestError, match=rf"^source 'a': {needs}: pip install 'onggi\[{extra}\]'$"):
+        plan_splits(Input(**({"source": "a", "path": "a.txt"} | item)), str(tmp_path), 1 << 20)
 
 
 def test_text_files_are_records_and_splits_hold_a_few(folder):

@@ -66,6 +66,15 @@ def listed(folder: Path, content: str | bytes, name: str = "list.txt") -> Blockl
         ("com", []),
         ("(^|[-.])adult", []),
         ("two words.com", []),
+        ("address=/evil.com/0.0.0.0", ["evil.com"]),
+        ("address=/.a.com/b.com/#", ["a.com", "b.com"]),
+        ("server=/evil.com/", ["evil.com"]),
+        ("local=/evil.com/", ["evil.com"]),
+        ("server=/corp.com/10.0.0.1", []),
+        ("someone@example.com", []),
+        ("mailto:someone@example.com", []),
+        ("||someone@example.com^", []),
+        ("example.com/@someone", ["example.com/@someone"]),
     ],
 )
 def test_lines(line: str, entries: list[str]) -> None:
@@ -169,7 +178,7 @@ def test_processes_share_what_lies_on_disk(tmp_path: Path) -> None:
     blocklists._opened.cache_clear()
     again = listed(tmp_path, "a.com\nb.com/c\n", "renamed.txt")
     assert again.digest == first.digest
-    assert len(list((Path(os.environ["XDG_CACHE_HOME"]) / "onggi/blocklists").iterdir())) == 2
+    assert len(list((Path(os.environ["XDG_CACHE_HOME"]) / "onggi/blocklists").iterdir())) == 3
     other = listed(tmp_path, "a.com\nb.com/d\n", "renamed.txt")
     assert other.digest != first.digest and found(other, "http://b.com/c", "http://b.com/d") == [None, "b.com/d"]
 
@@ -190,8 +199,27 @@ def test_what_is_broken_in_the_cache_is_made_anew(tmp_path: Path) -> None:
 
 def test_what_is_no_list_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"blocklists\.mine: .*list\.txt holds no entry; expected lines such as"):
-        listed(tmp_path, "domain,reason\n<html>\n")
+        listed(tmp_path, "# nothing yet\n127.0.0.1 localhost\n")
+    with pytest.raises(
+        RequestError,
+        match=r"blocklists\.mine: 2 of 3 lines are not understood, the first in .*list\.txt: 'domain,reason'; "
+        r"expected lines such as `example\.com`.*address=",
+    ):
+        listed(tmp_path, "domain,reason\n<html>\na.com\n")
     with pytest.raises(RequestError, match=r"blocklists\.mine: nothing to read at .*missing"):
         open_blocklist("mine", str(tmp_path / "missing"))
     with pytest.raises(RequestError, match=r"broken\.gz: cannot be read"):
         listed(tmp_path, gzip.compress(b"a.com\n" * 9)[:-9], "broken.gz")
+
+
+def test_lines_are_counted(tmp_path: Path) -> None:
+    lines = "# remark\n#### remark\n\n! remark\na.com\na.com\nb.com/x\n127.0.0.1 localhost\n||c.com^$third-party\n"
+    of = listed(tmp_path, lines + "##.ad\nd.com##.ad\n@@||e.com^\n/banner[0-9]/\nsomeone@example.com\n")
+    assert (of.n_entries, of.n_lines, of.n_passed_over, of.n_strange) == (2, 10, 6, 1)
+    blocklists._opened.cache_clear()
+    again = open_blocklist("mine", str(tmp_path / "list.txt"))  # as it lies in the cache
+    assert again.record == of.record
+
+
+def test_half_a_list_may_be_strange(tmp_path: Path) -> None:
+    assert listed(tmp_path, "a.com\nwhat is this\n").n_strange == 1

@@ -1,16 +1,20 @@
 """Columns of addresses in whole runs: the guide's manifest, what is asked for alone, new lists, pages taken down."""
 
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
 import polars as pl
 import pytest
 
+import onggi
 from curation.addresses import blocklists
 from curation.pipeline import changed_manifest, curate, decide_again, prepare
 from curation.removal.remove import remove
+from curation.report import render
+from curation.summary_models import Summary
 from manifests.contracts import ROBOTS_TYPE
 from manifests.errors import RequestError
 from manifests.house import HOME
@@ -118,6 +122,24 @@ def test_documents_carry_what_was_found(run: Path) -> None:
     assert documents["robots"].to_list() == [nothing, nothing, None]
 
 
+def test_the_records_of_an_address_are_shown_whole(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = dict(ledger_of(run / "out/web").select("key", "id").iter_rows())
+    monkeypatch.setattr("sys.argv", ["onggi", "explain", str(run / "out/web"), ids["old"]])
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        onggi.main()
+    shown = capsys.readouterr().out.partition("Records with the same canonical URL:\n")[2].splitlines()
+    kept = [f"{ids['kept']} copy 0, source crawl, kept", "  http://e.example/kept"]
+    old = [
+        f"{ids['old']} copy 0, source crawl, dropped: duplicate_url",
+        "  http://e.example/kept?utm_source=x",
+        f"  duplicate of {ids['kept']}",
+    ]
+    assert shown[:5] == (kept + old if ids["kept"] < ids["old"] else old + kept)
+
+
 def test_only_what_is_asked_for_is_there(run: Path, tmp_path: Path) -> None:
     plain = 'kind: corpus\nname: web\ninputs: [{source: crawl, path: "crawl/*.warc.gz"}]\noutput: out\n'
     path = run / "plain.yaml"
@@ -157,6 +179,36 @@ def test_a_list_with_other_entries_is_looked_up_anew(tmp_path: Path) -> None:
     }
 
 
+def test_a_list_that_changed_needs_new_reading(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = lay_out(tmp_path)
+    record = curate(job_of(path))
+    assert {name: (of.n_entries, of.n_lines) for name, of in record.blocklists.items()} == {
+        "adult": (1, 1),
+        "opted_out": (2, 2),
+    }
+    summary = Summary.model_validate_json((tmp_path / "out/web/summary.json").read_bytes())
+    report = render(summary, record.model_dump(mode="json"))
+    assert "<h3>Lists of addresses</h3>" in report and '<th scope="row">opted_out</th>' in report
+    run = Folder(str(tmp_path / "out/web"))
+    manifest = changed_manifest(run, None, str(tmp_path), ())
+    again = decide_again(run, manifest, str(tmp_path / "out/again"))
+    assert again.blocklists == record.blocklists
+    before = (tmp_path / "lists/opt-out.txt").read_text()
+    (tmp_path / "lists/opt-out.txt").write_text("e.example\n")
+    for of in (run, Folder(str(tmp_path / "out/again"))):
+        with pytest.raises(RequestError, match=r"another content of measure\.blocklists\.opted_out .*onggi curate"):
+            decide_again(of, manifest, of.path)
+    (tmp_path / "lists/opt-out.txt").write_text(before)
+    shutil.rmtree(tmp_path / "lists/ut1")
+    assert decide_again(run, manifest, run.path).counts == record.counts
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("sys.argv", ["onggi", "decide", run.path])
+        onggi.main()
+    said = capsys.readouterr()
+    assert "note: blocklists.adult: the list cannot be read any more" in said.err
+    assert "not understood" in said.out
+
+
 def test_what_is_taken_down_leaves_no_address(tmp_path: Path) -> None:
     curate(job_of(lay_out(tmp_path)))
     run = Folder(str(tmp_path / "out/web"))
@@ -173,6 +225,37 @@ def test_what_is_taken_down_leaves_no_address(tmp_path: Path) -> None:
     assert reasons["old"] is None  # of its address nothing else is left
 
 
+def test_a_plan_says_how_lists_were_understood(tmp_path: Path, command: Callable[..., tuple[int, str, str]]) -> None:
+    path = lay_out(tmp_path)
+    (tmp_path / "lists/opt-out.txt").write_text("a.example\nb.example\nsomeone@c.example\n@@||d.example^\n")
+    code, said, _ = command("plan", str(path))
+    assert code == 0 and re.search(r"opted_out +3 +5 +1 +1\n", said)
+    listed = orjson.loads(command("plan", str(path), "--json")[1])["blocklists"]["opted_out"]
+    assert (listed["n_passed_over"], listed["n_not_understood"]) == (1, 1)
+
+
+def test_an_address_is_taken_down_with_its_older_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def left_of(old: str, **asked: list[str]) -> set[str]:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        monkeypatch.setitem(ADDRESSES, "old", old)
+        curate(job_of(lay_out(folder)))
+        run = Folder(str(folder / "out/web"))
+        ids = dict(ledger_of(run.path).select("key", "id").iter_rows())
+        remove(
+            [run.path], request_of(folder, **{kind: [ids.get(name, name) for name in asked[kind]] for kind in asked})
+        )
+        decide_again(run, changed_manifest(run, None, str(folder), ()), run.path)
+        rows = (run / "documents").scan().select("canonical_url", "id").collect().rows()
+        names = {id_: key for key, id_ in ids.items()}
+        return {names[id_] for url, id_ in rows if url == "http://e.example/kept"}
+
+    assert left_of("http://e.example/kept#top", ids=["kept"]) == {"old"}
+    assert left_of("http://e.example/kept#top", urls=["e.example/kept"]) == set()
+    tracked = "http://e.example/kept?utm_source=x"
+    assert left_of(tracked, urls=["e.example/kept"]) == {"old"}
+    assert left_of(tracked, urls=["e.example/kept", tracked]) == set()
+
+
 def test_what_is_not_there_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = lay_out(tmp_path)
     for text, message in (
@@ -185,9 +268,10 @@ def test_what_is_not_there_is_told_before_any_work(tmp_path: Path, monkeypatch: 
         assert not (tmp_path / "out").exists()
     monkeypatch.setattr("curation.addresses.hosts.find_spec", lambda name: None)
     compared = MANIFEST.split("measure:")[0] + "dedup: {url: true}\noutput: out\n"
-    for manifest in (MANIFEST, compared):
+    only_lists = re.sub(r"  urls: true.*\n", "", MANIFEST)
+    for manifest, field in ((MANIFEST, "measure.urls"), (only_lists, "measure.blocklists"), (compared, "dedup.url")):
         with pytest.raises(
-            RequestError, match=r"addresses need idna and publicsuffixlist: pip install 'onggi\[urls\]'"
+            RequestError, match=rf"^{field} needs idna and publicsuffixlist: pip install 'onggi\[urls\]'"
         ):
             prepare(parse_manifest(manifest, "web"), str(tmp_path))
 

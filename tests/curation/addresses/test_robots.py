@@ -1,5 +1,6 @@
 """What pages and servers tell robots, against another parser of HTML, on made-up and on real pages."""
 
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -124,6 +125,17 @@ WORDS = st.sampled_from(["noindex", "none", "nofollow,noai", "NoArchive", "index
 def test_another_parser_agrees(pieces: list[tuple[str, str]]) -> None:
     page = "<html>" + "".join(piece.format(word) for piece, word in pieces)
     assert of_page(page.encode(), ALL) == _said(page)
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["<meta name=" + " " * 1000, "<meta name" + " " * 1000, "<meta " + "name=" * 200, "<meta name=" + "&" * 1000],
+)
+def test_no_page_takes_longer_than_its_length(tag: str) -> None:
+    page = (tag * (1_000_000 // len(tag))).encode()
+    started = time.perf_counter()
+    assert of_page(page, ALL) == frozenset()
+    assert time.perf_counter() - started < 2
 
 
 def test_real_pages(shared_data: Path) -> None:

@@ -1,5 +1,7 @@
 """Canonical addresses: golden spellings, properties, and what the URL Standard's own implementation says of them."""
 
+import time
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -187,3 +189,16 @@ def test_hosts_are_those_of_browsers() -> None:
         ada_url.URL(f"http://{name}").hostname if ada_url.check_url(f"http://{name}") else None for name in names
     ]
     assert [canonical_host(name) for name in names] == theirs
+
+
+@pytest.mark.parametrize("authority", ["@" * 32_000 + ":a", "@" * 32_000, "@" * 32_000 + "[", ":@" * 16_000 + ":a"])
+def test_no_address_takes_longer_than_its_length(authority: str) -> None:
+    started = time.perf_counter()
+    assert canonical_url(f"http://{authority}/") is None
+    assert time.perf_counter() - started < 0.5
+
+
+def test_the_host_comes_behind_the_last_at() -> None:
+    assert canonical_url("http://a@b:c@example.com:8080/x") == "http://example.com:8080/x"
+    assert canonical_url("http://a@[::1]:81/") == "http://[::1]:81/"
+    assert canonical_url("http://[a@b]/") is None
