@@ -15,6 +15,7 @@ from curation.latex.scan import (
     MATH,
     SHORT_VERB,
     Verbatim,
+    between_marks,
     declared_verbatim,
     group_end,
     inline_verbatim,
@@ -127,7 +128,7 @@ class _Flattener:
         self.notes: dict[Note, None] = {}
         self.conditionals: list[_Conditional] = []
         self.n_dropping = 0  # of the open conditionals, those whose present branch is not read
-        self.flags: dict[str, bool] = {}  # \newif\ifdraft: draft
+        self.flags: dict[str, bool | None] = {}  # \newif\ifdraft: draft
         self.setters: dict[str, tuple[str, bool]] = {}  # \drafttrue: (draft, True)
         self.dropped_environments = {"comment"}
         self.only: frozenset[str] | None = None
@@ -248,8 +249,7 @@ class _FileScan:
         elif word in self.f.aliases:
             self._alias(word, start)
         elif word in self.f.setters:
-            name, value = self.f.setters[word]
-            self.f.flags[name] = value
+            self._set_flag(start, *self.f.setters[word])
 
     def _condition(self, name: str, start: int) -> None:
         if self.f.skipping:
@@ -279,6 +279,12 @@ class _FileScan:
         if word == "fi":
             self.f.n_dropping -= not conditional.keep
             self.f.conditionals.pop()
+
+    def _set_flag(self, start: int, name: str, value: bool) -> None:
+        r"""`\\drafttrue`; where only TeX knows whether it is reached, it is not known what `\\ifdraft` is."""
+        asked = any(not conditional.known for conditional in self.f.conditionals)
+        unsure = asked or self.source[max(0, start - 1) : start] == "{"
+        self.f.flags[name] = None if unsure and self.f.flags.get(name) != value else value
 
     def _let(self, word: str, start: int) -> None:
         r"""`\let\ifdraft\iftrue` asks nothing: it sets what `\ifdraft` is."""
@@ -369,7 +375,11 @@ class _FileScan:
         later = self.source.find("\\end{document}", end) >= 0
         if later and (self.shows or quoted(self.source, start, end) or shown_at(self.source, start)):
             self.shows = False
-            self._copy(end)
+            if between_marks(self.source, start, end):
+                self._copy(start, end)
+                self.f._emit("\\verb+\\end{document}+")
+            else:
+                self._copy(end)
             return
         if later:
             self.f._note("text_after_end", f"{len(self.source) - end} characters in {self.name}")
@@ -379,10 +389,11 @@ class _FileScan:
     def _alias(self, word: str, start: int) -> None:
         """Another name of `\\verb`, which every later pass knows."""
         known = self.f.aliases[word]
-        end = inline_verbatim(self.source, self.position, known)
+        after = self.position
+        end = inline_verbatim(self.source, after, known)
         if end is not None:
             self._copy(start)
-            self.f._emit(f"\\{known}{self.source[self.position : end]}")
+            self.f._emit(f"\\{known}{self.source[after:end]}")
             self.copied = self.position = end
 
     def _verb(self, word: str, start: int) -> None:
@@ -414,7 +425,7 @@ class _FileScan:
             self.f.set_short_verb(self.f.short_verb + '"')
         if found is None:
             return
-        mark, known = found[1] or found[2], self.f.short_verb
+        mark, known = found[1] or found[2] or found[3], self.f.short_verb
         self._copy(start, found.end())
         self.f.set_short_verb(
             known.replace(mark, "") + (mark if "Delete" not in word and "Undefine" not in word else "")

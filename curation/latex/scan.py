@@ -54,7 +54,7 @@ BEGIN_OR_END = re.compile(r"\\(begin|end)\s*\{([^{}\\$%\n]{1,64})\}")
 SHOWN_CHARS_MAX = 20_000
 """A listing of a document is not longer."""
 SHORT_VERB = re.compile(
-    r"\*?\s*(?:\[[^\]\n]{0,200}\])?\s*(?:\{\s*\\?([^A-Za-z0-9\s{}\\%])\s*\}|\\([^A-Za-z0-9\s{}\\%]))"
+    r"\*?\s*(?:\[[^\]\n]{0,200}\])?\s*(?:\{\s*\\?([^A-Za-z0-9\s{}\\%])\s*\}|\\([^A-Za-z0-9\s{}\\%])|([^A-Za-z0-9\s{}\\%*\[]))"
 )
 VERB_ALIAS = re.compile(
     r"\\(?:let\s*\\([A-Za-z]+)\s*=?\s*|(?:re|provide)?newcommand\*?\s*\{?\\([A-Za-z]+)\}?\s*\{\s*|"
@@ -125,9 +125,13 @@ def _around_documents(source: str) -> Iterator[str]:
 
 def quoted(source: str, start: int, end: int) -> bool:
     r"""Whether a command stands between two marks or in a group, as in `"\endinput"`: it is spoken of, not given."""
+    return between_marks(source, start, end) or source[end : end + 200].lstrip()[:1] == "}"
+
+
+def between_marks(source: str, start: int, end: int) -> bool:
+    """Whether the same punctuation stands before and behind a command."""
     before, after = source[max(0, start - 1) : start], source[end : end + 1]
-    marked = before == after != "" and not before.isalnum() and not before.isspace() and before not in "{}\\%$"
-    return marked or source[end : end + 200].lstrip()[:1] == "}"
+    return before == after != "" and not before.isalnum() and not before.isspace() and before not in "{}\\%$"
 
 
 def shown_at(source: str, position: int) -> bool:
