@@ -117,7 +117,7 @@ def archive(source: Source, order: list[str] | None = None) -> bytes:
 
 def words(title: str) -> list[str]:
     """Words of letters, without commands, formulas, and words with accents that TeX puts on them."""
-    title = re.sub(r"\S*\\['`^\"~=.cvuHk]\s*(?:\{[^}]*\}|\\?[a-zA-Z])\S*", " ", title)
+    title = re.sub(r"\S*\\(?:['`^\"~=.]|[cvuHk](?![A-Za-z]))\s*(?:\{[^}]*\}|\\?[a-zA-Z])\S*", " ", title)
     title = re.sub(NO_WORDS, " ", re.sub(r"\$[^$]*\$|\\\(.*?\\\)", " ", title))
     return LETTERS.findall(re.sub(r"\\texorpdfstring\{.*|\\[A-Za-z]+\*?|\\.", " ", title))
 
@@ -165,6 +165,7 @@ def check(source: Source, checks: Checks, rng: random.Random) -> None:
     if document is None or document.text is None:
         raise RuntimeError(f"{source.name}: no document")
     known = truth(source.main, files)
+    known.headings = [item for item in known.headings if words(item.source)]  # one without words cannot be told
     checks.n_documents += 1
     checks.n_with_inputs += document.n_files > 1
     checks.n_files += document.n_files

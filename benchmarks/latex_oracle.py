@@ -65,8 +65,8 @@ SETS = names(
     "tikzset pgfplotsset lstset hypersetup geometry captionsetup setlist pgfkeys index label glossary author "
     "thanks affil address date institute email affiliation tcbset sisetup SetLabelAlign "
     "DeclareCaptionLabelSeparator titleformat fancyhead fancyfoot lhead rhead chead lfoot rfoot cfoot markboth "
-    "markright settowidth widthof heightof phantom hphantom vphantom bibliographystyle ctikzset setkeys newsavebox sbox "
-    "savebox todo setbeamertemplate usepackage setchemformula"
+    "markright settowidth widthof heightof phantom hphantom vphantom bibliographystyle ctikzset setkeys newsavebox "
+    "sbox savebox todo setbeamertemplate usepackage setchemformula"
 )
 CALLS = re.compile(rf"\\({'|'.join(sorted(map(re.escape, DEFINES + SETS), key=len, reverse=True))})(?![A-Za-z@])\*?")
 LIST_LABEL = re.compile(r"\\begin\{(?:ding)?list\}(?=\{)")
