@@ -10,7 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from curation.latex.main_file import DISTRIBUTED, Resolver, input_name
-from curation.latex.scan import BEGIN, Verbatim, declared_verbatim, group_end, inline_verbatim, names, skip_space
+from curation.latex.scan import (
+    BEGIN,
+    MATH,
+    SHORT_VERB,
+    Verbatim,
+    between_marks,
+    declared_verbatim,
+    group_end,
+    inline_verbatim,
+    names,
+    quoted,
+    shown_at,
+    shown_environments,
+    skip_space,
+    verb_aliases,
+)
 from curation.read_batch import Note
 
 N_OPEN_MAX = 64
@@ -29,6 +44,19 @@ IMPORTS = frozenset(
     ("import", "subimport", "inputfrom", "subinputfrom", "includefrom", "subincludefrom", "import*", "subimport*")
 )
 RAW = frozenset(("url", "href", "path", "nolinkurl", "Url"))
+SHORT_VERB_WORDS = frozenset(
+    (
+        "MakeShortVerb",
+        "ShortVerb",
+        "DeleteShortVerb",
+        "DefineShortVerb",
+        "UndefineShortVerb",
+        "lstMakeShortInline",
+        "lstDeleteShortInline",
+    )
+)
+SHORT_VERB_CLASSES = {"ltxdoc": "|", "ltxguide": "|", "ltnews": "|", "l3doc": '|"'}
+"""Classes of documentation, with the characters that they make short for `\\verb`."""
 DEFINITIONS = {
     "newcommand": 1, "renewcommand": 1, "providecommand": 1, "DeclareRobustCommand": 1, "newenvironment": 2,
     "renewenvironment": 2, "def": 0, "edef": 0, "gdef": 0, "xdef": 0, "NewDocumentCommand": 2,
@@ -87,7 +115,11 @@ class _Flattener:
         self.decide = decide  # whether conditionals are decided where that is possible
         self.files, self.main, self.chars_max, self.bibliography = files, main, chars_max, bibliography
         self.resolver = Resolver(list(files), main)
-        self.verbatim_names = declared_verbatim(list(files.values()))
+        sources = list(files.values())
+        self.verbatim_names = declared_verbatim(sources) | shown_environments(sources)
+        self.aliases = verb_aliases(sources)
+        self.short_verb = ""  # characters between which text stands as it is
+        self.scan = SCAN
         self.out: list[str] = []
         self.n_chars = 0
         self.open: list[str] = []
@@ -96,7 +128,7 @@ class _Flattener:
         self.notes: dict[Note, None] = {}
         self.conditionals: list[_Conditional] = []
         self.n_dropping = 0  # of the open conditionals, those whose present branch is not read
-        self.flags: dict[str, bool] = {}  # \newif\ifdraft: draft
+        self.flags: dict[str, bool | None] = {}  # \newif\ifdraft: draft
         self.setters: dict[str, tuple[str, bool]] = {}  # \drafttrue: (draft, True)
         self.dropped_environments = {"comment"}
         self.only: frozenset[str] | None = None
@@ -129,6 +161,12 @@ class _Flattener:
             self.out.append(text)
             if self.n_chars > self.chars_max:
                 self.too_large = self.ended = True
+
+    def set_short_verb(self, characters: str) -> None:
+        r"""Characters that are `\verb` from here on."""
+        self.short_verb = characters
+        marks = rf"|[{re.escape(characters)}]|\$\$?|\n[ \t]*\n" if characters else ""
+        self.scan = re.compile(SCAN.pattern + marks, re.DOTALL)
 
     def _file(self, name: str, folders: list[str]) -> None:
         if len(self.open) == N_OPEN_MAX:
@@ -170,10 +208,12 @@ class _FileScan:
         self.verbatim = Verbatim(flattener.verbatim_names)
         self.position = self.copied = 0
         self.n_torn = 0
+        self.math = False  # followed only where characters are short for verbatim text
+        self.shows = False  # whether a document is open in the document
 
     def run(self) -> None:
         while not self.f.ended:
-            match = SCAN.search(self.source, self.position)
+            match = self.f.scan.search(self.source, self.position)
             if match is None:
                 break
             self.position = match.end()
@@ -181,6 +221,8 @@ class _FileScan:
                 self._comment(match.start())
             elif match[1]:
                 self._word(match[1], match.start())
+            elif self.f.short_verb:
+                self._mark(match[0], match.start())
         if not self.f.ended:
             self._copy(len(self.source))
 
@@ -204,9 +246,10 @@ class _FileScan:
             return
         elif word in _HANDLERS:
             _HANDLERS[word](self, word, start)
+        elif word in self.f.aliases:
+            self._alias(word, start)
         elif word in self.f.setters:
-            name, value = self.f.setters[word]
-            self.f.flags[name] = value
+            self._set_flag(start, *self.f.setters[word])
 
     def _condition(self, name: str, start: int) -> None:
         if self.f.skipping:
@@ -236,6 +279,12 @@ class _FileScan:
         if word == "fi":
             self.f.n_dropping -= not conditional.keep
             self.f.conditionals.pop()
+
+    def _set_flag(self, start: int, name: str, value: bool) -> None:
+        r"""`\\drafttrue`; where only TeX knows whether it is reached, it is not known what `\\ifdraft` is."""
+        asked = any(not conditional.known for conditional in self.f.conditionals)
+        unsure = asked or self.source[max(0, start - 1) : start] == "{"
+        self.f.flags[name] = None if unsure and self.f.flags.get(name) != value else value
 
     def _let(self, word: str, start: int) -> None:
         r"""`\let\ifdraft\iftrue` asks nothing: it sets what `\ifdraft` is."""
@@ -299,11 +348,14 @@ class _FileScan:
         if name == "document" and self.name != self.f.main:  # of a subfile
             self._copy(start, found.end())
         elif name == "document":
+            self.shows = self.f.in_body  # a second one is shown, with its end
             self.f.in_body = True
         elif name in self.f.dropped_environments or name in ("filecontents", "filecontents*"):
             end = self.verbatim.end(self.source, found.end(), name)
             if end is not None:
                 self._copy(start, end)
+        elif name in MATH:
+            self.math = True
         elif name in self.verbatim.names:
             end = self.verbatim.end(self.source, found.end(), name)
             if end is None:
@@ -312,14 +364,72 @@ class _FileScan:
 
     def _end(self, word: str, start: int) -> None:
         found = BEGIN.match(self.source, self.position)
+        self.math = self.math and not (found and found[1].strip() in MATH)
         if found and found[1].strip() == "document" and self.name == self.f.main:
-            self._copy(found.end())
-            self.f.ended = True
+            self._end_document(start, found.end())
         elif found and found[1].strip() == "document":  # the document of a subfile ends, not the book
             self._copy(start, len(self.source))
 
+    def _end_document(self, start: int, end: int) -> None:
+        """The paper ends here, unless this is shown in it; what stands behind it is said."""
+        later = self.source.find("\\end{document}", end) >= 0
+        if later and (self.shows or quoted(self.source, start, end) or shown_at(self.source, start)):
+            self.shows = False
+            if between_marks(self.source, start, end):
+                self._copy(start, end)
+                self.f._emit("\\verb+\\end{document}+")
+            else:
+                self._copy(end)
+            return
+        if later:
+            self.f._note("text_after_end", f"{len(self.source) - end} characters in {self.name}")
+        self._copy(end)
+        self.f.ended = True
+
+    def _alias(self, word: str, start: int) -> None:
+        """Another name of `\\verb`, which every later pass knows."""
+        known = self.f.aliases[word]
+        after = self.position
+        end = inline_verbatim(self.source, after, known)
+        if end is not None:
+            self._copy(start)
+            self.f._emit(f"\\{known}{self.source[after:end]}")
+            self.copied = self.position = end
+
     def _verb(self, word: str, start: int) -> None:
         self.position = inline_verbatim(self.source, self.position, word) or self.position
+
+    def _mark(self, mark: str, start: int) -> None:
+        """What matters only where characters are short for verbatim text, which they are not in formulas."""
+        if mark in ("$", "$$"):
+            self.math = not self.math
+        elif mark in ("\\(", "\\[", "\\)", "\\]"):
+            self.math = mark[1] in "(["
+        elif mark[0] == "\n":
+            self.math = False
+        elif mark in self.f.short_verb and not self.math and not self.f.skipping:
+            self._short(mark, start)
+
+    def _short(self, mark: str, start: int) -> None:
+        r"""`|x|` becomes `\verb|x|`, which every later pass knows."""
+        end = self.source.find(mark, self.position, self.position + 500)
+        if end < 0 or "\n" in self.source[start:end]:
+            return
+        self._copy(start)
+        self.f._emit(f"\\verb{self.source[start : end + 1]}")
+        self.copied = self.position = end + 1
+
+    def _short_verb(self, word: str, start: int) -> None:
+        found = SHORT_VERB.match(self.source, self.position)
+        if word == "ShortVerb" and found is None:
+            self.f.set_short_verb(self.f.short_verb + '"')
+        if found is None:
+            return
+        mark, known = found[1] or found[2] or found[3], self.f.short_verb
+        self._copy(start, found.end())
+        self.f.set_short_verb(
+            known.replace(mark, "") + (mark if "Delete" not in word and "Undefine" not in word else "")
+        )
 
     def _raw(self, word: str, start: int) -> None:
         """`%` is a character in the address of a link, unless it ends the line."""
@@ -341,6 +451,8 @@ class _FileScan:
         self.f._emit(joint(self.source, end, end, False))
 
     def _endinput(self, word: str, start: int) -> None:
+        if quoted(self.source, start, self.position):
+            return
         end = self.source.find("\n", self.position)
         rest = self.source[self.position : end] if end >= 0 else self.source[self.position :]
         self._copy(start, len(self.source))
@@ -354,8 +466,11 @@ class _FileScan:
 
     def _package(self, word: str, start: int) -> None:
         found = re.compile(r"\s*(?:\[[^\]]{0,4000}\])?\s*\{([^{}]{1,2000})\}").match(self.source, self.position)
+        self.shows = self.shows or (self.f.in_body and word.startswith("document") and self.name == self.f.main)
         if found:
             self.f.package(found[1], self.name)
+            if word == "documentclass" and self.name == self.f.main:
+                self.f.set_short_verb(SHORT_VERB_CLASSES.get(found[1].strip(), ""))
         if found and word.startswith("document") and self.name != self.f.main:
             self._copy(start, found.end())
 
@@ -386,6 +501,7 @@ _HANDLERS = {
     **dict.fromkeys(("verb", "lstinline", "mintinline"), _FileScan._verb),
     **dict.fromkeys(("usepackage", "RequirePackage", "documentclass", "documentstyle"), _FileScan._package),
     **dict.fromkeys(("bibliography", "printbibliography"), _FileScan._bibliography),
+    **dict.fromkeys(SHORT_VERB_WORDS, _FileScan._short_verb),
     "begin": _FileScan._begin,
     "end": _FileScan._end,
     "newif": _FileScan._newif,
@@ -405,7 +521,8 @@ def definition_end(source: str, position: int, word: str) -> int | None:
     position = star.end() if star else position
     if n_groups == 0:
         found = re.compile(
-            r"\\(?:[A-Za-z@]+|.)[^{}\\%]{0,500}(?:\\[A-Za-z]+[^{}\\%]{0,100}){0,9}(?=\{)", re.DOTALL
+            r"\\(?:[A-Za-z@]+(?![A-Za-z@])|[^A-Za-z@])[^{}\\%]{0,500}(?:\\[A-Za-z]+(?![A-Za-z])[^{}\\%]{0,100}){0,9}(?=\{)",
+            re.DOTALL,
         ).match(source, position)
         return group_end(source, found.end()) if found else None
     named = group_end(source, position) if source.startswith("{", position) else _command_end(source, position)

@@ -3,7 +3,7 @@ r"""What a document's own macros are: `\newcommand`, `\def` and their like, read
 import re
 from dataclasses import dataclass
 
-from curation.latex.flatten import DEFINITIONS, definition_end
+from curation.latex.flatten import DEFINITIONS, definition_end, ends_in_command
 from curation.latex.scan import group_end, names, skip_space
 
 COMMAND = re.compile(r"\\(?:[A-Za-z@]+|.)", re.DOTALL)
@@ -167,12 +167,17 @@ def _group(whole: str, position: int) -> str | None:
 
 
 def substitute(body: str, arguments: list[str]) -> str:
-    """The body with its parameters replaced; `##` becomes `#`."""
+    """The body with its parameters replaced; `##` becomes `#`. No letter is added to the name of a command."""
 
     def value(match: re.Match[str]) -> str:
         if match[1] is None:
             return "#"
         index = int(match[1]) - 1
-        return arguments[index] if index < len(arguments) else ""
+        argument = arguments[index] if index < len(arguments) else ""
+        before = " " if argument[:1].isalpha() and ends_in_command(body, match.start()) else ""
+        after = (
+            " " if body[match.end() : match.end() + 1].isalpha() and ends_in_command(argument, len(argument)) else ""
+        )
+        return f"{before}{argument}{after}"
 
     return PARAMETER.sub(value, body) if "#" in body else body

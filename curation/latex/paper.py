@@ -119,12 +119,16 @@ def _has_text(source: str) -> bool:
 
 
 def _body(tokens: Tokens) -> tuple[int, int]:
-    """The tokens between `\\begin{document}` and its end; all of them in plain TeX, which has neither."""
+    """The tokens between `\\begin{document}` and its end; all of them in plain TeX, which has neither.
+
+    Of several, which a preamble or a manual may show, the longest.
+    """
+    bodies = []
     for index in range(len(tokens)):
         if tokens.source[tokens.starts[index]] == "\\" and environment(tokens.text(index)) == ("begin", "document"):
             last = tokens.partner[index]
-            return index + 1, last if last > index else len(tokens)
-    return 0, len(tokens)
+            bodies.append((index + 1, last if last > index else len(tokens)))
+    return max(bodies, key=lambda body: body[1] - body[0], default=(0, len(tokens)))
 
 
 def _compose(title: str, body: str, definitions: list[str]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from curation.latex.accents import COMBINING, SYMBOLS, accented, ligatures
 from curation.latex.environments import Environments
 from curation.latex.output import BLOCK, LINE, SPACE, Out
+from curation.latex.quantities import QUANTITIES, quantity
 from curation.latex.scan import MATH
 from curation.latex.tokens import Tokens, environment
 from curation.latex.words import (
@@ -60,7 +61,7 @@ class TextConverter:
         self._waiting: list[tuple[int, int, Callable[[], None]]] = []
         self._n_waiting = 0
         self._after_word = False  # TeX skips white space behind a command's name
-        self._title_done = False
+        self._title_at = -1  # the title command that names the document
 
     def convert(self, first: int, end: int) -> str:
         """The text of the tokens from `first` up to `end`, which is not among them."""
@@ -78,6 +79,7 @@ class TextConverter:
                 group = self.group_after(index + 1, "oo")
                 end = self.group_end(group)
                 if end is not None:
+                    self._title_at = index
                     return self.sub_text(group + 1, end)
         return ""
 
@@ -223,7 +225,7 @@ class TextConverter:
         if name in HEADINGS:
             return self._heading(after, HEADINGS[name])
         if name in TITLES:
-            return self.skip(after, "om")
+            return self._another_title(index)
         if name in CITED or name in CITED_AS_WORDS:
             return self._cite(after, name)
         if name in REFERRED:
@@ -260,6 +262,8 @@ class TextConverter:
             return self._url(after)
         if name == "ensuremath":
             return self._ensuremath(after)
+        if name in QUANTITIES:
+            return self._quantity(after, name)
         if name in SECTIONS:
             self.section(SECTIONS[name])
         elif name == "xspace":
@@ -290,6 +294,12 @@ class TextConverter:
         self.out.inline += 1
         self.at(end, self._end_heading)
         return group + 1
+
+    def _another_title(self, index: int) -> int:
+        """The document's title stands at its top; a second one, as of a part in another language, where it is."""
+        if self._title_at in (-1, index):
+            return self.skip(index + 1, "om")
+        return self._heading(index + 1, 1)
 
     def _end_heading(self) -> None:
         self.out.inline -= 1
@@ -356,6 +366,21 @@ class TextConverter:
         self.put_formula(f"${self.tokens.span(index + 1, end - 1)}$", display=False)
         self._after_word = False
         return end + 1
+
+    def _quantity(self, index: int, name: str) -> int:
+        """A number with its unit, or a formula of chemistry; as any command where arguments are missing."""
+        arguments: list[str] = []
+        after = index
+        while len(arguments) < QUANTITIES[name]:
+            group = self.group_after(after, "o")
+            end = self.group_end(group)
+            if end is None:
+                return self._unknown(index)
+            arguments.append(self.tokens.span(group + 1, end - 1) if end > group + 1 else "")
+            after = end + 1
+        self.out.words(quantity(name, arguments))
+        self._after_word = False
+        return after
 
     def _bibitem(self, index: int) -> int:
         group = self.group_after(index, "oo")
@@ -468,9 +493,10 @@ class TextConverter:
         return start
 
     def _past_space(self, index: int) -> int:
-        """The index behind a token of nothing but white space, which TeX skips before an argument."""
-        if index < len(self.tokens) and self.tokens.source[self.tokens.starts[index]] in " \t\n":
+        """The index behind tokens of nothing but white space, which TeX skips before an argument."""
+        while index < len(self.tokens) and self.tokens.source[self.tokens.starts[index]] in " \t\n":
             token = self.tokens.text(index)
-            if token.isspace() and (token[0] != "\n" or token == "\n"):
-                return index + 1
+            if not token.isspace() or (token[0] == "\n" and token != "\n"):
+                break
+            index += 1
         return index

@@ -106,7 +106,7 @@ MUTED = names(
 
 FIGURES = names(
     "figure figure* wrapfigure wrapfigure* SCfigure SCfigure* sidewaysfigure sidewaysfigure* floatingfigure "
-    "subfigure subfigure* teaserfigure marginfigure figwindow"
+    "subfigure subfigure* teaserfigure marginfigure"
 )
 TABLES = names("table table* wraptable sidewaystable sidewaystable* SCtable threeparttable subtable margintable")
 TABULARS = {
@@ -125,7 +125,7 @@ LISTS = {
 TRANSPARENT = {
     "minipage": "ooom", "multicols": "mo", "multicols*": "mo", "adjustbox": "m", "CJK": "omm", "CJK*": "omm",
     "spacing": "m", "otherlanguage": "m", "otherlanguage*": "om", "adjustwidth": "mm", "tcolorbox": "o",
-    "mdframed": "o",
+    "mdframed": "o", "window": "o", "figwindow": "o", "tabwindow": "o",
     "columns": "o", "column": "om", "list": "mm", "thebibliography": "m", "algorithm": "o", "algorithmic": "o",
     "algorithm2e": "o", "wrapfigure": "omom", "wraptable": "omom", "figure": "o", "figure*": "o", "table": "o",
     "table*": "o", "subfigure": "om", "subtable": "om", "itemize": "o", "enumerate": "o", "description": "o",
