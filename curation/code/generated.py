@@ -81,12 +81,11 @@ _HTML = re.compile(
     re.IGNORECASE,
 )
 _COMPILED = re.compile(
-    r"\A(?:/\*.*?\*/\s*|//[^\n]*\s*)*[\"']use strict[\"'];\s*(?:var __\w+ = \(this && this\.__|"
+    r"[\"']use strict[\"'];\s*(?:var __\w+ = \(this && this\.__|"
     r"Object\.defineProperty\(exports, [\"']__esModule[\"'])"
-    r"|\A(?:/\*.*?\*/\s*|//[^\n]*\s*)*;?\(function \(global, factory\) \{\s*typeof exports === ['\"]object",
-    re.DOTALL,
+    r"|;?\(function \(global, factory\) \{\s*typeof exports === ['\"]object"
 )
-"""How JavaScript begins that the compiler of TypeScript or a bundler wrote for older module systems."""
+"""Below its comments, how JavaScript begins that the compiler of TypeScript or a bundler wrote for older module systems."""
 _MARKUP = frozenset({"HTML", "XML"})
 _TEMPLATE = re.compile(r"\.(?:in|tp|tpl|tmpl|template|j2|jinja2?|mako|erb|mustache|hbs|ftl|vm|stg?)$", re.IGNORECASE)
 """What generated files are made from says so as well."""
@@ -105,12 +104,24 @@ def is_generated(path: str, language: str | None, head: str, tail: str) -> bool:
         return True  # what compilers of .NET write of comments
     if language == "YAML" and "recorded_with: VCR" in tail:
         return True
-    if _FIRST_LINES.search(first) or (language == "JavaScript" and _COMPILED.search(head[:3000])):
+    if _FIRST_LINES.search(first) or (language == "JavaScript" and _COMPILED.match(_below_comments(head[:3000]))):
         return True
     if language in _SAYS_IN_TEXT or _TEMPLATE.search(path):
         return False
     match = _SAYS.search(first) or _BEGINS.search("\n".join(first.split("\n")[:12]))
     return match is not None and not _IN_STRING.search(first[: match.end()])
+
+
+def _below_comments(text: str) -> str:
+    """What follows the comments at the top of a script; looked for sign by sign, as banners (`/////`) are both kinds."""
+    while text := text.lstrip():
+        if text.startswith("//"):
+            text = text.partition("\n")[2]
+        elif text.startswith("/*") and (end := text.find("*/", 2)) >= 0:
+            text = text[end + 2 :]
+        else:
+            return text
+    return text
 
 
 def _first_lines(head: str) -> str:

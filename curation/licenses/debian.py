@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from curation.globs import Glob, Token, literal
 from curation.licenses.verdicts import canonical, verdict_of
 
 SHORT = {
@@ -41,6 +42,12 @@ NAMES = {
     "bzip2": "bzip2-1.0.6",
 }
 VERSIONED = re.compile(r"([a-z]+)-v?(\d+(?:\.\d+)*)(\+)?", re.IGNORECASE)
+EXCEPTION = re.compile(r"\s+with\s+((?:[\w./+-]+\s+){1,3}?)exceptions?\b", re.IGNORECASE)
+KNOWN_EXCEPTION = re.compile(
+    r"^\W*(?:openssl|open-?ssl|font|autoconf|bison|libtool|gcc|classpath|llvm|linking|link|runtime|qt|foss|ecos|texinfo"
+    r"|archive|freertos|apache|cygwin|u-boot|mif|ocaml|sqlitestudio|gpl)\b",
+    re.IGNORECASE,
+)
 HEAD = re.compile(r"^Format(?:-Specification)?:.*(?:copyright-format|dep5|DEP-5)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -53,13 +60,13 @@ class FilesParagraph:
     """The short name or expression as written."""
 
     @property
-    def regexes(self) -> tuple[re.Pattern[str], ...]:
+    def globs(self) -> tuple[Glob, ...]:
         """The patterns, each for a whole path relative to the root."""
         return tuple(_pattern(text) for text in self.patterns)
 
     def matches(self, path: str) -> bool:
         """Whether a path relative to the root falls under it."""
-        return any(one.fullmatch(path) for one in self.regexes)
+        return any(one.fullmatch(path) for one in self.globs)
 
 
 def paragraphs(text: str) -> list[FilesParagraph]:
@@ -82,12 +89,23 @@ def paragraph_of(path: str, found: list[FilesParagraph]) -> FilesParagraph | Non
 def spdx(written: str) -> str | None:
     """A Debian expression (`GPL-2+ with OpenSSL exception or Expat`) in SPDX; None where a name is not known.
 
-    Exceptions are left out: they are to copyleft licences, and none of them makes one permissive.
+    Exceptions that give more rights are left out: they are to copyleft licences, and none makes one permissive. Of
+    another one nobody knows what it takes away. `A or B, and C` is (A or B) and C: a comma closes what is before it.
     """
-    text = re.sub(r"\s+with\s+[\w.+-]+(?:\s+[\w.+-]+)?\s+exception[s]?", "", written.strip(), flags=re.IGNORECASE)
-    text = re.sub(r",?\s+(and|or|and/or)\s+", lambda found: f" {found.group(1).upper()} ", text, flags=re.IGNORECASE)
-    if "," in text:  # `A, B and C` is all three; `A or B, and C` is (A or B) and C, which this is not exact about
-        return None
+    exceptions = EXCEPTION.findall(written)
+    text = re.sub(
+        r"\s(and/or|and|or)\s", lambda found: f" {found[1].upper()} ", EXCEPTION.sub("", written), flags=re.I
+    )
+    *closed, last = re.split(r",\s+(?=(?:AND|OR|AND/OR)\s)", text)
+    if "," in text.replace(", AND ", " ").replace(", OR ", " ").replace(", AND/OR ", " "):
+        return None  # `A, B and C`: of all three, or of one
+    text = "(" * len(closed) + ") ".join([*closed, last])
+    found = _expression(text)
+    is_known = all(KNOWN_EXCEPTION.search(name) for name in exceptions)
+    return found if found is None or is_known or verdict_of(found) == "copyleft" else None
+
+
+def _expression(text: str) -> str | None:
     words = text.replace("AND/OR", "OR").replace("(", " ( ").replace(")", " ) ").split()
     known = [word if word in ("AND", "OR", "(", ")") else _named(word) for word in words]
     return canonical(" ".join(word for word in known if word)) if known and all(known) else None
@@ -114,9 +132,10 @@ def _fields(paragraph: str) -> Iterator[tuple[str, str]]:
 
 
 @lru_cache(maxsize=4096)
-def _pattern(text: str) -> re.Pattern[str]:
+def _pattern(text: str) -> Glob:
     """A glob of the format: only `*`, `?` and backslashes are special."""
     text = text.removeprefix("./")
     parts = re.findall(r"\\.|\*+|.", text, flags=re.DOTALL)
-    signs = {"*": ".*", "?": "."}
-    return re.compile("".join(signs.get(part[0], re.escape(part.removeprefix("\\"))) for part in parts), re.DOTALL)
+    signs = {"*": Token(".", "star"), "?": Token(".")}
+    found = ([signs[part[0]]] if part[0] in signs else literal(part.removeprefix("\\")) for part in parts)
+    return Glob(tuple(token for tokens in found for token in tokens))
