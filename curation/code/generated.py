@@ -85,7 +85,7 @@ _COMPILED = re.compile(
     r"Object\.defineProperty\(exports, [\"']__esModule[\"'])"
     r"|;?\(function \(global, factory\) \{\s*typeof exports === ['\"]object"
 )
-"""Below its comments, how JavaScript begins that the compiler of TypeScript or a bundler wrote for older module systems."""
+"""How JavaScript begins, below its comments, that TypeScript or a bundler wrote for older module systems."""
 _MARKUP = frozenset({"HTML", "XML"})
 _TEMPLATE = re.compile(r"\.(?:in|tp|tpl|tmpl|template|j2|jinja2?|mako|erb|mustache|hbs|ftl|vm|stg?)$", re.IGNORECASE)
 """What generated files are made from says so as well."""
@@ -113,7 +113,7 @@ def is_generated(path: str, language: str | None, head: str, tail: str) -> bool:
 
 
 def _below_comments(text: str) -> str:
-    """What follows the comments at the top of a script; looked for sign by sign, as banners (`/////`) are both kinds."""
+    """What follows the comments at the top of a script; sign by sign, as banners (`/////`) are both kinds."""
     while text := text.lstrip():
         if text.startswith("//"):
             text = text.partition("\n")[2]
