@@ -84,6 +84,7 @@ class FileReader:
             except BadNotebookError as error:
                 return record.fail("malformed_notebook", str(error), digest, len(content))
             text, language = notebook.text, notebook.language or NOTEBOOK
+        text = _LINE_END.sub("\n", text) if "\r" in text else text
         if self._languages and language not in self._languages:
             return "another language"
         if decoded.replaced:
@@ -115,7 +116,6 @@ class FileReader:
         return file_kind(path, language, text, self._settings.data_bytes, repository).value
 
     def _finish(self, record: Record, text: str, language: str | None, digest: bytes, n_bytes: int) -> Record:
-        text = _LINE_END.sub("\n", text) if "\r" in text else text
         if self._settings.headers != "keep":
             text, _ = without_headers(text, language, only_legal=self._settings.headers == "drop_copyright")
         if not text.strip():

@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from curation.licenses import index
@@ -114,7 +114,7 @@ def _read(text: str, whole: bool) -> Notice:
     return _judged(text, found, whole)
 
 
-def _judged(text: str, found: list[Match], whole: bool) -> Notice:
+def _judged(text: str, found: Sequence[Match], whole: bool) -> Notice:
     """Sure matches make the expression; unsure ones, and conditions outside of both, make it doubtful."""
     told = [match for match in found if not ASIDE.fullmatch(match.expression) and match.kind not in ("intro", "clue")]
     named = [match for match in told if not REFERENCE.search(match.expression)]
@@ -128,7 +128,8 @@ def _judged(text: str, found: list[Match], whole: bool) -> Notice:
     verdict = verdict_of(expression)
     changed = any(RESTRICTS.search(match.inserted) for match in sure)
     beside = _uncovered(text, [match for match in found if not REFERENCE.search(match.expression)])
-    forbids = FORBIDS.search(rest) or FORBIDS.search(beside) or (whole and RESTRICTS.search(beside))
+    outside = _uncovered(text, [match for match in found if match.n_words >= MENTION_WORDS])  # short ones reach far
+    forbids = FORBIDS.search(outside) or FORBIDS.search(rest) or (whole and RESTRICTS.search(beside))
     if verdict == "permissive" and (changed or forbids or _doubted(expression, named, sure)):
         return Notice(expression, "unknown")
     return Notice(expression, verdict, min(round(match.coverage * match.relevance / 100) for match in sure))

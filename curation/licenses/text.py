@@ -33,7 +33,8 @@ FORBIDS = re.compile(
     r"|non-?commercial|internal use|without (?:the )?(?:express |explicit |prior |written )+(?:permission|consent)"
     r"|not for (?:commercial|military)|\b(?:must|shall|have to|required to|need to) (?:pay|buy|purchase|obtain a)\b"
     r"|\bpurposes? only\b|\bonly for\b[^.\n]{0,40}\b(?:use|purposes?)\b|\bforbidden\b|\bby the military\b"
-    r"|licen[cs]e (?:does|shall|do) not (?:apply|cover|extend)|목적으로만|용도로만|에만 사용|에 한하여|무단|금지|비영리|상업적|비상업",
+    r"|licen[cs]e (?:does|shall|do) not (?:apply|cover|extend)"
+    r"|목적으로만|용도로만|에만 사용|에 한하여|무단|금지|비영리|상업적|비상업",
     re.IGNORECASE,
 )
 """Conditions that take away what a permissive licence gives."""
@@ -69,12 +70,15 @@ COPYRIGHT = re.compile(
 )
 RESERVED = re.compile(r"^\W*all rights reserved\W*$", re.IGNORECASE)
 TAG = re.compile(
-    r"""^[ \t]*(?:(?:@?rem|dnl|@?c)[ \t]|[^\w\s"']{1,80})?[ \t]*(?:Copyright\b[^"'\n]{0,99}?)?SPDX-License-Identifier:[ \t]*([^\r\n]{1,400})""",
+    r"""^[ \t]*(?:(?:@?rem|dnl|@?c)[ \t]|[^\w\s"']{1,80})?[ \t]*(?:Copyright\b[^"'\n]{0,99}?)?"""
+    r"""SPDX-License-Identifier:[ \t]*([^\r\n]{1,400})""",
     re.IGNORECASE | re.MULTILINE,
 )
 """First in its line, behind nothing but the sign of a comment."""
 MENTIONED = re.compile(r"""^[^"'\n]{0,200}?SPDX-License-Identifier:[ \t]*([^\r\n]{1,400})""", re.I | re.MULTILINE)
 """Anywhere else, but in a string."""
+TAG_ALONE = re.compile(r"SPDX-License-Identifier:(?:[\w.+() \t]|-(?![-}]))*", re.IGNORECASE)
+"""Without what opens and closes the comment around it."""
 SNIPPET = re.compile(r"SPDX-SnippetBegin.*?(?:SPDX-SnippetEnd|\Z)", re.DOTALL)
 VERBATIM = (
     "everyone is permitted to copy"  # what follows the line of the holder in the texts of the GPL and the WTFPL
@@ -223,7 +227,7 @@ def notices_of(path: str, content: bytes) -> tuple[list[str], list[str]]:
         return [], []
     top: list[str] = []
     below: list[str] = []
-    text = MENTIONED.sub("", decoded(content[:HEADER_BYTES]))  # tags are read by themselves
+    text = TAG_ALONE.sub("", decoded(content[:HEADER_BYTES]))  # tags are read by themselves
     for block in comments(text, path.lower().endswith(QUOTE_SUFFIX)):
         (top if block.code_before <= TOP_CODE_LINES else below).extend(_runs(block.text))
     return top, below

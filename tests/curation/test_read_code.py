@@ -321,3 +321,10 @@ def test_a_link_to_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     os.symlink(b"\xc7\xd1", os.fsencode(tmp_path / "r" / "a.py"))
     rows, _ = read(tmp_path)
     assert [row["reason"] for row in rows] == ["link"]
+
+
+def test_facts_are_those_of_lines_whatever_ends_them(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "a.py").write_bytes(b"x = 1\r" * 400)
+    rows, _ = read(tmp_path)
+    assert dict(rows[0]["metadata"])["line_chars_max"] == "5"

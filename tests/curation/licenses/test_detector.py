@@ -358,9 +358,17 @@ def test_a_notice_in_utf_16(detector: LicenseDetector, charset: str) -> None:
         ("// see SPDX-License-Identifier: MIT\nint x;\n", "none"),
         (commented(GPL_NOTICE, "//") + "\nint x;\n// SPDX-License-Identifier: MIT\n", "copyleft"),
         ("int x;\n" * 30 + "// SPDX-License-Identifier: MIT\n", "none"),
-        ("// SPDX-License-Identifier: MIT\n" + "int x;\n" * 30 + "// SPDX-License-Identifier: GPL-2.0-only\n", "copyleft"),
+        (
+            "// SPDX-License-Identifier: MIT\n" + "int x;\n" * 30 + "// SPDX-License-Identifier: GPL-2.0-only\n",
+            "copyleft",
+        ),
         ("// SPDX-SnippetBegin\n// SPDX-License-Identifier: MIT\n// SPDX-SnippetEnd\nint x;\n", "none"),
     ],
 )
 def test_only_a_tag_of_the_header_frees_a_file(detector: LicenseDetector, content: str, verdict: str) -> None:
     assert detector.file("a.c", content.encode(), NOWHERE).verdict == verdict
+
+
+def test_a_notice_below_a_tag_in_one_comment_is_seen(detector: LicenseDetector) -> None:
+    content = f"/* SPDX-License-Identifier: MIT\n{GPL_NOTICE}\n*/\nint x;\n"
+    assert detector.file("a.c", content.encode(), NOWHERE).verdict == "copyleft"
