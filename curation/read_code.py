@@ -1,5 +1,6 @@
 """Repositories and archives of them: one record per file."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -9,7 +10,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from xxhash import xxh3_128
 
-from curation.code.archives import Bounds, Member, clean_path, members
+from curation.code.archives import Bounds, Member, clean_path, members, name_of
 from curation.code.decompress import BrokenArchiveError
 from curation.code.file import FileReader
 from curation.code.paths import Chooser, Place, is_own, place_of
@@ -45,6 +46,7 @@ def check_code(item: Input) -> None:
         RequestError: as `read_code`.
     """
     FileReader(item.code, _detector(item.code.licenses))
+    Chooser(item.code)
 
 
 def load_licenses(item: Input) -> None:
@@ -93,12 +95,8 @@ class _Reader:
             return skipped
         record = _record(place, path)
         if "://" not in path and Path(path).is_symlink():
-            target = str(Path(path).readlink())
-            return record.drop(
-                "link",
-                f"to {target.encode('utf-8', 'replace').decode()}",
-                *_digest_of(target.encode("utf-8", "surrogateescape")),
-            )
+            target = os.fsencode(Path(path).readlink())
+            return record.drop("link", f"to {name_of(target)}", *_digest_of(target))
         repository = self._repository(folder if self._settings.repositories == "path" else f"{folder}/{_first(name)}")
         with open_input(path) as file:
             return self._content(record, place.path, file, repository)

@@ -117,10 +117,12 @@ def clean_path(name: str) -> str | None:
 
 
 def _is_zip(file: BinaryIO) -> bool:
+    """By its first bytes; a program that unpacks itself has the zip behind it."""
     file.seek(0)
     head = file.read(4)
+    is_zip = head in (b"PK\x03\x04", b"PK\x05\x06") or (head[:2] in (b"MZ", b"#!") and zipfile.is_zipfile(file))
     file.seek(0)
-    return head in (b"PK\x03\x04", b"PK\x05\x06")
+    return is_zip
 
 
 class _TarInfo(tarfile.TarInfo):
@@ -169,13 +171,15 @@ def _whole(member: Member, bounds: Bounds) -> bytes:
 
 
 def _tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
-    name = _name_of(info.name.encode("utf-8", "surrogateescape"))
+    name = name_of(info.name.encode("utf-8", "surrogateescape"))
     if info.isdir():
         return Member(name, "folder")
     if info.issym() or info.islnk():
-        return Member(name, "link", _name_of(info.linkname.encode("utf-8", "surrogateescape")))
+        return Member(name, "link", name_of(info.linkname.encode("utf-8", "surrogateescape")))
     if not info.isreg():
         return Member(name, "special")
+    if info.issparse():  # it claims any size, and is given as zeros that nobody stored
+        return Member(name, "special", "a sparse file")
     stream = tar.extractfile(info)
     return Member(name, "file", stream=stream) if stream else Member(name, "special")
 
@@ -185,19 +189,27 @@ def _zip_members(file: BinaryIO, bounds: Bounds) -> Iterator[Member]:
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
             mode = info.external_attr >> 16
-            name = info.filename if info.flag_bits & 0x800 else _name_of(_raw_name(info.orig_filename))
+            name = info.filename if info.flag_bits & 0x800 else name_of(_raw_name(info.orig_filename))
             if info.is_dir():
                 yield Member(name, "folder")
             elif info.flag_bits & 1:
                 yield Member(name, "encrypted")
             elif stat.S_ISLNK(mode):
-                yield Member(name, "link", _name_of(archive.open(info).read(LINK_BYTES)))
+                yield _zip_link(archive, info, name)
             elif mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
                 yield Member(name, "special")
             else:
                 stream = _Lazy(archive, info, n_left)
                 yield Member(name, "file", stream=stream)
                 n_left -= stream.n_out
+
+
+def _zip_link(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Member:
+    """A link; of one that is damaged nobody knows where it points, and the members after it are read."""
+    try:
+        return Member(name, "link", name_of(archive.open(info).read(LINK_BYTES)))
+    except _MALFORMED:
+        return Member(name, "link", "nowhere: its content is damaged")
 
 
 class _Lazy:
@@ -225,7 +237,7 @@ def _raw_name(name: str) -> bytes:
         return name.encode("utf-8", "replace")
 
 
-def _name_of(raw: bytes) -> str:
+def name_of(raw: bytes) -> str:
     """A name in UTF-8, as most tools write it, or in CP949, as Korean Windows does."""
     for charset in ("utf-8", "cp949"):
         try:

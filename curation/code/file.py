@@ -85,6 +85,7 @@ class FileReader:
             except BadNotebookError as error:
                 return record.fail("malformed_notebook", str(error), digest, len(content))
             text, language = notebook.text, notebook.language or NOTEBOOK
+        text = _LINE_END.sub("\n", text) if "\r" in text else text
         if self._languages and language not in self._languages:
             return "another language"
         if decoded.replaced:
@@ -106,7 +107,8 @@ class FileReader:
         record.metadata["alnum_frac"] = f"{alnum_frac(text):.4f}"
         record.metadata["file_kind"] = self._kind(record, path, text, language)
         if self._detector is not None and licenses is not None:
-            found: FileLicense = self._detector.file(path, content, licenses)
+            shown = text.encode("utf-8", "replace") if language == NOTEBOOK or path.endswith(".ipynb") else content
+            found: FileLicense = self._detector.file(path, shown, licenses)
             record.license = found.expression
             record.metadata |= {"license_verdict": found.verdict, "license_evidence": found.evidence or None}
 

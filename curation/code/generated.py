@@ -83,9 +83,9 @@ _HTML = re.compile(
 _COMPILED = re.compile(
     r"[\"']use strict[\"'];\s*(?:var __\w+ = \(this && this\.__|"
     r"Object\.defineProperty\(exports, [\"']__esModule[\"'])"
-    r"|;?\(function \(global, factory\) \{\s*typeof exports === ['\"]object",
+    r"|;?\(function \(global, factory\) \{\s*typeof exports === ['\"]object"
 )
-"""How JavaScript of TypeScript's compiler or a bundler begins, behind its comments, for older module systems."""
+"""How JavaScript begins, below its comments, that TypeScript or a bundler wrote for older module systems."""
 _MARKUP = frozenset({"HTML", "XML"})
 _TEMPLATE = re.compile(r"\.(?:in|tp|tpl|tmpl|template|j2|jinja2?|mako|erb|mustache|hbs|ftl|vm|stg?)$", re.IGNORECASE)
 """What generated files are made from says so as well."""
@@ -104,7 +104,7 @@ def is_generated(path: str, language: str | None, head: str, tail: str) -> bool:
         return True  # what compilers of .NET write of comments
     if language == "YAML" and "recorded_with: VCR" in tail:
         return True
-    if _FIRST_LINES.search(first) or (language == "JavaScript" and _COMPILED.match(_after_comments(head[:3000]))):
+    if _FIRST_LINES.search(first) or (language == "JavaScript" and _COMPILED.match(_below_comments(head[:3000]))):
         return True
     if language in _SAYS_IN_TEXT or _TEMPLATE.search(path):
         return False
@@ -112,16 +112,16 @@ def is_generated(path: str, language: str | None, head: str, tail: str) -> bool:
     return match is not None and not _IN_STRING.search(first[: match.end()])
 
 
-def _after_comments(text: str) -> str:
-    """What follows the comments, in the manner of C, at the beginning of a text."""
-    while True:
-        text = text.lstrip()
+def _below_comments(text: str) -> str:
+    """What follows the comments at the top of a script; sign by sign, as banners (`/////`) are both kinds."""
+    while text := text.lstrip():
         if text.startswith("//"):
             text = text.partition("\n")[2]
-        elif text.startswith("/*"):
-            text = text.partition("*/")[2]
+        elif text.startswith("/*") and (end := text.find("*/", 2)) >= 0:
+            text = text[end + 2 :]
         else:
             return text
+    return text
 
 
 def _first_lines(head: str) -> str:

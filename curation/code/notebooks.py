@@ -44,27 +44,27 @@ def read_notebook(content: bytes) -> Notebook:
     Raises:
         BadNotebookError: the content is no notebook.
     """
-    notebook = _parsed(content.removeprefix(b"\xef\xbb\xbf"))
+    try:
+        notebook = _parsed(content.removeprefix(b"\xef\xbb\xbf"))
+    except json.JSONDecodeError as error:
+        raise BadNotebookError(f"{error.msg}, at character {error.pos + 1}") from error
+    except (ValueError, RecursionError) as error:
+        raise BadNotebookError(f"{type(error).__name__}: {error}"[:200]) from error
     cells = _cells(notebook)
     language = _language(notebook)
     sign = (*SIGNS.get(language or "", (("//",), ()))[0], "#")[0] if language else "#"
     blocks = [block for cell in cells if isinstance(cell, dict) and (block := _block(cell, sign))]
-    outputs = (cell.get("outputs") for cell in cells if isinstance(cell, dict))
-    n_outputs = sum(len(of) for of in outputs if isinstance(of, list))
+    outputs = [cell.get("outputs") for cell in cells if isinstance(cell, dict)]
+    n_outputs = sum(len(of_cell) for of_cell in outputs if isinstance(of_cell, list))
     return Notebook("\n\n".join(blocks) + "\n" if blocks else "", language, len(cells), n_outputs)
 
 
 def _parsed(content: bytes) -> Any:
-    """The JSON of a notebook; NaN and lone surrogates in outputs, which Python's own writer writes, do no harm."""
+    """What Python writes as JSON and strict parsers refuse is read as well: NaN, and halves of surrogate pairs."""
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
-        try:
-            return json.loads(content.decode())
-        except json.JSONDecodeError as error:
-            raise BadNotebookError(f"{error.msg}, at character {error.pos + 1}") from error
-        except (ValueError, RecursionError) as error:  # not UTF-8, a number of too many digits, nested too deeply
-            raise BadNotebookError(str(error)) from error
+        return json.loads(content)
 
 
 def _cells(notebook: Any) -> list[Any]:
@@ -96,6 +96,7 @@ def _block(cell: dict[str, Any], sign: str) -> str:
     source = cell.get("source", cell.get("input", ""))
     parts = source if isinstance(source, list) else [source]
     text = "".join(part for part in parts if isinstance(part, str)).rstrip()
+    text = text.encode("utf-8", "replace").decode()  # a half of a surrogate pair is no text
     if not text:
         return ""
     kind = cell.get("cell_type")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from curation.code.archives import archive_ending, clean_path
+from curation.globs import Glob, Token, literal
+from manifests.errors import RequestError
 from manifests.schema_readers import Code
 
 OWN_FOLDERS = frozenset({".git", ".hg", ".svn", ".bzr", "CVS", "_darcs"})
@@ -51,7 +53,14 @@ class Chooser:
     """Which paths are read: one of `include` if there is any, and none of `exclude`."""
 
     def __init__(self, settings: Code) -> None:
+        """Raises RequestError where a pattern is none, as `[z-a]`."""
         self._include, self._exclude = settings.include, settings.exclude
+        for name, globs in (("include", self._include), ("exclude", self._exclude)):
+            for glob in globs:
+                try:
+                    _pattern(glob).check()
+                except re.error as error:
+                    raise RequestError(f"code.{name}: {glob!r} is no pattern: {error}; as *.py or src/**") from error
 
     def __call__(self, path: str) -> bool:
         """Whether the file at this path in its repository is read."""
@@ -63,12 +72,28 @@ def _any(globs: Sequence[str], path: str) -> bool:
 
 
 @cache
-def _pattern(glob: str) -> re.Pattern[str]:
+def _pattern(glob: str) -> Glob:
     """A glob as gitignore writes it: `*` and `?` stay within a folder, `**` goes on below, `dir/` is all in it."""
     if glob.endswith("/"):
         glob = f"{glob}**" if "/" in glob[:-1] else f"**/{glob}**"
-    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", glob.removeprefix("/"))
-    signs = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile(
-        "".join(signs.get(part) or (part if part.startswith("[") else re.escape(part)) for part in parts)
-    )
+    parts = _PARTS.findall(glob.removeprefix("./").removeprefix("/"))
+    return Glob(tuple(token for part in parts for token in _tokens(part)))
+
+
+_PARTS = re.compile(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^\]]*\]|.", re.DOTALL)
+_SIGNS = {
+    "**/": [Token("", "maybe"), Token(".", "star"), Token("/")],
+    "**": [Token(".", "star")],
+    "*": [Token("[^/]", "star")],
+    "?": [Token("[^/]")],
+}
+
+
+def _tokens(part: str) -> list[Token]:
+    if part in _SIGNS:
+        return _SIGNS[part]
+    if len(part) == 1:
+        return literal(part)
+    negates = part[1] in "!^"
+    inside = part[2 if negates else 1 : -1].replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
+    return [Token(f"(?!/)[{'^' if negates else ''}{inside.replace('^', chr(92) + '^')}]")]

@@ -6,10 +6,11 @@ names it.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from curation.globs import Glob, Token, literal
 from curation.licenses.verdicts import canonical, verdict_of
 
 SHORT = {
@@ -41,6 +42,12 @@ NAMES = {
     "bzip2": "bzip2-1.0.6",
 }
 VERSIONED = re.compile(r"([a-z]+)-v?(\d+(?:\.\d+)*)(\+)?", re.IGNORECASE)
+EXCEPTION = re.compile(r"\s+with\s+((?:[\w./+-]+\s+){1,3}?)exceptions?\b", re.IGNORECASE)
+KNOWN_EXCEPTION = re.compile(
+    r"^\W*(?:openssl|open-?ssl|font|autoconf|bison|libtool|gcc|classpath|llvm|linking|link|runtime|qt|foss|ecos|texinfo"
+    r"|archive|freertos|apache|cygwin|u-boot|mif|ocaml|sqlitestudio|gpl)\b",
+    re.IGNORECASE,
+)
 HEAD = re.compile(r"^Format(?:-Specification)?:.*(?:copyright-format|dep5|DEP-5)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -53,13 +60,13 @@ class FilesParagraph:
     """The short name or expression as written."""
 
     @property
-    def regexes(self) -> tuple[re.Pattern[str], ...]:
+    def globs(self) -> tuple[Glob, ...]:
         """The patterns, each for a whole path relative to the root."""
         return tuple(_pattern(text) for text in self.patterns)
 
     def matches(self, path: str) -> bool:
         """Whether a path relative to the root falls under it."""
-        return any(one.fullmatch(path) for one in self.regexes)
+        return any(one.fullmatch(path) for one in self.globs)
 
 
 def paragraphs(text: str) -> list[FilesParagraph]:
@@ -79,25 +86,26 @@ def paragraph_of(path: str, found: list[FilesParagraph]) -> FilesParagraph | Non
     return next((one for one in reversed(found) if one.matches(path)), None)
 
 
-MIXED_STARS_MAX = 3
-EXCEPTION = re.compile(r"(\S+)\s+with\s+[\w.+-]+(?:\s+[\w.+-]+)?\s+exceptions?", re.IGNORECASE)
-CONJUNCTION = re.compile(r"\s(and|or|and/or)\s")
-
-
 def spdx(written: str) -> str | None:
     """A Debian expression (`GPL-2+ with OpenSSL exception or Expat`) in SPDX; None where a name is not known.
 
-    Exceptions to copyleft licences are left out, as none makes one permissive; other conditions are not known.
+    Exceptions that give more rights are left out: they are to copyleft licences, and none makes one permissive. Of
+    another one nobody knows what it takes away. `A or B, and C` is (A or B) and C: a comma closes what is before it.
     """
-    excepted = [found[1] for found in EXCEPTION.finditer(written)]
-    if any((name := _named(word)) is None or verdict_of(name) == "permissive" for word in excepted):
-        return None
-    text = EXCEPTION.sub(r"\1", written.strip())
-    if re.search(r",\s+(?:and|or)\s", text, re.IGNORECASE) and len(set(CONJUNCTION.findall(text.lower()))) > 1:
-        return None  # `A or B, and C` is (A or B) and C
-    text = re.sub(r",?\s+(and|or|and/or)\s+", lambda found: f" {found.group(1).upper()} ", text, flags=re.IGNORECASE)
-    if "," in text:  # `A, B and C` is all three; `A or B, and C` is (A or B) and C, which this is not exact about
-        return None
+    exceptions = EXCEPTION.findall(written)
+    text = re.sub(
+        r"\s(and/or|and|or)\s", lambda found: f" {found[1].upper()} ", EXCEPTION.sub("", written), flags=re.I
+    )
+    *closed, last = re.split(r",\s+(?=(?:AND|OR|AND/OR)\s)", text)
+    if "," in text.replace(", AND ", " ").replace(", OR ", " ").replace(", AND/OR ", " "):
+        return None  # `A, B and C`: of all three, or of one
+    text = "(" * len(closed) + ") ".join([*closed, last])
+    found = _expression(text)
+    is_known = all(KNOWN_EXCEPTION.search(name) for name in exceptions)
+    return found if found is None or is_known or verdict_of(found) == "copyleft" else None
+
+
+def _expression(text: str) -> str | None:
     words = text.replace("AND/OR", "OR").replace("(", " ( ").replace(")", " ) ").split()
     known = [word if word in ("AND", "OR", "(", ")") else _named(word) for word in words]
     return canonical(" ".join(word for word in known if word)) if known and all(known) else None
@@ -124,35 +132,10 @@ def _fields(paragraph: str) -> Iterator[tuple[str, str]]:
 
 
 @lru_cache(maxsize=4096)
-def _pattern(text: str) -> re.Pattern[str]:
+def _pattern(text: str) -> Glob:
     """A glob of the format: only `*`, `?` and backslashes are special."""
-    return glob(text.removeprefix("./"), {"*": ".", "?": "."})
-
-
-def glob(text: str, signs: Mapping[str, str]) -> re.Pattern[str]:
-    """A pattern for whole paths, in which signs stand for characters: any number of them, but for `?`, which is one.
-
-    What follows a star is found where it first occurs and not looked for again (`(?>...)`, as in `fnmatch`), so that
-    no glob takes longer than its length times the path's. Where two kinds of stars are mixed that is not exact; a few
-    of them are matched with all that it takes, more as if all were of the wider kind.
-    """
-    stars = [sign for sign in signs if sign != "?"]
-    pieces = re.findall(r"\\.|" + "|".join(re.escape(sign) for sign in stars) + "|.", text, flags=re.DOTALL)
-    used = {piece for piece in pieces if piece in stars}
-    if len(used) > 1 and sum(piece in used for piece in pieces) <= MIXED_STARS_MAX:
-        return re.compile("".join(_sign(piece, signs) for piece in pieces), re.DOTALL)
-    held = signs[stars[0]] if len(used) > 1 else signs[next(iter(used), stars[0])]
-    chunks = [""]
-    for piece in pieces:
-        if piece not in stars:
-            chunks[-1] += _sign(piece, signs)
-        elif len(chunks) == 1 or chunks[-1]:
-            chunks.append("")
-    middle = "".join(f"(?>{held}*?{chunk})" for chunk in chunks[1:-1])
-    return re.compile(chunks[0] + middle + (f"{held}*{chunks[-1]}" if len(chunks) > 1 else ""), re.DOTALL)
-
-
-def _sign(piece: str, signs: Mapping[str, str]) -> str:
-    if piece == "?":
-        return signs.get("?", re.escape(piece))
-    return f"{signs[piece]}*" if piece in signs else re.escape(piece.removeprefix("\\") or piece)
+    text = text.removeprefix("./")
+    parts = re.findall(r"\\.|\*+|.", text, flags=re.DOTALL)
+    signs = {"*": Token(".", "star"), "?": Token(".")}
+    found = ([signs[part[0]]] if part[0] in signs else literal(part.removeprefix("\\")) for part in parts)
+    return Glob(tuple(token for tokens in found for token in tokens))

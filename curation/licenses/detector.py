@@ -8,6 +8,7 @@ neither is ever taken for permissive.
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 
 from curation.licenses import index
@@ -27,6 +28,7 @@ from curation.licenses.repository import (
     together,
 )
 from curation.licenses.text import (
+    HEADER_BYTES,
     LICENSE_BYTES_MAX,
     decoded,
     is_license,
@@ -36,6 +38,7 @@ from curation.licenses.text import (
     readme_section,
     speaks,
     tags,
+    whole_tags,
 )
 from curation.licenses.verdicts import all_of, canonical, join, verdict_of
 
@@ -83,13 +86,18 @@ class LicenseDetector:
     def file(self, path: str, content: bytes, repository: RepositoryLicense) -> FileLicense:
         """The licence of one file: its own tag or notice, else what the repository says of it."""
         around = repository.around(path)
+        content = _in_utf8(content)
         if not speaks(content):
             return around
-        tagged = tags(content)
-        if tagged:
-            return _tagged(tagged)
+        tagged, others, is_conditional = tags(path, content)
         top, below = notices_of(path, content)
         own, inner = _said(self._notices, top, "header"), _said(self._notices, below, "comment")
+        inner = together([inner, _tagged(others)]) if others else inner
+        if tagged:  # what else is said can only take away from it
+            of_tag = _tagged(tagged)
+            if is_conditional and of_tag.verdict == "permissive":
+                of_tag = replace(of_tag, verdict="unknown")
+            return together([of_tag, *(one for one in (own, inner) if one.verdict != "permissive")])
         whole = own if own.verdict != "none" else around
         borrowed = whole.verdict == "none" and inner.verdict == "permissive"  # the licence of a part frees no file
         return whole if borrowed else together([whole, inner])
@@ -118,7 +126,7 @@ class _Heard:
         if path in SUMMARIES:
             self._summaries[path] = of_summary(path, content)
         elif is_sibling(name):
-            self._siblings[path.removesuffix(".license")] = _tagged(tags(content))
+            self._siblings[path.removesuffix(".license")] = _tagged(whole_tags(content))
         elif _in_licenses(path):
             self._texts[posixpath.dirname(folder)][f"LICENSES/{name}"] = self._text(path, content)
         elif is_license(name):
@@ -157,6 +165,12 @@ class _Heard:
         section = readme_section(decoded(content[:LICENSE_BYTES_MAX]))
         notice = self._notices.read(section, whole=False)
         return FileLicense(notice.expression, notice.verdict, f"{path} (section, score {notice.score})")
+
+
+def _in_utf8(content: bytes) -> bytes:
+    """The content, of UTF-16 too, as a search for bytes finds its words."""
+    is_wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    return decoded(content[: 2 * HEADER_BYTES]).encode("utf-8", "replace") if is_wide else content
 
 
 def _said(notices: Notices, texts: list[str], where: str) -> FileLicense:

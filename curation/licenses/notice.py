@@ -3,12 +3,12 @@
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from curation.licenses import index
 from curation.licenses.index import Match
-from curation.licenses.text import CONDITION, SPEAKS, digest, notice_of
+from curation.licenses.text import FORBIDS, SPEAKS, digest, notice_of
 from curation.licenses.verdicts import (
     Verdict,
     canonical,
@@ -45,10 +45,11 @@ CLAIMS = re.compile(
 )
 RESTRICTS = re.compile(
     r"\b(?:not|only|must|shall|except|unless|agrees?|prohibited|restricted|commercial|noncommercial|military|evil"
-    r"|fees?|royalt\w+|consent|approval|notify|competing?)\b",
+    r"|fees?|royalt\w+|consent|approval|notify|competing?|forbidden|excluded|appl(?:y|ies) to|no longer)\b"
+    r"|만\s|으로만|에만|한하여|한정|금지|제외|유료|비영리|상업|불가|없습니다|없다|동의|허락|승인",
     re.IGNORECASE,
 )
-"""What makes words put into the text of a licence a condition; with a text it is word for word there are none."""
+"""What makes words put into the text of a licence, or standing beside it, a condition."""
 CHOICE_CHARACTERS_MAX = 600
 EITHER = re.compile(
     r"\beither\b(?!\s+version)[^.]*\bor\b|\bat your (?:option|choice)\b(?!\)? any later)", re.IGNORECASE
@@ -113,7 +114,7 @@ def _read(text: str, whole: bool) -> Notice:
     return _judged(text, found, whole)
 
 
-def _judged(text: str, found: Iterable[Match], whole: bool) -> Notice:
+def _judged(text: str, found: Sequence[Match], whole: bool) -> Notice:
     """Sure matches make the expression; unsure ones, and conditions outside of both, make it doubtful."""
     told = [match for match in found if not ASIDE.fullmatch(match.expression) and match.kind not in ("intro", "clue")]
     named = [match for match in told if not REFERENCE.search(match.expression)]
@@ -122,11 +123,14 @@ def _judged(text: str, found: Iterable[Match], whole: bool) -> Notice:
     seen = [match for match in told if _covers(match) or _offers(expression, match)]
     rest = _uncovered(text, seen)
     if expression is None:
-        silent = not whole and not named and (told or not CLAIMS.search(text)) and not CONDITION.search(rest)
+        silent = not whole and not named and (told or not CLAIMS.search(text)) and not FORBIDS.search(rest)
         return SILENT if silent else DOUBTFUL
     verdict = verdict_of(expression)
     changed = any(RESTRICTS.search(match.inserted) for match in sure)
-    if verdict == "permissive" and (changed or CONDITION.search(rest) or _doubted(expression, named, sure)):
+    beside = _uncovered(text, [match for match in found if not REFERENCE.search(match.expression)])
+    outside = _uncovered(text, [match for match in found if match.n_words >= MENTION_WORDS])  # short ones reach far
+    forbids = FORBIDS.search(outside) or FORBIDS.search(rest) or (whole and RESTRICTS.search(beside))
+    if verdict == "permissive" and (changed or forbids or _doubted(expression, named, sure)):
         return Notice(expression, "unknown")
     return Notice(expression, verdict, min(round(match.coverage * match.relevance / 100) for match in sure))
 

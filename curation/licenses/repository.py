@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from curation.globs import Glob, Token, literal
 from curation.licenses import debian
 from curation.licenses.declared import declared
 from curation.licenses.verdicts import (
@@ -43,7 +44,7 @@ NOTHING = FileLicense(None, "none", "")
 class Statement:
     """What a summary (debian/copyright, REUSE.toml) says of the files whose paths match."""
 
-    paths: tuple[re.Pattern[str], ...]
+    paths: tuple[Glob, ...]
     license: FileLicense
 
 
@@ -142,7 +143,7 @@ def of_summary(path: str, content: bytes) -> list[Statement]:
     if path == "REUSE.toml":
         return _annotations(path, text)
     return [
-        Statement(one.regexes, _stated(debian.spdx(one.license) or canonical(one.license), path))
+        Statement(one.globs, _stated(debian.spdx(one.license) or canonical(one.license), path))
         for one in debian.paragraphs(text)
     ]
 
@@ -171,8 +172,11 @@ def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else [str(one) for one in value]
 
 
-def _glob(text: str) -> re.Pattern[str]:
-    return debian.glob(text, {"**": ".", "*": "[^/]"})
+def _glob(text: str) -> Glob:
+    signs = {"**": Token(".", "star"), "*": Token("[^/]", "star")}
+    parts = re.findall(r"\\.|\*\*|.", text, flags=re.DOTALL)
+    found = ([signs[part]] if part in signs else literal(part.removeprefix("\\")) for part in parts)
+    return Glob(tuple(token for tokens in found for token in tokens))
 
 
 def _nearest(by_folder: Mapping[str, FileLicense], folder: str) -> FileLicense | None:

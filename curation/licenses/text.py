@@ -27,19 +27,19 @@ SOURCE_SUFFIX = re.compile(
 README_NAME = re.compile(r"readme([-_. ].*)?", re.IGNORECASE)
 PROSE_SUFFIX = (".txt", ".md", ".markdown", ".rst", ".adoc", ".asciidoc", ".org", ".textile", ".rdoc", ".pod")
 
-KOREAN_WORDS = "라이선스", "라이센스", "저작권", "무단", "사용권"
-CONDITION = re.compile(
-    r"proprietary|confidential|trade secret|unpublished|\bprohibited\b|\bforbidden\b"
-    r"|not (?:be )?(?:permitted|allowed)"
+FORBIDS = re.compile(
+    r"proprietary|confidential|trade secret|unpublished|\bprohibited\b|not (?:be )?(?:permitted|allowed)"
     r"|(?:may|must|shall|can) ?not (?:be )?(?:copied|copy|used?|redistribut|distribut|reproduc|disclos|sell|sold)"
     r"|non-?commercial|internal use|without (?:the )?(?:express |explicit |prior |written )+(?:permission|consent)"
-    r"|not for (?:commercial|military)|\b(?:must|shall|have to|need to|required to) (?:pay|buy|purchase|acquire)\b"
-    r"|\b(?:licen[cs]e|usage) fees?\b|\bpay a fee\b|royalt(?:y|ies) (?:of|is|are|must)|\bpurposes? only\b"
-    r"|licen[cs]e (?:does not|doesn't) apply|무단|금지|비영리|상업적|비상업|유료"
-    r"|(?:목적|용도)으로만|에 한하여|동의 없이|허가 없이",
+    r"|not for (?:commercial|military)|\b(?:must|shall|have to|required to|need to) (?:pay|buy|purchase|obtain a)\b"
+    r"|\bpurposes? only\b|\bonly for\b[^.\n]{0,40}\b(?:use|purposes?)\b|\bforbidden\b|\bby the military\b"
+    r"|licen[cs]e (?:does|shall|do) not (?:apply|cover|extend)"
+    r"|목적으로만|용도로만|에만 사용|에 한하여|무단|금지|비영리|상업적|비상업",
     re.IGNORECASE,
 )
-"""What makes words beside a licence a condition."""
+"""Conditions that take away what a permissive licence gives."""
+
+KOREAN_WORDS = "라이선스", "라이센스", "저작권", "무단", "사용권"
 SPEAKS = re.compile(
     rb"licen[cs]|spdx-|copying|permission|redistribut|public domain|all rights reserved|proprietary|confidential"
     rb"|copyleft|\bgpl|\blgpl|\bagpl|\bmpl\b|\bcc0\b|unlicense|wtfpl|warrant|without restriction|trade secret"
@@ -57,7 +57,7 @@ LINE_SIGN = re.compile(
     re.IGNORECASE,
 )
 COMMENT_LINE = re.compile(
-    r"^[ \t]*(?://|#|;|--|%|!|\*|dnl\b|rem\b|@rem\b|::|\.\\\"|'\\\"|@c\b|C[ \t])", re.IGNORECASE
+    r"^[ \t]*(?://|#|;|--|%|!|\*|\.\.[ \t]|dnl\b|rem\b|@rem\b|::|\.\\\"|'\\\"|@c\b|C[ \t])", re.IGNORECASE
 )
 QUOTE_LINE = re.compile(r"^[ \t]*['\"](?!['\"])")
 QUOTE_SUFFIX = (".vim", ".vimrc", ".vb", ".vbs", ".bas", ".frm", ".cls")  # where a quotation mark begins a comment
@@ -70,11 +70,16 @@ COPYRIGHT = re.compile(
 )
 RESERVED = re.compile(r"^\W*all rights reserved\W*$", re.IGNORECASE)
 TAG = re.compile(
-    rb"""^[ \t]*(?:(?:dnl|rem|c)\b[^"'\n]{0,200}?|[^\w\s"'][^"'\n]{0,200}?)?"""
-    rb"""SPDX-License-Identifier:[ \t]*([^\r\n]{1,400})""",
+    r"""^[ \t]*(?:(?:@?rem|dnl|@?c)[ \t]|[^\w\s"']{1,80})?[ \t]*(?:Copyright\b[^"'\n]{0,99}?)?"""
+    r"""SPDX-License-Identifier:[ \t]*([^\r\n]{1,400})""",
     re.IGNORECASE | re.MULTILINE,
 )
-"""Behind the sign of a comment, not in a string."""
+"""First in its line, behind nothing but the sign of a comment."""
+MENTIONED = re.compile(r"""^[^"'\n]{0,200}?SPDX-License-Identifier:[ \t]*([^\r\n]{1,400})""", re.I | re.MULTILINE)
+"""Anywhere else, but in a string."""
+TAG_ALONE = re.compile(r"SPDX-License-Identifier:(?:[\w.+() \t]|-(?![-}]))*", re.IGNORECASE)
+"""Without what opens and closes the comment around it."""
+SNIPPET = re.compile(r"SPDX-SnippetBegin.*?(?:SPDX-SnippetEnd|\Z)", re.DOTALL)
 VERBATIM = (
     "everyone is permitted to copy"  # what follows the line of the holder in the texts of the GPL and the WTFPL
 )
@@ -148,10 +153,26 @@ def digest(notice: str) -> bytes:
     return xxhash.xxh3_128_digest(" ".join(re.findall(r"\w+", notice.lower())).encode())
 
 
-def tags(content: bytes) -> list[str]:
-    """What the SPDX-License-Identifier lines at the top of a file say, as written."""
-    found = (match.group(1).decode("utf-8", "replace") for match in TAG.finditer(content[:HEADER_BYTES]))
-    return [TAG_END.sub("", line).strip() for line in found]
+def tags(path: str, content: bytes) -> tuple[list[str], list[str], bool]:
+    """What SPDX-License-Identifier says, as written: in comments above the code, which is of all of the file; and
+    elsewhere, as further down or of a snippet, which is of a part or of something else; and whether a
+    comment with the former sets a condition."""
+    text = decoded(content[:HEADER_BYTES])
+    blocks = comments(SNIPPET.sub("", text), path.lower().endswith(QUOTE_SUFFIX))
+    above = [block.text for block in blocks if block.code_before <= TOP_CODE_LINES]
+    own = [_bare_tag(match) for one in above for match in TAG.finditer(one)]
+    every = [_bare_tag(match) for match in MENTIONED.finditer(text)]
+    is_conditional = any(TAG.search(one) and FORBIDS.search(one) for one in above)
+    return own, [one for one in every if one not in own], is_conditional
+
+
+def whole_tags(content: bytes) -> list[str]:
+    """The tags of a file that is nothing but them, as REUSE's `NAME.license`."""
+    return [_bare_tag(match) for match in TAG.finditer(decoded(content[:HEADER_BYTES]))]
+
+
+def _bare_tag(match: re.Match[str]) -> str:
+    return TAG_END.sub("", match[1]).strip()
 
 
 def speaks(content: bytes) -> bool:
@@ -206,26 +227,31 @@ def notices_of(path: str, content: bytes) -> tuple[list[str], list[str]]:
         return [], []
     top: list[str] = []
     below: list[str] = []
-    for block in comments(decoded(content[:HEADER_BYTES]), path.lower().endswith(QUOTE_SUFFIX)):
-        (top if block.code_before <= TOP_CODE_LINES else below).extend(_paragraphs(block.text))
+    text = TAG_ALONE.sub("", decoded(content[:HEADER_BYTES]))  # tags are read by themselves
+    for block in comments(text, path.lower().endswith(QUOTE_SUFFIX)):
+        (top if block.code_before <= TOP_CODE_LINES else below).extend(_runs(block.text))
     return top, below
 
 
-def _paragraphs(text: str) -> list[str]:
-    """Runs of paragraphs that speak of licences; one that does not may stand between two that do. What makes a
-    condition belongs to the notice above it."""
+def _runs(text: str) -> list[str]:
+    """Runs of paragraphs that speak of licences; one that does not may stand between two that do.
+
+    A paragraph that sets a condition belongs to them wherever it stands in the comment.
+    """
     runs: list[list[str]] = []
+    conditions: list[str] = []
     last = -2
     paragraphs = [paragraph for paragraph in re.split(r"\n[ \t]*\n\s*", text) if paragraph.strip()]
     for number, paragraph in enumerate(paragraphs):
-        if not SPEAKS.search(paragraph.encode()) and not (runs and CONDITION.search(paragraph)):
+        if not SPEAKS.search(paragraph.encode()):
+            conditions += [paragraph] if FORBIDS.search(paragraph) else []
             continue
-        if runs and (number - last <= 2 or not SPEAKS.search(paragraph.encode())):
+        if runs and number - last <= 2:
             runs[-1].extend(paragraphs[last + 1 : number + 1])
         else:
             runs.append([paragraph])
         last = number
-    return ["\n\n".join(run) for run in runs]
+    return ["\n\n".join([*run, *(one for one in conditions if one not in run)]) for run in runs]
 
 
 def readme_section(text: str) -> str:

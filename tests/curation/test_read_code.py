@@ -299,3 +299,32 @@ def test_licences_are_those_of_the_nearest_statement(tmp_path: Path) -> None:
         assert found[f"{name}/a.py"] == ("permissive", "MIT")
         assert found[f"{name}/b.py"] == ("copyleft", "GPL-3.0-only")
     assert found["none/a.py"][0] == "none"
+
+
+def test_a_sparse_member_is_not_read(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("r/a.py")
+    info.size = 4
+    info.pax_headers = {
+        "GNU.sparse.major": "0",
+        "GNU.sparse.minor": "1",
+        "GNU.sparse.map": "0,4",
+        "GNU.sparse.realsize": str(10**14),
+    }
+    with tarfile.open(tmp_path / "r.tar", "w", format=tarfile.PAX_FORMAT) as file:
+        file.addfile(info, io.BytesIO(b"x=1\n"))
+    rows, _ = read(tmp_path)
+    assert [row["reason"] for row in rows] == ["content_type"]
+
+
+def test_a_link_to_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    os.symlink(b"\xc7\xd1", os.fsencode(tmp_path / "r" / "a.py"))  # noqa: PTH211  # a name of bytes
+    rows, _ = read(tmp_path)
+    assert [row["reason"] for row in rows] == ["link"]
+
+
+def test_facts_are_those_of_lines_whatever_ends_them(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "a.py").write_bytes(b"x = 1\r" * 400)
+    rows, _ = read(tmp_path)
+    assert dict(rows[0]["metadata"])["line_chars_max"] == "5"

@@ -1,5 +1,6 @@
 """Notebooks: cells in order without their outputs, whatever the version."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -60,3 +61,35 @@ JSON = st.recursive(
 def test_odd_cells_and_metadata(cells: list[Any], metadata: Any) -> None:
     found = read_notebook(json.dumps({"cells": cells, "metadata": metadata}).encode())
     assert found.n_cells == len(cells)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["cells", "worksheets", "metadata", "language_info", "name", "source", "outputs", "cell_type"]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_json_of_any_shape_is_a_notebook_or_is_refused(value: Any) -> None:
+    with contextlib.suppress(BadNotebookError):
+        read_notebook(json.dumps(value).encode())
+
+
+def test_outputs_that_are_no_list() -> None:
+    assert read_notebook(notebook(cell("code", "x", outputs=5))).n_outputs == 0
+
+
+def test_what_strict_parsers_refuse_in_outputs_is_read() -> None:
+    content = notebook(cell("code", "x", outputs=["@"]))
+    for odd in (b"NaN", rb'"\ud83d"'):
+        assert read_notebook(content.replace(b'"@"', odd)).text == "# %%\nx\n"

@@ -318,3 +318,57 @@ def test_whatever_bytes_a_file_holds_it_has_a_verdict(path: str, content: bytes)
     detector = LicenseDetector()
     found = detector.file(path, b"# license\n" + content, detector.repository([(path, content)]))
     assert found.verdict in ("permissive", "copyleft", "other", "none", "unknown")
+
+
+CONDITIONS = [
+    "Not for military purposes.",
+    "상업적 이용을 금지합니다.",
+    "Commercial use is prohibited.",
+    "You must pay a fee if you are a company.",
+    "For research purposes only.",
+    "Companies must buy a license.",
+    "Use by the military is forbidden.",
+    "연구 목적으로만 사용할 수 있습니다.",
+    "This license does not apply to files in enterprise/.",
+]
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_a_condition_beside_a_licence_makes_it_doubtful(detector: LicenseDetector, condition: str) -> None:
+    mit = MIT[1].decode()
+    for whole in (f"{mit}\n\n{condition}\n", f"{condition}\n\n{mit}"):
+        assert detector.repository([("LICENSE", whole.encode())]).root.verdict == "unknown"
+        header = commented(whole, "//") + "\nint x;\n"
+        assert detector.file("a.c", header.encode(), NOWHERE).verdict == "unknown"
+    tagged = f"// SPDX-License-Identifier: MIT\n//\n// {condition}\nint x;\n"
+    assert detector.file("a.c", tagged.encode(), NOWHERE).verdict == "unknown"
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-16-be"])
+def test_a_notice_in_utf_16(detector: LicenseDetector, charset: str) -> None:
+    content = (commented(GPL_NOTICE, "//") + "\nint x;\n").encode(charset)
+    content = content if charset == "utf-16" else b"\xfe\xff" + content
+    assert detector.file("a.c", content, detector.repository([MIT])).verdict == "copyleft"
+
+
+@pytest.mark.parametrize(
+    ("content", "verdict"),
+    [
+        ("// SPDX-License-Identifier: MIT\n" + commented(GPL_NOTICE, "//") + "\nint x;\n", "copyleft"),
+        ("// see SPDX-License-Identifier: MIT\nint x;\n", "none"),
+        (commented(GPL_NOTICE, "//") + "\nint x;\n// SPDX-License-Identifier: MIT\n", "copyleft"),
+        ("int x;\n" * 30 + "// SPDX-License-Identifier: MIT\n", "none"),
+        (
+            "// SPDX-License-Identifier: MIT\n" + "int x;\n" * 30 + "// SPDX-License-Identifier: GPL-2.0-only\n",
+            "copyleft",
+        ),
+        ("// SPDX-SnippetBegin\n// SPDX-License-Identifier: MIT\n// SPDX-SnippetEnd\nint x;\n", "none"),
+    ],
+)
+def test_only_a_tag_of_the_header_frees_a_file(detector: LicenseDetector, content: str, verdict: str) -> None:
+    assert detector.file("a.c", content.encode(), NOWHERE).verdict == verdict
+
+
+def test_a_notice_below_a_tag_in_one_comment_is_seen(detector: LicenseDetector) -> None:
+    content = f"/* SPDX-License-Identifier: MIT\n{GPL_NOTICE}\n*/\nint x;\n"
+    assert detector.file("a.c", content.encode(), NOWHERE).verdict == "copyleft"
