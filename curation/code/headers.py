@@ -33,7 +33,7 @@ _SIGNS = {
     (('"',), ()): "Vim script",
     (('.\\"', "'\\\""), ()): "Roff",
     (("@c ", "@comment "), ()): "Texinfo",
-    (("//", "%"), (("/*", "*/"),)): "Lex Yacc",
+    (("//",), (("/*", "*/"),)): "Lex Yacc",
 }
 SIGNS = {
     language: signs
@@ -43,6 +43,14 @@ SIGNS = {
 """(signs of line comments, (start, end) of block comments) by language; all others are taken to be like C."""
 
 _KEEP_LINE = re.compile(r"#!|<\?|<!DOCTYPE|<%|#\s*-\*-|#.*?coding[:=]|%[{]\s*$|\s*$", re.IGNORECASE)
+_DIRECTIVE = re.compile(
+    r"#\s*(?:frozen_string_literal|cython|distutils|pragma)\b|\S{1,3}\s*-\*-|//go:|//\s*\+build\b|///\s*<(?:reference|amd)"
+    r"|(?://|/\*)\s*@(?:ts-\w+|flow|jsx)\b|\{-#|\{\$|\(\*\$|--\s*\{-#",
+    re.IGNORECASE,
+)
+"""What stands in a comment, and tools obey."""
+_PREPROCESSED = frozenset({"Assembly", "GAS"})
+_PREPROCESSOR = re.compile(r"#\s*(?:include|define|undef|if|ifn?def|elif|else|endif|pragma|error|line|import)\b")
 _LEGAL = re.compile(
     r"copyright|licen[cs]e|\(c\)\s*(?:19|20)\d\d|©|all rights reserved|SPDX-|public domain"
     r"|permission is hereby granted|"
@@ -67,22 +75,32 @@ def leading_comments(text: str, language: str | None) -> Iterator[Comment]:
         stop = _line_end(text, at)
         line = text[at:stop].lstrip(" \t")
         block = next((pair for pair in blocks if line.startswith(pair[0])), None)
-        if block is not None:
+        if _is_kept(line, language):
+            at = stop if block is None else _block_end(text, at, block) or len(text)
+        elif block is not None:
             end = _block_end(text, at, block)
             if end is None:
                 return
             yield Comment(at, end)
             at = end
-        elif not _KEEP_LINE.match(line) and lines and line.startswith(lines):
+        elif lines and line.startswith(lines):
             end = stop
-            while end < len(text) and text[end : _line_end(text, end)].lstrip(" \t").startswith(lines):
+            while end < len(text) and _goes_on(text[end : _line_end(text, end)].lstrip(" \t"), lines, language):
                 end = _line_end(text, end)
             yield Comment(at, end)
             at = end
-        elif _KEEP_LINE.match(line):
-            at = stop
         else:
             return
+
+
+def _is_kept(line: str, language: str | None) -> bool:
+    """Whether a line is none of a header though it may look like a comment: blank, or something that a tool obeys."""
+    is_directive = _KEEP_LINE.match(line) or _DIRECTIVE.match(line)
+    return bool(is_directive or (language in _PREPROCESSED and _PREPROCESSOR.match(line)))
+
+
+def _goes_on(line: str, signs: tuple[str, ...], language: str | None) -> bool:
+    return line.startswith(signs) and not _is_kept(line, language)
 
 
 def without_headers(text: str, language: str | None, *, only_legal: bool) -> tuple[str, int]:

@@ -12,7 +12,8 @@ LONG_LINES_FRAC_MIN = 0.5
 CHARS_MIN = 500
 
 _NAME = re.compile(r"[.-](?:min|pack|packed)\.(?:js|mjs|cjs|css|html?|json)$", re.IGNORECASE)
-_COMMENTS = re.compile(r"/\*.*?\*/|^\s*//[^\n]*$", re.DOTALL | re.MULTILINE)
+_COMMENTS = re.compile(r"/\*.*?\*/|^[^\S\n]*//[^\n]*$", re.DOTALL | re.MULTILINE)
+_LINE_COMMENTS = re.compile(r"^[^\S\n]*//[^\n]*$", re.MULTILINE)
 _MAPPED = re.compile(r"^/[*/][#@] source(?:Mapping)?URL=", re.MULTILINE)
 _CHUNK = re.compile(
     r"\A(?:/\*.*?\*/\s*)?(?:\"use strict\";)?\(?(?:self|window|globalThis)[.\[][\"']?\w*(?:rs|web)pack\w*", re.DOTALL
@@ -33,7 +34,8 @@ def is_minified(path: str, language: str | None, text: str) -> bool:
         return True
     if len(text) < CHARS_MIN:
         return False
-    body = _COMMENTS.sub("", text).strip()
+    closed = text.rfind("*/") + 2 if "*/" in text else 0  # behind it, each `/*` would be looked for to the very end
+    body = (_COMMENTS.sub("", text[:closed]) + _LINE_COMMENTS.sub("", text[closed:])).strip()
     lines = [line for line in body.split("\n") if line.strip()]
     if not lines:
         return False

@@ -2,6 +2,7 @@
 
 import random
 import re
+import string
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from threading import Event
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import fsspec
 from xxhash import xxh3_128_hexdigest
@@ -293,5 +294,6 @@ def retry_after_s(value: str | None) -> float | None:
 
 
 def user_agent(contact: str | None) -> str:
-    """Who asks."""
-    return f"onggi/{version()} (corpus curation{f'; {contact}' if contact else ''})"
+    """Who asks; a header holds ASCII only, so other characters are written as in addresses (`%EC%98%B9`)."""
+    shown = f"; {quote(contact, safe=string.punctuation + ' ')}" if contact else ""
+    return f"onggi/{version()} (corpus curation{shown})"
