@@ -175,7 +175,7 @@ SHAPES = (
     _shape(
         "private key",
         "PRIVATE",
-        r"-----BEGIN (?:[A-Z]{2,10} ){0,2}PRIVATE KEY(?: BLOCK)?-----[^\x00]{32,20000}?"
+        r"-----BEGIN (?:[A-Z]{2,10} ){0,2}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----BEGIN)[^\x00]){32,20000}?"
         r"-----END (?:[A-Z]{2,10} ){0,2}PRIVATE KEY(?: BLOCK)?-----",
         _is_key,
     ),

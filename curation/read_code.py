@@ -1,6 +1,7 @@
 """Repositories and archives of them: one record per file."""
 
 import os
+from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,8 @@ from curation.code.archives import Bounds, Member, clean_path, members, name_of
 from curation.code.decompress import BrokenArchiveError
 from curation.code.file import FileReader
 from curation.code.paths import Chooser, Place, is_own, place_of
-from curation.read_batch import Batch, Record, Split, batches
+from curation.licenses.declared import is_metadata
+from curation.read_batch import Batch, Note, Record, Split, batches
 from curation.read_files import file_events
 from curation.read_stream import READ_BYTES, digest_range, open_input
 from manifests.schema import Input, Limits
@@ -24,7 +26,26 @@ if TYPE_CHECKING:
 
 LICENSE_FILE_BYTES = 512 * 1024
 LICENSE_FILES = 2000
-"""What is looked at to find a repository's licence: so many files, of so many bytes each."""
+"""What is looked at to find a repository's licence: so many texts and so many files of metadata, of these bytes."""
+
+
+class _Looked:
+    """The files that say something of a licence: of too many those that come first, in an order that no archive
+    decides; licence texts and metadata each for themselves."""
+
+    def __init__(self) -> None:
+        self._found: tuple[list[tuple[int, str, bytes]], ...] = ([], [])
+        self.is_partial = False
+
+    def add(self, name: str, content: bytes) -> None:
+        found = self._found[is_metadata(name.rpartition("/")[2])]
+        insort(found, (name.count("/"), name, content))
+        if len(found) > LICENSE_FILES:
+            found.pop()
+            self.is_partial = True
+
+    def files(self) -> list[tuple[str, bytes]]:
+        return sorted((name, content) for found in self._found for _, name, content in found)
 
 
 def read_code(
@@ -107,7 +128,7 @@ class _Reader:
         if module is not None:
             return record.drop("submodule", f"of {module}", *_digest_rest(content, file.read))
         if len(content) <= self._file_bytes:
-            return self._files.fill(record, path, content, repository.licenses)
+            return repository.doubted(self._files.fill(record, path, content, repository.licenses))
         digest, n_bytes = _digest_rest(content, file.read)
         record.value, record.threshold = n_bytes, self._file_bytes
         return record.drop("file_too_large", None, digest, n_bytes)
@@ -120,23 +141,26 @@ class _Reader:
     def _repository(self, folder: str) -> "_Repository":
         """What is known of a repository that is a folder: its files that speak of licences are read once."""
         if self._folder is None or self._folder[0] != folder:
-            self._folder = folder, self._look(_folder_files(folder, self._wants))
+            looked = _Looked()
+            for path, content in _folder_files(folder, self._wants):
+                looked.add(path, content)
+            self._folder = folder, self._look(looked.files(), looked.is_partial)
         return self._folder[1]
 
     def _wants(self, path: str) -> bool:
         """Whether a file says something of all of its repository."""
         return path == ".gitmodules" or (self._detector is not None and bool(self._detector.wants(path)))
 
-    def _look(self, files: Iterable[tuple[str, bytes]]) -> "_Repository":
+    def _look(self, files: Iterable[tuple[str, bytes]], is_partial: bool) -> "_Repository":
         found = dict(files)
         modules = _submodules(found.pop(".gitmodules", b""))
-        return _Repository(self._detector.repository(found.items()) if self._detector else None, modules)
+        return _Repository(self._detector.repository(found.items()) if self._detector else None, modules, is_partial)
 
     def _archive(self, path: str, place: Place) -> Iterator[Record | str]:
         """The members of an archive as records. It is read twice: what it says of its licence may come last."""
         with open_input(path) as file:
-            top, files = survey(file, path, self._bounds, self._wants)
-            repository = self._look(files)
+            top, files, is_partial = survey(file, path, self._bounds, self._wants)
+            repository = self._look(files, is_partial)
             file.seek(0)
             number = 0
             try:
@@ -171,8 +195,16 @@ class _Reader:
 class _Repository:
     """What holds for all files of a repository."""
 
-    def __init__(self, licenses: "RepositoryLicense | None", submodules: tuple[str, ...]) -> None:
-        self.licenses, self.submodules = licenses, submodules
+    def __init__(self, licenses: "RepositoryLicense | None", submodules: tuple[str, ...], is_partial: bool) -> None:
+        self.licenses, self.submodules, self.is_partial = licenses, submodules, is_partial
+
+    def doubted(self, record: Record | str) -> Record | str:
+        """A file as it was read; where not all of the licences was looked at, none is surely permissive."""
+        if self.is_partial and not isinstance(record, str) and record.metadata.get("license_verdict"):
+            record.notes.append(Note("licenses_unread", f"the repository has over {LICENSE_FILES} files of licences"))
+            if record.metadata["license_verdict"] == "permissive":
+                record.metadata["license_verdict"] = "unknown"
+        return record
 
 
 def _not_a_file(record: Record, member: Member) -> Record:
@@ -199,26 +231,25 @@ def _folder_files(folder: str, wants: Callable[[str], bool]) -> Iterator[tuple[s
     """The files of a repository that are wanted, with their paths in it."""
     filesystem, inner = fsspec.core.url_to_fs(folder)
     is_local = isinstance(filesystem, LocalFileSystem)
-    n_left = LICENSE_FILES
     for path in sorted(filesystem.find(inner)):
         name = clean_path(path[len(inner) :].lstrip("/"))
         if name is None or is_own(name) or not wants(name):
             continue
-        if n_left and (not is_local or (Path(path).is_file() and not Path(path).is_symlink())):
+        if not is_local or (Path(path).is_file() and not Path(path).is_symlink()):
             with filesystem.open(path, "rb") as file:
                 yield name, file.read(LICENSE_FILE_BYTES)
-            n_left -= 1
 
 
 def survey(
     file: BinaryIO, path: str, bounds: Bounds, wants: Callable[[str], bool]
-) -> tuple[str, list[tuple[str, bytes]]]:
-    """The folder that all members of an archive lie in, "" where there is none; and the files that are wanted.
+) -> tuple[str, list[tuple[str, bytes]], bool]:
+    """The folder that all members of an archive lie in, "" where there is none; the files that are wanted; and
+    whether there are more of them than are looked at.
 
     Where the archive is broken, what comes before the damage counts.
     """
     tops: set[str] = set()
-    found: list[tuple[str, bytes]] = []
+    looked = _Looked()
     try:
         for member in members(file, path, bounds):
             name = clean_path(member.name)
@@ -226,17 +257,13 @@ def survey(
                 continue
             first, _, rest = name.partition("/")
             tops = {""} if not rest or (tops and first not in tops) else tops | {first}
-            if (
-                member.kind == "file"
-                and len(found) < LICENSE_FILES
-                and (wants(name) or wants(rest) or wants(_of_wheel(name, path)))
-            ):
-                found.append((name, member.read(LICENSE_FILE_BYTES)))
+            if member.kind == "file" and (wants(name) or wants(rest) or wants(_of_wheel(name, path))):
+                looked.add(name, member.read(LICENSE_FILE_BYTES))
     except BrokenArchiveError:
         pass
     top = next(iter(tops)) if len(tops) == 1 else ""
-    inside = [(_of_wheel(below(name, top) or name, path), content) for name, content in sorted(found)]
-    return top, [(name, content) for name, content in inside if wants(name)]
+    inside = [(_of_wheel(below(name, top) or name, path), content) for name, content in looked.files()]
+    return top, [(name, content) for name, content in inside if wants(name)], looked.is_partial
 
 
 def _of_wheel(name: str, archive: str) -> str:

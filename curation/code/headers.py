@@ -42,15 +42,15 @@ SIGNS = {
 }
 """(signs of line comments, (start, end) of block comments) by language; all others are taken to be like C."""
 
-_HASH_COMMENTS = frozenset(language for language, (lines, _) in SIGNS.items() if lines == ("#",))
-"""Languages in which `# if` is a comment like any other."""
 _KEEP_LINE = re.compile(r"#!|<\?|<!DOCTYPE|<%|#\s*-\*-|#.*?coding[:=]|%[{]\s*$|\s*$", re.IGNORECASE)
 _DIRECTIVE = re.compile(
-    r"#[ \t]*(?:include|define|undef|if|ifdef|ifndef|elif|else|endif|pragma|import|line|error|region)\b|%[%{}\w]"
-    r"|\{-#|\{\$|//go:|// ?\+build|///\s*<reference|//\s*@ts-|//\s*eslint|/\*\s*(?:eslint|global|jshint)\b"
-    r"|--\s*#|\(\*\$"
+    r"#\s*(?:frozen_string_literal|cython|distutils|pragma)\b|\S{1,3}\s*-\*-|//go:|//\s*\+build\b|///\s*<(?:reference|amd)"
+    r"|(?://|/\*)\s*@(?:ts-\w+|flow|jsx)\b|\{-#|\{\$|\(\*\$|--\s*\{-#",
+    re.IGNORECASE,
 )
-"""What begins as comments do and is none, but tells a compiler something."""
+"""What stands in a comment, and tools obey."""
+_PREPROCESSED = frozenset({"Assembly", "GAS"})
+_PREPROCESSOR = re.compile(r"#\s*(?:include|define|undef|if|ifn?def|elif|else|endif|pragma|error|line|import)\b")
 _LEGAL = re.compile(
     r"copyright|licen[cs]e|\(c\)\s*(?:19|20)\d\d|©|all rights reserved|SPDX-|public domain"
     r"|permission is hereby granted|"
@@ -74,25 +74,33 @@ def leading_comments(text: str, language: str | None) -> Iterator[Comment]:
     while at < min(len(text), HEADER_CHARS):
         stop = _line_end(text, at)
         line = text[at:stop].lstrip(" \t")
-        if _DIRECTIVE.match(line) and not (language in _HASH_COMMENTS and line.startswith("#")):
-            return
         block = next((pair for pair in blocks if line.startswith(pair[0])), None)
-        if block is not None:
+        if _is_kept(line, language):
+            at = stop if block is None else _block_end(text, at, block) or len(text)
+        elif block is not None:
             end = _block_end(text, at, block)
             if end is None:
                 return
             yield Comment(at, end)
             at = end
-        elif not _KEEP_LINE.match(line) and lines and line.startswith(lines):
+        elif lines and line.startswith(lines):
             end = stop
             while end < len(text) and _goes_on(text[end : _line_end(text, end)].lstrip(" \t"), lines, language):
                 end = _line_end(text, end)
             yield Comment(at, end)
             at = end
-        elif _KEEP_LINE.match(line):
-            at = stop
         else:
             return
+
+
+def _is_kept(line: str, language: str | None) -> bool:
+    """Whether a line is none of a header though it may look like a comment: blank, or something that a tool obeys."""
+    is_directive = _KEEP_LINE.match(line) or _DIRECTIVE.match(line)
+    return bool(is_directive or (language in _PREPROCESSED and _PREPROCESSOR.match(line)))
+
+
+def _goes_on(line: str, signs: tuple[str, ...], language: str | None) -> bool:
+    return line.startswith(signs) and not _is_kept(line, language)
 
 
 def without_headers(text: str, language: str | None, *, only_legal: bool) -> tuple[str, int]:
@@ -107,12 +115,6 @@ def without_headers(text: str, language: str | None, *, only_legal: bool) -> tup
         rest = text[comment.end :]
         text = text[: comment.start] + (rest.lstrip("\n") if _is_blank_before(text, comment.start) else rest)
     return text, len(gone)
-
-
-def _goes_on(line: str, signs: tuple[str, ...], language: str | None) -> bool:
-    """Whether a line belongs to the line comments before it."""
-    is_directive = _DIRECTIVE.match(line) and not (language in _HASH_COMMENTS and line.startswith("#"))
-    return line.startswith(signs) and not is_directive
 
 
 def _is_blank_before(text: str, at: int) -> bool:

@@ -12,7 +12,8 @@ LONG_LINES_FRAC_MIN = 0.5
 CHARS_MIN = 500
 
 _NAME = re.compile(r"[.-](?:min|pack|packed)\.(?:js|mjs|cjs|css|html?|json)$", re.IGNORECASE)
-_LINE_COMMENTS = re.compile(r"^[ \t]*//[^\n]*$", re.MULTILINE)
+_COMMENTS = re.compile(r"/\*.*?\*/|^[^\S\n]*//[^\n]*$", re.DOTALL | re.MULTILINE)
+_LINE_COMMENTS = re.compile(r"^[^\S\n]*//[^\n]*$", re.MULTILINE)
 _MAPPED = re.compile(r"^/[*/][#@] source(?:Mapping)?URL=", re.MULTILINE)
 _CHUNK = re.compile(
     r"\A(?:/\*.*?\*/\s*)?(?:\"use strict\";)?\(?(?:self|window|globalThis)[.\[][\"']?\w*(?:rs|web)pack\w*", re.DOTALL
@@ -33,7 +34,8 @@ def is_minified(path: str, language: str | None, text: str) -> bool:
         return True
     if len(text) < CHARS_MIN:
         return False
-    body = _LINE_COMMENTS.sub("", _without_block_comments(text)).strip()
+    closed = text.rfind("*/") + 2 if "*/" in text else 0  # behind it, each `/*` would be looked for to the very end
+    body = (_COMMENTS.sub("", text[:closed]) + _LINE_COMMENTS.sub("", text[closed:])).strip()
     lines = [line for line in body.split("\n") if line.strip()]
     if not lines:
         return False
@@ -43,14 +45,6 @@ def is_minified(path: str, language: str | None, text: str) -> bool:
     if n_chars > max(LINE_CHARS_MEAN * len(lines), CHARS_MIN) and is_dense:
         return True
     return n_long > LONG_LINES_FRAC_MIN * n_chars and (is_dense or bool(_MAPPED.search(text[-1000:])))
-
-
-def _without_block_comments(text: str) -> str:
-    pieces, at = [], 0
-    while (start := text.find("/*", at)) >= 0 and (end := text.find("*/", start + 2)) >= 0:
-        pieces.append(text[at:start])
-        at = end + 2
-    return "".join([*pieces, text[at:]])
 
 
 def _space_frac(text: str) -> float:

@@ -191,9 +191,9 @@ def check_columns(index: IndexFile, choice: Choice) -> None:
 
 def _located(rows: pa.RecordBatch, numbers: np.ndarray[Any, Any], facts: list[str]) -> pa.RecordBatch:
     columns = {
-        FILE: rows.column(FILE).cast(pa.string()),
-        OFFSET: rows.column(OFFSET).cast(pa.int64()),
-        LENGTH: rows.column(LENGTH).cast(pa.int64()),
+        FILE: pc.fill_null(rows.column(FILE).cast(pa.string()), ""),  # what is missing makes a row that failed
+        OFFSET: pc.fill_null(rows.column(OFFSET).cast(pa.int64()), -1),
+        LENGTH: pc.fill_null(rows.column(LENGTH).cast(pa.int64()), -1),
         "row": pa.array(numbers, pa.int64()),
     }
     columns |= {f"fact {name}": rows.column(name).cast(pa.string()) for name in facts}

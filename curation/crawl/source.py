@@ -2,8 +2,8 @@
 
 import random
 import re
+import string
 import time
-import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,14 +11,14 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from threading import Event
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import fsspec
 from xxhash import xxh3_128_hexdigest
 
 from curation.crawl.gate import WAIT_S_MAX, Gate, gate_of
 from manifests.code import version
-from manifests.errors import RequestError, RunError, missing_extra
+from manifests.errors import RequestError, RunError
 from manifests.schema import MIB
 from manifests.schema_crawl import Fetch
 
@@ -147,7 +147,7 @@ class HttpSource:
         try:
             import httpx2 as httpx
         except ImportError as error:
-            raise missing_extra("crawl", "httpx2", "crawl") from error
+            raise RequestError("crawl: needs an HTTP client; pip install 'onggi[crawl]'") from error
         self._httpx = httpx
         self.base, self.n_failed_in_row, self._fetch = base.rstrip("/"), 0, fetch
         parts = urlsplit(self.base)
@@ -294,6 +294,6 @@ def retry_after_s(value: str | None) -> float | None:
 
 
 def user_agent(contact: str | None) -> str:
-    """Who asks."""
-    said = f"onggi/{version()} (corpus curation{f'; {contact}' if contact else ''})"
-    return urllib.parse.quote(said, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~")  # headers are ASCII
+    """Who asks; a header holds ASCII only, so other characters are written as in addresses (`%EC%98%B9`)."""
+    shown = f"; {quote(contact, safe=string.punctuation + ' ')}" if contact else ""
+    return f"onggi/{version()} (corpus curation{shown})"

@@ -31,6 +31,7 @@ from curation.licenses.text import (
     HEADER_BYTES,
     LICENSE_BYTES_MAX,
     decoded,
+    is_foreign,
     is_license,
     is_readme,
     is_sibling,
@@ -130,7 +131,10 @@ class _Heard:
         elif _in_licenses(path):
             self._texts[posixpath.dirname(folder)][f"LICENSES/{name}"] = self._text(path, content)
         elif is_license(name):
-            self._texts[folder][name] = self._text(path, content)
+            text = self._text(path, content)
+            if is_foreign(name) and text.verdict == "permissive":
+                return  # of a library that came along; what takes away still counts
+            self._texts[folder][name] = text
             if len(content) <= POINTER_CHARACTERS_MAX:
                 self._short[folder][name] = decoded(content)
         elif is_metadata(name):

@@ -16,6 +16,13 @@ LICENSE_NAME = re.compile(
     r"|.*[-_.]licen[cs]e(\.txt|\.md)?",
     re.IGNORECASE,
 )
+FOREIGN_NAME = re.compile(r".*[a-z].*[-_.]licen[cs]e(\.txt|\.md)?", re.IGNORECASE)
+OWN_NAME = re.compile(
+    r"(?:(?:the|un|new|modified|mit|x11|expat|bsd|apache|asl|gnu|l?gpl|agpl|mpl|isc|zlib|boost|bsl|epl|cc0?|artistic"
+    r"|psf|python|ruby|perl|unicode|ofl|project|source|code|software|main|root|package|licen[cs]e|copying|copyright"
+    r"|\d[\w.]*|clause)[\w.]{0,6}[-_. ]+)+licen[cs]e",
+    re.IGNORECASE,
+)
 OTHERS_NAME = re.compile(
     r"third|3rd|vendor|bundle|depend|notice|thanks|font|logo|template|header|check|docs?\b", re.I
 )
@@ -111,6 +118,11 @@ def is_license(name: str) -> bool:
     if is_sibling(name):
         return False
     return bool(LICENSE_NAME.fullmatch(name)) and not OTHERS_NAME.search(name) and not SOURCE_SUFFIX.search(name)
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a name says whose licence it is: `jquery-license.txt`; that of all else may be another."""
+    return bool(FOREIGN_NAME.fullmatch(name)) and not OWN_NAME.match(name)
 
 
 def is_sibling(name: str) -> bool:

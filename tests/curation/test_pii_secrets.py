@@ -204,3 +204,11 @@ def test_masked_secrets_are_none(name: str, key: bytes | None) -> None:
 def test_many_names_cost_no_more_than_their_number() -> None:
     text = "token token_kind = next_token;\n" * 20_000 + 'password = "' + "a" * 100_000
     assert found(text) == []
+
+
+def test_many_beginnings_of_keys_take_no_time() -> None:
+    import time
+
+    start = time.process_time()
+    assert not list(secrets_in("-----BEGIN RSA PRIVATE KEY-----\n" * 20_000))
+    assert time.process_time() - start < 5

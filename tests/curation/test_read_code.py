@@ -318,7 +318,7 @@ def test_a_sparse_member_is_not_read(tmp_path: Path) -> None:
 
 def test_a_link_to_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
-    os.symlink(b"\xc7\xd1", os.fsencode(tmp_path / "r" / "a.py"))  # noqa: PTH211  # a name of bytes
+    (tmp_path / "r" / "a.py").symlink_to(os.fsdecode(b"\xc7\xd1"))
     rows, _ = read(tmp_path)
     assert [row["reason"] for row in rows] == ["link"]
 
@@ -328,3 +328,33 @@ def test_facts_are_those_of_lines_whatever_ends_them(tmp_path: Path) -> None:
     (tmp_path / "r" / "a.py").write_bytes(b"x = 1\r" * 400)
     rows, _ = read(tmp_path)
     assert dict(rows[0]["metadata"])["line_chars_max"] == "5"
+
+
+def test_past_the_cap_of_licence_files_nothing_is_permissive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("curation.read_code.LICENSE_FILES", 2)
+    files = {"LICENSE": MIT, "a/LICENSE": MIT, "a.py": b"x = 1\n", "package.json": b"{}", "a/package.json": b"{}"}
+    for name, more in (("few", {}), ("many", {"b/LICENSE": MIT})):
+        lay(tmp_path / "in" / name, files | more)
+    rows, _ = read(tmp_path / "in", licenses="detect")
+    found = {row["key"]: dict(row["metadata"])["license_verdict"] for row in rows}
+    assert (found["few/a.py"], found["many/a.py"]) == ("permissive", "unknown")
+    noted = {row["key"] for row in rows if any(note["kind"] == "licenses_unread" for note in row["notes"] or [])}
+    assert "many/a.py" in noted and "few/a.py" not in noted
+
+
+def test_a_damaged_link_does_not_end_a_zip(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("r/link")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "r.zip", "w") as archive:
+        archive.writestr(link, "target.py")
+        archive.writestr("r/a.py", "x = 1\n")
+    content = (tmp_path / "r.zip").read_bytes().replace(b"target.py", b"tarXet.py", 1)
+    (tmp_path / "r.zip").write_bytes(content)
+    rows, _ = read(tmp_path)
+    assert [(row["key"], row["reason"]) for row in rows] == [("r/link", "link"), ("r/a.py", None)]
+
+
+def test_a_zip_that_unpacks_itself(tmp_path: Path) -> None:
+    (tmp_path / "r.zip").write_bytes(b"#!/bin/sh\nexit\n" + zipped({"r/a.py": b"x = 1\n"}))
+    rows, _ = read(tmp_path)
+    assert [(row["key"], row["reason"]) for row in rows] == [("r/a.py", None)]

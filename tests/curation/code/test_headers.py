@@ -77,3 +77,25 @@ def test_only_whole_lines_go_and_code_stays(text: str, language: str | None, onl
     rest = iter(text.splitlines())
     assert all(line in rest for line in left.splitlines())
     assert (left == text) == (n_gone == 0)
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("Yacc", "%token NUMBER\n%%\n"),
+        ("Assembly", "#include <asm.h>\n#define X 1\n"),
+        ("Haskell", "{-# LANGUAGE GADTs #-}\nmodule A where\n"),
+        ("Pascal", "{$mode objfpc}\nunit a;\n"),
+        ("Go", "//go:build linux\n\npackage a\n"),
+        ("TypeScript", '/// <reference types="node" />\nlet a = 1;\n'),
+        ("Python", "#!/usr/bin/env python\n# -*- coding: cp949 -*-\nx = 1\n"),
+    ],
+)
+def test_what_tools_obey_is_no_header(language: str, code: str) -> None:
+    assert without_headers(code, language, only_legal=False) == (code, 0)
+    start, end = {"Haskell": ("-- ", ""), "Pascal": ("{ ", " }"), "Yacc": ("/* ", " */")}.get(
+        language, ("# ", "") if language in ("Python", "Assembly") else ("// ", "")
+    )
+    if not code.startswith("#!"):
+        text, n_gone = without_headers(f"{start}Copyright Kim{end}\n{code}", language, only_legal=False)
+        assert (text, n_gone) == (code, 1)

@@ -173,3 +173,13 @@ def test_banners_of_comments_take_no_time() -> None:
     start = time.process_time()
     file_kind("a.js", "JavaScript", "/" * 2000 + "\n" + "/**/" * 200 + "\nlet a = 1;\n", 1000)
     assert time.process_time() - start < 2
+
+
+def test_blank_lines_and_unclosed_comments_take_no_time() -> None:
+    import time
+
+    start = time.process_time()
+    language_of("a.h", "\n" * 100_000)
+    language_of("a.m", "\n" * 100_000)
+    file_kind("a.js", "JavaScript", "let a = 1;\n" + "/*" * 200_000, 1000)
+    assert time.process_time() - start < 3

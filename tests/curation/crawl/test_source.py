@@ -6,7 +6,7 @@ import time
 import pytest
 
 from curation.crawl import source as crawl_source
-from curation.crawl.source import is_safe
+from curation.crawl.source import is_safe, user_agent
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,9 @@ def test_names_below_a_base(name: str) -> None:
 )
 def test_names_that_lead_elsewhere(name: str) -> None:
     assert not is_safe(name)
+
+
+def test_a_contact_that_is_not_ascii_stands_in_a_header() -> None:
+    shown = user_agent("옹기@example.org\r\nX: 1")
+    assert shown.isascii() and "\n" not in shown and "@example.org" in shown
+    assert "me@example.org" in user_agent("me@example.org")

@@ -372,3 +372,10 @@ def test_only_a_tag_of_the_header_frees_a_file(detector: LicenseDetector, conten
 def test_a_notice_below_a_tag_in_one_comment_is_seen(detector: LicenseDetector) -> None:
     content = f"/* SPDX-License-Identifier: MIT\n{GPL_NOTICE}\n*/\nint x;\n"
     assert detector.file("a.c", content.encode(), NOWHERE).verdict == "copyleft"
+
+
+@pytest.mark.parametrize("name", ["jquery-license.txt", "d3.LICENSE"])
+def test_the_licence_of_something_else_frees_nothing(detector: LicenseDetector, name: str) -> None:
+    assert detector.repository([(name, MIT[1])]).root.verdict == "none"
+    assert detector.repository([(name, GPL[1]), MIT]).root.verdict == "copyleft"
+    assert detector.repository([("MIT-LICENSE.txt", MIT[1])]).root.verdict == "permissive"
