@@ -9,8 +9,15 @@ BUILD = "right: the file carries this notice of the FSF; Debian has one paragrap
 OWN = "right: the file's own notice; Debian has one paragraph for all"
 EXCEPTION = "the file's own notice; an exception lets it be used, and is copyleft by rule"
 WHOLE = "what the licence file says of other parts holds for all without a notice (strict)"
+BESIDE = "a sentence beside the texts reads like a condition (strict)"
 
 WHY: dict[tuple[str, str], str] = {
+    ("pypi", "python-dateutil"): BESIDE,
+    ("npm", "lodash"): BESIDE,
+    ("npm", "json-schema"): BESIDE,
+    ("npm", "tv4"): BESIDE,
+    ("debian", "tmux"): BESIDE,
+    ("debian", "libuv1"): BESIDE,
     ("pypi", "docutils"): "COPYING names an Emacs mode under the GPL among files in the public domain",
     ("pypi", "ptyprocess"): NOT_DECLARED,
     ("pypi", "typing_extensions"): "the history in Python's licence speaks of the GPL",

@@ -127,7 +127,11 @@ _COMMON = frozenset(
 def _is_assigned(name: str, value: str, *, quoted: bool) -> bool:
     """Whether what a name of a secret is given is one: random enough for a key, no word for a password."""
     lower = name.lower()
-    if _NOT_NAMES.search(lower) or is_placeholder(value) or _UUID.search(value) or _CODE.search(value):
+    if _NOT_NAMES.search(lower) or is_placeholder(value) or _UUID.search(value):
+        return False
+    if quoted and _looks_drawn(value):
+        return True
+    if _CODE.search(value):
         return False
     if _WORDS.match(value) or not re.search(r"\d", value) or not re.search(r"[A-Za-z]", value):
         return False
@@ -137,6 +141,16 @@ def _is_assigned(name: str, value: str, *, quoted: bool) -> bool:
     if is_password:
         return quoted and len(value) >= 8 and entropy(value) >= 2.75
     return len(value) >= 16 and entropy(value) >= 3.25 and len(re.findall(r"\d", value)) >= 2
+
+
+def _looks_drawn(value: str) -> bool:
+    """Whether a value in quotes has what no expression and no path has: small and large letters and digits, mixed."""
+    classes = (r"[a-z]", r"[A-Z]", r"\d")
+    mixed = (
+        all(re.search(of, value) for of in classes)
+        and len(re.findall(r"[a-zA-Z]\d|\d[a-zA-Z]|[a-z][A-Z]", value)) >= 4
+    )
+    return len(value) >= 16 and mixed and entropy(value) >= 3.6 and not re.search(r"\w\(|\(\)|^[a-z]+:/", value)
 
 
 _NOT_NAMES = re.compile(
