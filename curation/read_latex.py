@@ -29,7 +29,7 @@ from manifests.schema import Input, Limits
 
 ENDINGS = (".tar.gz", ".tgz", ".tar", ".tex.gz", ".tex", ".ltx", ".latex", ".gz", ".pdf")
 PAPER = re.compile(r"(?:(\d{4}\.\d{4,5})|([a-z][a-z-]*(?:\.[A-Za-z-]{2,8})?)[/_]?(\d{7}))(v\d+)?")
-BULK = re.compile(rf"(?:.*/)?{PAPER.pattern}\.(?:gz|tar\.gz|pdf|tar|tex|ps\.gz|html\.gz)")
+BULK = re.compile(rf"(?:.*/)?{PAPER.pattern}\.(?:gz|tar\.gz|pdf|tar|ps\.gz|html\.gz)")
 WITHDRAWN = re.compile(
     rb"\s*%\s*auto-ignore|[^\\]{0,500}?\b(?:paper|submission|article|manuscript)[^.\\]{0,100}withdrawn", re.I
 )
@@ -80,7 +80,7 @@ def _stem(name: str) -> str:
 
 
 def _is_bulk(file: BinaryIO) -> bool:
-    """Whether a tar holds submissions rather than the files of one: all its files are named as papers are."""
+    """Whether a tar holds submissions rather than the files of one: all are named as papers are, none is bare TeX."""
     n_files = 0
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
@@ -137,7 +137,7 @@ def _fill(record: Record, data: bytes, item: Input, limits: Limits, known: Licen
         return record.too_large(limits.record_bytes, None, digest, n_bytes)
     why = _not_latex(submission)
     found = None if why else sources(submission)
-    document = convert(found, item.latex) if found else None
+    document = convert(found, item.latex, others=submission.files) if found else None
     if document is None:
         why = why or f"no TeX source among {len(submission.files)} files"
         return record.drop("not_latex", why, digest, n_bytes)

@@ -211,7 +211,7 @@ class Environments:
         return index
 
     def _end_note(self) -> None:
-        self._converter.out.close_bracket()
+        self._converter.out.close(")")
         self._converter.out.words(". ")
 
     def _other(self, name: str, last: int) -> None:

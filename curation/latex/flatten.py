@@ -6,7 +6,7 @@ is copied. What cannot be followed becomes a note.
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from curation.latex.main_file import DISTRIBUTED, Resolver, input_name
@@ -39,7 +39,7 @@ URL_COMMENT = re.compile(r"%[ \t]*\n[ \t]*")
 COMMENT = re.compile(r"%[^\n]*(\n[ \t]*)?")
 COMMENT_OR_ESCAPE = re.compile(r"(\\[A-Za-z@]+|\\.)|%[^\n]*(\n[ \t]*)?", re.DOTALL)
 
-INPUTS = frozenset(("input", "include", "subfile", "subfileinclude", "@input", "InputIfFileExists", "loadglsentries"))
+INPUTS = frozenset(("input", "include", "subfile", "subfileinclude", "@input", "loadglsentries"))
 IMPORTS = frozenset(
     ("import", "subimport", "inputfrom", "subinputfrom", "includefrom", "subincludefrom", "import*", "subimport*")
 )
@@ -57,6 +57,13 @@ SHORT_VERB_WORDS = frozenset(
 )
 SHORT_VERB_CLASSES = {"ltxdoc": "|", "ltxguide": "|", "ltnews": "|", "l3doc": '|"'}
 """Classes of documentation, with the characters that they make short for `\\verb`."""
+OF_DISTRIBUTIONS = (
+    ".sty", ".cls", ".def", ".fd", ".cfg", ".ldf", ".clo", ".enc", ".map", ".tfm", ".pfb", ".ttf", ".otf", ".bst",
+)  # fmt: skip
+"""Of files with these endings, which are TeX's own as well, it is not known whether they are there."""
+N_BRANCHES_MAX = 16
+"""Branches of `\\IfFileExists` open inside each other."""
+GROUP_START = re.compile(r"(?:\s|%[^\n]*\n)*(?=\{)")
 DEFINITIONS = {
     "newcommand": 1, "renewcommand": 1, "providecommand": 1, "DeclareRobustCommand": 1, "newenvironment": 2,
     "renewenvironment": 2, "def": 0, "edef": 0, "gdef": 0, "xdef": 0, "NewDocumentCommand": 2,
@@ -90,7 +97,9 @@ class _Conditional:
     open_in: str
 
 
-def flatten(files: Mapping[str, str], main: str, chars_max: int, bibliography: bool = False) -> Flat:
+def flatten(
+    files: Mapping[str, str], main: str, chars_max: int, bibliography: bool = False, others: Iterable[str] = ()
+) -> Flat:
     """The source of a document as TeX would read it.
 
     Args:
@@ -98,23 +107,33 @@ def flatten(files: Mapping[str, str], main: str, chars_max: int, bibliography: b
         main: one of them.
         chars_max: the source ends there, as `too_large`: files may include each other a thousandfold.
         bibliography: whether the .bbl file stands in the place of `\\bibliography`.
+        others: names of files that are there and are no source, for `\\IfFileExists`.
     """
-    flat = _Flattener(files, main, chars_max, bibliography).run()
+    flat = _Flattener(files, main, chars_max, bibliography, others).run()
     if not any(note.kind == "unclosed_conditional" for note in flat.notes):
         return flat
     # What a branch that never ends would leave out is no reason to lose it: all branches are kept.
-    whole = _Flattener(files, main, chars_max, bibliography, decide=False).run()
+    whole = _Flattener(files, main, chars_max, bibliography, others, decide=False).run()
     whole.notes += [note for note in flat.notes if note.kind == "unclosed_conditional"]
     return whole
 
 
 class _Flattener:
     def __init__(
-        self, files: Mapping[str, str], main: str, chars_max: int, bibliography: bool, *, decide: bool = True
+        self,
+        files: Mapping[str, str],
+        main: str,
+        chars_max: int,
+        bibliography: bool,
+        others: Iterable[str],
+        *,
+        decide: bool = True,
     ) -> None:
         self.decide = decide  # whether conditionals are decided where that is possible
         self.files, self.main, self.chars_max, self.bibliography = files, main, chars_max, bibliography
         self.resolver = Resolver(list(files), main)
+        self.all_files = Resolver([*files, *others], main)
+        self.n_branches = self.n_torn_branches = 0
         sources = list(files.values())
         self.verbatim_names = declared_verbatim(sources) | shown_environments(sources)
         self.aliases = verb_aliases(sources)
@@ -192,6 +211,15 @@ class _Flattener:
         self._file(found, folders)
         return True
 
+    def exists(self, wanted: str, folders: list[str], here: str) -> bool | None:
+        """Whether a file is there; None where only TeX knows."""
+        if "#" in wanted or "\\" in wanted:
+            return None
+        if self.all_files.find(wanted, folders, posixpath.dirname(here)):
+            return True
+        last = posixpath.basename(wanted).lower()
+        return None if last.endswith(OF_DISTRIBUTIONS) or last in DISTRIBUTED else False
+
     def package(self, names: str, here: str) -> None:
         """Remember the archive's own packages and classes: they define macros."""
         for name in names.split(","):
@@ -210,6 +238,7 @@ class _FileScan:
         self.n_torn = 0
         self.math = False  # followed only where characters are short for verbatim text
         self.shows = False  # whether a document is open in the document
+        self.stopped = False  # by \endinput
 
     def run(self) -> None:
         while not self.f.ended:
@@ -335,10 +364,54 @@ class _FileScan:
         found = folder and input_name(self.source, folder[1])
         if not folder or not found:
             return
-        path = folder[0].strip('"')
-        if word.startswith("sub"):
-            path = posixpath.join(self.folders[0] if self.folders else posixpath.dirname(self.f.main), path)
-        self._put(start, found[1], found[0], [posixpath.normpath(path), *self.folders])
+        main = posixpath.dirname(self.f.main)
+        bases = (self.folders[:1] or [main]) if word.startswith("sub") else [main, ""]
+        paths = [posixpath.normpath(posixpath.join(base, folder[0].strip('"'))) for base in bases]
+        there = (path for path in paths if self.f.resolver.holds(path, found[0]))
+        self._put(start, found[1], found[0], [next(there, paths[0]), *self.folders])
+
+    def _if_file(self, word: str, start: int) -> None:
+        r"""`\IfFileExists{name}{yes}{no}`, and the one that also reads the file, behind what stands in `yes`."""
+        at = skip_space(self.source, self.position)
+        found = input_name(self.source, at) if self.source.startswith("{", at) else None
+        exists = self.f.exists(found[0], self.folders, self.name) if found else None
+        branches = self._two_groups(found[1]) if found and exists is not None else None
+        if not found or not branches:
+            if word == "InputIfFileExists":
+                self._input(word, start)
+            return
+        self._copy(start, branches[1][1])
+        self._branch_of_file(*branches[0 if exists else 1], start)
+        if exists and word == "InputIfFileExists" and not self.f.ended:
+            self.f.include(found[0], self.folders, self.name, optional=True)
+
+    def _two_groups(self, position: int) -> tuple[tuple[int, int], tuple[int, int]] | None:
+        """Where two arguments begin and end, with their braces; None where they are torn or end the document."""
+        groups: list[tuple[int, int]] = []
+        if self.f.n_branches == N_BRANCHES_MAX or self.f.n_torn_branches > N_TORN_MAX:
+            return None
+        for _ in range(2):
+            start = GROUP_START.match(self.source, position)
+            end = group_end(self.source, start.end()) if start else None
+            if start is None or end is None:
+                self.f.n_torn_branches += 1
+                return None
+            groups.append((start.end(), end))
+            position = end
+        return None if "\\end{document}" in self.source[groups[0][0] : position] else (groups[0], groups[1])
+
+    def _branch_of_file(self, first: int, last: int, start: int) -> None:
+        self.f._emit(_separator(self.source, start))
+        inner = _FileScan(self.f, self.source[first + 1 : last - 1], self.name, self.folders)
+        inner.math, inner.shows = self.math, self.shows
+        self.f.n_branches += 1
+        inner.run()
+        self.f.n_branches -= 1
+        self.shows = inner.shows
+        if inner.stopped:
+            self._copy(self.position, len(self.source))
+        elif self.f.out and ends_in_command(self.f.out[-1], len(self.f.out[-1])):
+            self.f._emit(" ")
 
     def _begin(self, word: str, start: int) -> None:
         found = BEGIN.match(self.source, self.position)
@@ -457,6 +530,7 @@ class _FileScan:
         rest = self.source[self.position : end] if end >= 0 else self.source[self.position :]
         self._copy(start, len(self.source))
         self.f._emit(without_comments(rest))
+        self.stopped = True
 
     def _includeonly(self, word: str, start: int) -> None:
         found = input_name(self.source, self.position)
@@ -496,6 +570,7 @@ class _FileScan:
 _HANDLERS = {
     **dict.fromkeys(INPUTS, _FileScan._input),
     **dict.fromkeys(IMPORTS, _FileScan._import),
+    **dict.fromkeys(("IfFileExists", "InputIfFileExists"), _FileScan._if_file),
     **dict.fromkeys(RAW, _FileScan._raw),
     **dict.fromkeys(DEFINITIONS, _FileScan._definition),
     **dict.fromkeys(("verb", "lstinline", "mintinline"), _FileScan._verb),

@@ -140,6 +140,11 @@ class Resolver:
         exact = next((c for c in candidates if c in self._names), None)
         return exact or next((self._lower[c.lower()] for c in candidates if c.lower() in self._lower), None)
 
+    def holds(self, folder: str, name: str) -> bool:
+        """Whether a folder holds the file that `name` means."""
+        path = _join(folder, name.strip().strip('"')).lower()
+        return bool(path) and (path in self._lower or f"{path}.tex" in self._lower)
+
 
 def _join(folder: str, name: str) -> str:
     path = posixpath.normpath(posixpath.join(folder, name))

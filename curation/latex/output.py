@@ -53,11 +53,11 @@ class Out:
         """All of it."""
         return "".join(self._parts)
 
-    def close_bracket(self) -> None:
-        """A closing parenthesis right behind the last piece."""
+    def close(self, mark: str) -> None:
+        """A closing bracket or quotation mark right behind the last piece."""
         if not self.muted:
             self._gap = 0
-            self.raw(")")
+            self.raw(mark)
 
     def _closed_up(self, pieces: str) -> str:
         if self._parts and self._parts[-1].endswith("("):

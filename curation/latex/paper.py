@@ -1,7 +1,7 @@
 """A TeX submission as one document: main file, flattened source, macros, text."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from curation.latex.expand import collect, expand
@@ -57,18 +57,21 @@ class Document:
         return sum(note.kind == kind for note in self.notes)
 
 
-def convert(files: Mapping[str, str], options: Latex, chars_max: int = SOURCE_CHARS_MAX) -> Document | None:
+def convert(
+    files: Mapping[str, str], options: Latex, chars_max: int = SOURCE_CHARS_MAX, others: Iterable[str] = ()
+) -> Document | None:
     """The document that decoded files make, or None where no file is TeX.
 
     Args:
         files: text by name; line ends as `\\n`.
         chars_max: more flattened source than that gives a document without text.
+        others: names of files that came with them and are no source.
     """
     main = main_file(files)
     if main is None:
         return None
     keep = options.bibliography == "keep"
-    flat = flatten(files, main, chars_max, bibliography=keep)
+    flat = flatten(files, main, chars_max, bibliography=keep, others=others)
     notes = flat.notes + _unused(files, set(flat.files))
     found = _Facts(flat.text)
     if flat.too_large:

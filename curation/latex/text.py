@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from curation.latex.accents import COMBINING, SYMBOLS, accented, ligatures
 from curation.latex.environments import Environments
+from curation.latex.flatten import NOT_CONDITIONALS, ends_in_command
 from curation.latex.output import BLOCK, LINE, SPACE, Out
+from curation.latex.primitives import WITH_GROUP, character, dingbat, is_primitive, number, reach
 from curation.latex.quantities import QUANTITIES, quantity
 from curation.latex.scan import MATH
 from curation.latex.tokens import Tokens, environment
@@ -24,6 +26,7 @@ from curation.latex.words import (
     HEADINGS,
     LAYOUT,
     LENGTHS,
+    QUOTES,
     REFERRED,
     SECTIONS,
     SPACES,
@@ -39,6 +42,10 @@ KEYS = re.compile(r"[^,\s][^,]*")
 LITERAL = {"%": "%", "&": "&", "#": "#", "$": "$", "_": "_", "{": "{", "}": "}"}
 NOTHING = frozenset("!/-@()[]<>")
 BREAKS = frozenset(("newline", "tabularnewline", "cr", "crcr"))
+N_BRANCH_TOKENS_MAX = 2000
+"""A branch of `\\ifmmode` is a few tokens; one that does not end so far on is torn."""
+N_TORN_MAX = 30
+INTERNAL = re.compile(r"[A-Za-z@]*")
 
 
 @dataclass
@@ -62,6 +69,8 @@ class TextConverter:
         self._n_waiting = 0
         self._after_word = False  # TeX skips white space behind a command's name
         self._title_at = -1  # the title command that names the document
+        self._n_quotes = self._n_torn = 0
+        self._at_is_letter = False  # behind `\makeatletter`
 
     def convert(self, first: int, end: int) -> str:
         """The text of the tokens from `first` up to `end`, which is not among them."""
@@ -160,6 +169,8 @@ class TextConverter:
         if found := environment(token):
             return self._environment(index, *found)
         name = token[1:]
+        if self._at_is_letter and self.tokens.source.startswith("@", self.tokens.ends[index] - (name == "@")):
+            return self._internal(index)
         if name.isalpha() and name.isascii():
             self._after_word = True
             return self._word(index, name)
@@ -226,6 +237,8 @@ class TextConverter:
             return self._heading(after, HEADINGS[name])
         if name in TITLES:
             return self._another_title(index)
+        if is_primitive(name):
+            return self._primitive(index, name)
         if name in CITED or name in CITED_AS_WORDS:
             return self._cite(after, name)
         if name in REFERRED:
@@ -244,6 +257,8 @@ class TextConverter:
             self.environments.row()
         elif name == "par":
             self.environments.paragraph()
+        elif name in ("makeatletter", "makeatother"):
+            self._at_is_letter = name == "makeatletter"
         elif name not in LAYOUT:
             return self._special(index, name)
         return after
@@ -264,6 +279,10 @@ class TextConverter:
             return self._ensuremath(after)
         if name in QUANTITIES:
             return self._quantity(after, name)
+        if name in QUOTES:
+            return self._quote(after, name)
+        if name in ("char", "symbol", "ding", "unichar", "Uchar"):
+            return self._character(index, name)
         if name in SECTIONS:
             self.section(SECTIONS[name])
         elif name == "xspace":
@@ -323,7 +342,7 @@ class TextConverter:
         return group + 1
 
     def _end_footnote(self) -> None:
-        self.out.close_bracket()
+        self.out.close(")")
         self.out.inline -= 1
 
     def _cite(self, index: int, name: str) -> int:
@@ -412,6 +431,8 @@ class TextConverter:
 
     def _condition(self, index: int, name: str) -> int:
         """Skip what a conditional asks, as far as that can be told without TeX."""
+        if name == "ifmmode":
+            return self._past_branch(index)
         if name not in ("ifx", "ifnum", "ifdim", "ifodd", "ifcase", "ifcat", "if"):
             return index
         stop = min(index + 4, len(self.tokens))
@@ -426,12 +447,88 @@ class TextConverter:
 
     def _unknown(self, index: int) -> int:
         """A command that is not known is left out, with its options; its arguments are text."""
+        assigned = reach("", self.tokens.source, self.tokens.ends[index - 1])
+        if assigned is not None:  # `\unitlength=1mm`
+            return self._go_on(index, assigned)
         index = self.skip(index, "*")
         while index < len(self.tokens) and self.tokens.text(index) == "[" and self.tokens.partner[index] > index:
             last = self.tokens.partner[index]
             if last + 1 >= len(self.tokens) or self.tokens.text(last + 1) not in ("{", "["):
                 break
             index = last + 1
+        return index
+
+    def _primitive(self, index: int, name: str) -> int:
+        """Skip the numbers, lengths and names that a primitive takes, with the group that is no text."""
+        end = reach(name, self.tokens.source, self.tokens.ends[index])
+        after = index + 1 if end is None else self._go_on(index + 1, end)
+        return self.skip(after, "m") if name in WITH_GROUP else after
+
+    def _go_on(self, index: int, position: int) -> int:
+        """Go on at a position in the source; where it is inside a token of text, with the rest of that."""
+        tokens = self.tokens
+        self._after_word = ends_in_command(tokens.source, position)
+        while index < len(tokens) and tokens.ends[index] <= position:
+            index += 1
+        if index == len(tokens) or tokens.starts[index] >= position:
+            return index
+        if tokens.source[tokens.starts[index]] != "\\":
+            rest = tokens.source[position : tokens.ends[index]]
+            self.out.words(ligatures(rest.lstrip(" \t\n") if self._after_word else rest))
+        self._after_word = False
+        return index + 1
+
+    def _internal(self, index: int) -> int:
+        r"""A command with `@` in its name, between `\makeatletter` and `\makeatother`."""
+        start = self.tokens.starts[index] + 1
+        found = INTERNAL.match(self.tokens.source, start)
+        name = found[0] if found else ""
+        after = self._go_on(index + 1, start + len(name))
+        return self.skip(after, ARGUMENTS.get(name, ""))
+
+    def _character(self, index: int, name: str) -> int:
+        r"""`\char65`, `\symbol{65}`, `\ding{51}`."""
+        tokens, after = self.tokens, index + 1
+        group = self.group_after(after, "") if name != "char" else after
+        end = self.group_end(group) if name != "char" else None
+        found = number(tokens.source, tokens.ends[group if end else index])
+        if found is None:
+            return after
+        self.out.words(dingbat(found[0]) if name == "ding" else character(found[0]))
+        self._after_word = False
+        return self._go_on(after, found[1]) if end is None else end + 1
+
+    def _quote(self, index: int, name: str) -> int:
+        """The marks of csquotes, which change where quotations stand in each other."""
+        starred = index < len(self.tokens) and self.tokens.text(index).startswith("*")
+        group = self.group_after(index, QUOTES[name])
+        end = self.group_end(group)
+        if end is None:
+            return index
+        marks = "‘’" if (self._n_quotes + starred) % 2 else "“”"
+        self._n_quotes += 1
+        self.out.words(marks[0])
+        self.at(end, lambda: self._end_quote(marks[1]))
+        self._after_word = False
+        return group + 1
+
+    def _end_quote(self, mark: str) -> None:
+        self._n_quotes -= 1
+        self.out.close(mark)
+        self._after_word = False
+
+    def _past_branch(self, index: int) -> int:
+        r"""Text is no formula: behind the `\else` or `\fi` of an `\ifmmode`."""
+        n_open = 0
+        for at in range(index, min(index + N_BRANCH_TOKENS_MAX * (self._n_torn < N_TORN_MAX), len(self.tokens))):
+            word = self._word_at(at)
+            if word in ("else", "fi") and not n_open:
+                return at + 1
+            if self.tokens.text(at) == "}" and self.tokens.partner[at] < index:
+                break
+            n_open += word.startswith("if") and word not in NOT_CONDITIONALS
+            n_open -= word == "fi"
+        self._n_torn += 1
         return index
 
     def group_end(self, index: int) -> int | None:

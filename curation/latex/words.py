@@ -28,10 +28,13 @@ ARGUMENTS = {
         "acmConference acmDOI acmISBN acmYear acmVolume acmNumber acmArticle acmMonth acmPrice setcopyright "
         "copyrightyear ccsdesc tablewidth tabletypesize DeclareOption affiliations address curraddr urladdr "
         "dedicatory setdefaultlanguage setmainlanguage setotherlanguage externaldocument citestyle bibpunct "
-        "preprint corref fnref cortext tnotetext tnoteref theoremheaderfont bibinfo titleformat",
+        "preprint corref fnref cortext tnotetext tnoteref theoremheaderfont bibinfo titleformat special message "
+        "typeout wlog errmessage mark psfig epsfig epsfbox epsffile plotone IfFileExists InputIfFileExists "
+        "@ifundefined @ifpackageloaded @ifclassloaded @namedef @nameuse",
         "mm": "setlength addtolength setcounter addtocounter numberwithin settowidth settoheight settodepth "
         "markboth fontsize providelength DeclareUnicodeCharacter setbeamerfont setbeamercolor "
-        "setbeamertemplate newfontfamily newunicodechar SetKwInOut SetKwFunction sbox",
+        "setbeamertemplate newfontfamily newunicodechar SetKwInOut SetKwFunction sbox plottwo @addtoreset "
+        "@removefromreset",
         "mmm": "definecolor crefname Crefname addcontentsline newacronym DeclareAcronym",
         "om": "usepackage RequirePackage documentclass documentstyle author thanks authorrunning titlerunning "
         "fntext thanksref addbibresource fancyhead fancyfoot lhead rhead chead lfoot rfoot cfoot inst "
@@ -70,6 +73,11 @@ CITED_AS_WORDS = names(
     "shortciteN newcite"
 )
 """Citations that are part of the sentence."""
+QUOTES = {
+    "enquote": "*", "say": "", "textquote": "*oo", "blockquote": "oo", "foreignquote": "*m", "hyphenquote": "*m",
+    "foreigntextquote": "*moo", "textcquote": "*oom", "blockcquote": "oom",
+}  # fmt: skip
+"""Commands that put quotation marks around their last argument."""
 REFERRED = names("ref eqref pageref autoref cref Cref nameref vref subref prettyref labelcref fref Fref zcref")
 
 LAYOUT = names(
@@ -93,7 +101,7 @@ LENGTHS = names(
     "abovedisplayskip belowdisplayskip columnsep itemsep parsep topsep partopsep leftmargin rightmargin "
     "baselinestretch lineskip pretolerance hbadness vbadness emergencystretch magnification interlinepenalty "
     "widowpenalty clubpenalty floatsep textfloatsep intextsep footnotesep labelsep labelwidth itemindent jot "
-    "marginparwidth skip pageno"
+    "marginparwidth pageno"
 )
 """Registers and primitives that are followed by a number or a length."""
 

@@ -2,13 +2,14 @@ import io
 import json
 import random
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.latex.archive import BrokenArchiveError, TooLargeError, unpack
+from curation.latex.archive import BrokenArchiveError, TooLargeError, gunzip, unpack
 from curation.latex.licenses import licenses, licenses_digest, spdx
 from curation.pipeline import resolved
 from curation.read import Split, plan_splits, read_split
@@ -147,6 +148,24 @@ def test_a_bulk_tar_holds_a_record_per_paper(tmp_path: Path) -> None:
     rows = read(tmp_path)
     assert [row["key"] for row in rows] == [name[5:15] for name in names]
     assert [row["reason"] for row in rows] == [None, "not_latex", None, "malformed_gzip", None]
+
+
+@pytest.mark.parametrize("names", [["2301.01234.tex"], ["2301.01234.tex", "2301.01234.pdf"]])
+def test_a_tar_of_one_paper_is_one_record_whether_gzipped_or_not(tmp_path: Path, names: list[str]) -> None:
+    paper = tarred({name: document("One.") for name in names})
+    for folder, content in (("plain", paper), ("gzipped", zipped(paper))):
+        (tmp_path / folder).mkdir()
+        for name in ("hep-paper.tar", "2302.00001.tar"):
+            (tmp_path / folder / name).write_bytes(content)
+    plain, gzipped = read(tmp_path / "plain"), read(tmp_path / "gzipped")
+    assert identified(plain) == identified(gzipped)
+    assert [(row["key"], row["content"]) for row in plain] == [("2302.00001", b"One."), ("hep-paper.tar", b"One.")]
+
+
+def test_members_of_gzip_are_joined_in_linear_time() -> None:
+    started = time.process_time()
+    assert gunzip(zipped("") * 100_000 + zipped("a") + zipped("b"), 100) == b"ab"
+    assert time.process_time() - started < 2  # a quadratic one takes five
 
 
 def test_reading_goes_on_at_any_record(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from xxhash import xxh3_128_digest
 
 from curation.read import plan_splits
+from curation.read_mediawiki import site_of
 from curation.read_mediawiki_stream import Bz2Streams
 from manifests.errors import RequestError
 from manifests.schema import Input
@@ -64,6 +65,13 @@ def written(tmp_path: Path) -> dict[str, Path]:
     for name, data in forms.items():
         (tmp_path / name).write_bytes(data)
     return {name: tmp_path / name for name in forms}
+
+
+@pytest.mark.parametrize("key", ["--5", "9" * 5000, "", "٣", "5.0", "-"])
+def test_a_namespace_whose_number_is_none_has_no_name(key):
+    named = b'<namespaces><namespace key="%s">X</namespace><namespace key="-1">Y</namespace></namespaces>'
+    site = site_of(b"<mediawiki><siteinfo>" + named % key.encode() + b"</siteinfo>")
+    assert site.namespaces == {-1: "Y"}
 
 
 def test_pages_become_rows(written):

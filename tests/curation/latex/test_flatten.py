@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,6 +75,47 @@ def test_files_are_read_in_order_and_nested() -> None:
     assert titles == ["Intro", "More", "Model", "Deep", "End"]
     assert found.files == [f"paper/{n}.tex" for n in ("main", "sections/intro", "sections/more", "sections/model",
                                                       "sections/deep")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"x/main.tex": "\\import{sub/}{f}", "x/sub/f.tex": "near", "sub/f.tex": "far"}, "near"),
+        ({"x/main.tex": "\\import{sub/}{f}", "sub/f.tex": "far"}, "far"),
+        ({"x/main.tex": "\\import{sub}{f}", "x/sub/f.tex": "a\\subimport{t/}{g}", "x/sub/t/g.tex": "b"}, "ab"),
+        ({"x/main.tex": "\\import{../sub/}{f}", "sub/f.tex": "a\\subimport{t/}{g}", "sub/t/g.tex": "b"}, "ab"),
+    ],
+)
+def test_imports_start_at_the_folder_of_the_main_file(files: dict[str, str], expected: str) -> None:
+    found = flatten(files, "x/main.tex", LARGE)
+    assert (found.text, found.notes) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("\\IfFileExists{a}{yes}{no}", "yes"),
+        ("\\IfFileExists {z} {yes}%\n{no}", "no"),
+        ("\\IfFileExists{plot.pdf}{yes}{no}", "yes"),
+        ("\\InputIfFileExists{z}{Y}{N}", "N"),
+        ("\\InputIfFileExists{a}{Y}{N}", "YA"),
+        ("\\IfFileExists{a}{\\IfFileExists{z}{p}{\\input{a}}}{no}", "A"),
+        ("\\IfFileExists{a}{x\\endinput\n}{no} never", "x"),
+        ("\\IfFileExists{a}{\\iffalse}{no} never \\fi x", " x"),
+        ("\\IfFileExists{x.sty}{yes}{no}", "\\IfFileExists{x.sty}{yes}{no}"),
+        ("\\IfFileExists{\\jobname}{yes}{no}", "\\IfFileExists{\\jobname}{yes}{no}"),
+        ("\\IfFileExists{a}{torn", "\\IfFileExists{a}{torn"),
+    ],
+)
+def test_whether_a_file_is_there_is_known(source: str, expected: str) -> None:
+    assert flatten({"m.tex": source, "a.tex": "A"}, "m.tex", LARGE, others=["plot.pdf"]).text == expected
+
+
+def test_branches_in_branches_take_linear_time() -> None:
+    started = time.process_time()
+    for unit in ("\\IfFileExists{a}{", "\\IfFileExists{a}{}{}"):
+        flatten({"m.tex": unit * 20_000 + "}{}" * 20_000, "a.tex": "A"}, "m.tex", LARGE)
+    assert time.process_time() - started < 3
 
 
 def test_cycles_and_missing_files_are_noted() -> None:
