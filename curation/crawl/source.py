@@ -4,6 +4,7 @@ import random
 import re
 import string
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -156,10 +157,7 @@ class HttpSource:
         limits = httpx.Limits(max_connections=fetch.connections, max_keepalive_connections=fetch.connections)
         headers = {"User-Agent": user_agent(fetch.contact), "Accept-Encoding": "identity"}
         self._client = httpx.Client(headers=headers, timeout=fetch.timeout_s, limits=limits)
-
-    def __del__(self) -> None:
-        if client := getattr(self, "_client", None):
-            client.close()  # of a source that is not among the last ones used
+        weakref.finalize(self, self._client.close)  # of a source that is not used any more, or at the end
 
     def read(self, name: str, start: int, end: int, stopped: Event = NEVER) -> bytes:
         """See `Source`."""
