@@ -39,6 +39,7 @@ class Findings:
     lost_formulas: Counter[str] = field(default_factory=Counter)  # by where
     n_templates_dropped: int = 0
     unknown_templates: dict[str, None] = field(default_factory=dict)  # ordered
+    dropped_functions: dict[str, None] = field(default_factory=dict)
     disambiguation: bool = False
 
 

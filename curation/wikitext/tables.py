@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 MAX_SPAN = 50
 """Columns that one cell may span in Markdown."""
+N_FILLED = 10_000
+"""Empty cells that fill the rows of a table in Markdown; of large tables, so many that each cell may bring eight."""
 
 
 @dataclass(slots=True)
@@ -19,6 +21,7 @@ class Cell:
 
     text: str
     n_columns: int = 1
+    n_rows: int = 1
 
 
 @dataclass(slots=True)
@@ -34,9 +37,8 @@ class Table:
         if text.startswith("+") and not any(self.rows):
             self.caption = text[1:]
             return
-        span = attributes.get("colspan", "1")
-        n_columns = min(int(span), MAX_SPAN) if span.isascii() and span.isdigit() and len(span) < 4 else 1
-        self.rows[-1].append(Cell(text, max(1, n_columns)))
+        n_columns, n_rows = _span(attributes, "colspan"), _span(attributes, "rowspan")
+        self.rows[-1].append(Cell(text, min(n_columns, MAX_SPAN), n_rows))
 
     def add_text(self, text: str) -> None:
         """What follows a cell that has no end belongs to it; else it stands in no cell."""
@@ -44,6 +46,11 @@ class Table:
             self.rows[-1][-1].text += text
         elif text.strip():
             self.outside.append(text)
+
+
+def _span(attributes: dict[str, str], name: str) -> int:
+    span = attributes.get(name, "1")
+    return max(1, int(span)) if span.isascii() and span.isdigit() and len(span) < 4 else 1
 
 
 def table(page: "Renderer", attributes: dict[str, str]) -> str:
@@ -55,8 +62,8 @@ def table(page: "Renderer", attributes: dict[str, str]) -> str:
         return "\n"
     found = Table()
     _content(page, found)
-    rows = [row for row in found.rows if any(_flat(cell.text) for cell in row)]
-    write = _markdown if policy == "markdown" else _lines
+    write, rows = (_markdown, _with_spans(found.rows)) if policy == "markdown" else (_lines, found.rows)
+    rows = [row for row in rows if any(_flat(cell.text) for cell in row)]
     parts = [_flat(found.caption), *map(_flat, found.outside), write(rows)]
     return "\n\n" + "\n".join(part for part in parts if part) + "\n\n"
 
@@ -122,9 +129,44 @@ def _lines(rows: list[list[Cell]]) -> str:
     return "\n".join(" | ".join(filter(None, (_flat(cell.text) for cell in row))) for row in rows)
 
 
+def _n_fillable(rows: list[list[Cell]]) -> int:
+    return N_FILLED + 8 * sum(map(len, rows))
+
+
+def _with_spans(rows: list[list[Cell]]) -> list[list[Cell]]:
+    """The rows with an empty cell wherever one of a row above reaches down."""
+    filled: list[list[Cell]] = []
+    reaching: dict[int, int] = {}  # column -> rows that the cell above still covers
+    n_left = _n_fillable(rows)
+    for row in filter(None, rows):
+        n_left -= len(reaching)
+        filled.append(_with_gaps(row, reaching) if n_left >= 0 else row)
+    return filled
+
+
+def _with_gaps(row: list[Cell], reaching: dict[int, int]) -> list[Cell]:
+    out: list[Cell] = []
+    column, below = 0, {at: n_rows - 1 for at, n_rows in reaching.items() if n_rows > 1}
+    for cell in row:
+        while column in reaching:
+            out.append(Cell(""))
+            column += 1
+        out.append(cell)
+        if cell.n_rows > 1:
+            below |= dict.fromkeys(range(column, column + cell.n_columns), cell.n_rows - 1)
+        column += cell.n_columns
+    while column in reaching:
+        out.append(Cell(""))
+        column += 1
+    reaching.clear()
+    reaching |= below
+    return out
+
+
 def _markdown(rows: list[list[Cell]]) -> str:
     n_columns = max((sum(cell.n_columns for cell in row) for row in rows), default=0)
-    lines = [_markdown_row(row, n_columns) for row in rows]
+    n_filled = n_columns if n_columns * len(rows) <= _n_fillable(rows) else 0  # Markdown does without
+    lines = [_markdown_row(row, n_filled) for row in rows]
     if not lines:
         return ""
     return "\n".join([lines[0], "|" + " --- |" * n_columns, *lines[1:]])

@@ -17,6 +17,12 @@ Arguments = dict[str, str]
 
 _ITALICS = re.compile(r"'{2,5}")
 _CHARGE = re.compile(r"\(?(\d*[+\-−–])\)?$")
+_PLAIN_NUMBER = re.compile(r"[-−+]?\d+(?:[.,]\d+)*")
+_SILENT_FUNCTIONS = (
+    "defaultsort", "displaytitle", "기본정렬", "표시제목", "#tag", "#coordinates", "#seo", "#set",
+    "#vardefine", "#related",
+)  # fmt: skip
+"""Beginnings of the names of parser functions that leave nothing in the text."""
 _PLAIN_KEYS = re.compile(
     r"image|그림|사진|파일|크기|너비|size|width|caption|alt|logo|로고|signature|map|지도|color|색|style", re.I
 )
@@ -263,14 +269,38 @@ def _function(page: "Renderer", written: str, *, is_bare: bool) -> str:
     name, first = name.strip().lower(), first.strip()
     if name == "#tag" and first.lower() in ("math", "chem", "ce"):
         return _formula(page, 1, {} if is_bare else None, "")
+    before = page.at
     if not is_bare:
         page.skip_template("template")
     if name in ("formatnum", "lc", "uc", "lcfirst", "ucfirst", "nowrap", "fullurl", "수형식"):
-        return {"lc": first.lower(), "uc": first.upper()}.get(name, first)
+        return _recased(name, first)
+    if name == "#expr" and _PLAIN_NUMBER.fullmatch(first):
+        return first
     page.found.n_templates_dropped += 1
-    if not name.startswith(("#", "defaultsort", "displaytitle", "기본정렬", "표시제목", "pagesin", "int")):
+    if name == "#if" and not first and (is_bare or _is_last_argument(page, before)):
+        return GONE  # the branch that is not there
+    if name.startswith(("#", "pagesin", "int")) and not name.startswith(_SILENT_FUNCTIONS):
+        page.found.dropped_functions[name] = None
+    elif not name.startswith(_SILENT_FUNCTIONS):
         page.found.unknown_templates[f"{name}:"] = None
     return GONE
+
+
+def _recased(name: str, text: str) -> str:
+    cased = {"lc": text.lower(), "uc": text.upper()}
+    cased |= {"lcfirst": text[:1].lower() + text[1:], "ucfirst": text[:1].upper() + text[1:]}
+    return cased.get(name, text)
+
+
+def _is_last_argument(page: "Renderer", at: int) -> bool:
+    """Whether no other argument of the template that has just been passed follows the one at `at`."""
+    types, depth = page.types, 0
+    for token in page.tokens[at : page.at - 1]:
+        kind = type(token)
+        depth += (kind is types.TemplateOpen) - (kind is types.TemplateClose)
+        if kind is types.TemplateParamSeparator and not depth:
+            return False
+    return True
 
 
 _HOW: dict[str, Callable[["Renderer", Arguments, TemplateRule], str]] = {

@@ -80,7 +80,11 @@ class Converter:
         found = page.found
         found.lost_formulas["section"] += sum(page.verbatim[number].kind == "formula" for number in lost)
         notes += _formula_notes(found.n_formulas, n_formulas, found.lost_formulas)
-        notes += [Note("unknown_template", name) for name in list(found.unknown_templates)[:MAX_NOTED_TEMPLATES]]
+        for kind, names in (
+            ("unknown_template", found.unknown_templates),
+            ("parser_function", found.dropped_functions),
+        ):
+            notes += [Note(kind, name) for name in list(names)[:MAX_NOTED_TEMPLATES]]
         return PageText(
             text=with_marks(text),
             n_formulas=n_formulas,

@@ -126,6 +126,27 @@ def test_dropped_templates_are_counted_and_unknown_ones_named():
 
 
 @pytest.mark.parametrize(
+    ("wikitext", "expected", "noted"),
+    [
+        ("인구는 {{#expr:1+2}}명", "인구는 명", ["#expr"]),
+        ("{{formatnum:{{#expr:1+2}}}}명 {{#expr:3*4}}", "명", ["#expr"]),
+        ("{{#expr: 12 }} {{formatnum:{{#expr:-3.5}}}}", "12 -3.5", []),
+        ("{{#if:x|y}} {{#switch:a|a=1}}a", "a", ["#if", "#switch"]),
+        ("{{#if:|y}} {{#if: |{{#if:|y|z}}}}a", "a", []),
+        ("{{#if:|y|z}}a", "a", ["#if"]),
+        ("{{#if:{{모름}}|y}}a", "a", ["#if"]),
+        ("{{기본정렬:가}}{{#tag:ref|x}}{{DISPLAYTITLE:x}}a<ref>{{#expr:1+2}}</ref>", "a", []),
+        ("{{PAGESINCAT:가}}개", "개", ["pagesincat"]),
+        ("{{ucfirst:abc}} {{lcfirst:ABC}} {{lc:ABC}}", "Abc aBC abc", []),
+    ],
+)
+def test_parser_functions_that_are_not_computed_are_noted(wikitext, expected, noted):
+    made = convert(wikitext)
+    assert made.text == expected
+    assert [note.detail for note in made.notes if note.kind == "parser_function"] == noted
+
+
+@pytest.mark.parametrize(
     ("wikitext", "expected"),
     [
         ("'''굵''' ''기'' '''''둘''''' l'''x", "굵 기 둘 lx"),
@@ -170,6 +191,29 @@ def test_tables_by_policy():
     assert text("{|\n| 긴 글\n\n둘째 문단\n|}") == "긴 글\n\n둘째 문단"
     assert text("<table><tr><th>a<td>b<tr><td>c</table>").split() == ["a", "b", "c"]
     assert text("{|\n| 끝이 || 없다\n|-\n| 표") == "끝이 | 없다\n\n표"
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (
+            "!rowspan=2|가||colspan=2|나\n|-\n|다||라\n|-\n|1||2||3",
+            ["| 가 | 나 | |", "| | 다 | 라 |", "| 1 | 2 | 3 |"],
+        ),
+        ("|rowspan=2 colspan=2|a||b\n|-\n|c\n|-\n|d", ["| a | | b |", "| | | c |", "| d | | |"]),
+        ("|a||rowspan=3|b\n|-\n|c\n|-\n|d\n|-\n|e||f", ["| a | b |", "| c | |", "| d | |", "| e | f |"]),
+        ("|rowspan=0|a||rowspan=x|b\n|-\n|c", ["| a | b |", "| c | |"]),
+    ],
+)
+def test_cells_of_several_rows_leave_their_columns(rows, expected):
+    header, _, *others = text(f"{{|\n{rows}\n|}}", tables="markdown").split("\n")
+    assert [header, *others] == expected
+
+
+def test_wide_rows_do_not_fill_a_long_table():
+    for rows in ("|a" + "||b" * 3000 + "\n" + "|-\n|a\n" * 3000, "|-\n|rowspan=999|a\n" * 3000):
+        made = text("{|\n" + rows + "|}", tables="markdown")
+        assert len(made) < 8 * len(rows) + 100_000  # filled up, nine million cells
 
 
 def test_infoboxes_captions_and_sections_by_policy():
