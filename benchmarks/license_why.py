@@ -72,6 +72,7 @@ WHY: dict[tuple[str, str], str] = {
 
 FILES_WHY: dict[tuple[str, str], str] = {
     ("", "FSFUL"): BUILD,
+    ("", "X11-distribute-modifications-variant"): OWN,
     ("", "FSFULLR"): BUILD,
     ("", "FSFULLRWD"): BUILD,
     ("", "FSFAP"): BUILD,
