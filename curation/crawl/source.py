@@ -1,5 +1,6 @@
 """Byte ranges of the files of a crawl: over HTTP, politely, or from a folder or a bucket that holds a mirror."""
 
+import netrc
 import random
 import re
 import string
@@ -152,11 +153,20 @@ class HttpSource:
         self._httpx = httpx
         self.base, self.n_failed_in_row, self._fetch = base.rstrip("/"), 0, fetch
         parts = urlsplit(self.base)
+        if "@" in parts.netloc:
+            raise RequestError(
+                f"path: {parts.scheme}://...@{parts.netloc.rpartition('@')[2]}: a user's name and password in an "
+                "address would stand in the ledger and in errors; put them into ~/.netrc, which is looked at"
+            )
         self.gate: Gate = gate_of(f"{parts.scheme}://{parts.netloc}")
         self.gate.limit(fetch.connections, fetch.requests_per_second)
         limits = httpx.Limits(max_connections=fetch.connections, max_keepalive_connections=fetch.connections)
         headers = {"User-Agent": user_agent(fetch.contact), "Accept-Encoding": "identity"}
-        self._client = httpx.Client(headers=headers, timeout=fetch.timeout_s, limits=limits)
+        try:
+            auth = httpx.NetRCAuth()
+        except (OSError, netrc.NetrcParseError):
+            auth = None
+        self._client = httpx.Client(headers=headers, timeout=fetch.timeout_s, limits=limits, auth=auth)
         weakref.finalize(self, self._client.close)  # of a source that is not used any more, or at the end
 
     def read(self, name: str, start: int, end: int, stopped: Event = NEVER) -> bytes:

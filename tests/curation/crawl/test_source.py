@@ -2,11 +2,14 @@
 
 import itertools
 import time
+from pathlib import Path
 
 import pytest
 
 from curation.crawl import source as crawl_source
-from curation.crawl.source import is_safe, user_agent
+from curation.crawl.source import is_safe, source_of, user_agent
+from manifests.errors import RequestError
+from manifests.schema_crawl import Fetch
 
 
 @pytest.mark.parametrize(
@@ -46,3 +49,16 @@ def test_a_contact_that_is_not_ascii_stands_in_a_header() -> None:
     shown = user_agent("옹기@example.org\r\nX: 1")
     assert shown.isascii() and "\n" not in shown and "@example.org" in shown
     assert "me@example.org" in user_agent("me@example.org")
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown() -> None:
+    with pytest.raises(RequestError, match=r"\.\.\.@localhost:1: .*netrc") as error:
+        source_of("http://user:hunter2@localhost:1", Fetch())
+    assert "hunter2" not in str(error.value)
+
+
+def test_passwords_come_from_netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".netrc").write_text("machine localhost login user password hunter2\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert source_of("http://localhost:1", Fetch())._client.auth is not None  # type: ignore[attr-defined]
