@@ -220,7 +220,7 @@ class _Expander:
             frame.position = end
             self._call(self.macros[word], frame, match.start())
         else:
-            if word in self.macros:
+            if word in self.macros and self.math is not None:
                 self.used[word] = None
             self._copy(frame, max(end, match.start() + 1))
 

@@ -63,6 +63,17 @@ OF_DISTRIBUTIONS = (
 """Of files with these endings, which are TeX's own as well, it is not known whether they are there."""
 N_BRANCHES_MAX = 16
 """Branches of `\\IfFileExists` open inside each other."""
+N_MACROS_MAX = 10_000
+"""Uses of macros that include files, which may use each other."""
+OPENING_CHARS = 100
+"""Opening a file counts as this much text: files that hold nothing but others would have no end."""
+DEFINED = re.compile(
+    r"\\(?:(?:re)?newcommand|providecommand|DeclareRobustCommand)\*?\s*\{?\s*\\([A-Za-z@]+)\s*\}?\s*(?:\[(\d)\])?\s*\{"
+    r"|\\[egx]?def\s*\\([A-Za-z@]+)((?:#\d){0,9})\s*\{"
+)
+PLAIN = re.compile(r"[^\\{}#$%&\n]{0,200}")
+WORD = re.compile(r"\\([A-Za-z@]+)[ \t]*")
+PARAMETER = re.compile(r"#([1-9])")
 GROUP_START = re.compile(r"(?:\s|%[^\n]*\n)*(?=\{)")
 DEFINITIONS = {
     "newcommand": 1, "renewcommand": 1, "providecommand": 1, "DeclareRobustCommand": 1, "newenvironment": 2,
@@ -149,6 +160,9 @@ class _Flattener:
         self.n_dropping = 0  # of the open conditionals, those whose present branch is not read
         self.flags: dict[str, bool | None] = {}  # \newif\ifdraft: draft
         self.setters: dict[str, tuple[str, bool]] = {}  # \drafttrue: (draft, True)
+        self.plain: dict[str, str] = {}  # macros that stand for a word, as for a folder
+        self.including: dict[str, tuple[int, str]] = {}  # macros that include files: (number of arguments, body)
+        self.n_macros = 0
         self.dropped_environments = {"comment"}
         self.only: frozenset[str] | None = None
         self.in_body = self.ended = self.too_large = False
@@ -176,10 +190,13 @@ class _Flattener:
 
     def _emit(self, text: str) -> None:
         if text and not self.skipping:
-            self.n_chars += len(text)
             self.out.append(text)
-            if self.n_chars > self.chars_max:
-                self.too_large = self.ended = True
+            self._count(len(text))
+
+    def _count(self, n_chars: int) -> None:
+        self.n_chars += n_chars
+        if self.n_chars > self.chars_max:
+            self.too_large = self.ended = True
 
     def set_short_verb(self, characters: str) -> None:
         r"""Characters that are `\verb` from here on."""
@@ -192,6 +209,7 @@ class _Flattener:
             self._note("input_too_deep", f"{name} in {self.open[-1]}")
             return
         self.read[name] = None
+        self._count(OPENING_CHARS)
         self.open.append(name)
         _FileScan(self, self.files[name], name, folders).run()
         self.open.pop()
@@ -219,6 +237,22 @@ class _Flattener:
             return True
         last = posixpath.basename(wanted).lower()
         return None if last.endswith(OF_DISTRIBUTIONS) or last in DISTRIBUTED else False
+
+    def define(self, definition: str) -> None:
+        """Remember a macro that includes files, or that names of files may hold."""
+        found = DEFINED.match(definition)
+        if found is None:
+            return
+        name, body = found[1] or found[3], definition[found.end() : -1]
+        words = {match[1] for match in WORD.finditer(body)}
+        if PLAIN.fullmatch(body):
+            self.plain[name] = body
+        elif "##" not in body and any(w in INPUTS or w in IMPORTS or w in self.including for w in words):
+            self.including[name] = int(found[2] or len(found[4] or "") // 2), body
+
+    def spelled(self, wanted: str) -> str:
+        """The name of a file with the macros in it replaced."""
+        return WORD.sub(lambda match: self.plain.get(match[1], match[0]), wanted) if "\\" in wanted else wanted
 
     def package(self, names: str, here: str) -> None:
         """Remember the archive's own packages and classes: they define macros."""
@@ -275,6 +309,8 @@ class _FileScan:
             return
         elif word in _HANDLERS:
             _HANDLERS[word](self, word, start)
+        elif word in self.f.including:
+            self._macro(word, start)
         elif word in self.f.aliases:
             self._alias(word, start)
         elif word in self.f.setters:
@@ -336,7 +372,7 @@ class _FileScan:
         found = input_name(self.source, self.position)
         if found is None:
             return
-        wanted, end = found
+        wanted, end = self.f.spelled(found[0]), found[1]
         if "#" in wanted or "\\" in wanted:
             if "#" not in wanted:
                 self.f._note("missing_input", f"{_one_line(wanted)} in {self.name}")
@@ -366,24 +402,47 @@ class _FileScan:
             return
         main = posixpath.dirname(self.f.main)
         bases = (self.folders[:1] or [main]) if word.startswith("sub") else [main, ""]
-        paths = [posixpath.normpath(posixpath.join(base, folder[0].strip('"'))) for base in bases]
-        there = (path for path in paths if self.f.resolver.holds(path, found[0]))
-        self._put(start, found[1], found[0], [next(there, paths[0]), *self.folders])
+        within, wanted = (self.f.spelled(part[0].strip('"')) for part in (folder, found))
+        paths = [posixpath.normpath(posixpath.join(base, within)) for base in bases]
+        there = (path for path in paths if self.f.resolver.holds(path, wanted))
+        self._put(start, found[1], wanted, [next(there, paths[0]), *self.folders])
+
+    def _macro(self, word: str, start: int) -> None:
+        """A macro that includes files is replaced here; it stays where its arguments are no groups."""
+        if self.f.n_torn_branches > N_TORN_MAX:
+            return
+        n_arguments, body = self.f.including[word]
+        arguments, end = [""], self.position if n_arguments else skip_space(self.source, self.position)
+        for _ in range(n_arguments):
+            first = skip_space(self.source, end)
+            last = group_end(self.source, first, 4000) if self.source.startswith("{", first) else None
+            if last is None:
+                self.f.n_torn_branches += 1
+                return
+            arguments.append(self.source[first + 1 : last - 1])
+            end = last
+        self.f.n_macros += 1
+        if self.f.n_macros > N_MACROS_MAX or self.f.n_branches == N_BRANCHES_MAX:
+            return
+        self._copy(start, end)
+        self._inner(PARAMETER.sub(lambda match: (arguments + [""] * 9)[int(match[1])], body), start)
 
     def _if_file(self, word: str, start: int) -> None:
         r"""`\IfFileExists{name}{yes}{no}`, and the one that also reads the file, behind what stands in `yes`."""
         at = skip_space(self.source, self.position)
         found = input_name(self.source, at) if self.source.startswith("{", at) else None
-        exists = self.f.exists(found[0], self.folders, self.name) if found else None
+        wanted = self.f.spelled(found[0]) if found else ""
+        exists = self.f.exists(wanted, self.folders, self.name) if found else None
         branches = self._two_groups(found[1]) if found and exists is not None else None
         if not found or not branches:
             if word == "InputIfFileExists":
                 self._input(word, start)
             return
         self._copy(start, branches[1][1])
-        self._branch_of_file(*branches[0 if exists else 1], start)
+        first, last = branches[0 if exists else 1]
+        self._inner(self.source[first + 1 : last - 1], start)
         if exists and word == "InputIfFileExists" and not self.f.ended:
-            self.f.include(found[0], self.folders, self.name, optional=True)
+            self.f.include(wanted, self.folders, self.name, optional=True)
 
     def _two_groups(self, position: int) -> tuple[tuple[int, int], tuple[int, int]] | None:
         """Where two arguments begin and end, with their braces; None where they are torn or end the document."""
@@ -400,9 +459,10 @@ class _FileScan:
             position = end
         return None if "\\end{document}" in self.source[groups[0][0] : position] else (groups[0], groups[1])
 
-    def _branch_of_file(self, first: int, last: int, start: int) -> None:
+    def _inner(self, source: str, start: int) -> None:
+        """Read what stands in the place of a command, as if it stood there."""
         self.f._emit(_separator(self.source, start))
-        inner = _FileScan(self.f, self.source[first + 1 : last - 1], self.name, self.folders)
+        inner = _FileScan(self.f, source, self.name, self.folders)
         inner.math, inner.shows = self.math, self.shows
         self.f.n_branches += 1
         inner.run()
@@ -520,7 +580,9 @@ class _FileScan:
             self.n_torn += 1
             return
         self._copy(start, end)
-        self.f._emit(without_comments(self.source[start:end]))
+        definition = without_comments(self.source[start:end])
+        self.f.define(definition)
+        self.f._emit(definition)
         self.f._emit(joint(self.source, end, end, False))
 
     def _endinput(self, word: str, start: int) -> None:

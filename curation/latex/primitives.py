@@ -38,6 +38,9 @@ _PATTERNS = {
     "tracingmacros tracingonline tracingcommands endlinechar escapechar newlinechar uchyph defaulthyphenchar",
     rf"{_S}={_NUMBER}": "fam day month year language",
     rf"{_S}[^\\{{}}\n]{{0,100}}\\endcsname": "csname ifcsname",
+    rf"{_NUMBER}{_S}[<=>]{_NUMBER}": "ifnum",
+    rf"{_LENGTH}{_S}[<=>]{_LENGTH}": "ifdim",
+    rf"(?:{_NUMBER})": "ifodd ifcase",
     rf"{_IS}": "everypar everymath everydisplay everyhbox everyvbox everyjob everycr errhelp output",
 }
 _REACH = {name: re.compile(pattern) for pattern, words in _PATTERNS.items() for name in words.split()}

@@ -461,6 +461,8 @@ class TextConverter:
     def _primitive(self, index: int, name: str) -> int:
         """Skip the numbers, lengths and names that a primitive takes, with the group that is no text."""
         end = reach(name, self.tokens.source, self.tokens.ends[index])
+        if end is None and name.startswith("if"):
+            return self._condition(index + 1, name)
         after = index + 1 if end is None else self._go_on(index + 1, end)
         return self.skip(after, "m") if name in WITH_GROUP else after
 

@@ -111,6 +111,34 @@ def test_whether_a_file_is_there_is_known(source: str, expected: str) -> None:
     assert flatten({"m.tex": source, "a.tex": "A"}, "m.tex", LARGE, others=["plot.pdf"]).text == expected
 
 
+@pytest.mark.parametrize(
+    ("definition", "use", "expected"),
+    [
+        ("\\newcommand{\\inc}[1]{\\input{#1}}", "\\inc{a} b", "A b"),
+        ("\\newcommand\\sec[2]{\\section{#2}\\input{#1}}", "\\sec{a} {T}", "\\section{T}A"),
+        ("\\def\\inc{\\input a }", "\\inc b", "A b"),
+        ("\\def\\i#1{\\input{#1}}\\def\\j#1#2{\\i{#1}#2}", "\\j{a}{z}", "Az"),
+        ("\\newcommand{\\dir}{sub}", "\\input{\\dir/a}", "sub A"),
+        ("\\def\\dir{sub/}", "\\import{\\dir}{a}", "sub A"),
+        ("\\def\\dir{sub/}", "\\IfFileExists{\\dir a}{y}{n}", "y"),
+        ("\\newcommand{\\inc}[1]{\\input{#1}}", "\\inc torn", "\\inc torn"),
+        ("\\newif\\ifx@y", "\\ifx@y\\iftrue\\input{a}\\else\\input{a}\\fi\\else\\input{sub/a}\\fi", " sub A"),
+    ],
+)
+def test_files_are_found_through_macros_and_conditionals(definition: str, use: str, expected: str) -> None:
+    found = flatten({"m.tex": definition + use, "a.tex": "A", "sub/a.tex": "sub A"}, "m.tex", LARGE)
+    assert (found.text, found.notes) == (definition + expected, [])
+
+
+def test_files_that_hold_nothing_but_files_have_an_end() -> None:
+    files = {f"{n}.tex": f"\\input{{{n + 1}}}" * 10 for n in range(20)} | {"20.tex": ""}
+    assert flatten(files, "0.tex", LARGE).too_large
+    macros = "".join(
+        f"\\def\\{chr(97 + n)}{{\\input{{20}}{f'{chr(92)}{chr(98 + n)}' * 10}}}" for n in range(15, -1, -1)
+    )
+    flatten({"m.tex": macros + "\\a", "20.tex": ""}, "m.tex", LARGE)
+
+
 def test_branches_in_branches_take_linear_time() -> None:
     started = time.process_time()
     for unit in ("\\IfFileExists{a}{", "\\IfFileExists{a}{}{}"):

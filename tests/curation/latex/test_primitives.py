@@ -53,6 +53,8 @@ def test_what_a_primitive_takes_is_no_text(source: str) -> None:
         (r"\foreignquote{german}{x} \textcquote[p]{key}{y}", "“x” “y”"),
         (r"\enquote torn {b}", "torn b"),
         (r"\ifmmode x\else $y$\fi", "$y$"),
+        (r"\ifnum1=1word\fi \ifodd\x yes\fi \ifcase\x zero\or one\fi", "wordyeszeroone"),
+        (r"\ifdim\x<3pt yes\fi \ifnum\count0>`a no\fi", "yesno"),
         (r"$\ifmmode x\else y\fi$", r"$\ifmmode x\else y\fi$"),
         (r"user@home \LaTeX{} a@b", "user@home LaTeX a@b"),
         (r"\year 5 people in \language{} use", "5 people in use"),
