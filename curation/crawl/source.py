@@ -20,7 +20,7 @@ from xxhash import xxh3_128_hexdigest
 
 from curation.crawl.gate import WAIT_S_MAX, Gate, gate_of
 from manifests.code import version
-from manifests.errors import RequestError, RunError
+from manifests.errors import RequestError, RunError, missing_extra
 from manifests.schema import MIB
 from manifests.schema_crawl import Fetch
 
@@ -149,7 +149,7 @@ class HttpSource:
         try:
             import httpx2 as httpx
         except ImportError as error:
-            raise RequestError("crawl: needs an HTTP client; pip install 'onggi[crawl]'") from error
+            raise missing_extra("crawl", "httpx2", "crawl") from error
         self._httpx = httpx
         self.base, self.n_failed_in_row, self._fetch = base.rstrip("/"), 0, fetch
         parts = urlsplit(self.base)
