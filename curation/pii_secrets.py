@@ -46,7 +46,6 @@ _PLACEHOLDER = re.compile(
 """Words that stand in what is no secret; short ones only by themselves, since letters drawn at random spell them."""
 _UUID = re.compile(r"(?i)\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?")
 _HEX = re.compile(r"(?i)(?:0x)?[0-9a-f]+")
-_HASH_LENGTHS = frozenset({32, 40, 56, 64, 96, 128})
 _CODE = re.compile(
     r"^[\w.]+\(|^[A-Za-z_$][\w$]*(?:[.:/\\-]+[A-Za-z_$][\w$]*)+$|^[a-z]+:/|^[./~]|^[@#&$%]\w+|[()\[\]{};,]"
     r"|::|->|\\[wds]"

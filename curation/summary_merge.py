@@ -1,7 +1,7 @@
 """Summaries of parts of a corpus, put together."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from operator import add
 from typing import TypeVar
@@ -39,6 +39,7 @@ from curation.summary_models import (
 )
 
 Key = TypeVar("Key", str, int)
+Named = TypeVar("Named", BenchmarkSummary, NoteSummary)
 
 
 def merge(summaries: Iterable[Summary]) -> Summary:
@@ -175,12 +176,19 @@ def _merge_pii(a: PiiSummary, b: PiiSummary) -> PiiSummary:
     )
 
 
-def _merge_notes(parts: Iterable[NoteSummary]) -> tuple[NoteSummary, ...]:
-    merged: dict[str, NoteSummary] = {}
+def _merge_named(
+    parts: Iterable[Named], name_of: Callable[[Named], str], add_two: Callable[[Named, Named], Named]
+) -> tuple[Named, ...]:
+    """The parts of each name added, in the order of the names."""
+    merged: dict[str, Named] = {}
     for part in parts:
-        other = merged.get(part.kind)
-        merged[part.kind] = _add_notes(other, part) if other else part
-    return tuple(merged[kind] for kind in sorted(merged))
+        name = name_of(part)
+        merged[name] = add_two(merged[name], part) if name in merged else part
+    return tuple(merged[name] for name in sorted(merged))
+
+
+def _merge_notes(parts: Iterable[NoteSummary]) -> tuple[NoteSummary, ...]:
+    return _merge_named(parts, lambda part: part.kind, _add_notes)
 
 
 def _add_notes(a: NoteSummary, b: NoteSummary) -> NoteSummary:
@@ -190,11 +198,7 @@ def _add_notes(a: NoteSummary, b: NoteSummary) -> NoteSummary:
 
 
 def _merge_benchmarks(parts: Iterable[BenchmarkSummary]) -> tuple[BenchmarkSummary, ...]:
-    merged: dict[str, BenchmarkSummary] = {}
-    for part in parts:
-        other = merged.get(part.benchmark)
-        merged[part.benchmark] = _add_benchmarks(other, part) if other else part
-    return tuple(merged[name] for name in sorted(merged))
+    return _merge_named(parts, lambda part: part.benchmark, _add_benchmarks)
 
 
 def _add_benchmarks(a: BenchmarkSummary, b: BenchmarkSummary) -> BenchmarkSummary:
